@@ -1,0 +1,1 @@
+//! A deterministic benchmark and simulation harness for routers that choose among large language models.

@@ -1,0 +1,3 @@
+//! The `llm-bandit` command.
+
+fn main() {}
