@@ -1,1 +1,6 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
+
+pub mod error;
+pub mod seed;
+pub mod suite;
+mod toml_file;

@@ -1,0 +1,128 @@
+//! What can go wrong that a user can mend: each message is one line that names the place, the fault, and what was meant.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A file and, where the fault is on one line of it, that line (of the uncompressed text), counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The line, counted from 1.
+    pub line: Option<u64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// A fault that a user can mend. Broken invariants of the program are not errors: they panic with a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file says something that cannot be used.
+    #[error("{place}: {problem}")]
+    Input {
+        /// Where.
+        place: Place,
+        /// What is wrong and, where there is one, what was probably meant.
+        problem: String,
+    },
+    /// The operating system refused a file.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was being done: `read`, `write`, ...
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The command line asks for something that does not exist or does not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// A router could not be trained.
+    #[error("router `{router}`, replicate {replicate}: {problem}")]
+    Training {
+        /// Its label in the scenario.
+        router: String,
+        /// The replicate, counted from 0.
+        replicate: usize,
+        /// What happened, with the step where there is one.
+        problem: String,
+    },
+}
+
+/// The library's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A fault in a file as a whole.
+    pub fn file(path: &Path, problem: impl Into<String>) -> Self {
+        Error::Input { place: Place { path: path.to_owned(), line: None }, problem: one_line(problem.into()) }
+    }
+
+    /// A fault on one line of a file.
+    pub fn line(path: &Path, line: u64, problem: impl Into<String>) -> Self {
+        Error::Input {
+            place: Place { path: path.to_owned(), line: Some(line) },
+            problem: one_line(problem.into()),
+        }
+    }
+
+    /// An error of the operating system; use as `.map_err(Error::io(path, "read"))`.
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Error::File { path: path.to_owned(), action, source }
+    }
+}
+
+/// Literals quoted from a file may hold line breaks; a message never does.
+fn one_line(problem: String) -> String {
+    if problem.contains(['\n', '\r']) { problem.replace('\r', "\\r").replace('\n', "\\n") } else { problem }
+}
+
+/// `; did you mean `x`?` for the candidate nearest to what was written, or nothing when none is near.
+pub fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(written, candidates).map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+}
+
+/// The candidate within a third of the written length in edits (Damerau-Levenshtein, case ignored), or one that
+/// contains what was written.
+fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = written.to_lowercase();
+    let limit = (wanted.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let distance = strsim::damerau_levenshtein(&wanted, &lower);
+            let contained = wanted.len() >= 3 && lower.contains(&wanted);
+            (distance <= limit || contained).then_some((distance, name))
+        })
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_suggested_and_a_far_one_is_not() {
+        assert_eq!(suggestion("scroe", ["prompt_id", "score"]), "; did you mean `score`?");
+        assert_eq!(
+            suggestion("mixtral", ["gpt-4", "mistralai/Mixtral-8x7B"]),
+            "; did you mean `mistralai/Mixtral-8x7B`?"
+        );
+        assert_eq!(suggestion("zebra", ["prompt_id", "score"]), "");
+    }
+
+    #[test]
+    fn a_place_reads_as_path_and_line() {
+        let error = Error::line(Path::new("a/b.csv"), 7, "score 2 is outside [0, 1]");
+        assert_eq!(error.to_string(), "a/b.csv:7: score 2 is outside [0, 1]");
+        assert_eq!(Error::file(Path::new("a"), "is empty").to_string(), "a: is empty");
+    }
+}

@@ -1,0 +1,137 @@
+//! A CSV file with a header, plain or gzip, whose faults are reported with path and line.
+
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::source::Source;
+use crate::error::{Error, Result, suggestion};
+
+/// An open CSV file: its columns by name, then its records one by one.
+pub(super) struct CsvFile {
+    path: PathBuf,
+    header: Vec<String>,
+    reader: csv::Reader<Box<dyn Read>>,
+    record: csv::ByteRecord,
+}
+
+impl CsvFile {
+    /// Opens `stem.csv.gz` or `stem.csv`; `None` where neither is there.
+    pub(super) fn find(folder: &Source, stem: &str) -> Result<Option<Self>> {
+        let [packed, plain] = ["csv.gz", "csv"].map(|ending| format!("{stem}.{ending}"));
+        match (folder.holds(&packed), folder.holds(&plain)) {
+            (true, true) => Err(Error::file(
+                &folder.path().join(plain),
+                format!("stands beside `{packed}`; remove one of the two"),
+            )),
+            (false, false) => Ok(None),
+            (is_packed, _) => {
+                let name = if is_packed { packed } else { plain };
+                Self::open(&folder.path().join(&name), folder.open(&name)?).map(Some)
+            }
+        }
+    }
+
+    /// Reads from any source; `path` decides by its ending whether it is gzip, and names it in messages.
+    pub(super) fn open(path: &Path, source: Box<dyn Read>) -> Result<Self> {
+        let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+        let source: Box<dyn Read> = if is_packed {
+            Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, source)))
+        } else {
+            source
+        };
+        let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(source);
+        let header = match reader.byte_headers() {
+            Ok(header) => header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect(),
+            Err(error) => return Err(csv_error(path, &error)),
+        };
+        let file = CsvFile { path: path.to_owned(), header, reader, record: csv::ByteRecord::new() };
+        for (column, name) in file.header.iter().enumerate() {
+            if file.header[..column].contains(name) {
+                return Err(Error::line(path, 1, format!("column `{name}` stands twice")));
+            }
+        }
+        Ok(file)
+    }
+
+    /// The column names, in file order.
+    pub(super) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The index of an optional column.
+    pub(super) fn optional_column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
+    }
+
+    /// The index of a column that must be there.
+    pub(super) fn column(&self, name: &str) -> Result<usize> {
+        self.optional_column(name).ok_or_else(|| {
+            let near = suggestion(name, self.header.iter().map(String::as_str))
+                .replace("did you mean", "is it called");
+            Error::line(&self.path, 1, format!("column `{name}` is missing{near}"))
+        })
+    }
+
+    /// Goes to the next record; false at the end.
+    pub(super) fn advance(&mut self) -> Result<bool> {
+        self.reader.read_byte_record(&mut self.record).map_err(|error| csv_error(&self.path, &error))
+    }
+
+    /// A field of the current record, as it stands.
+    pub(super) fn bytes(&self, column: usize) -> &[u8] {
+        &self.record[column]
+    }
+
+    /// A field of the current record as text.
+    pub(super) fn text(&self, column: usize) -> Result<&str> {
+        std::str::from_utf8(self.bytes(column))
+            .map_err(|_| self.fault(format!("column `{}` is not UTF-8", self.header[column])))
+    }
+
+    /// A field of the current record as a finite number; an empty field is `None`.
+    pub(super) fn number(&self, column: usize) -> Result<Option<f64>> {
+        let text = self.text(column)?.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            _ => {
+                Err(self.fault(format!("column `{}`: `{text}` is not a finite number", self.header[column])))
+            }
+        }
+    }
+
+    /// A field of the current record as a number that is not negative; an empty field is `None`.
+    pub(super) fn amount(&self, column: usize) -> Result<Option<f64>> {
+        let number = self.number(column)?;
+        if let Some(negative) = number.filter(|number| *number < 0.0) {
+            return Err(self.fault(format!("column `{}`: {negative} is negative", self.header[column])));
+        }
+        Ok(number)
+    }
+
+    /// A fault on the current record.
+    pub(super) fn fault(&self, problem: impl Into<String>) -> Error {
+        Error::line(&self.path, self.record.position().map_or(1, csv::Position::line), problem)
+    }
+
+    /// The file's path, for messages about it as a whole.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn csv_error(path: &Path, error: &csv::Error) -> Error {
+    let line = error.position().map_or(1, csv::Position::line);
+    match error.kind() {
+        csv::ErrorKind::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Error::file(path, "the gzip stream ends too early; the file is truncated")
+        }
+        csv::ErrorKind::Io(source) => Error::file(path, format!("cannot be read: {source}")),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
+        }
+        _ => Error::line(path, line, error.to_string()),
+    }
+}

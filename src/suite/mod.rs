@@ -1,0 +1,73 @@
+//! Suites: prompts, models, and the recorded outcomes of the models on the prompts.
+//!
+//! `values` holds the types, `read` and `write` the folder format (`datasets/README.md`), `check` what `verify` prints,
+//! `find` where suites are looked for, `synthetic` suites whose best routing is known.
+
+mod csv_file;
+mod npy;
+mod read;
+mod source;
+mod values;
+mod write;
+
+pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
+
+use sha2::{Digest, Sha256};
+
+/// A benchmark suite: every recorded outcome of every model on every prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suite {
+    /// Name, licence, and origin.
+    pub info: SuiteInfo,
+    /// The prompts, in file order.
+    pub prompts: Vec<Prompt>,
+    /// The names of the benchmarks the prompts come from, in order of appearance.
+    pub benchmarks: Vec<String>,
+    /// The models, in file order.
+    pub models: Vec<Model>,
+    /// Scores, costs, and tokens by (prompt, model).
+    pub outcomes: Outcomes,
+    /// Where the costs come from.
+    pub cost_basis: CostBasis,
+    /// Pairwise judgements, where the suite has them.
+    pub comparisons: Vec<Comparison>,
+    /// Prompt embeddings, where the suite has them.
+    pub embeddings: Option<Embeddings>,
+}
+
+impl Suite {
+    /// SHA-256 over everything a result can depend on, in hexadecimal. Compression and column order do not enter.
+    pub fn content_hash(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut text = |field: &str| {
+            hash.update((field.len() as u64).to_le_bytes());
+            hash.update(field);
+        };
+        for prompt in &self.prompts {
+            for field in [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text] {
+                text(field);
+            }
+        }
+        for model in &self.models {
+            for field in [&model.id, &model.vendor, &model.family] {
+                text(field);
+            }
+            text(&format!("{:?} {:?}", model.price_in_usd_per_1m, model.price_out_usd_per_1m));
+        }
+        for comparison in &self.comparisons {
+            text(&format!("{comparison:?}"));
+        }
+        let outcomes = &self.outcomes;
+        let named = [&outcomes.score, &outcomes.cost_usd, &outcomes.input_tokens, &outcomes.output_tokens];
+        for table in named.into_iter().chain(outcomes.extra.values()) {
+            // Larger pieces keep the hash function at its full speed.
+            let bytes: Vec<u8> = table.bytes().flatten().collect();
+            hash.update(&bytes);
+        }
+        if let Some(embeddings) = &self.embeddings {
+            let bytes: Vec<u8> = embeddings.values().iter().flat_map(|value| value.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

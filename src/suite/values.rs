@@ -1,0 +1,260 @@
+//! The values a suite is made of: prompts, models, outcomes with missing cells, embeddings, and comparisons.
+
+use std::collections::BTreeMap;
+
+/// Where a suite comes from and how it may be used; all optional (`suite.toml`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SuiteInfo {
+    /// A readable name; the folder's name where absent.
+    pub name: String,
+    /// What it holds, in a sentence or two.
+    pub description: String,
+    /// The licence of the data.
+    pub licence: String,
+    /// Where it was taken from.
+    pub source: String,
+    /// What a score measures, for example `exact match` or `judge preference`.
+    pub primary_metric: String,
+    /// True where the outcomes were drawn by a simulation instead of recorded from models; every report then says so.
+    pub simulated: bool,
+}
+
+/// One prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Unique within the suite.
+    pub id: String,
+    /// Index into [`Suite::benchmarks`](super::Suite::benchmarks).
+    pub benchmark: usize,
+    /// A finer label within the benchmark, or empty.
+    pub task: String,
+    /// The text, or empty where unknown.
+    pub text: String,
+}
+
+/// One model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// Unique within the suite.
+    pub id: String,
+    /// Who made it, or empty.
+    pub vendor: String,
+    /// Its family, or empty.
+    pub family: String,
+    /// List price in US dollars per million input tokens.
+    pub price_in_usd_per_1m: Option<f64>,
+    /// List price in US dollars per million output tokens.
+    pub price_out_usd_per_1m: Option<f64>,
+    /// Where the price was taken from, or empty.
+    pub price_source: String,
+    /// A remark, or empty.
+    pub note: String,
+}
+
+impl Model {
+    /// The dollars that many tokens cost at list price, where the prices are known.
+    pub fn list_cost_usd(&self, input_tokens: f64, output_tokens: f64) -> Option<f64> {
+        Some((self.price_in_usd_per_1m? * input_tokens + self.price_out_usd_per_1m? * output_tokens) / 1e6)
+    }
+}
+
+/// A pairwise judgement of two models' answers to one prompt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Comparison {
+    /// Index of the prompt.
+    pub prompt: usize,
+    /// Index of the first model.
+    pub model_a: usize,
+    /// Index of the second model.
+    pub model_b: usize,
+    /// 1 where `model_a` won, 0 where `model_b` won, 0.5 for a tie.
+    pub score_a: f64,
+}
+
+/// One number per (prompt, model) cell, where known; prompt-major. A missing cell is absent, never zero.
+#[derive(Clone, Debug)]
+pub struct CellTable {
+    n_models: usize,
+    /// NaN marks a missing cell; it never leaves this type.
+    cells: Vec<f64>,
+}
+
+impl PartialEq for CellTable {
+    /// Missing cells are equal to each other.
+    fn eq(&self, other: &Self) -> bool {
+        self.n_models == other.n_models && self.bytes().eq(other.bytes())
+    }
+}
+
+impl CellTable {
+    /// A table in which every cell is missing.
+    pub fn missing(n_prompts: usize, n_models: usize) -> Self {
+        CellTable { n_models, cells: vec![f64::NAN; n_prompts * n_models] }
+    }
+
+    /// Number of rows.
+    pub fn n_prompts(&self) -> usize {
+        self.cells.len().checked_div(self.n_models).unwrap_or(0)
+    }
+
+    /// Number of columns.
+    pub fn n_models(&self) -> usize {
+        self.n_models
+    }
+
+    /// The value of a cell, if known.
+    #[inline]
+    pub fn get(&self, prompt: usize, model: usize) -> Option<f64> {
+        let value = self.cells[prompt * self.n_models + model];
+        (!value.is_nan()).then_some(value)
+    }
+
+    /// Sets a cell.
+    ///
+    /// # Panics
+    /// If the value is not finite: readers check before they store.
+    #[inline]
+    pub fn set(&mut self, prompt: usize, model: usize, value: Option<f64>) {
+        assert!(value.is_none_or(f64::is_finite), "a cell holds a finite number or is missing");
+        self.cells[prompt * self.n_models + model] = value.unwrap_or(f64::NAN);
+    }
+
+    /// The cells of one prompt, in model order.
+    pub fn row(&self, prompt: usize) -> impl Iterator<Item = Option<f64>> + '_ {
+        let row = &self.cells[prompt * self.n_models..][..self.n_models];
+        row.iter().map(|value| (!value.is_nan()).then_some(*value))
+    }
+
+    /// How many cells are known.
+    pub fn n_known(&self) -> usize {
+        self.cells.iter().filter(|value| !value.is_nan()).count()
+    }
+
+    /// The table with only these prompts and models, in this order.
+    pub fn select(&self, prompts: &[usize], models: &[usize]) -> Self {
+        let cells = prompts
+            .iter()
+            .flat_map(|&prompt| models.iter().map(move |&model| self.cells[prompt * self.n_models + model]))
+            .collect();
+        CellTable { n_models: models.len(), cells }
+    }
+
+    /// The bits of all cells, for hashing.
+    pub(super) fn bytes(&self) -> impl Iterator<Item = [u8; 8]> + '_ {
+        // Every missing cell is one and the same NaN, so equal tables have equal bytes.
+        self.cells.iter().map(|value| value.to_le_bytes())
+    }
+}
+
+/// The outcomes of every model on every prompt, where recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcomes {
+    /// Scores in [0, 1].
+    pub score: CellTable,
+    /// Realised cost in US dollars: as recorded, else tokens times list price, else missing.
+    pub cost_usd: CellTable,
+    /// Prompt tokens.
+    pub input_tokens: CellTable,
+    /// Answer tokens.
+    pub output_tokens: CellTable,
+    /// Further numeric columns of the file by name, for example `latency_s`.
+    pub extra: BTreeMap<String, CellTable>,
+}
+
+/// How the cells that have a score came to their cost; counts of cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CostBasis {
+    /// The file's own `cost_usd`.
+    pub recorded: usize,
+    /// Tokens times list price.
+    pub list_price: usize,
+    /// No cost known.
+    pub unknown: usize,
+}
+
+/// Prompt embeddings, one row a prompt. A prompt without text has an all-zero row, which means "unknown".
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    n_dimensions: usize,
+    values: Vec<f32>,
+}
+
+impl Embeddings {
+    /// Rows of `n_dimensions` finite numbers each, one after another.
+    ///
+    /// # Panics
+    /// If the values do not fill whole rows.
+    pub fn new(n_dimensions: usize, values: Vec<f32>) -> Self {
+        assert!(
+            if n_dimensions == 0 { values.is_empty() } else { values.len().is_multiple_of(n_dimensions) },
+            "embeddings fill whole rows"
+        );
+        Embeddings { n_dimensions, values }
+    }
+
+    /// Width of a row.
+    pub fn n_dimensions(&self) -> usize {
+        self.n_dimensions
+    }
+
+    /// Number of rows.
+    pub fn n_prompts(&self) -> usize {
+        self.values.len().checked_div(self.n_dimensions).unwrap_or(0)
+    }
+
+    /// The embedding of one prompt.
+    pub fn row(&self, prompt: usize) -> &[f32] {
+        &self.values[prompt * self.n_dimensions..][..self.n_dimensions]
+    }
+
+    /// Whether the prompt has an embedding at all.
+    pub fn is_known(&self, prompt: usize) -> bool {
+        self.row(prompt).iter().any(|&value| value != 0.0)
+    }
+
+    /// All rows, one after another.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_cell_is_absent_and_never_zero() {
+        let mut table = CellTable::missing(2, 3);
+        table.set(1, 2, Some(0.0));
+        assert_eq!(table.get(1, 2), Some(0.0));
+        assert_eq!(table.get(0, 0), None);
+        assert_eq!(table.n_known(), 1);
+        assert_eq!(table.row(1).collect::<Vec<_>>(), [None, None, Some(0.0)]);
+        assert_eq!(table.select(&[1], &[2, 0]).row(0).collect::<Vec<_>>(), [Some(0.0), None]);
+    }
+
+    #[test]
+    fn an_all_zero_embedding_is_unknown() {
+        let embeddings = Embeddings::new(2, vec![0.0, 0.0, 0.0, 1.0]);
+        assert!(!embeddings.is_known(0));
+        assert!(embeddings.is_known(1));
+    }
+
+    #[test]
+    fn the_list_cost_needs_both_prices() {
+        let mut model = Model {
+            id: "m".into(),
+            vendor: String::new(),
+            family: String::new(),
+            price_in_usd_per_1m: Some(2.0),
+            price_out_usd_per_1m: Some(8.0),
+            price_source: String::new(),
+            note: String::new(),
+        };
+        assert_eq!(model.list_cost_usd(1000.0, 500.0), Some(0.006));
+        model.price_out_usd_per_1m = None;
+        assert_eq!(model.list_cost_usd(1000.0, 500.0), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Writes a suite as a folder in the format of `datasets/README.md`.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use flate2::{Compression, GzBuilder};
+
+use super::{Suite, npy};
+use crate::error::{Error, Result};
+
+impl Suite {
+    /// Writes the suite into a folder that exists. The same suite gives the same bytes: gzip members carry no name or
+    /// time, and numbers are written in the shortest form that reads back equal.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let text = toml::to_string(&self.info).map_err(|error| Error::file(folder, error.to_string()))?;
+        write_file(&folder.join("suite.toml"), text.as_bytes())?;
+        self.write_models(&folder.join("models.csv"))?;
+        self.write_prompts(&folder.join("prompts.csv.gz"))?;
+        self.write_outcomes(&folder.join("outcomes.csv.gz"))?;
+        if !self.comparisons.is_empty() {
+            self.write_comparisons(&folder.join("comparisons.csv.gz"))?;
+        }
+        match &self.embeddings {
+            Some(embeddings) => write_file(&folder.join("embeddings.npy"), &npy::write(embeddings)),
+            None => Ok(()),
+        }
+    }
+
+    fn write_models(&self, path: &Path) -> Result<()> {
+        let mut rows = vec![
+            [
+                "model_id",
+                "vendor",
+                "family",
+                "price_in_usd_per_1m",
+                "price_out_usd_per_1m",
+                "price_source",
+                "note",
+            ]
+            .map(str::to_owned),
+        ];
+        rows.extend(self.models.iter().map(|model| {
+            let [price_in, price_out] = [model.price_in_usd_per_1m, model.price_out_usd_per_1m].map(field);
+            let [id, vendor, family] = [&model.id, &model.vendor, &model.family].map(String::clone);
+            [id, vendor, family, price_in, price_out, model.price_source.clone(), model.note.clone()]
+        }));
+        write_csv(path, rows)
+    }
+
+    fn write_prompts(&self, path: &Path) -> Result<()> {
+        let header = ["prompt_id", "benchmark", "task", "prompt"].map(str::to_owned);
+        let rows = self.prompts.iter().map(|prompt| {
+            [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text].map(String::clone)
+        });
+        write_csv(path, std::iter::once(header).chain(rows))
+    }
+
+    fn write_outcomes(&self, path: &Path) -> Result<()> {
+        let outcomes = &self.outcomes;
+        let mut header: Vec<String> =
+            ["prompt_id", "model_id", "score", "input_tokens", "output_tokens", "cost_usd"]
+                .map(str::to_owned)
+                .into();
+        header.extend(outcomes.extra.keys().cloned());
+        let tables: Vec<_> =
+            [&outcomes.score, &outcomes.input_tokens, &outcomes.output_tokens, &outcomes.cost_usd]
+                .into_iter()
+                .chain(outcomes.extra.values())
+                .collect();
+        let cells = (0..self.prompts.len())
+            .flat_map(|prompt| (0..self.models.len()).map(move |model| (prompt, model)));
+        let rows = cells.filter_map(|(prompt, model)| {
+            let mut values: Vec<Option<f64>> = tables.iter().map(|table| table.get(prompt, model)).collect();
+            if values.iter().all(Option::is_none) {
+                return None;
+            }
+            // A cost that the reader derives from tokens and list price needs no field.
+            if let (Some(input), Some(output)) = (values[1], values[2])
+                && values[3] == self.models[model].list_cost_usd(input, output)
+            {
+                values[3] = None;
+            }
+            let mut row = vec![self.prompts[prompt].id.clone(), self.models[model].id.clone()];
+            row.extend(values.into_iter().map(field));
+            Some(row)
+        });
+        write_csv(path, std::iter::once(header).chain(rows))
+    }
+
+    fn write_comparisons(&self, path: &Path) -> Result<()> {
+        let header = ["prompt_id", "model_a", "model_b", "score_a"].map(str::to_owned);
+        let rows = self.comparisons.iter().map(|comparison| {
+            let [a, b] = [comparison.model_a, comparison.model_b].map(|model| self.models[model].id.clone());
+            [self.prompts[comparison.prompt].id.clone(), a, b, comparison.score_a.to_string()]
+        });
+        write_csv(path, std::iter::once(header).chain(rows))
+    }
+}
+
+fn field(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+/// Writes rows as CSV, packed where the path ends in `.gz`.
+fn write_csv<R: AsRef<[String]>>(path: &Path, rows: impl IntoIterator<Item = R>) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row.as_ref()).map_err(|error| Error::file(path, error.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| Error::file(path, error.to_string()))?;
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        write_file(path, &gzip(&bytes).map_err(Error::io(path, "pack"))?)
+    } else {
+        write_file(path, &bytes)
+    }
+}
+
+/// One gzip member without name or time, so that equal bytes pack to equal bytes.
+fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(Error::io(path, "write"))
+}
