@@ -36,6 +36,36 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// The suite with only these prompts and models, in this order. Benchmarks keep their numbers; comparisons of what
+    /// was left out are left out too.
+    pub fn select(&self, prompts: &[usize], models: &[usize]) -> Suite {
+        let select = |table: &CellTable| table.select(prompts, models);
+        let outcomes = Outcomes {
+            score: select(&self.outcomes.score),
+            cost_usd: select(&self.outcomes.cost_usd),
+            input_tokens: select(&self.outcomes.input_tokens),
+            output_tokens: select(&self.outcomes.output_tokens),
+            extra: self.outcomes.extra.iter().map(|(name, table)| (name.clone(), select(table))).collect(),
+        };
+        let [new_prompt, new_model] =
+            [(self.prompts.len(), prompts), (self.models.len(), models)].map(|(n, kept)| positions(n, kept));
+        let comparisons = self.comparisons.iter().filter_map(|comparison| {
+            let [model_a, model_b] = [comparison.model_a, comparison.model_b].map(|model| new_model[model]);
+            let (prompt, model_a, model_b) = (new_prompt[comparison.prompt]?, model_a?, model_b?);
+            Some(Comparison { prompt, model_a, model_b, score_a: comparison.score_a })
+        });
+        Suite {
+            info: self.info.clone(),
+            prompts: prompts.iter().map(|&prompt| self.prompts[prompt].clone()).collect(),
+            benchmarks: self.benchmarks.clone(),
+            models: models.iter().map(|&model| self.models[model].clone()).collect(),
+            outcomes,
+            cost_basis: self.cost_basis,
+            comparisons: comparisons.collect(),
+            embeddings: self.embeddings.as_ref().map(|embeddings| embeddings.select(prompts)),
+        }
+    }
+
     /// SHA-256 over everything a result can depend on, in hexadecimal. Compression and column order do not enter.
     pub fn content_hash(&self) -> String {
         let mut hash = Sha256::new();
@@ -70,4 +100,13 @@ impl Suite {
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// Where each of `n` things went, or `None` for those not kept.
+fn positions(n: usize, kept: &[usize]) -> Vec<Option<usize>> {
+    let mut positions = vec![None; n];
+    for (position, &old) in kept.iter().enumerate() {
+        positions[old] = Some(position);
+    }
+    positions
 }

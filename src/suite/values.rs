@@ -214,6 +214,12 @@ impl Embeddings {
         self.row(prompt).iter().any(|&value| value != 0.0)
     }
 
+    /// Only these rows, in this order.
+    pub fn select(&self, prompts: &[usize]) -> Self {
+        let values = prompts.iter().flat_map(|&prompt| self.row(prompt)).copied().collect();
+        Embeddings { n_dimensions: self.n_dimensions, values }
+    }
+
     /// All rows, one after another.
     pub fn values(&self) -> &[f32] {
         &self.values

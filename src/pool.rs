@@ -1,0 +1,147 @@
+//! Which models may be chosen and which prompts are replayed: pools with gaps, and an account of what was left out.
+
+use crate::error::{Error, Result, suggestion};
+use crate::suite::Suite;
+
+/// The `[pool]` of a scenario.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PoolSettings {
+    /// Only these models; empty means all.
+    pub models: Vec<String>,
+    /// Not these models.
+    pub exclude: Vec<String>,
+    /// Only these benchmarks; empty means all.
+    pub benchmarks: Vec<String>,
+    /// The least share of the prompts that a model must have answered to be a candidate.
+    pub min_coverage: f64,
+    /// What happens to prompts that some candidate has not answered.
+    pub gaps: Gaps,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        let [models, exclude, benchmarks] = [const { Vec::new() }; 3];
+        PoolSettings { models, exclude, benchmarks, min_coverage: 0.9, gaps: Gaps::DropPrompts }
+    }
+}
+
+/// What happens to prompts that some candidate has not answered. Nothing is ever filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gaps {
+    /// Only prompts that every candidate has answered are kept.
+    DropPrompts,
+    /// Every prompt that at least one candidate has answered is kept; its pool is the candidates that answered it.
+    VaryPool,
+}
+
+/// What was left out of a suite, and why.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LeftOut {
+    /// Models under the least coverage, with the share they answered.
+    pub models_below_coverage: Vec<(String, f64)>,
+    /// Models the scenario does not name or excludes.
+    pub models_not_asked: usize,
+    /// Prompts of benchmarks the scenario does not name.
+    pub prompts_not_asked: usize,
+    /// Prompts that some candidate has not answered, or none.
+    pub prompts_with_gaps: usize,
+    /// Cells with a score but without a cost, which count as gaps where costs are used.
+    pub cells_without_cost: usize,
+}
+
+/// A suite cut down to its candidates, and what was left out on the way.
+#[derive(Clone, Debug)]
+pub struct Pooled {
+    /// The cut suite: every model is a candidate; a known score means "may be chosen on this prompt".
+    pub suite: Suite,
+    /// Whether costs are known; without them only quality is compared.
+    pub has_cost: bool,
+    /// The account.
+    pub left_out: LeftOut,
+}
+
+/// Cuts a suite down to the candidate pool of a scenario.
+///
+/// # Errors
+/// Unknown names, fewer than two candidates, or no prompt left.
+pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
+    let model_ids: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    for name in settings.models.iter().chain(&settings.exclude) {
+        check_known("model", name, &model_ids)?;
+    }
+    let benchmark_names: Vec<&str> = suite.benchmarks.iter().map(String::as_str).collect();
+    for name in &settings.benchmarks {
+        check_known("benchmark", name, &benchmark_names)?;
+    }
+    let mut left_out = LeftOut::default();
+    let has_cost = suite.outcomes.cost_usd.n_known() > 0;
+    if has_cost {
+        left_out.cells_without_cost = forget_cells_without_cost(&mut suite);
+    }
+    let is_asked = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+    let prompts: Vec<usize> = (0..suite.prompts.len())
+        .filter(|&prompt| is_asked(&settings.benchmarks, &suite.benchmarks[suite.prompts[prompt].benchmark]))
+        .collect();
+    left_out.prompts_not_asked = suite.prompts.len() - prompts.len();
+    let mut models = Vec::new();
+    for (model, card) in suite.models.iter().enumerate() {
+        if !is_asked(&settings.models, &card.id) || settings.exclude.contains(&card.id) {
+            left_out.models_not_asked += 1;
+            continue;
+        }
+        let n_answered =
+            prompts.iter().filter(|&&prompt| suite.outcomes.score.get(prompt, model).is_some()).count();
+        let coverage = n_answered as f64 / prompts.len().max(1) as f64;
+        if coverage < settings.min_coverage {
+            left_out.models_below_coverage.push((card.id.clone(), coverage));
+        } else {
+            models.push(model);
+        }
+    }
+    if models.len() < 2 {
+        let problem = format!("[pool] leaves {} candidates; a router needs at least two", models.len());
+        return Err(Error::Usage(problem));
+    }
+    let n_needed = if settings.gaps == Gaps::DropPrompts { models.len() } else { 1 };
+    let n_before = prompts.len();
+    let is_kept = |&prompt: &usize| {
+        models.iter().filter(|&&model| suite.outcomes.score.get(prompt, model).is_some()).count() >= n_needed
+    };
+    let prompts: Vec<usize> = prompts.into_iter().filter(is_kept).collect();
+    left_out.prompts_with_gaps = n_before - prompts.len();
+    if prompts.is_empty() {
+        return Err(Error::Usage(
+            "[pool] leaves no prompt that every candidate has answered; raise `min-coverage` or set `gaps = \"vary-pool\"`"
+                .into(),
+        ));
+    }
+    Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
+}
+
+fn check_known(what: &str, name: &str, known: &[&str]) -> Result<()> {
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "[pool] names unknown {what} `{name}`{}",
+        suggestion(name, known.iter().copied())
+    )))
+}
+
+/// A score without a cost cannot be weighed against others: the cell counts as missing.
+fn forget_cells_without_cost(suite: &mut Suite) -> usize {
+    let mut n_forgotten = 0;
+    for prompt in 0..suite.prompts.len() {
+        for model in 0..suite.models.len() {
+            let outcomes = &mut suite.outcomes;
+            if outcomes.score.get(prompt, model).is_some() && outcomes.cost_usd.get(prompt, model).is_none() {
+                outcomes.score.set(prompt, model, None);
+                n_forgotten += 1;
+            }
+        }
+    }
+    n_forgotten
+}

@@ -1,0 +1,174 @@
+//! What an answer will cost: one expected cost per model, or a prediction per prompt. Shared by all routers.
+
+use std::sync::OnceLock;
+
+use super::ridge::{LAMBDAS, Moments, Ridge};
+use super::tuning::{best, folds};
+use crate::data::{Prompts, TrainingData};
+use crate::linalg::Matrix;
+use crate::seed::Stream;
+use crate::suite::CellTable;
+
+/// How a router estimates costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostModelKind {
+    /// The mean cost of the model on the development prompts, whatever the prompt.
+    Mean,
+    /// Predicted from the prompt: its input tokens are known when it is routed, and its embedding tells something of
+    /// the length of the answer. Ridge regression per model, tuned by cross-validation; a model whose cost it predicts
+    /// worse than its mean does keeps the mean.
+    PerPrompt,
+}
+
+/// The cost models of one replicate, each fitted when it is first asked for.
+pub struct CostModels {
+    /// The kind for routers that do not ask for one.
+    pub(super) default: CostModelKind,
+    stream: Stream,
+    mean: OnceLock<FittedCosts>,
+    per_prompt: OnceLock<FittedCosts>,
+}
+
+/// A cost model and its predictions for development prompts it was not fitted on.
+pub(crate) struct FittedCosts {
+    pub(crate) model: CostModel,
+    pub(crate) out_of_fold: Matrix,
+}
+
+/// Predicts costs in cost units.
+#[derive(Clone)]
+pub(crate) struct CostModel {
+    means: Vec<f64>,
+    regression: Option<std::sync::Arc<Regression>>,
+}
+
+struct Regression {
+    ridge: Ridge,
+    tokens: TokenScale,
+    /// Whether the regression beats the mean, by model.
+    is_better: Vec<bool>,
+    /// No prediction falls below the cheapest answer seen, by model.
+    floor: Vec<f32>,
+}
+
+/// Brings token counts to about unit spread.
+#[derive(Clone, Copy)]
+struct TokenScale {
+    mean: f64,
+    deviation: f64,
+}
+
+impl CostModels {
+    /// Nothing is fitted yet.
+    pub fn new(default: CostModelKind, stream: Stream) -> Self {
+        CostModels { default, stream, mean: OnceLock::new(), per_prompt: OnceLock::new() }
+    }
+
+    /// The fitted model of that kind.
+    pub(crate) fn get(&self, kind: CostModelKind, data: &TrainingData) -> &FittedCosts {
+        match kind {
+            CostModelKind::Mean => self.mean.get_or_init(|| fit_mean(data)),
+            CostModelKind::PerPrompt => self.per_prompt.get_or_init(|| fit_per_prompt(data, &self.stream)),
+        }
+    }
+}
+
+impl CostModel {
+    /// Costs in cost units, prompts x models.
+    pub(crate) fn predict(&self, prompts: &Prompts) -> Matrix {
+        let mut costs = constant(&self.means, prompts.len());
+        let Some(regression) = &self.regression else { return costs };
+        let predicted = regression.ridge.predict(&features(prompts, regression.tokens));
+        for (row, predicted) in predicted.rows().enumerate() {
+            for (model, cost) in costs.row_mut(row).iter_mut().enumerate() {
+                if regression.is_better[model] {
+                    *cost = predicted[model].max(regression.floor[model]);
+                }
+            }
+        }
+        costs
+    }
+}
+
+fn fit_mean(data: &TrainingData) -> FittedCosts {
+    let means = data.outcomes.mean_cost_units.clone();
+    let out_of_fold = constant(&means, data.prompts.len());
+    FittedCosts { model: CostModel { means, regression: None }, out_of_fold }
+}
+
+fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
+    let targets = &data.outcomes.cost_units;
+    let tokens = TokenScale::new(&data.prompts.input_tokens);
+    let features = features(&data.prompts, tokens);
+    let folds = folds(&data.prompts.text_groups, stream);
+    let moments = Moments::new(&features, targets, &folds);
+    let means = data.outcomes.mean_cost_units.clone();
+    let mut out_of_fold = constant(&means, data.prompts.len());
+    let of_means = squared_errors(targets, &out_of_fold);
+    let candidates: Vec<Matrix> = LAMBDAS.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
+    let errors: Vec<Vec<f64>> =
+        candidates.iter().map(|predicted| squared_errors(targets, predicted)).collect();
+    // Relative to the spread of each model's own cost, or the dearest model alone would decide.
+    let relative = |errors: &Vec<f64>| -> f64 {
+        -errors
+            .iter()
+            .zip(&of_means)
+            .map(|(error, spread)| if *spread > 0.0 { error / spread } else { 0.0 })
+            .sum::<f64>()
+    };
+    let chosen = best(&errors.iter().map(relative).collect::<Vec<_>>());
+    let is_better: Vec<bool> =
+        errors[chosen].iter().zip(&of_means).map(|(error, mean)| error < mean).collect();
+    let floor: Vec<f32> = (0..targets.n_models()).map(|model| cheapest(targets, model)).collect();
+    for (row, predicted) in candidates[chosen].rows().enumerate() {
+        for (model, cost) in
+            out_of_fold.row_mut(row).iter_mut().enumerate().filter(|(model, _)| is_better[*model])
+        {
+            *cost = predicted[model].max(floor[model]);
+        }
+    }
+    let ridge = moments.fit(LAMBDAS[chosen], None);
+    let regression = Regression { ridge, tokens, is_better, floor };
+    FittedCosts { model: CostModel { means, regression: Some(std::sync::Arc::new(regression)) }, out_of_fold }
+}
+
+fn cheapest(costs: &CellTable, model: usize) -> f32 {
+    let known = (0..costs.n_prompts()).filter_map(|prompt| costs.get(prompt, model));
+    known.min_by(f64::total_cmp).unwrap_or(0.0) as f32
+}
+
+/// The sum of squared errors of each model over its known cells.
+fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
+    let mut errors = vec![0.0; targets.n_models()];
+    for (row, predicted) in predictions.rows().enumerate() {
+        for ((target, predicted), error) in targets.row(row).zip(predicted).zip(&mut errors) {
+            *error += target.map_or(0.0, |target| (target - f64::from(*predicted)).powi(2));
+        }
+    }
+    errors
+}
+
+fn constant(row: &[f64], n_rows: usize) -> Matrix {
+    let row: Vec<f32> = row.iter().map(|&value| value as f32).collect();
+    Matrix::new(row.repeat(n_rows), n_rows, row.len())
+}
+
+/// Embedding, input tokens, and the constant.
+fn features(prompts: &Prompts, tokens: TokenScale) -> Matrix {
+    let width = prompts.embeddings.n_columns() + 2;
+    let mut values = Vec::with_capacity(prompts.len() * width);
+    for (row, &n_tokens) in prompts.embeddings.rows().zip(&prompts.input_tokens) {
+        values.extend_from_slice(row);
+        values.extend([((n_tokens - tokens.mean) / tokens.deviation) as f32, 1.0]);
+    }
+    Matrix::new(values, prompts.len(), width)
+}
+
+impl TokenScale {
+    fn new(tokens: &[f64]) -> Self {
+        let mean = tokens.iter().sum::<f64>() / tokens.len() as f64;
+        let variance = tokens.iter().map(|n| (n - mean).powi(2)).sum::<f64>() / tokens.len() as f64;
+        TokenScale { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+}

@@ -1,0 +1,171 @@
+//! Routers: what they are, which kinds a scenario may name, and how one is trained.
+//!
+//! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
+//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file and a
+//! line in [`RouterSettings`] and in [`train`].
+
+mod cost_model;
+mod plug_in;
+mod predictor;
+mod random;
+mod ridge;
+mod single;
+mod tuning;
+
+use std::collections::BTreeMap;
+
+pub use cost_model::{CostModelKind, CostModels};
+pub use predictor::{PredictorModel, PredictorSettings};
+pub use single::{SingleChoice, SingleSettings};
+
+use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
+use crate::error::Result;
+use crate::preference::Preference;
+use crate::seed::Stream;
+
+/// A trained policy: prompts and preferences in, models out.
+///
+/// A choice depends on the prompt, its pool, and the preference alone: never on the other prompts of the batch, on the
+/// other preferences, or on earlier calls.
+pub trait Router: Send + Sync {
+    /// Chooses a model of each prompt's pool for every prompt at every preference.
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
+}
+
+/// The chosen models, preference by preference and within each in prompt order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choices {
+    n_prompts: usize,
+    models: Vec<u16>,
+}
+
+impl Choices {
+    /// Choices from the models of all prompts at the first preference, then at the second, and so on.
+    ///
+    /// # Panics
+    /// If the models do not fill whole preferences.
+    pub fn new(n_prompts: usize, models: Vec<u16>) -> Self {
+        assert!(n_prompts > 0 && models.len().is_multiple_of(n_prompts), "every prompt has a choice");
+        Choices { n_prompts, models }
+    }
+
+    /// Number of prompts.
+    pub fn n_prompts(&self) -> usize {
+        self.n_prompts
+    }
+
+    /// Number of preferences.
+    pub fn n_preferences(&self) -> usize {
+        self.models.len() / self.n_prompts
+    }
+
+    /// The model of each prompt at one preference.
+    pub fn at_preference(&self, preference: usize) -> &[u16] {
+        &self.models[preference * self.n_prompts..][..self.n_prompts]
+    }
+
+    /// All choices, preference-major.
+    pub fn models(&self) -> &[u16] {
+        &self.models
+    }
+}
+
+/// A model's place in the pool as it is stored in [`Choices`].
+pub(crate) fn model_number(model: usize) -> u16 {
+    u16::try_from(model).expect("a pool has fewer than 65,536 models; the scenario checks it")
+}
+
+/// A router of a scenario: its kind and settings.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RouterSettings {
+    /// A model of the pool at random, whatever the prompt and the preference.
+    Random(NoSettings),
+    /// Always the same model.
+    Single(SingleSettings),
+    /// Predicts each model's score and takes the best `score - w * cost`.
+    Predictor(PredictorSettings),
+}
+
+/// A router without settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSettings {}
+
+impl RouterSettings {
+    /// The label of a router that is not given one.
+    pub fn default_label(&self) -> &'static str {
+        match self {
+            RouterSettings::Random(_) => "random",
+            RouterSettings::Single(settings) => settings.choose.label(),
+            RouterSettings::Predictor(settings) => settings.model.label(),
+        }
+    }
+
+    /// Whether the router can do nothing without prompt embeddings.
+    pub fn needs_embeddings(&self) -> bool {
+        matches!(self, RouterSettings::Predictor(_))
+    }
+}
+
+/// What one router is trained from: the development data behind a meter, the cost models that all routers share, and
+/// the router's own random stream.
+pub struct Training<'a> {
+    data: &'a TrainingData,
+    cost_models: &'a CostModels,
+    stream: Stream,
+    meter: std::cell::Cell<Meter>,
+}
+
+impl<'a> Training<'a> {
+    /// A fresh meter on shared data.
+    pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
+        Training { data, cost_models, stream, meter: std::cell::Cell::default() }
+    }
+
+    /// Everything but the outcomes.
+    pub fn data(&self) -> &'a TrainingData {
+        self.data
+    }
+
+    /// The outcomes of the development prompts. Looking is paid for.
+    pub fn outcomes(&self) -> &'a DevelopmentOutcomes {
+        self.meter.set(self.data.price_of_all);
+        &self.data.outcomes
+    }
+
+    /// The costs a router reckons with: of the kind it asks for, else of the scenario's.
+    pub(crate) fn costs(&self, kind: Option<CostModelKind>) -> &'a cost_model::FittedCosts {
+        self.cost_models.get(kind.unwrap_or(self.cost_models.default), self.data)
+    }
+
+    /// The router's random stream.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// What the router has paid so far.
+    pub fn meter(&self) -> Meter {
+        self.meter.get()
+    }
+}
+
+/// A router and what its training found out, for the record.
+pub struct Trained {
+    /// The policy.
+    pub router: Box<dyn Router>,
+    /// Tuned settings and the like, by name.
+    pub notes: BTreeMap<String, String>,
+}
+
+/// Trains a router.
+///
+/// # Errors
+/// Training that diverges.
+pub fn train(settings: &RouterSettings, training: &Training<'_>) -> Result<Trained> {
+    match settings {
+        RouterSettings::Random(NoSettings {}) => Ok(random::train(training)),
+        RouterSettings::Single(settings) => single::train(settings, training),
+        RouterSettings::Predictor(settings) => predictor::train(settings, training),
+    }
+}

@@ -1,0 +1,56 @@
+//! The plug-in rule: take the model with the highest predicted `score - w * cost`.
+
+use super::cost_model::CostModel;
+use super::{Choices, Router, model_number};
+use crate::data::Prompts;
+use crate::linalg::Matrix;
+use crate::preference::Preference;
+
+/// Predicts the score of every model on every prompt.
+pub(crate) trait ScorePredictor: Send + Sync {
+    /// Scores, prompts x models.
+    fn predict(&self, prompts: &Prompts) -> Matrix;
+}
+
+/// A score predictor and a cost model under the plug-in rule.
+pub(crate) struct PlugIn {
+    pub(crate) scores: Box<dyn ScorePredictor>,
+    pub(crate) costs: CostModel,
+}
+
+impl Router for PlugIn {
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        let (scores, costs) = (self.scores.predict(prompts), self.costs.predict(prompts));
+        let mut models = vec![0; prompts.len() * preferences.len()];
+        for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
+            choose(prompts, &scores, &costs, *preference, models);
+        }
+        Choices::new(prompts.len(), models)
+    }
+}
+
+/// Fills in each prompt's model at one preference; ties go to the lowest number. Does not allocate.
+///
+/// # Panics
+/// If a prompt has an empty pool.
+pub(crate) fn choose(
+    prompts: &Prompts,
+    scores: &Matrix,
+    costs: &Matrix,
+    preference: Preference,
+    models: &mut [u16],
+) {
+    let whole_pool = prompts.has_whole_pool();
+    for (prompt, (model, (scores, costs))) in
+        models.iter_mut().zip(scores.rows().zip(costs.rows())).enumerate()
+    {
+        let mut best = (f64::NEG_INFINITY, usize::MAX);
+        for (candidate, (&score, &cost)) in scores.iter().zip(costs).enumerate() {
+            let utility = preference.utility(f64::from(score), f64::from(cost));
+            if utility > best.0 && (whole_pool || prompts.is_available(prompt, candidate)) {
+                best = (utility, candidate);
+            }
+        }
+        *model = model_number(best.1);
+    }
+}

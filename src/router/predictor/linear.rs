@@ -1,0 +1,48 @@
+//! Ridge regression of each model's score on the prompt embedding; the ridge is tuned by cross-validation.
+
+use std::collections::BTreeMap;
+
+use super::FittedScores;
+use crate::data::Prompts;
+use crate::linalg::Matrix;
+use crate::router::Training;
+use crate::router::plug_in::ScorePredictor;
+use crate::router::ridge::{LAMBDAS, Moments, Ridge};
+use crate::router::tuning::{best, folds, utility};
+
+struct Linear {
+    ridge: Ridge,
+}
+
+impl ScorePredictor for Linear {
+    fn predict(&self, prompts: &Prompts) -> Matrix {
+        self.ridge.predict(&features(prompts))
+    }
+}
+
+/// Fits on all development prompts with the given ridge, or with the one that earns most out of fold.
+pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -> FittedScores {
+    let data = training.data();
+    let features = features(&data.prompts);
+    let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
+    let moments = Moments::new(&features, &training.outcomes().score, &folds);
+    let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
+    let mut candidates: Vec<Matrix> = lambdas.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
+    let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
+    let chosen = best(&utilities);
+    FittedScores {
+        predictor: Box::new(Linear { ridge: moments.fit(lambdas[chosen], None) }),
+        out_of_fold: candidates.swap_remove(chosen),
+        notes: BTreeMap::from([
+            ("ridge".to_owned(), lambdas[chosen].to_string()),
+            ("settings-tried".to_owned(), lambdas.len().to_string()),
+        ]),
+    }
+}
+
+/// The embedding and the constant.
+fn features(prompts: &Prompts) -> Matrix {
+    let width = prompts.embeddings.n_columns() + 1;
+    let values = prompts.embeddings.rows().flat_map(|row| row.iter().copied().chain([1.0])).collect();
+    Matrix::new(values, prompts.len(), width)
+}

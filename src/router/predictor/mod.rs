@@ -1,0 +1,63 @@
+//! Predictor routers: predict each model's score from the prompt, then take the best `score - w * cost`.
+
+mod knn;
+mod linear;
+
+use std::collections::BTreeMap;
+
+use super::cost_model::CostModelKind;
+use super::plug_in::{PlugIn, ScorePredictor};
+use super::{Trained, Training};
+use crate::error::Result;
+use crate::linalg::Matrix;
+
+/// Settings of `kind = "predictor"`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PredictorSettings {
+    /// How scores are predicted.
+    pub model: PredictorModel,
+    /// How costs are estimated; the scenario's choice where absent.
+    pub cost: Option<CostModelKind>,
+    /// A fixed number of neighbours for `knn`; tuned where absent.
+    pub neighbours: Option<usize>,
+    /// A fixed ridge for `linear`; tuned where absent.
+    pub ridge: Option<f64>,
+}
+
+/// How scores are predicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PredictorModel {
+    /// The mean score among the nearest development prompts.
+    Knn,
+    /// Ridge regression on the embedding.
+    Linear,
+}
+
+impl PredictorModel {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            PredictorModel::Knn => "knn",
+            PredictorModel::Linear => "linear",
+        }
+    }
+}
+
+/// A score predictor and its predictions for development prompts it was not fitted on.
+pub(super) struct FittedScores {
+    pub(super) predictor: Box<dyn ScorePredictor>,
+    #[expect(dead_code, reason = "read by routers that stack predictions")]
+    pub(super) out_of_fold: Matrix,
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+pub(super) fn train(settings: &PredictorSettings, training: &Training<'_>) -> Result<Trained> {
+    let costs = training.costs(settings.cost);
+    let fitted = match settings.model {
+        PredictorModel::Knn => knn::fit(settings.neighbours, training, &costs.out_of_fold),
+        PredictorModel::Linear => linear::fit(settings.ridge, training, &costs.out_of_fold),
+    };
+    let router = PlugIn { scores: fitted.predictor, costs: costs.model.clone() };
+    Ok(Trained { router: Box::new(router), notes: fitted.notes })
+}

@@ -1,0 +1,130 @@
+//! Ridge regression of several targets on shared features, with missing cells and cross-validation at the price of
+//! one Gram matrix a fold.
+//!
+//! For each target y_k known on rows R: minimise sum_{n in R} (y_nk - x_n . b_k)^2 + lambda |b_k|^2, the constant
+//! unpenalised. Targets known on the same rows share their Gram matrix X_R^T X_R.
+
+use std::collections::BTreeMap;
+
+use super::tuning::N_FOLDS;
+use crate::linalg::{Cholesky, Matrix, Strided, multiply};
+use crate::suite::CellTable;
+
+/// The penalties tried, from nearly none to nearly a constant, for features of unit length.
+pub(super) const LAMBDAS: [f64; 13] =
+    [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 1000.0, 10000.0];
+
+/// Fitted coefficients: features x targets.
+pub(super) struct Ridge {
+    coefficients: Matrix,
+}
+
+impl Ridge {
+    /// Predictions, rows x targets.
+    pub(super) fn predict(&self, features: &Matrix) -> Matrix {
+        let mut predictions = Matrix::zeros(features.n_rows(), self.coefficients.n_columns());
+        multiply(features.as_strided(), self.coefficients.as_strided(), predictions.values_mut());
+        predictions
+    }
+}
+
+/// Sums of squares and products, by fold: what every fit is solved from.
+pub(super) struct Moments<'a> {
+    features: &'a Matrix,
+    folds: &'a [usize],
+    groups: Vec<Group>,
+    n_targets: usize,
+}
+
+/// Targets that are known on the same rows.
+struct Group {
+    targets: Vec<usize>,
+    /// X^T X by fold, features x features.
+    gram: Vec<Vec<f64>>,
+    /// X^T Y by fold, features x targets of the group.
+    products: Vec<Vec<f64>>,
+}
+
+impl<'a> Moments<'a> {
+    /// Gathers the moments. The last feature is the constant 1.
+    pub(super) fn new(features: &'a Matrix, targets: &CellTable, folds: &'a [usize]) -> Self {
+        let mut members: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+        for target in 0..targets.n_models() {
+            let known = (0..targets.n_prompts()).map(|row| targets.get(row, target).is_some()).collect();
+            members.entry(known).or_default().push(target);
+        }
+        let group = |(known, members): (Vec<bool>, Vec<usize>)| {
+            let rows = |fold| (0..known.len()).filter(|&row| known[row] && folds[row] == fold).collect();
+            let by_fold: Vec<Vec<usize>> = (0..N_FOLDS).map(rows).collect();
+            let moments = by_fold.iter().map(|rows| moments(features, targets, rows, &members));
+            let (gram, products) = moments.unzip();
+            Group { targets: members, gram, products }
+        };
+        let groups = members.into_iter().map(group).collect();
+        Moments { features, folds, groups, n_targets: targets.n_models() }
+    }
+
+    /// The fit to all rows but those of one fold, or to all rows.
+    pub(super) fn fit(&self, lambda: f64, without: Option<usize>) -> Ridge {
+        let n_features = self.features.n_columns();
+        let mut coefficients = Matrix::zeros(n_features, self.n_targets);
+        for group in &self.groups {
+            let sum = |parts: &[Vec<f64>]| {
+                let mut total = vec![0.0; parts[0].len()];
+                for (_, part) in parts.iter().enumerate().filter(|(fold, _)| Some(*fold) != without) {
+                    total.iter_mut().zip(part).for_each(|(total, value)| *total += value);
+                }
+                total
+            };
+            let (mut gram, mut solution) = (sum(&group.gram), sum(&group.products));
+            // The constant is not penalised; the tiny ridge on it keeps a group without rows solvable (at 0).
+            let n_penalised = n_features - 1;
+            (0..n_penalised).for_each(|i| gram[i * n_features + i] += lambda);
+            gram[n_penalised * n_features + n_penalised] += 1e-9;
+            let factor =
+                Cholesky::factor(gram, n_features).expect("a Gram matrix plus a ridge is positive definite");
+            factor.solve_in_place(&mut solution, group.targets.len());
+            for (feature, row) in solution.chunks_exact(group.targets.len()).enumerate() {
+                for (&target, &value) in group.targets.iter().zip(row) {
+                    coefficients.row_mut(feature)[target] = value as f32;
+                }
+            }
+        }
+        Ridge { coefficients }
+    }
+
+    /// For every row the prediction of the fit that has not seen its fold.
+    pub(super) fn out_of_fold(&self, lambda: f64) -> Matrix {
+        let mut predictions = Matrix::zeros(self.features.n_rows(), self.n_targets);
+        for fold in 0..N_FOLDS {
+            let rows: Vec<usize> = (0..self.folds.len()).filter(|&row| self.folds[row] == fold).collect();
+            let held_out = self.fit(lambda, Some(fold)).predict(&self.features.rows_at(&rows));
+            for (&row, values) in rows.iter().zip(held_out.rows()) {
+                predictions.row_mut(row).copy_from_slice(values);
+            }
+        }
+        predictions
+    }
+}
+
+/// X^T X and X^T Y over some rows.
+fn moments(
+    features: &Matrix,
+    targets: &CellTable,
+    rows: &[usize],
+    members: &[usize],
+) -> (Vec<f64>, Vec<f64>) {
+    let n_features = features.n_columns();
+    let x: Vec<f64> = rows.iter().flat_map(|&row| features.row(row)).map(|&value| f64::from(value)).collect();
+    let y: Vec<f64> = rows
+        .iter()
+        .flat_map(|&row| members.iter().map(move |&target| targets.get(row, target)))
+        .map(|value| value.expect("members of a group are known on its rows"))
+        .collect();
+    let mut gram = vec![0.0; n_features * n_features];
+    let mut products = vec![0.0; n_features * members.len()];
+    let x = Strided::row_major(&x, rows.len(), n_features);
+    multiply(x.transposed(), x, &mut gram);
+    multiply(x.transposed(), Strided::row_major(&y, rows.len(), members.len()), &mut products);
+    (gram, products)
+}

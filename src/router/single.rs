@@ -1,0 +1,64 @@
+//! Always the same model: the best on the development prompts, or the cheapest.
+
+use std::collections::BTreeMap;
+
+use super::{Choices, Router, Trained, Training, model_number};
+use crate::data::Prompts;
+use crate::error::Result;
+use crate::preference::Preference;
+
+/// Settings of `kind = "single"`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SingleSettings {
+    /// Which model.
+    pub choose: SingleChoice,
+}
+
+/// Which model is always taken. Every single model by its name is among the reference points of each report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SingleChoice {
+    /// The highest mean score on the development prompts.
+    Best,
+    /// The lowest mean cost on the development prompts.
+    Cheapest,
+}
+
+impl SingleChoice {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            SingleChoice::Best => "best-single",
+            SingleChoice::Cheapest => "cheapest",
+        }
+    }
+}
+
+struct Single {
+    /// All models, the preferred one first; a prompt without it falls to the next.
+    order: Vec<usize>,
+}
+
+pub(super) fn train(settings: &SingleSettings, training: &Training<'_>) -> Result<Trained> {
+    let outcomes = training.outcomes();
+    let key: Vec<f64> = match settings.choose {
+        SingleChoice::Best => outcomes.mean_score.iter().map(|score| -score).collect(),
+        SingleChoice::Cheapest => outcomes.mean_cost_units.clone(),
+    };
+    let mut order: Vec<usize> = (0..key.len()).collect();
+    // A stable sort: ties go to the lowest number.
+    order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
+    let notes = BTreeMap::from([("model-number".to_owned(), order[0].to_string())]);
+    Ok(Trained { router: Box::new(Single { order }), notes })
+}
+
+impl Router for Single {
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        let model_of = |prompt| {
+            let first = self.order.iter().copied().find(|&model| prompts.is_available(prompt, model));
+            model_number(first.expect("the pool of a prompt is never empty"))
+        };
+        let models: Vec<u16> = (0..prompts.len()).map(model_of).collect();
+        Choices::new(prompts.len(), models.repeat(preferences.len()))
+    }
+}
