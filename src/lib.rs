@@ -2,11 +2,16 @@
 
 pub mod data;
 pub mod error;
+mod gzip;
 pub mod linalg;
+mod npy;
 pub mod pool;
 pub mod preference;
 pub mod random;
+pub mod record;
 pub mod router;
+pub mod run;
+pub mod scenario;
 pub mod seed;
 pub mod split;
 pub mod suite;

@@ -52,6 +52,29 @@ pub struct LeftOut {
     pub cells_without_cost: usize,
 }
 
+impl LeftOut {
+    /// One sentence naming what was left out; empty where nothing was.
+    pub fn in_words(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.models_below_coverage.is_empty() {
+            let n = self.models_below_coverage.len();
+            let named = self.models_below_coverage.iter().take(4);
+            let named: Vec<String> =
+                named.map(|(id, share)| format!("`{id}` {:.0} %", share * 100.0)).collect();
+            let more = if n > 4 { ", ..." } else { "" };
+            parts.push(format!("{n} models below the least coverage ({}{more})", named.join(", ")));
+        }
+        let counts = [
+            (self.models_not_asked, "models not asked for"),
+            (self.prompts_not_asked, "prompts of benchmarks not asked for"),
+            (self.prompts_with_gaps, "prompts with gaps"),
+            (self.cells_without_cost, "scores without a cost"),
+        ];
+        parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        if parts.is_empty() { String::new() } else { format!("left out: {}", parts.join("; ")) }
+    }
+}
+
 /// A suite cut down to its candidates, and what was left out on the way.
 #[derive(Clone, Debug)]
 pub struct Pooled {

@@ -102,6 +102,11 @@ impl RouterSettings {
         }
     }
 
+    /// The number of candidates the router is bound to, where it is not made for any pool.
+    pub fn needs_pool_of(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether the router can do nothing without prompt embeddings.
     pub fn needs_embeddings(&self) -> bool {
         matches!(self, RouterSettings::Predictor(_))

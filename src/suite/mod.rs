@@ -4,7 +4,6 @@
 //! `find` where suites are looked for, `synthetic` suites whose best routing is known.
 
 mod csv_file;
-mod npy;
 mod read;
 mod source;
 mod values;
@@ -36,6 +35,27 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// Gives every scored cell without output tokens this many, so that list prices and known input tokens make a cost.
+    /// Returns how many cells got a cost by it.
+    pub fn assume_output_tokens(&mut self, output_tokens: f64) -> usize {
+        let mut n_assumed = 0;
+        for prompt in 0..self.prompts.len() {
+            for (model, card) in self.models.iter().enumerate() {
+                let outcomes = &mut self.outcomes;
+                let is_open = outcomes.score.get(prompt, model).is_some()
+                    && outcomes.cost_usd.get(prompt, model).is_none()
+                    && outcomes.output_tokens.get(prompt, model).is_none();
+                let input_tokens = outcomes.input_tokens.get(prompt, model).filter(|_| is_open);
+                let cost = input_tokens.and_then(|input| card.list_cost_usd(input, output_tokens));
+                if cost.is_some() {
+                    outcomes.cost_usd.set(prompt, model, cost);
+                    n_assumed += 1;
+                }
+            }
+        }
+        n_assumed
+    }
+
     /// The suite with only these prompts and models, in this order. Benchmarks keep their numbers; comparisons of what
     /// was left out are left out too.
     pub fn select(&self, prompts: &[usize], models: &[usize]) -> Suite {

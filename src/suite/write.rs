@@ -1,13 +1,11 @@
 //! Writes a suite as a folder in the format of `datasets/README.md`.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use flate2::{Compression, GzBuilder};
-
-use super::{Suite, npy};
+use super::Suite;
 use crate::error::{Error, Result};
+use crate::{gzip, npy};
 
 impl Suite {
     /// Writes the suite into a folder that exists. The same suite gives the same bytes: gzip members carry no name or
@@ -22,7 +20,9 @@ impl Suite {
             self.write_comparisons(&folder.join("comparisons.csv.gz"))?;
         }
         match &self.embeddings {
-            Some(embeddings) => write_file(&folder.join("embeddings.npy"), &npy::write(embeddings)),
+            Some(embeddings) => {
+                write_file(&folder.join("embeddings.npy"), &npy::format_embeddings(embeddings))
+            }
             None => Ok(()),
         }
     }
@@ -110,17 +110,10 @@ fn write_csv<R: AsRef<[String]>>(path: &Path, rows: impl IntoIterator<Item = R>)
     }
     let bytes = writer.into_inner().map_err(|error| Error::file(path, error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "gz") {
-        write_file(path, &gzip(&bytes).map_err(Error::io(path, "pack"))?)
+        write_file(path, &gzip::pack(&bytes))
     } else {
         write_file(path, &bytes)
     }
-}
-
-/// One gzip member without name or time, so that equal bytes pack to equal bytes.
-fn gzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    encoder.finish()
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -1,0 +1,112 @@
+//! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
+//!
+//! `store` writes and reads it as a folder.
+
+mod store;
+
+use std::collections::BTreeMap;
+
+use crate::data::Meter;
+use crate::pool::LeftOut;
+use crate::router::Choices;
+use crate::scenario::Scenario;
+use crate::suite::{CellTable, CostBasis, SuiteInfo};
+
+/// The number of the folder format.
+pub const FORMAT: u32 = 1;
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What was run, on what, with what found out in training.
+    pub manifest: Manifest,
+    /// The prompts that were a test prompt at least once.
+    pub prompts: Vec<RecordedPrompt>,
+    /// Scores of the candidates on these prompts.
+    pub score: CellTable,
+    /// Realised costs in US dollars of the same cells; missing throughout where the suite has none.
+    pub cost_usd: CellTable,
+    /// For each replicate the test prompts, as ascending positions in `prompts`.
+    pub test_prompts: Vec<Vec<usize>>,
+    /// The choices of each router (by scenario order) in each replicate.
+    pub choices: Vec<Vec<Choices>>,
+}
+
+/// A prompt of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedPrompt {
+    /// Its id in the suite.
+    pub id: String,
+    /// The name of its benchmark.
+    pub benchmark: String,
+}
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// [`FORMAT`] when it was written.
+    pub format: u32,
+    /// The version of the program.
+    pub program_version: String,
+    /// The scenario as resolved: every default written out, the seed and replicates as run.
+    pub scenario: Scenario,
+    /// The suite.
+    pub suite: RecordedSuite,
+    /// The preferences asked, ascending.
+    pub preferences: Vec<f64>,
+    /// Their weights under the declared distribution.
+    pub preference_weights: Vec<f64>,
+    /// One entry a replicate.
+    pub replicates: Vec<RecordedReplicate>,
+}
+
+/// The suite of a record.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedSuite {
+    /// Name, licence, origin, and whether its outcomes are simulated.
+    pub info: SuiteInfo,
+    /// SHA-256 of its content.
+    pub content_hash: String,
+    /// The candidates.
+    pub models: Vec<String>,
+    /// Whether costs are known.
+    pub has_cost: bool,
+    /// Where the costs come from, over the whole suite.
+    pub cost_basis: CostBasis,
+    /// Cells whose cost rests on an assumed number of output tokens.
+    pub cells_with_assumed_tokens: usize,
+    /// What was left out.
+    pub left_out: LeftOut,
+}
+
+/// One replicate of a record.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedReplicate {
+    /// Training prompts.
+    pub n_training: usize,
+    /// Validation prompts.
+    pub n_validation: usize,
+    /// Test prompts.
+    pub n_test: usize,
+    /// US dollars in one cost unit: the mean development cost of the dearest candidate.
+    pub cost_unit_usd: f64,
+    /// Mean score of each candidate on the development prompts.
+    pub development_score: Vec<f64>,
+    /// Mean cost of each candidate on the development prompts, in US dollars.
+    pub development_cost_usd: Vec<f64>,
+    /// One entry a router, in scenario order.
+    pub routers: Vec<RecordedTraining>,
+}
+
+/// What the training of one router found out and paid.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedTraining {
+    /// Tuned settings and the like.
+    pub notes: BTreeMap<String, String>,
+    /// What it paid to learn.
+    pub paid: Meter,
+}

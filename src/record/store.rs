@@ -1,0 +1,163 @@
+//! A record as a folder: `manifest.json`, `prompts.csv.gz`, and NumPy arrays of scores, costs, and choices.
+
+use std::fs;
+use std::path::Path;
+
+use super::{FORMAT, Manifest, Record, RecordedPrompt};
+use crate::error::{Error, Result};
+use crate::router::Choices;
+use crate::suite::CellTable;
+use crate::{gzip, npy};
+
+const MANIFEST: &str = "manifest.json";
+const PROMPTS: &str = "prompts.csv.gz";
+const SCORES: &str = "scores.npy.gz";
+const COSTS: &str = "costs_usd.npy.gz";
+
+impl Record {
+    /// Writes the record into a folder that exists.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
+        write(&folder.join(MANIFEST), manifest.as_bytes())?;
+        write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
+        write(&folder.join(SCORES), &gzip::pack(&format_cells(&self.score)))?;
+        write(&folder.join(COSTS), &gzip::pack(&format_cells(&self.cost_usd)))?;
+        for (replicate, choices) in self.choices.iter().enumerate() {
+            for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
+                let shape = [choices.n_preferences(), choices.n_prompts()];
+                let data = choices.models().iter().flat_map(|model| model.to_le_bytes());
+                let path = folder.join(choices_file(replicate, &entry.label));
+                write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// A folder that is no record, one of another format, or parts that do not fit together.
+    pub fn read(folder: &Path) -> Result<Record> {
+        let path = folder.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+        let value: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(u64::from(FORMAT)) {
+            let found = format.map_or_else(|| "no format".to_owned(), |format| format!("format {format}"));
+            return Err(Error::file(&path, format!("has {found}; this program reads format {FORMAT}")));
+        }
+        let manifest: Manifest = serde_json::from_str(&text)
+            .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
+        let (prompts, test_prompts) = read_prompts(&folder.join(PROMPTS), manifest.replicates.len())?;
+        let shape = [prompts.len(), manifest.suite.models.len()];
+        let score = read_cells(&folder.join(SCORES), shape)?;
+        let cost_usd = read_cells(&folder.join(COSTS), shape)?;
+        let mut choices = Vec::new();
+        for (replicate, test_prompts) in test_prompts.iter().enumerate() {
+            let read = |entry: &crate::scenario::RouterEntry| {
+                let path = folder.join(choices_file(replicate, &entry.label));
+                read_choices(&path, [manifest.preferences.len(), test_prompts.len()], (&score, test_prompts))
+            };
+            choices.push(manifest.scenario.routers.iter().map(read).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(Record { manifest, prompts, score, cost_usd, test_prompts, choices })
+    }
+
+    fn prompts_csv(&self) -> Vec<u8> {
+        let mut replicates = vec![Vec::new(); self.prompts.len()];
+        for (replicate, prompts) in self.test_prompts.iter().enumerate() {
+            prompts.iter().for_each(|&prompt| replicates[prompt].push(replicate.to_string()));
+        }
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let rows = self.prompts.iter().zip(&replicates);
+        let rows = rows
+            .map(|(prompt, replicates)| [prompt.id.clone(), prompt.benchmark.clone(), replicates.join(" ")]);
+        let header = ["prompt_id", "benchmark", "test_in_replicates"].map(str::to_owned);
+        for row in std::iter::once(header).chain(rows) {
+            writer.write_record(row).expect("writing into memory does not fail");
+        }
+        writer.into_inner().expect("writing into memory does not fail")
+    }
+}
+
+fn choices_file(replicate: usize, label: &str) -> String {
+    format!("choices-{replicate}-{label}.npy.gz")
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(Error::io(path, "write"))
+}
+
+fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+    gzip::unpack(path, &bytes)
+}
+
+fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<usize>>)> {
+    let bytes = read_unpacked(path)?;
+    let fault = |problem: String| Error::file(path, problem);
+    let mut prompts = Vec::new();
+    let mut test_prompts = vec![Vec::new(); n_replicates];
+    for row in csv::Reader::from_reader(&bytes[..]).records() {
+        let row = row.map_err(|error| fault(error.to_string()))?;
+        let [id, benchmark, replicates] =
+            [0, 1, 2].map(|column| row.get(column).unwrap_or_default().to_owned());
+        for replicate in replicates.split_whitespace() {
+            let known = replicate.parse::<usize>().ok().and_then(|replicate| test_prompts.get_mut(replicate));
+            known
+                .ok_or_else(|| fault(format!("names an unknown replicate `{replicate}`")))?
+                .push(prompts.len());
+        }
+        prompts.push(RecordedPrompt { id, benchmark });
+    }
+    Ok((prompts, test_prompts))
+}
+
+fn format_cells(table: &CellTable) -> Vec<u8> {
+    let cells = (0..table.n_prompts()).flat_map(|prompt| table.row(prompt));
+    let data = cells.flat_map(|cell| cell.unwrap_or(f64::NAN).to_le_bytes());
+    npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
+}
+
+fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
+    let bytes = read_unpacked(path)?;
+    let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
+    if array.shape != shape {
+        return Err(Error::file(
+            path,
+            format!("has shape {:?} where the record needs {shape:?}", array.shape),
+        ));
+    }
+    let mut table = CellTable::missing(shape[0], shape[1]);
+    for (at, bytes) in array.data.chunks_exact(8).enumerate() {
+        let value = f64::from_le_bytes(bytes.try_into().expect("a chunk has eight bytes"));
+        if value.is_infinite() {
+            return Err(Error::file(path, "holds a value that is not finite"));
+        }
+        table.set(at / shape[1], at % shape[1], (!value.is_nan()).then_some(value));
+    }
+    Ok(table)
+}
+
+fn read_choices(path: &Path, shape: [usize; 2], (score, prompts): (&CellTable, &[usize])) -> Result<Choices> {
+    let bytes = read_unpacked(path)?;
+    let array = npy::parse(path, &bytes, &[("<u2", 2)])?;
+    if array.shape != shape || prompts.is_empty() {
+        return Err(Error::file(
+            path,
+            format!("has shape {:?} where the record needs {shape:?}", array.shape),
+        ));
+    }
+    let models: Vec<u16> = array.data.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
+    for (at, &model) in models.iter().enumerate() {
+        let model = usize::from(model);
+        if model >= score.n_models() || score.get(prompts[at % prompts.len()], model).is_none() {
+            return Err(Error::file(
+                path,
+                format!("chooses model {model}, which is not in the pool of its prompt"),
+            ));
+        }
+    }
+    Ok(Choices::new(prompts.len(), models))
+}

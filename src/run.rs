@@ -1,0 +1,217 @@
+//! Runs a scenario: pool, split, train, route; the result is a record.
+
+use rayon::prelude::*;
+
+use crate::data::{Prompts, TrainingData};
+use crate::error::{Error, Result};
+use crate::pool::{Pooled, pool};
+use crate::preference::{Preference, PreferenceGrid};
+use crate::record::{
+    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
+};
+use crate::router::{Choices, CostModels, Training, train};
+use crate::scenario::Scenario;
+use crate::seed::Stream;
+use crate::split::{Split, split, text_groups};
+use crate::suite::{CellTable, Suite};
+
+/// What happens while a scenario runs; events of different cells come in any order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Everything is checked and so many (replicate, router) cells will follow.
+    Started {
+        /// How many cells.
+        n_cells: usize,
+        /// What was left out of the suite, in words; empty where nothing was.
+        left_out: String,
+    },
+    /// A router was trained and has routed its test prompts.
+    CellDone {
+        /// The replicate.
+        replicate: usize,
+        /// The router's label.
+        router: String,
+    },
+}
+
+/// Runs a scenario on its suite. The result depends on the arguments alone, not on the number of threads.
+///
+/// # Errors
+/// A scenario that does not fit the suite, found before anything is trained; training that diverges.
+pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sync)) -> Result<Record> {
+    let content_hash = suite.content_hash();
+    let cells_with_assumed_tokens =
+        scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+    let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+    check(scenario, &suite)?;
+    let grid = PreferenceGrid::new(&scenario.preferences)?;
+    let root = Stream::root(scenario.seed);
+    let groups = text_groups(&suite);
+    let replicate_stream = |replicate: usize| root.named("replicate").numbered(replicate);
+    let splits = (0..scenario.replicates)
+        .map(|replicate| {
+            split(&suite, &scenario.split, replicate, &replicate_stream(replicate).named("split"))
+        })
+        .collect::<Result<Vec<Split>>>()?;
+    let n_cells = scenario.replicates * scenario.routers.len();
+    progress(Event::Started { n_cells, left_out: left_out.in_words() });
+    let lessons: Vec<Lesson> = splits
+        .par_iter()
+        .enumerate()
+        .map(|(replicate, split)| {
+            Lesson::new(&suite, &groups, split, &grid, scenario, replicate_stream(replicate))
+        })
+        .collect();
+    let cells: Vec<Cell> = (0..n_cells)
+        .into_par_iter()
+        .map(|cell| {
+            let (replicate, router) = (cell / scenario.routers.len(), cell % scenario.routers.len());
+            let entry = &scenario.routers[router];
+            let done = lessons[replicate].teach(entry, grid.preferences()).map_err(|error| match error {
+                Error::Usage(problem) => Error::Training { router: entry.label.clone(), replicate, problem },
+                other => other,
+            });
+            progress(Event::CellDone { replicate, router: entry.label.clone() });
+            done
+        })
+        .collect::<Result<Vec<Cell>>>()?;
+    Ok(assemble(
+        scenario,
+        &suite,
+        (has_cost, left_out, cells_with_assumed_tokens, content_hash),
+        &grid,
+        (splits, lessons, cells),
+    ))
+}
+
+/// What the scenario asks of the suite.
+fn check(scenario: &Scenario, suite: &Suite) -> Result<()> {
+    if suite.models.len() > usize::from(u16::MAX) {
+        return Err(Error::Usage(format!("{} candidates are more than {}", suite.models.len(), u16::MAX)));
+    }
+    for entry in &scenario.routers {
+        if entry.settings.needs_embeddings() && suite.embeddings.is_none() {
+            return Err(Error::Usage(format!(
+                "router `{}` needs prompt embeddings, which suite `{}` does not have",
+                entry.label, suite.info.name
+            )));
+        }
+        if let Some(needed) = entry.settings.needs_pool_of()
+            && needed != suite.models.len()
+        {
+            return Err(Error::Usage(format!(
+                "router `{}` chooses between {needed} models, but the pool holds {}",
+                entry.label,
+                suite.models.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// One replicate: what is learned from, and what is routed.
+struct Lesson {
+    data: TrainingData,
+    cost_models: CostModels,
+    test: Prompts,
+    stream: Stream,
+}
+
+/// One router in one replicate.
+struct Cell {
+    choices: Choices,
+    training: RecordedTraining,
+}
+
+impl Lesson {
+    fn new(
+        suite: &Suite,
+        groups: &[usize],
+        split: &Split,
+        grid: &PreferenceGrid,
+        scenario: &Scenario,
+        stream: Stream,
+    ) -> Self {
+        Lesson {
+            data: TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone()),
+            cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),
+            test: Prompts::new(suite, groups, &split.test),
+            stream,
+        }
+    }
+
+    fn teach(&self, entry: &crate::scenario::RouterEntry, preferences: &[Preference]) -> Result<Cell> {
+        let stream = self.stream.named("router").named(&entry.label);
+        let training = Training::new(&self.data, &self.cost_models, stream);
+        let trained = train(&entry.settings, &training)?;
+        let choices = trained.router.route(&self.test, preferences);
+        Ok(Cell { choices, training: RecordedTraining { notes: trained.notes, paid: training.meter() } })
+    }
+}
+
+type SuiteFacts = (bool, crate::pool::LeftOut, usize, String);
+
+fn assemble(
+    scenario: &Scenario,
+    suite: &Suite,
+    (has_cost, left_out, cells_with_assumed_tokens, content_hash): SuiteFacts,
+    grid: &PreferenceGrid,
+    (splits, lessons, cells): (Vec<Split>, Vec<Lesson>, Vec<Cell>),
+) -> Record {
+    let mut tested: Vec<usize> = splits.iter().flat_map(|split| split.test.iter().copied()).collect();
+    tested.sort_unstable();
+    tested.dedup();
+    let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
+    let models: Vec<usize> = (0..suite.models.len()).collect();
+    let select = |table: &CellTable| table.select(&tested, &models);
+    let mut cells = cells.into_iter();
+    let mut choices = Vec::new();
+    let mut replicates = Vec::new();
+    for (split, lesson) in splits.iter().zip(&lessons) {
+        let (routed, routers): (Vec<Choices>, Vec<RecordedTraining>) =
+            cells.by_ref().take(scenario.routers.len()).map(|cell| (cell.choices, cell.training)).unzip();
+        choices.push(routed);
+        let outcomes = &lesson.data.outcomes;
+        replicates.push(RecordedReplicate {
+            n_training: split.training.len(),
+            n_validation: split.validation.len(),
+            n_test: split.test.len(),
+            cost_unit_usd: lesson.data.cost_unit_usd,
+            development_score: outcomes.mean_score.clone(),
+            development_cost_usd: outcomes
+                .mean_cost_units
+                .iter()
+                .map(|c| c * lesson.data.cost_unit_usd)
+                .collect(),
+            routers,
+        });
+    }
+    let prompt = |&prompt: &usize| RecordedPrompt {
+        id: suite.prompts[prompt].id.clone(),
+        benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
+    };
+    Record {
+        manifest: Manifest {
+            format: FORMAT,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: scenario.clone(),
+            suite: RecordedSuite {
+                info: suite.info.clone(),
+                content_hash,
+                models: suite.models.iter().map(|model| model.id.clone()).collect(),
+                has_cost,
+                cost_basis: suite.cost_basis,
+                cells_with_assumed_tokens,
+                left_out,
+            },
+            preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),
+            preference_weights: grid.weights().to_vec(),
+            replicates,
+        },
+        prompts: tested.iter().map(prompt).collect(),
+        score: select(&suite.outcomes.score),
+        cost_usd: select(&suite.outcomes.cost_usd),
+        test_prompts: splits.iter().map(|split| split.test.iter().map(position).collect()).collect(),
+        choices,
+    }
+}

@@ -1,0 +1,279 @@
+//! A scenario: one experiment as a value, read from TOML and checked before anything is trained.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::error::{Error, Result, suggestion};
+use crate::pool::PoolSettings;
+use crate::preference::{PreferenceGrid, PreferenceSettings};
+use crate::router::{CostModelKind, RouterSettings};
+use crate::split::SplitSettings;
+use crate::toml_file;
+
+/// The quickstart scenario, inside the program.
+const QUICKSTART: &str = include_str!("../scenarios/quickstart.toml");
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// Its file's name without ending.
+    pub name: String,
+    /// What it asks, in a sentence or two.
+    pub description: String,
+    /// The suite's folder name.
+    pub suite: String,
+    /// The root seed.
+    pub seed: u64,
+    /// How often everything is repeated with another split and other training seeds.
+    pub replicates: usize,
+    /// Candidates and gaps.
+    pub pool: PoolSettings,
+    /// Training, validation, and test prompts.
+    pub split: SplitSettings,
+    /// Which preferences are asked.
+    pub preferences: PreferenceSettings,
+    /// Costs.
+    pub cost: CostSettings,
+    /// The routers, in the order of the report.
+    pub routers: Vec<RouterEntry>,
+    /// What must come out.
+    pub expect: Vec<Expectation>,
+}
+
+/// The `[cost]` of a scenario.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CostSettings {
+    /// How routers estimate costs unless they say otherwise.
+    pub model: CostModelKind,
+    /// Where a suite has no output tokens: so many are assumed for every answer, so that list prices give a cost. The
+    /// report says so.
+    pub assume_output_tokens: Option<f64>,
+}
+
+impl Default for CostSettings {
+    fn default() -> Self {
+        CostSettings { model: CostModelKind::PerPrompt, assume_output_tokens: None }
+    }
+}
+
+/// A router and its label.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouterEntry {
+    /// Its name in tables and plots.
+    pub label: String,
+    /// Kind and settings.
+    pub settings: RouterSettings,
+}
+
+/// A bound on a mean over replicates, checked by `run` and `report`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expectation {
+    /// A router's label or a reference's name.
+    pub router: String,
+    /// A metric of `summary.csv`.
+    pub metric: String,
+    /// The value is at least this.
+    pub at_least: Option<f64>,
+    /// The value is at most this.
+    pub at_most: Option<f64>,
+    /// The value is above that of another router or reference.
+    pub above: Option<String>,
+}
+
+/// The file as written, before labels are given and routers are told apart.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Written {
+    description: String,
+    suite: String,
+    #[serde(default)]
+    seed: u64,
+    #[serde(default = "one")]
+    replicates: usize,
+    #[serde(default)]
+    pool: PoolSettings,
+    #[serde(default)]
+    split: SplitSettings,
+    #[serde(default)]
+    preferences: PreferenceSettings,
+    #[serde(default)]
+    cost: CostSettings,
+    router: Vec<Spanned<toml::Table>>,
+    #[serde(default)]
+    expect: Vec<Expectation>,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Scenario {
+    /// Reads a scenario file. `quickstart` without a file of that name is the one inside the program.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it, with path and line.
+    pub fn read(path: &Path) -> Result<Scenario> {
+        if path == Path::new("quickstart") && !path.exists() {
+            return Scenario::parse(Path::new("scenarios/quickstart.toml"), QUICKSTART);
+        }
+        let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        Scenario::parse(path, &text)
+    }
+
+    /// Parses the text of a scenario file; `path` names it.
+    pub fn parse(path: &Path, text: &str) -> Result<Scenario> {
+        let written: Written = toml_file::parse(path, text)?;
+        let mut routers: Vec<RouterEntry> = Vec::new();
+        for table in written.router {
+            let start = table.span().start;
+            let entry = router(path, text, start, table.into_inner())?;
+            let fault = |problem| Err(Error::line(path, toml_file::line_of(text, start), problem));
+            if !entry.label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                || entry.label.is_empty()
+            {
+                return fault(format!("label `{}`: letters, digits, `-`, `_`, and `.` only", entry.label));
+            }
+            if routers.iter().any(|other| other.label == entry.label) {
+                return fault(format!(
+                    "two routers are labelled `{}`; give one another `label`",
+                    entry.label
+                ));
+            }
+            routers.push(entry);
+        }
+        let scenario = Scenario {
+            name: path
+                .file_stem()
+                .map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned()),
+            description: written.description,
+            suite: written.suite,
+            seed: written.seed,
+            replicates: written.replicates,
+            pool: written.pool,
+            split: written.split,
+            preferences: written.preferences,
+            cost: written.cost,
+            routers,
+            expect: written.expect,
+        };
+        scenario.check().map_err(|error| match error {
+            Error::Usage(problem) => Error::file(path, problem),
+            other => other,
+        })?;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> Result<()> {
+        let fault = |problem: String| Err(Error::Usage(problem));
+        if self.replicates == 0 {
+            return fault("`replicates` must be at least 1".into());
+        }
+        if self.routers.is_empty() {
+            return fault("names no `[[router]]`".into());
+        }
+        if self.cost.assume_output_tokens.is_some_and(|tokens| !(tokens.is_finite() && tokens >= 0.0)) {
+            return fault("`assume-output-tokens` must be a number of tokens".into());
+        }
+        PreferenceGrid::new(&self.preferences)?;
+        for expectation in &self.expect {
+            let bounds =
+                [expectation.at_least.is_some(), expectation.at_most.is_some(), expectation.above.is_some()];
+            if !bounds.contains(&true) {
+                return fault(format!(
+                    "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
+                    expectation.metric, expectation.router
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn router(path: &Path, text: &str, start: usize, mut table: toml::Table) -> Result<RouterEntry> {
+    let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
+    let label = match table.remove("label") {
+        Some(toml::Value::String(label)) => Some(label),
+        Some(other) => return Err(line(format!("`label` is a string, not {other}"))),
+        None => None,
+    };
+    if !table.contains_key("kind") {
+        let near = suggestion("kind", table.keys().map(String::as_str));
+        return Err(line(format!("a `[[router]]` needs a `kind`{near}")));
+    }
+    let settings: RouterSettings =
+        table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))?;
+    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = "description = \"d\"\nsuite = \"s\"\n\n[[router]]\nkind = \"random\"\n\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n";
+
+    fn parse(text: &str) -> Result<Scenario> {
+        Scenario::parse(Path::new("x/s.toml"), text)
+    }
+
+    fn fault(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from));
+        parse(&GOOD.replace(from, to)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_scenario_has_its_files_name_and_its_routers_default_labels() {
+        let scenario = parse(GOOD).unwrap();
+        assert_eq!(scenario.name, "s");
+        assert_eq!(scenario.routers.iter().map(|entry| &entry.label).collect::<Vec<_>>(), ["random", "knn"]);
+    }
+
+    #[test]
+    fn each_fault_names_its_line_and_the_near_miss() {
+        assert_eq!(fault("suite =", "siute ="), "x/s.toml:2: unknown field `siute`; did you mean `suite`?");
+        assert_eq!(
+            fault("\"predictor\"", "\"predictr\""),
+            "x/s.toml:8: unknown variant `predictr`; did you mean `predictor`?"
+        );
+        assert_eq!(fault("\"knn\"", "\"kn\""), "x/s.toml:9: unknown variant `kn`; did you mean `knn`?");
+        assert_eq!(
+            fault("model = \"knn\"", "model = \"knn\"\nneighbors = 3"),
+            "x/s.toml:10: unknown field `neighbors`; did you mean `neighbours`?"
+        );
+        assert_eq!(
+            fault("kind = \"random\"", "kid = \"random\""),
+            "x/s.toml:4: a `[[router]]` needs a `kind`; did you mean `kid`?"
+        );
+        assert_eq!(
+            fault("kind = \"random\"", "kind = \"random\"\nlabel = \"knn\""),
+            "x/s.toml:7: two routers are labelled `knn`; give one another `label`"
+        );
+        assert_eq!(
+            fault("suite = \"s\"", "suite = \"s\"\nreplicates = 0"),
+            "x/s.toml: `replicates` must be at least 1"
+        );
+    }
+
+    #[test]
+    fn the_scenario_inside_the_program_is_sound() {
+        assert_eq!(Scenario::read(Path::new("quickstart")).unwrap().name, "quickstart");
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_makes_the_reader_panic(at in 0..GOOD.len(), length in 0_usize..12, insert in "[a-z\\[\\]=\"\n0-9.é-]{0,8}") {
+            let end = (at + length).min(GOOD.len());
+            let damaged = format!("{}{insert}{}", &GOOD[..at], &GOOD[end..]);
+            if let Err(error) = parse(&damaged) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+}
