@@ -16,3 +16,4 @@ pub mod seed;
 pub mod split;
 pub mod suite;
 mod toml_file;
+pub mod metrics;
