@@ -6,8 +6,12 @@
 //! builds where it would be costly to miss, unspecified but never a panic in release builds.
 //!
 //! - [`curve`]: operating points, their Pareto front, their hull, and reading a cost or a score off them.
+//! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume.
+//! - [`quality_neutral`]: what equal quality costs: QNC, and cost saving against a rival.
 
+pub mod area;
 pub mod curve;
+pub mod quality_neutral;
 
 #[cfg(test)]
 mod testing;
