@@ -8,9 +8,13 @@
 //! - [`curve`]: operating points, their Pareto front, their hull, and reading a cost or a score off them.
 //! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume.
 //! - [`quality_neutral`]: what equal quality costs: QNC, and cost saving against a rival.
+//! - [`pair`]: routing between two models: PGR, APGR, CPT.
+//! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
 
 pub mod area;
 pub mod curve;
+pub mod pair;
+pub mod published;
 pub mod quality_neutral;
 
 #[cfg(test)]
