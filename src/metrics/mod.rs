@@ -9,11 +9,15 @@
 //! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume.
 //! - [`quality_neutral`]: what equal quality costs: QNC, and cost saving against a rival.
 //! - [`pair`]: routing between two models: PGR, APGR, CPT.
+//! - [`preference`]: utility, regret, and whether the preference controls the cost.
+//! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
 //! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
 
 pub mod area;
+pub mod calibration;
 pub mod curve;
 pub mod pair;
+pub mod preference;
 pub mod published;
 pub mod quality_neutral;
 
