@@ -1,4 +1,5 @@
 //! Reading and writing suite folders: what is good is read back equal, and each fault is one line with its place.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::fs;
 use std::io::Write;

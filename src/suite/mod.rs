@@ -4,11 +4,14 @@
 //! `find` where suites are looked for, `synthetic` suites whose best routing is known.
 
 mod csv_file;
+mod find;
 mod read;
 mod source;
+pub mod synthetic;
 mod values;
 mod write;
 
+pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, list};
 pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
 
 use sha2::{Digest, Sha256};

@@ -1,0 +1,269 @@
+//! Synthetic suites whose best routing is known in closed form: the yardstick for routers and for the metrics.
+//!
+//! Prompts come from a mixture of clusters in a latent space of a few dimensions, models are right by item response
+//! theory (`abilities`), embeddings show the latent position up to noise (`prompts`), output tokens are log-normal, and a
+//! cost is tokens times list price. `Truth` keeps the expectations that the suite's outcomes were drawn from.
+
+mod abilities;
+mod prompts;
+mod settings;
+mod truth;
+
+pub use settings::{BenchmarkSettings, ModelSettings, ScoreKind, SyntheticSettings};
+pub use truth::Truth;
+
+use std::collections::BTreeMap;
+
+use self::abilities::Abilities;
+use self::prompts::LatentPrompt;
+use super::{CellTable, CostBasis, Model, Outcomes, Prompt, Suite, SuiteInfo};
+use crate::error::{Error, Result};
+use crate::random::{ChaCha8Rng, bernoulli, beta, index_below, standard_normal, uniform};
+use crate::seed::Stream;
+
+/// A suite and the expectations it was drawn from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synthetic {
+    /// What a router may see.
+    pub suite: Suite,
+    /// What is true.
+    pub truth: Truth,
+}
+
+/// Concentration of a graded score around its mean.
+const GRADED_CONCENTRATION: f64 = 2.0;
+
+/// Spread of the logarithm of a cluster's and of an invented model's mean answer length.
+const LENGTH_SPREAD: f64 = 0.35;
+
+impl SyntheticSettings {
+    /// Draws the suite; the same settings give the same suite.
+    ///
+    /// # Errors
+    /// A setting out of its range.
+    pub fn generate(&self) -> Result<Synthetic> {
+        if let Some(problem) = self.problem() {
+            return Err(Error::Usage(format!("synthetic suite `{}`: {problem}", self.name)));
+        }
+        let stream = Stream::root(self.seed).named("synthetic");
+        let benchmarks = benchmarks(self);
+        let models = models(self, &stream);
+        let latent = prompts::draw(self, &benchmarks, &stream);
+        let abilities = Abilities::draw(self, &models, &benchmarks, &latent, &stream);
+        let lengths = Lengths::draw(self, &models, &benchmarks, &stream);
+        let embeddings = prompts::embed(self, &latent, &stream);
+
+        let suite_models: Vec<Model> = models.iter().map(suite_model).collect();
+        let truth = truth(&suite_models, &latent, &abilities, &lengths);
+        let outcomes = draw_outcomes(self, &suite_models, &latent, &abilities, &lengths, &stream);
+        let suite_prompts: Vec<Prompt> = latent
+            .iter()
+            .enumerate()
+            .map(|(at, prompt)| Prompt {
+                id: format!("{}-{at:05}", benchmarks[prompt.benchmark].name),
+                benchmark: prompt.benchmark,
+                task: format!("cluster-{}", prompt.cluster % self.n_clusters_per_benchmark),
+                text: String::new(),
+            })
+            .collect();
+        let cost_basis = CostBasis { list_price: outcomes.score.n_known(), ..CostBasis::default() };
+        let (prompts, benchmarks) = in_order_of_appearance(suite_prompts, &benchmarks);
+        let suite = Suite {
+            info: SuiteInfo {
+                name: self.name.clone(),
+                description: self.description.clone(),
+                licence: self.licence.clone(),
+                source: format!("simulated, seed {}", self.seed),
+                primary_metric: "simulated score".into(),
+                simulated: true,
+            },
+            prompts,
+            benchmarks,
+            models: suite_models,
+            outcomes,
+            cost_basis,
+            comparisons: Vec::new(),
+            embeddings: Some(embeddings),
+        };
+        Ok(Synthetic { suite, truth })
+    }
+}
+
+fn benchmarks(settings: &SyntheticSettings) -> Vec<BenchmarkSettings> {
+    if !settings.benchmarks.is_empty() {
+        return settings.benchmarks.clone();
+    }
+    (1..=settings.n_benchmarks)
+        .map(|number| BenchmarkSettings {
+            name: format!("benchmark-{number}"),
+            weight: 1.0,
+            input_tokens: 150.0,
+            output_tokens: 250.0,
+        })
+        .collect()
+}
+
+fn models(settings: &SyntheticSettings, stream: &Stream) -> Vec<ModelSettings> {
+    if !settings.models.is_empty() {
+        return settings.models.clone();
+    }
+    let (low, high) = (settings.price_low_usd_per_1m, settings.price_high_usd_per_1m);
+    (1..=settings.n_models)
+        .map(|number| {
+            let id = format!("model-{number}");
+            let mut rng = stream.named("price").named(&id).generator();
+            let price = low * (high / low).powf(uniform(&mut rng));
+            // Vendors ask between one and four times as much for an output token as for an input token.
+            let ratio = 1.0 + 3.0 * uniform(&mut rng);
+            let price_out_usd_per_1m = to_digits(price, 4);
+            ModelSettings {
+                id,
+                vendor: String::new(),
+                family: format!("family-{}", 1 + (number - 1) % settings.n_families),
+                price_in_usd_per_1m: to_digits(price / ratio, 4),
+                price_out_usd_per_1m,
+                price_source: "simulated".into(),
+                verbosity: (LENGTH_SPREAD * standard_normal(&mut rng)).exp(),
+                accuracy: BTreeMap::new(),
+            }
+        })
+        .collect()
+}
+
+/// Rounds to that many significant digits, as a price list would.
+fn to_digits(value: f64, n_digits: i32) -> f64 {
+    let unit = 10f64.powi(n_digits - 1 - value.log10().floor() as i32);
+    (value * unit).round() / unit
+}
+
+fn suite_model(model: &ModelSettings) -> Model {
+    Model {
+        id: model.id.clone(),
+        vendor: model.vendor.clone(),
+        family: model.family.clone(),
+        price_in_usd_per_1m: Some(model.price_in_usd_per_1m),
+        price_out_usd_per_1m: Some(model.price_out_usd_per_1m),
+        price_source: model.price_source.clone(),
+        note: String::new(),
+    }
+}
+
+/// Mean lengths of answers.
+struct Lengths {
+    /// Mean output tokens by cluster.
+    by_cluster: Vec<f64>,
+    /// Verbosity by model.
+    by_model: Vec<f64>,
+    /// Standard deviation of the logarithm.
+    spread: f64,
+}
+
+impl Lengths {
+    fn draw(
+        settings: &SyntheticSettings,
+        models: &[ModelSettings],
+        benchmarks: &[BenchmarkSettings],
+        stream: &Stream,
+    ) -> Self {
+        let mut rng = stream.named("lengths").generator();
+        let by_cluster = (benchmarks.iter())
+            .flat_map(|benchmark| vec![benchmark.output_tokens; settings.n_clusters_per_benchmark])
+            .map(|mean| mean * (LENGTH_SPREAD * standard_normal(&mut rng)).exp())
+            .collect();
+        let by_model = models.iter().map(|model| model.verbosity).collect();
+        Lengths { by_cluster, by_model, spread: settings.output_tokens_spread }
+    }
+
+    fn mean(&self, model: usize, prompt: &LatentPrompt) -> f64 {
+        self.by_cluster[prompt.cluster] * self.by_model[model]
+    }
+
+    /// Log-normal around the mean, as a whole number of the same expectation.
+    fn draw_tokens(&self, rng: &mut ChaCha8Rng, model: usize, prompt: &LatentPrompt) -> f64 {
+        let log = self.spread * standard_normal(rng) - self.spread * self.spread / 2.0;
+        round_fairly(rng, self.mean(model, prompt) * log.exp())
+    }
+}
+
+/// Up or down at random, so that the expectation stays what it was.
+fn round_fairly(rng: &mut ChaCha8Rng, value: f64) -> f64 {
+    (value + uniform(rng)).floor()
+}
+
+fn truth(models: &[Model], prompts: &[LatentPrompt], abilities: &Abilities, lengths: &Lengths) -> Truth {
+    let n_cells = prompts.len() * models.len();
+    let (mut score, mut cost) = (Vec::with_capacity(n_cells), Vec::with_capacity(n_cells));
+    for prompt in prompts {
+        for (k, model) in models.iter().enumerate() {
+            score.push(abilities.expected_score(k, prompt));
+            let usd = model.list_cost_usd(prompt.input_tokens, lengths.mean(k, prompt));
+            cost.push(usd.expect("a synthetic model has both prices"));
+        }
+    }
+    Truth::new(models.len(), score, cost)
+}
+
+fn draw_outcomes(
+    settings: &SyntheticSettings,
+    models: &[Model],
+    prompts: &[LatentPrompt],
+    abilities: &Abilities,
+    lengths: &Lengths,
+    stream: &Stream,
+) -> Outcomes {
+    let missing = || CellTable::missing(prompts.len(), models.len());
+    let mut outcomes = Outcomes {
+        score: missing(),
+        cost_usd: missing(),
+        input_tokens: missing(),
+        output_tokens: missing(),
+        extra: BTreeMap::new(),
+    };
+    let [mut scores, mut tokens, mut gaps] =
+        ["scores", "tokens", "missing"].map(|name| stream.named(name).generator());
+    for (n, prompt) in prompts.iter().enumerate() {
+        let kept = index_below(&mut gaps, models.len());
+        for (k, model) in models.iter().enumerate() {
+            // All are drawn, present or not, so that the share of missing cells changes none of the others.
+            let score = draw_score(settings, &mut scores, abilities.probability(k, prompt));
+            let output_tokens = lengths.draw_tokens(&mut tokens, k, prompt);
+            if bernoulli(&mut gaps, settings.missing) && k != kept {
+                continue;
+            }
+            outcomes.score.set(n, k, Some(score));
+            outcomes.input_tokens.set(n, k, Some(prompt.input_tokens));
+            outcomes.output_tokens.set(n, k, Some(output_tokens));
+            outcomes.cost_usd.set(n, k, model.list_cost_usd(prompt.input_tokens, output_tokens));
+        }
+    }
+    outcomes
+}
+
+fn draw_score(settings: &SyntheticSettings, rng: &mut ChaCha8Rng, probability: f64) -> f64 {
+    let score = match settings.score {
+        ScoreKind::Binary => f64::from(u8::from(bernoulli(rng, probability))),
+        ScoreKind::Graded => {
+            // A shape of 0 has no beta distribution; this close to 0 or 1 it does not matter.
+            let shapes = [probability, 1.0 - probability].map(|p| (GRADED_CONCENTRATION * p).max(1e-6));
+            let score = beta(rng, shapes[0], shapes[1]);
+            round_fairly(rng, score * 100.0).min(100.0) / 100.0
+        }
+    };
+    if bernoulli(rng, settings.label_noise) { 1.0 - score } else { score }
+}
+
+/// Benchmarks are numbered as a reader would number them: in order of appearance, the empty ones left out.
+fn in_order_of_appearance(
+    mut prompts: Vec<Prompt>,
+    benchmarks: &[BenchmarkSettings],
+) -> (Vec<Prompt>, Vec<String>) {
+    let mut order: Vec<usize> = Vec::new();
+    for prompt in &mut prompts {
+        let number = order.iter().position(|&known| known == prompt.benchmark).unwrap_or_else(|| {
+            order.push(prompt.benchmark);
+            order.len() - 1
+        });
+        prompt.benchmark = number;
+    }
+    (prompts, order.into_iter().map(|old| benchmarks[old].name.clone()).collect())
+}
