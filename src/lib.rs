@@ -9,6 +9,7 @@ pub mod pool;
 pub mod preference;
 pub mod random;
 pub mod record;
+pub mod report;
 pub mod router;
 pub mod run;
 pub mod scenario;

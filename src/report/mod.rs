@@ -1,0 +1,3 @@
+//! What a reader sees of a record.
+
+pub mod plot;

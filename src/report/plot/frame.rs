@@ -1,0 +1,118 @@
+//! A panel: its axes, ticks, and grid, and the lines drawn inside of it.
+
+use super::axis::Axis;
+use super::clip::{self, Rectangle};
+use super::palette::{self, EDGE, GRID, Look, TEXT};
+use super::scene::{Align, Lettering, Point, Scene, Stroke};
+use super::ticks::Tick;
+use super::{font, text};
+
+/// The em of tick labels.
+pub(super) const TICK_SIZE: f64 = 11.0;
+/// The em of axis labels, legends, and notes.
+pub(super) const LABEL_SIZE: f64 = 12.0;
+/// From the bottom of a panel to the baseline of its axis label.
+pub(super) const BELOW: f64 = 36.0;
+
+/// Two axes and the rectangle between them.
+pub(super) struct Panel {
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+}
+
+impl Panel {
+    pub(super) fn rectangle(&self) -> Rectangle {
+        let left = self.x.zero.unwrap_or(self.x.start).min(self.x.start);
+        // Zero stands a little inside of the edge.
+        let left = if left < self.x.start { left - 12.0 } else { left };
+        Rectangle { left, top: self.y.end, right: self.x.end, bottom: self.y.start }
+    }
+
+    /// The pixel of a pair of values; `None` for what an axis cannot place.
+    pub(super) fn place(&self, (x, y): (f64, f64)) -> Option<Point> {
+        Some((self.x.place(x)?, self.y.place(y)?))
+    }
+
+    /// The grid and the edge, with tick labels on the left only if `left_labels`.
+    pub(super) fn draw_frame(
+        &self,
+        scene: &mut Scene,
+        x_ticks: &[Tick],
+        y_ticks: &[Tick],
+        left_labels: bool,
+    ) {
+        let Rectangle { left, top, right, bottom } = self.rectangle();
+        let lettering = Lettering { size: TICK_SIZE, colour: TEXT, align: Align::Middle, upwards: false };
+        // Grid first, so that it never crosses an edge.
+        for tick in x_ticks.iter().filter(|tick| tick.label.is_some()) {
+            let Some(x) = self.x.place(tick.value) else { continue };
+            scene.line(&[(x, top), (x, bottom)], Stroke::solid(GRID, 0.8));
+        }
+        for tick in y_ticks {
+            let Some(y) = self.y.place(tick.value) else { continue };
+            scene.line(&[(left, y), (right, y)], Stroke::solid(GRID, 0.8));
+            scene.line(&[(left - 4.0, y), (left, y)], Stroke::solid(EDGE, 1.0));
+            if left_labels && let Some(label) = &tick.label {
+                scene.text(
+                    label,
+                    (left - 7.0, y + 0.36 * TICK_SIZE),
+                    Lettering { align: Align::End, ..lettering },
+                );
+            }
+        }
+        let mut taken = f64::NEG_INFINITY;
+        for tick in x_ticks {
+            let Some(x) = self.x.place(tick.value) else { continue };
+            let length = if tick.label.is_some() { 4.0 } else { 2.0 };
+            scene.line(&[(x, bottom), (x, bottom + length)], Stroke::solid(EDGE, 1.0));
+            let Some(label) = &tick.label else { continue };
+            let half = font::width(label, TICK_SIZE) / 2.0;
+            if taken < x - half {
+                scene.text(label, (x, bottom + 7.0 + 0.8 * TICK_SIZE), lettering);
+                taken = x + half + 6.0;
+            }
+        }
+        scene.line(&[(left, top), (left, bottom), (right, bottom)], Stroke::solid(EDGE, 1.0));
+    }
+
+    /// The name of the horizontal axis below the panel.
+    pub(super) fn draw_x_label(&self, scene: &mut Scene, label: &str) {
+        let Rectangle { left, right, bottom, .. } = self.rectangle();
+        let lettering = Lettering { size: LABEL_SIZE, colour: TEXT, align: Align::Middle, upwards: false };
+        let label = text::shorten(label, LABEL_SIZE, right - left);
+        scene.text(&label, ((left + right) / 2.0, bottom + BELOW), lettering);
+    }
+
+    /// The name of the vertical axis, upwards at the given distance from the left.
+    pub(super) fn draw_y_label(&self, scene: &mut Scene, label: &str, x: f64) {
+        let Rectangle { top, bottom, .. } = self.rectangle();
+        let lettering = Lettering { size: LABEL_SIZE, colour: TEXT, align: Align::Middle, upwards: true };
+        let label = text::shorten(label, LABEL_SIZE, bottom - top);
+        scene.text(&label, (x, (top + bottom) / 2.0), lettering);
+    }
+
+    /// A line through places, cut at the edge; returns the visible pieces.
+    pub(super) fn draw_line(&self, scene: &mut Scene, places: &[Point], stroke: Stroke) -> Vec<Vec<Point>> {
+        let pieces = clip::line(places, self.rectangle());
+        for piece in &pieces {
+            scene.line(piece, stroke);
+        }
+        pieces
+    }
+
+    /// A pale band between two lines of places, cut at the edge.
+    pub(super) fn draw_band(&self, scene: &mut Scene, low: &[Point], high: &[Point], look: Look) {
+        let corners: Vec<Point> = high.iter().chain(low.iter().rev()).copied().collect();
+        scene.area(clip::area(&corners, self.rectangle()), look.stroke.colour, 0.14);
+    }
+
+    /// The markers of those places that lie inside; returns these.
+    pub(super) fn draw_markers(&self, scene: &mut Scene, places: &[Point], look: Look) -> Vec<Point> {
+        let Some(marker) = look.marker else { return Vec::new() };
+        let inside: Vec<Point> = places.iter().copied().filter(|at| self.rectangle().contains(*at)).collect();
+        for at in &inside {
+            palette::draw_marker(scene, marker, *at, look.stroke.colour);
+        }
+        inside
+    }
+}

@@ -1,0 +1,88 @@
+//! The legend below the panels, in as many columns as fit, and the notes below it.
+
+use super::font;
+use super::frame::LABEL_SIZE;
+use super::header::{self, MARGIN};
+use super::palette::{self, FAINT_TEXT, Look, TEXT};
+use super::scene::{Align, Lettering, Scene};
+use super::text::{self, LEADING};
+
+/// What stands before a label.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Swatch {
+    /// A line with its marker, and its band if it has one.
+    Line { look: Look, band: bool },
+    /// The cross of a single model.
+    Cross,
+}
+
+/// A line of the legend.
+pub(super) struct Entry {
+    pub(super) swatch: Swatch,
+    pub(super) label: String,
+}
+
+const SWATCH_WIDTH: f64 = 34.0;
+const SWATCH_GAP: f64 = 8.0;
+const COLUMN_GAP: f64 = 22.0;
+const ROW_HEIGHT: f64 = 19.0;
+const MOST_COLUMNS: usize = 5;
+
+/// Draws the entries column by column below `top` and returns how far down they reach.
+pub(super) fn draw(scene: &mut Scene, entries: &[Entry], top: f64) -> f64 {
+    let room = scene.width - 2.0 * MARGIN;
+    let widest = room - SWATCH_WIDTH - SWATCH_GAP;
+    let labels: Vec<String> =
+        entries.iter().map(|entry| text::shorten(&entry.label, LABEL_SIZE, widest)).collect();
+    let (n_rows, widths) = columns(&labels, room);
+    let lettering = Lettering { size: LABEL_SIZE, colour: TEXT, align: Align::Start, upwards: false };
+    for (k, (entry, label)) in entries.iter().zip(&labels).enumerate() {
+        let left = MARGIN + widths[..k / n_rows].iter().sum::<f64>();
+        let middle = top + ROW_HEIGHT * ((k % n_rows) as f64 + 0.5);
+        draw_swatch(scene, entry.swatch, left, middle);
+        let baseline = middle + 0.36 * LABEL_SIZE;
+        scene.text(label, (left + SWATCH_WIDTH + SWATCH_GAP, baseline), lettering);
+    }
+    top + ROW_HEIGHT * n_rows as f64
+}
+
+/// The number of rows, and the widths of as many columns as fit side by side.
+fn columns(labels: &[String], room: f64) -> (usize, Vec<f64>) {
+    let entry = |label: &String| SWATCH_WIDTH + SWATCH_GAP + font::width(label, LABEL_SIZE) + COLUMN_GAP;
+    let layouts = (1..=MOST_COLUMNS).rev().map(|n_columns| {
+        let n_rows = labels.len().div_ceil(n_columns).max(1);
+        let width = |column: &[String]| column.iter().map(entry).fold(0.0, f64::max);
+        (n_rows, labels.chunks(n_rows).map(width).collect::<Vec<f64>>())
+    });
+    let fits = |(_, widths): &(usize, Vec<f64>)| widths.iter().sum::<f64>() <= room + COLUMN_GAP;
+    layouts.into_iter().find(fits).unwrap_or_else(|| (labels.len().max(1), vec![room]))
+}
+
+/// Draws notes, one paragraph, below `top` and returns how far down they reach.
+pub(super) fn draw_notes(scene: &mut Scene, notes: &[String], top: f64) -> f64 {
+    if notes.is_empty() {
+        return top;
+    }
+    let size = LABEL_SIZE - 1.0;
+    let lettering = Lettering { size, colour: FAINT_TEXT, align: Align::Start, upwards: false };
+    header::paragraph(scene, &format!("{}.", notes.join("; ")), top + 0.4 * LEADING * size, lettering)
+}
+
+fn draw_swatch(scene: &mut Scene, swatch: Swatch, left: f64, middle: f64) {
+    let centre = (left + SWATCH_WIDTH / 2.0, middle);
+    match swatch {
+        Swatch::Cross => palette::draw_cross(scene, centre, FAINT_TEXT),
+        Swatch::Line { look, band } => {
+            let right = left + SWATCH_WIDTH;
+            if band {
+                let (up, down) = (middle - 6.0, middle + 6.0);
+                let corners = vec![(left, up), (right, up), (right, down), (left, down)];
+                scene.area(corners, look.stroke.colour, 0.14);
+            }
+            scene.line(&[(left, middle), (right, middle)], look.stroke);
+            if let Some(marker) = look.marker {
+                palette::draw_marker(scene, marker, centre, look.stroke.colour);
+            }
+        }
+    }
+}

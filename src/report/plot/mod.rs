@@ -1,0 +1,84 @@
+//! Figures for papers and reports: Pareto fronts and utilities, as SVG text or PNG bytes.
+//!
+//! A chart is a plain value; drawing it is a pure function that reads no file, clock, or system font, so equal charts give equal bytes.
+//!
+//! ```text
+//! chart ─▶ windows, axes, ticks ─▶ scene (a list of marks in pixels) ─▶ SVG | PNG
+//! ```
+//!
+//! Values that are not finite, or are beyond a trillion, are left out rather than refused: a figure of what is known is better than none.
+
+mod axis;
+mod clip;
+mod font;
+mod frame;
+mod header;
+
+mod legend;
+mod model_labels;
+mod palette;
+mod pareto;
+mod pareto_notes;
+mod render;
+mod scene;
+mod text;
+mod ticks;
+mod utility;
+mod window;
+
+pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
+
+/// Whose line it is, and so how it is drawn.
+///
+/// A router keeps its look wherever it is given the same index: pass its position in the scenario, not its position among the lines of one figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// A router under comparison: a colour, a dash pattern, and a marker of its own; the axes are chosen to show it.
+    Router {
+        /// Position among the routers; 32 looks are distinct, then they repeat.
+        index: usize,
+    },
+    /// A bound or a baseline (oracle, zero router, random): a muted grey line, which never stretches the axes far.
+    Reference {
+        /// Position among the references; 4 looks are distinct, then they repeat.
+        index: usize,
+    },
+}
+
+/// Why a figure could not be drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlotError {
+    /// The font inside the program was refused.
+    #[error("the embedded font cannot be read")]
+    Font,
+    /// The drawing backend failed.
+    #[error("the figure cannot be drawn: {0}")]
+    Draw(String),
+    /// The pixels could not be encoded.
+    #[error("the picture cannot be encoded as PNG: {0}")]
+    Png(#[from] png::EncodingError),
+}
+
+/// Largest absolute value that is drawn; beyond it differences lose the digits that an axis needs.
+const LARGEST: f64 = 1e12;
+/// Smallest absolute value told from zero; without a bound a log axis could have to span 600 decades.
+const SMALLEST: f64 = 1e-12;
+
+/// The values as they are drawn: `None` if one of them cannot be, zero for what is next to it.
+fn drawable<const N: usize>(values: [f64; N]) -> Option<[f64; N]> {
+    let near = |value: f64| if value.abs() < SMALLEST { 0.0 } else { value };
+    values.iter().all(|value| value.abs() <= LARGEST).then(|| values.map(near))
+}
+
+/// The pairs that can be drawn.
+fn drawable_pairs(pairs: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    pairs.iter().filter_map(|(x, y)| drawable([*x, *y])).map(|[x, y]| (x, y)).collect()
+}
+
+/// The places of a band that can be drawn.
+fn drawable_band(band: &[(f64, f64, f64)]) -> Vec<(f64, f64, f64)> {
+    let triples = band.iter().filter_map(|(x, low, high)| drawable([*x, *low, *high]));
+    triples.map(|[x, low, high]| (x, low, high)).collect()
+}

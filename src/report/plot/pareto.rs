@@ -1,0 +1,230 @@
+//! Score against cost: the hulls and operating points of routers among the single models, on a linear and on a log axis.
+
+use super::axis::{Axis, Scale};
+use super::frame::{BELOW, Panel};
+use super::header::{self, MARGIN};
+use super::legend::{self, Entry, Swatch};
+use super::model_labels::{self, Obstacles};
+use super::palette::{self, FAINT_TEXT};
+use super::pareto_notes;
+use super::scene::{Point, Scene};
+use super::window::{self, Reach};
+use super::{LineKind, PlotError, drawable, drawable_band, drawable_pairs, render};
+
+/// Deferral curves of routers among the single models of a suite.
+///
+/// Costs are in whatever unit `cost_label` names, in dollars.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParetoChart {
+    /// What is compared, and on which suite; wrapped where it is long.
+    pub title: String,
+    /// How it was measured.
+    pub subtitle: String,
+    /// The routers and references; of routers, the first is drawn on top.
+    pub curves: Vec<Curve>,
+    /// The candidate models, each used alone.
+    pub models: Vec<ModelPoint>,
+    /// Names the horizontal axes, e.g. "mean cost, US dollars per 1,000 prompts".
+    pub cost_label: String,
+    /// Names the vertical axis, e.g. "mean score".
+    pub score_label: String,
+}
+
+/// What one router, or one reference, reaches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Its name in the legend.
+    pub label: String,
+    /// Operating points, (cost, score), in any order; drawn as markers.
+    pub points: Vec<(f64, f64)>,
+    /// The corners of the hull, (cost, score), by rising cost; drawn as a line. Between corners lie mixtures of two operating points, which bend on a log axis.
+    pub hull: Vec<(f64, f64)>,
+    /// Triples (cost, low score, high score) by rising cost.
+    pub band: Option<Vec<(f64, f64, f64)>>,
+    /// How it is drawn.
+    pub kind: LineKind,
+}
+
+/// One model used for every prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelPoint {
+    /// Its name, written beside it where it is on or near the front.
+    pub label: String,
+    /// Mean cost.
+    pub cost: f64,
+    /// Mean score.
+    pub score: f64,
+}
+
+/// The chart as SVG text.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
+    render::svg(&scene(chart))
+}
+
+/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn pareto_png(chart: &ParetoChart) -> Result<Vec<u8>, PlotError> {
+    render::png(&scene(chart))
+}
+
+/// As wide as a figure over two columns, at which text is printed at about 6.5 points.
+const WIDTH: f64 = 900.0;
+const HEIGHT: f64 = 330.0;
+const LEFT: f64 = 66.0;
+const GAP: f64 = 26.0;
+/// Single models below the routers tell little; those above tell a lot.
+const SCORE_REACH: Reach = Reach { below: 0.2, above: 0.35 };
+const COST_REACH: Reach = Reach { below: 0.0, above: 0.3 };
+const LOG_COST_REACH: Reach = Reach { below: 0.2, above: 0.2 };
+
+fn scene(chart: &ParetoChart) -> Scene {
+    let mut scene = Scene::new(WIDTH);
+    let known = known(chart);
+    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
+    let panels = panels(&known, top);
+    let labelled = model_labels::choose(&known.models, &panels[0].y.window);
+    let mut named = vec![false; known.models.len()];
+    for (k, panel) in panels.iter().enumerate() {
+        panel.draw_frame(&mut scene, &panel.x.ticks(8, "$"), &panel.y.ticks(10, ""), k == 0);
+        let logarithmic = if panel.x.scale == Scale::Log { " (log scale)" } else { "" };
+        panel.draw_x_label(&mut scene, &format!("{}{logarithmic}", chart.cost_label));
+        let obstacles = draw_data(&mut scene, panel, &known);
+        for model in model_labels::draw(&mut scene, panel, &known.models, &labelled, obstacles) {
+            named[model] = true;
+        }
+    }
+    panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
+    let entries = entries(&known, &panels[0], &named);
+    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
+    let notes = pareto_notes::notes(chart, &known, &panels);
+    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
+    scene
+}
+
+/// The chart without what is not a number.
+fn known(chart: &ParetoChart) -> ParetoChart {
+    let mut known = chart.clone();
+    let model = |model: ModelPoint| {
+        drawable([model.cost, model.score]).map(|[cost, score]| ModelPoint { cost, score, ..model })
+    };
+    known.models = known.models.into_iter().filter_map(model).collect();
+    for curve in &mut known.curves {
+        curve.points = drawable_pairs(&curve.points);
+        curve.hull = drawable_pairs(&curve.hull);
+        curve.band = curve.band.as_deref().map(drawable_band);
+    }
+    known
+}
+
+/// The linear and the log panel, side by side over one range of scores.
+fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
+    let both = |curve: &Curve| [curve.points.as_slice(), curve.hull.as_slice()].concat();
+    let is_router = |curve: &&Curve| matches!(curve.kind, LineKind::Router { .. });
+    let mut main: Vec<(f64, f64)> = chart.curves.iter().filter(is_router).flat_map(both).collect();
+    let bands = chart.curves.iter().filter(is_router).flat_map(|curve| curve.band.iter().flatten());
+    main.extend(bands.flat_map(|(cost, low, high)| [(*cost, *low), (*cost, *high)]));
+    let mut others: Vec<(f64, f64)> =
+        chart.curves.iter().filter(|curve| !is_router(curve)).flat_map(both).collect();
+    others.extend(chart.models.iter().map(|model| (model.cost, model.score)));
+
+    let costs = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.0).collect() };
+    let scores = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.1).collect() };
+    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
+    let cost = window::from_zero(&costs(&main), &costs(&others), COST_REACH);
+    let log_cost = window::log(&costs(&main), &costs(&others), LOG_COST_REACH);
+    let width = (WIDTH - LEFT - GAP - MARGIN) / 2.0;
+    let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
+    let y = axis(Scale::Linear, score, top + HEIGHT, top);
+    let right = LEFT + width + GAP;
+    [
+        Panel { x: axis(Scale::Linear, cost, LEFT, LEFT + width), y },
+        Panel { x: axis(Scale::Log, log_cost, right, right + width), y },
+    ]
+}
+
+/// Draws bands, models, references, and routers, in this order, and returns what labels must avoid.
+fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles {
+    let mut obstacles = Obstacles::default();
+    let routers = || chart.curves.iter().rev().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
+    let references = chart.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Reference { .. }));
+    for curve in routers() {
+        if let Some(band) = &curve.band {
+            let low: Vec<_> = band.iter().map(|(cost, low, _)| (*cost, *low)).collect();
+            let high: Vec<_> = band.iter().map(|(cost, _, high)| (*cost, *high)).collect();
+            let (low, high) = (mixtures(panel, &low), mixtures(panel, &high));
+            panel.draw_band(scene, &low, &high, palette::look(curve.kind));
+        }
+    }
+    for model in &chart.models {
+        let Some(at) = panel.place((model.cost, model.score)) else { continue };
+        if panel.rectangle().contains(at) {
+            palette::draw_cross(scene, at, FAINT_TEXT);
+            obstacles.add_cross(at);
+        }
+    }
+    // Markers after all lines: a line across a marker changes its shape.
+    for curve in references.chain(routers()) {
+        let path = mixtures(panel, &curve.hull);
+        for piece in panel.draw_line(scene, &path, palette::look(curve.kind).stroke) {
+            obstacles.add_line(&piece);
+        }
+    }
+    for curve in routers() {
+        let places: Vec<Point> = curve.points.iter().filter_map(|point| panel.place(*point)).collect();
+        for at in panel.draw_markers(scene, &places, palette::look(curve.kind)) {
+            obstacles.add_mark(at);
+        }
+    }
+    obstacles
+}
+
+/// A line as places on the panel: between its corners, cost and score are mixed in equal shares, which bends it on a log axis.
+fn mixtures(panel: &Panel, hull: &[(f64, f64)]) -> Vec<Point> {
+    const STEP: f64 = 6.0;
+    if panel.x.scale == Scale::Linear {
+        return hull.iter().filter_map(|corner| panel.place(*corner)).collect();
+    }
+    let mut path = Vec::new();
+    for pair in hull.windows(2) {
+        let ((from, from_score), (to, to_score)) = (pair[0], pair[1]);
+        if to <= 0.0 {
+            continue;
+        }
+        // A hull that starts at no cost enters the log axis from its left edge.
+        let first = if from <= 0.0 { panel.x.window.low.min(to) } else { from };
+        let length = match (panel.x.place(first), panel.x.place(to)) {
+            (Some(start), Some(end)) => (end - start).abs(),
+            _ => continue,
+        };
+        let steps = (length / STEP).ceil().clamp(1.0, 200.0) as usize;
+        for step in 0..=steps {
+            let cost = first * (to / first).powf(step as f64 / steps as f64);
+            let share = if from == to { step as f64 / steps as f64 } else { (cost - from) / (to - from) };
+            path.extend(panel.place((cost, from_score + share * (to_score - from_score))));
+        }
+    }
+    path
+}
+
+fn entries(chart: &ParetoChart, panel: &Panel, named: &[bool]) -> Vec<Entry> {
+    let curve = |curve: &Curve| {
+        let swatch = Swatch::Line { look: palette::look(curve.kind), band: curve.band.is_some() };
+        Entry { swatch, label: format!("{}{}", curve.label, pareto_notes::whereabouts(curve, panel)) }
+    };
+    let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
+    if !chart.models.is_empty() {
+        let label = match named.iter().filter(|named| !**named).count() {
+            0 => "single model".to_owned(),
+            n => format!("single model ({n} more unlabelled or outside)"),
+        };
+        entries.push(Entry { swatch: Swatch::Cross, label });
+    }
+    entries
+}

@@ -1,0 +1,56 @@
+//! What a Pareto figure leaves outside its axes, in words.
+
+use super::LineKind;
+use super::frame::Panel;
+use super::pareto::{Curve, ParetoChart};
+
+/// Behind the label of a curve that is wholly above or below the score axis: where it is.
+pub(super) fn whereabouts(curve: &Curve, panel: &Panel) -> String {
+    let line = if curve.hull.is_empty() { &curve.points } else { &curve.hull };
+    let scores = || line.iter().map(|point| point.1);
+    let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
+    let range = if low == high { format!("{low:.3}") } else { format!("{low:.3} to {high:.3}") };
+    let window = panel.y.window;
+    if line.is_empty() {
+        " (no points)".to_owned()
+    } else if window.high < low {
+        format!(" (above the axis: {range})")
+    } else if high < window.low {
+        format!(" (below the axis: {range})")
+    } else {
+        String::new()
+    }
+}
+
+/// Counts of what is not shown, each a clause.
+pub(super) fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel; 2]) -> Vec<String> {
+    let score = panels[0].y.window;
+    let models = |outside: &dyn Fn(f64, f64) -> bool| {
+        known.models.iter().filter(|model| outside(model.cost, model.score)).count()
+    };
+    let points = |chart: &ParetoChart| chart.curves.iter().map(|curve| curve.points.len()).sum::<usize>();
+    let free = known.curves.iter().flat_map(|curve| &curve.points).filter(|point| point.0 <= 0.0).count();
+    let cost = |k: usize| panels[k].x.window;
+    let counts = [
+        (models(&|_, value| value < score.low), "single model", "below the score axis"),
+        (models(&|_, value| score.high < value), "single model", "above the score axis"),
+        (models(&|value, _| cost(0).high < value), "single model", "dearer than the linear axis"),
+        (models(&|value, _| cost(1).high < value), "single model", "dearer than the log axis"),
+        (models(&|value, _| 0.0 < value && value < cost(1).low), "single model", "cheaper than the log axis"),
+        (models(&|value, _| value <= 0.0) + free, "point", "without a cost, which a log axis cannot show"),
+        (chart.models.len() - known.models.len(), "single model", "without a number"),
+        (points(chart) - points(known), "operating point", "without a number"),
+    ];
+    let counts = counts.into_iter().filter(|(n, ..)| *n > 0);
+    let counts = counts.map(|(n, what, how)| format!("{n} {what}{} {how}", if n == 1 { "" } else { "s" }));
+    below(known, panels).into_iter().chain(counts).collect()
+}
+
+/// How far down routers go whose cheap end is cut off.
+fn below(known: &ParetoChart, panels: &[Panel; 2]) -> Option<String> {
+    let routers = known.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
+    let scores = routers.flat_map(|curve| curve.points.iter().chain(&curve.hull)).map(|point| point.1);
+    let lowest = scores.fold(f64::INFINITY, f64::min);
+    (lowest < panels[0].y.window.low)
+        .then(|| format!("Routers go on below the score axis, down to {lowest:.3}"))
+}

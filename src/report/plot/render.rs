@@ -1,0 +1,169 @@
+//! A scene as SVG text or as the bytes of a PNG picture, through the backends of `plotters`.
+
+use plotters::coord::Shift;
+use plotters::prelude::{
+    BitMapBackend, Circle, DrawingArea, DrawingBackend, IntoDrawingArea, PathElement, Polygon, SVGBackend,
+    Text, WHITE,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle};
+
+use super::PlotError;
+use super::font;
+use super::scene::{Align, Lettering, Mark, Point, Scene};
+
+/// Steps per pixel of an SVG figure: the backend takes whole numbers only, which would make curves stagger.
+const SVG_STEPS: u32 = 8;
+/// Pixels of the picture per pixel of the figure.
+const PNG_SCALE: u32 = 2;
+/// Each pixel of the picture is the mean of this many squared: it smooths edges, and letters stand more evenly.
+const PNG_SAMPLES: u32 = 2;
+
+/// What the two backends do differently with text.
+#[derive(Clone, Copy)]
+struct Typesetting {
+    /// What the backend takes for the size of a font, in ems.
+    size_em: f64,
+    /// From the top of a line, as the backend sees it, to its baseline, in ems.
+    baseline_em: f64,
+}
+
+/// The SVG backend divides sizes by 1.24 and hangs text 0.76 em above its baseline.
+const SVG_TEXT: Typesetting = Typesetting { size_em: 1.24, baseline_em: 0.76 };
+/// The bitmap backend puts the baseline half a line below the top.
+const PNG_TEXT: Typesetting =
+    Typesetting { size_em: font::LINE_HEIGHT_EM, baseline_em: font::LINE_HEIGHT_EM / 2.0 };
+
+/// The figure as SVG; text stays text.
+pub(super) fn svg(scene: &Scene) -> Result<String, PlotError> {
+    font::register()?;
+    let size = size_in(scene, SVG_STEPS);
+    let mut svg = String::new();
+    {
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        let pen = Pen { area: &area, scale: f64::from(SVG_STEPS), typesetting: SVG_TEXT, joins: false };
+        pen.draw(scene)?;
+    }
+    let (width, height) = size_in(scene, 1);
+    // The first tag alone says how large the figure is shown.
+    let fine = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
+    Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
+}
+
+/// The figure as a PNG picture.
+pub(super) fn png(scene: &Scene) -> Result<Vec<u8>, PlotError> {
+    font::register()?;
+    let (width, height) = size_in(scene, PNG_SCALE);
+    let fine = (width * PNG_SAMPLES, height * PNG_SAMPLES);
+    let mut samples = vec![0; fine.0 as usize * fine.1 as usize * 3];
+    {
+        let area = BitMapBackend::with_buffer(&mut samples, fine).into_drawing_area();
+        let scale = f64::from(PNG_SCALE * PNG_SAMPLES);
+        Pen { area: &area, scale, typesetting: PNG_TEXT, joins: true }.draw(scene)?;
+    }
+    let mut picture = Vec::new();
+    let mut encoder = png::Encoder::new(&mut picture, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_compression(png::Compression::Best);
+    encoder.write_header()?.write_image_data(&averaged(&samples, width as usize, height as usize))?;
+    Ok(picture)
+}
+
+fn size_in(scene: &Scene, steps: u32) -> (u32, u32) {
+    (scene.width.ceil() as u32 * steps, scene.height.ceil() as u32 * steps)
+}
+
+/// The mean of each square of samples.
+fn averaged(samples: &[u8], width: usize, height: usize) -> Vec<u8> {
+    let n = PNG_SAMPLES as usize;
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            for channel in 0..3 {
+                let sample = |k: usize| {
+                    usize::from(samples[((y * n + k / n) * width * n + x * n + k % n) * 3 + channel])
+                };
+                let sum: usize = (0..n * n).map(sample).sum();
+                pixels.push(((sum + n * n / 2) / (n * n)) as u8);
+            }
+        }
+    }
+    pixels
+}
+
+struct Pen<'a, B: DrawingBackend> {
+    area: &'a DrawingArea<B, Shift>,
+    scale: f64,
+    typesetting: Typesetting,
+    /// Draws a line as separate segments with round joins: the bitmap backend's own joins splinter on short segments.
+    joins: bool,
+}
+
+impl<B: DrawingBackend> Pen<'_, B> {
+    fn draw(&self, scene: &Scene) -> Result<(), PlotError> {
+        self.area.fill(&WHITE).map_err(refused)?;
+        for mark in &scene.marks {
+            match mark {
+                Mark::Line { points, colour, width } => self.line(points, *colour, *width)?,
+                Mark::Area { points, colour } => {
+                    let corners: Vec<_> = points.iter().map(|point| self.step(*point)).collect();
+                    self.area.draw(&Polygon::new(corners, *colour)).map_err(refused)?;
+                }
+                Mark::Disc { centre, radius, colour } => self.disc(*centre, *radius, *colour)?,
+                Mark::Text { text, at, lettering } => self.text(text, *at, *lettering)?,
+            }
+        }
+        self.area.present().map_err(refused)
+    }
+
+    fn line(&self, points: &[Point], colour: RGBColor, width: f64) -> Result<(), PlotError> {
+        let mut steps: Vec<_> = points.iter().map(|point| self.step(*point)).collect();
+        steps.dedup();
+        if steps.len() < 2 {
+            return Ok(());
+        }
+        let style = colour.stroke_width((width * self.scale).round().max(1.0) as u32);
+        if !self.joins {
+            return self.area.draw(&PathElement::new(steps, style)).map_err(refused);
+        }
+        for pair in steps.windows(2) {
+            self.area.draw(&PathElement::new(pair.to_vec(), style)).map_err(refused)?;
+        }
+        for join in &points[1..points.len() - 1] {
+            self.disc(*join, width / 2.0, colour)?;
+        }
+        Ok(())
+    }
+
+    fn disc(&self, centre: Point, radius: f64, colour: RGBColor) -> Result<(), PlotError> {
+        let radius = (radius * self.scale).round().max(1.0) as i32;
+        self.area.draw(&Circle::new(self.step(centre), radius, colour.filled())).map_err(refused)
+    }
+
+    fn text(&self, text: &str, at: Point, lettering: Lettering) -> Result<(), PlotError> {
+        let rise = self.typesetting.baseline_em * lettering.size;
+        let (at, transform) = if lettering.upwards {
+            ((at.0 - rise, at.1), FontTransform::Rotate270)
+        } else {
+            ((at.0, at.1 - rise), FontTransform::None)
+        };
+        let horizontal = match lettering.align {
+            Align::Start => HPos::Left,
+            Align::Middle => HPos::Center,
+            Align::End => HPos::Right,
+        };
+        let size = self.typesetting.size_em * lettering.size * self.scale;
+        let font =
+            FontDesc::new(FontFamily::Name(font::FAMILY), size, FontStyle::Normal).transform(transform);
+        let style = TextStyle::from(font).color(&lettering.colour).pos(Pos::new(horizontal, VPos::Top));
+        self.area.draw(&Text::new(text.to_owned(), self.step(at), style)).map_err(refused)
+    }
+
+    fn step(&self, point: Point) -> (i32, i32) {
+        ((point.0 * self.scale).round() as i32, (point.1 * self.scale).round() as i32)
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> PlotError {
+    PlotError::Draw(error.to_string())
+}

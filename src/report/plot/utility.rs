@@ -1,0 +1,157 @@
+//! Normalised utility against the preference for cheapness, one line per router.
+
+use super::axis::{Axis, Scale};
+use super::frame::{BELOW, Panel};
+use super::header::{self, MARGIN};
+use super::legend::{self, Entry, Swatch};
+use super::palette::{self, EDGE, PAPER};
+use super::scene::{Point, Scene, Stroke};
+use super::ticks::Tick;
+use super::window::{self, Reach};
+use super::{LineKind, PlotError, drawable_band, drawable_pairs, render};
+
+/// Utilities of routers over a range of preferences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UtilityChart {
+    /// What is compared, and on which suite; wrapped where it is long.
+    pub title: String,
+    /// How it was measured.
+    pub subtitle: String,
+    /// The routers and references.
+    pub lines: Vec<UtilityLine>,
+    /// Names the horizontal axis, e.g. "preference w, weight of cost against score".
+    pub preference_label: String,
+    /// Names the vertical axis, e.g. "normalised utility".
+    pub utility_label: String,
+}
+
+/// The utility of one router.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UtilityLine {
+    /// Its name in the legend.
+    pub label: String,
+    /// Pairs of preference w >= 0 and utility, by rising preference.
+    pub points: Vec<(f64, f64)>,
+    /// Triples of preference, low, and high utility, by rising preference.
+    pub band: Option<Vec<(f64, f64, f64)>>,
+    /// How it is drawn.
+    pub kind: LineKind,
+}
+
+/// The chart as SVG text.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
+    render::svg(&scene(chart))
+}
+
+/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn utility_png(chart: &UtilityChart) -> Result<Vec<u8>, PlotError> {
+    render::png(&scene(chart))
+}
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 300.0;
+const LEFT: f64 = 66.0;
+/// How much of the axis belongs to w = 0.
+const ZERO_WIDTH: f64 = 44.0;
+const REACH: Reach = Reach { below: 0.5, above: 0.5 };
+
+fn scene(chart: &UtilityChart) -> Scene {
+    let mut scene = Scene::new(WIDTH);
+    let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
+    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
+    let panel = panel(&lines, top);
+    let mut x_ticks = panel.x.ticks(8, "");
+    if panel.x.zero.is_some() {
+        x_ticks.insert(0, Tick { value: 0.0, label: Some("0".to_owned()) });
+    }
+    panel.draw_frame(&mut scene, &x_ticks, &panel.y.ticks(7, ""), true);
+    draw_break(&mut scene, &panel);
+    panel.draw_x_label(&mut scene, &chart.preference_label);
+    panel.draw_y_label(&mut scene, &chart.utility_label, MARGIN + 6.0);
+    // The first router is the one the reader came for: it is drawn last, over the others.
+    for line in lines.iter().rev() {
+        if let Some(band) = &line.band {
+            let low: Vec<Point> = band.iter().filter_map(|(w, low, _)| panel.place((*w, *low))).collect();
+            let high: Vec<Point> = band.iter().filter_map(|(w, _, high)| panel.place((*w, *high))).collect();
+            panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
+        }
+    }
+    for line in lines.iter().rev() {
+        let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
+        let look = palette::look(line.kind);
+        panel.draw_line(&mut scene, &places, look.stroke);
+        panel.draw_markers(&mut scene, &places, look);
+    }
+    let entries: Vec<Entry> = lines.iter().map(entry).collect();
+    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
+    let notes = notes(chart, &lines, &panel);
+    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
+    scene
+}
+
+/// The line without what no axis can show.
+fn shown(line: &UtilityLine) -> UtilityLine {
+    let mut line = line.clone();
+    line.points = drawable_pairs(&line.points);
+    line.points.retain(|(w, _)| 0.0 <= *w);
+    line.band = line.band.map(|band| drawable_band(&band));
+    line.band.iter_mut().for_each(|band| band.retain(|(w, ..)| 0.0 <= *w));
+    line
+}
+
+fn entry(line: &UtilityLine) -> Entry {
+    let swatch = Swatch::Line { look: palette::look(line.kind), band: line.band.is_some() };
+    Entry { swatch, label: line.label.clone() }
+}
+
+fn panel(lines: &[UtilityLine], top: f64) -> Panel {
+    let utilities = |line: &UtilityLine| -> Vec<f64> {
+        let band = line.band.iter().flatten().flat_map(|(_, low, high)| [*low, *high]);
+        line.points.iter().map(|point| point.1).chain(band).collect()
+    };
+    let is_router = |line: &&UtilityLine| matches!(line.kind, LineKind::Router { .. });
+    let main: Vec<f64> = lines.iter().filter(is_router).flat_map(utilities).collect();
+    let others: Vec<f64> = lines.iter().filter(|line| !is_router(line)).flat_map(utilities).collect();
+    let preferences: Vec<f64> =
+        lines.iter().flat_map(|line| line.points.iter().map(|point| point.0)).collect();
+    let has_zero = preferences.contains(&0.0);
+    let start = if has_zero { LEFT + ZERO_WIDTH } else { LEFT };
+    let zero = has_zero.then_some(LEFT + 12.0);
+    let window = window::log(&preferences, &[], REACH);
+    let x = Axis { scale: Scale::Log, window, start, end: WIDTH - MARGIN - 6.0, zero };
+    let window = window::linear(&main, &others, REACH);
+    Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }
+}
+
+/// Two strokes through the axis between zero and the rest: the distance between them means nothing.
+fn draw_break(scene: &mut Scene, panel: &Panel) {
+    let Some(zero) = panel.x.zero else { return };
+    let (x, y) = ((zero + panel.x.start) / 2.0, panel.y.start);
+    scene.line(&[(x - 2.5, y), (x + 2.5, y)], Stroke::solid(PAPER, 2.0));
+    for x in [x - 2.5, x + 2.5] {
+        scene.line(&[(x - 2.0, y + 4.0), (x + 2.0, y - 4.0)], Stroke::solid(EDGE, 1.0));
+    }
+}
+
+fn notes(chart: &UtilityChart, lines: &[UtilityLine], panel: &Panel) -> Vec<String> {
+    let count = |lines: &[UtilityLine]| lines.iter().map(|line| line.points.len()).sum::<usize>();
+    let dropped = count(&chart.lines) - count(lines);
+    let outside = |line: &&UtilityLine| line.points.iter().any(|point| !panel.y.window.contains(point.1));
+    let outside: Vec<&str> = lines.iter().filter(outside).map(|line| line.label.as_str()).collect();
+    let mut notes = Vec::new();
+    if !outside.is_empty() {
+        notes.push(format!("Beyond the utility axis in part: {}", outside.join(", ")));
+    }
+    if dropped > 0 {
+        notes.push(format!("{dropped} points left out, which are no numbers on these axes"));
+    }
+    notes
+}
