@@ -2,8 +2,10 @@
 
 pub mod data;
 pub mod error;
+pub mod evaluate;
 mod gzip;
 pub mod linalg;
+pub mod metrics;
 mod npy;
 pub mod pool;
 pub mod preference;
@@ -17,4 +19,3 @@ pub mod seed;
 pub mod split;
 pub mod suite;
 mod toml_file;
-pub mod metrics;

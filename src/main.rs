@@ -1,3 +1,11 @@
-//! The `llm-bandit` command.
+//! The `llm-bandit` command: arguments, one library call, exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::main(cli::Arguments::parse())
+}

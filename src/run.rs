@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use crate::data::{Prompts, TrainingData};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
+use crate::evaluate::BOUND_NAMES;
 use crate::pool::{Pooled, pool};
 use crate::preference::{Preference, PreferenceGrid};
 use crate::record::{
@@ -43,7 +44,7 @@ pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sy
     let cells_with_assumed_tokens =
         scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
     let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
-    check(scenario, &suite)?;
+    check_fit(scenario, &suite)?;
     let grid = PreferenceGrid::new(&scenario.preferences)?;
     let root = Stream::root(scenario.seed);
     let groups = text_groups(&suite);
@@ -84,10 +85,37 @@ pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sy
     ))
 }
 
+/// Checks that a scenario fits its suite, without training anything; says what is left out.
+///
+/// # Errors
+/// As [`run`], before training.
+pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
+    if let Some(tokens) = scenario.cost.assume_output_tokens {
+        suite.assume_output_tokens(tokens);
+    }
+    let Pooled { suite, left_out, .. } = pool(suite, &scenario.pool)?;
+    check_fit(scenario, &suite)?;
+    let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
+    let left_out = left_out.in_words();
+    let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
+    Ok(format!("{n_models} candidates, {n_prompts} prompts{rest}"))
+}
+
 /// What the scenario asks of the suite.
-fn check(scenario: &Scenario, suite: &Suite) -> Result<()> {
+fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     if suite.models.len() > usize::from(u16::MAX) {
         return Err(Error::Usage(format!("{} candidates are more than {}", suite.models.len(), u16::MAX)));
+    }
+    let models = suite.models.iter().map(|model| model.id.as_str());
+    let labels = scenario.routers.iter().map(|entry| entry.label.as_str());
+    let known: Vec<&str> = labels.chain(BOUND_NAMES).chain(models).collect();
+    for name in
+        scenario.expect.iter().flat_map(|expectation| [Some(&expectation.router), expectation.above.as_ref()])
+    {
+        if let Some(name) = name.filter(|name| !known.contains(&name.as_str())) {
+            let near = suggestion(name, known.iter().copied());
+            return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
+        }
     }
     for entry in &scenario.routers {
         if entry.settings.needs_embeddings() && suite.embeddings.is_none() {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{Error, Result, suggestion};
+use crate::evaluate::BOUND_NAMES;
 use crate::pool::PoolSettings;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::router::{CostModelKind, RouterSettings};
@@ -139,6 +140,12 @@ impl Scenario {
                 || entry.label.is_empty()
             {
                 return fault(format!("label `{}`: letters, digits, `-`, `_`, and `.` only", entry.label));
+            }
+            if BOUND_NAMES.contains(&entry.label.as_str()) {
+                return fault(format!(
+                    "`{}` is the name of a bound; give the router another `label`",
+                    entry.label
+                ));
             }
             if routers.iter().any(|other| other.label == entry.label) {
                 return fault(format!(

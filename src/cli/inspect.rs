@@ -1,0 +1,101 @@
+//! `list`, `verify`, and `synth`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use llm_bandit::error::{Error, Result};
+use llm_bandit::scenario::Scenario;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+use llm_bandit::suite::{self, Suite};
+
+use super::{say, say_aside};
+
+/// Where scenarios are listed from.
+const SCENARIOS: &str = "scenarios";
+
+pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
+    say("suites:");
+    for (name, place) in suite::list(folders)? {
+        say(&format!("  {name:<28} {place}"));
+    }
+    say("scenarios:");
+    let mut paths = vec![PathBuf::from("quickstart")];
+    if Path::new(SCENARIOS).is_dir() {
+        let mut inner: Vec<PathBuf> =
+            entries(Path::new(SCENARIOS))?.into_iter().filter(|path| path.is_dir()).collect();
+        inner.insert(0, SCENARIOS.into());
+        paths.clear();
+        for folder in inner {
+            paths.extend(scenarios_in(&folder)?);
+        }
+    }
+    for path in paths {
+        match Scenario::read(&path) {
+            Ok(scenario) => say(&format!("  {:<40} {}", path.display().to_string(), scenario.description)),
+            Err(error) => say_aside(&format!("  {error}")),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    for path in paths {
+        let checked = if path.is_dir() { verify_suite(path) } else { verify_scenario(path, folders) };
+        if let Err(error) = checked {
+            say_aside(&format!("error: {error}"));
+            code = ExitCode::from(2);
+        }
+    }
+    Ok(code)
+}
+
+fn verify_suite(folder: &Path) -> Result<()> {
+    let suite = Suite::read(folder)?;
+    say(&suite.info.name);
+    Ok(())
+}
+
+fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
+    let scenario = Scenario::read(path)?;
+    let named = |error: Error| match error {
+        Error::Usage(problem) => Error::file(path, problem),
+        other => other,
+    };
+    let suite = suite::find(&scenario.suite, folders).map_err(named)?;
+    let words = llm_bandit::run::check(&scenario, suite).map_err(named)?;
+    say(&format!(
+        "{}: sound; {} routers, {} replicates; {words}",
+        path.display(),
+        scenario.routers.len(),
+        scenario.replicates
+    ));
+    Ok(())
+}
+
+pub(super) fn synth(settings: &Path, out: &Path, seed: Option<u64>) -> Result<ExitCode> {
+    let mut settings = SyntheticSettings::read(settings)?;
+    settings.seed = seed.unwrap_or(settings.seed);
+    let suite = settings.generate()?.suite;
+    fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
+    suite.write(out)?;
+    say(&format!("{}", out.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The scenario files of a folder, by name.
+pub(super) fn scenarios_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = entries(folder)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    Ok(files)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
+    let mut paths = read.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
+    if let Ok(paths) = &mut paths {
+        paths.sort();
+    }
+    paths.map_err(Error::io(folder, "read"))
+}

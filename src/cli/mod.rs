@@ -1,0 +1,109 @@
+//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
+
+mod inspect;
+mod progress;
+mod run;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use llm_bandit::error::{Error, Result};
+
+/// Replays recorded LLM-routing benchmarks, trains and compares routers on them, and writes Pareto tables and plots.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists suites and scenarios
+    #[command(after_help = "Example:\n  llm-bandit list --datasets ~/suites")]
+    List(DatasetArguments),
+    /// Checks suites and scenarios and prints what is in them
+    #[command(after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml")]
+    Verify {
+        /// Suite folders and scenario files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        datasets: DatasetArguments,
+    },
+    /// Runs scenarios and writes their reports
+    #[command(
+        after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2"
+    )]
+    Run(run::RunArguments),
+    /// Rebuilds the tables and plots of a report from its record, without training anything
+    #[command(after_help = "Example:\n  llm-bandit report reports/quickstart")]
+    Report {
+        /// The report's folder
+        folder: PathBuf,
+    },
+    /// Makes a synthetic suite from a settings file
+    #[command(
+        after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out /tmp/suite"
+    )]
+    Synth {
+        /// The settings
+        settings: PathBuf,
+        /// The folder of the suite
+        #[arg(long)]
+        out: PathBuf,
+        /// Another seed than that of the settings
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+}
+
+/// Where suites are looked for.
+#[derive(Args)]
+struct DatasetArguments {
+    /// Folders of suites; looked through in order, then `datasets`, then the suite built in
+    #[arg(long, value_name = "DIR", env = "LLM_BANDIT_DATASETS", value_delimiter = ':')]
+    datasets: Vec<PathBuf>,
+}
+
+/// Does what was asked and says how it went.
+pub(crate) fn main(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Command::List(datasets) => inspect::list(&datasets.datasets),
+        Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Report { folder } => run::report(&folder),
+        Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            say_aside(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints what was asked for. A reader that has gone away is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints everything else.
+fn say_aside(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Runs on so many threads; all cores where nothing is said.
+fn use_threads(threads: Option<usize>) -> Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    if threads == 0 {
+        return Err(Error::Usage("`--threads` must be at least 1".into()));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::Usage(format!("cannot start {threads} threads: {error}")))
+}

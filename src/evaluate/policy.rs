@@ -1,0 +1,201 @@
+//! Operating points of routers and reference policies, replicate by replicate.
+
+use super::bounds;
+use crate::metrics::curve::Point;
+use crate::record::Record;
+use crate::router::Choices;
+
+/// What a policy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PolicyKind {
+    /// A trained router of the scenario.
+    Router,
+    /// A policy that looks at outcomes, or that ignores the prompt: a bound or a floor, never a competitor.
+    Bound,
+    /// One model for every prompt.
+    Model,
+}
+
+/// Mean score and cost of a policy over the test prompts, at one preference where it has one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OperatingPoint {
+    /// The weight of cost against score that was asked; `None` for a policy without preferences.
+    pub preference: Option<f64>,
+    /// Mean score.
+    pub score: f64,
+    /// Mean cost in US dollars a prompt.
+    pub cost_usd: f64,
+}
+
+impl OperatingPoint {
+    /// Without the preference.
+    pub fn point(self) -> Point {
+        Point { cost_usd: self.cost_usd, score: self.score }
+    }
+}
+
+/// A policy and its operating points in one replicate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// A router's label, a bound's name, or a model's id.
+    pub name: String,
+    /// What it is.
+    pub kind: PolicyKind,
+    /// By ascending preference.
+    pub points: Vec<OperatingPoint>,
+}
+
+/// All policies of one replicate, and what they are measured against.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluated {
+    /// Routers in scenario order, then bounds, then models.
+    pub policies: Vec<Policy>,
+    /// The position among `models` of the model with the best mean development score.
+    pub best_single: usize,
+    /// Mean score and cost of each model over the test prompts.
+    pub models: Vec<Point>,
+    /// A uniform choice from each prompt's pool, in expectation.
+    pub random: Point,
+    /// The utility oracle at each preference.
+    pub utility_oracle: Vec<Point>,
+    /// US dollars in one cost unit.
+    pub cost_unit_usd: f64,
+    /// For pools of two: the share of prompts that each policy sends to the better model, by policy and preference.
+    pub strong_share: Vec<Vec<f64>>,
+}
+
+/// Evaluates one replicate of a record.
+pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
+    let table = TestTable::new(record, replicate);
+    let manifest = &record.manifest;
+    let recorded = &manifest.replicates[replicate];
+    let models: Vec<Point> = (0..manifest.suite.models.len()).map(|model| table.model_mean(model)).collect();
+    let best_single = best_by(&recorded.development_score);
+    let at = |preference: f64, point: Point| OperatingPoint {
+        preference: Some(preference),
+        score: point.score,
+        cost_usd: point.cost_usd,
+    };
+    let mut policies = Vec::new();
+    let mut strong_share = Vec::new();
+    for (entry, choices) in manifest.scenario.routers.iter().zip(&record.choices[replicate]) {
+        let point = |(at_preference, &preference): (usize, &f64)| {
+            at(preference, table.mean_of(choices, at_preference))
+        };
+        let points = manifest.preferences.iter().enumerate().map(point).collect();
+        policies.push(Policy { name: entry.label.clone(), kind: PolicyKind::Router, points });
+        let share = |at_preference| {
+            let chosen = choices.at_preference(at_preference);
+            chosen.iter().filter(|&&model| usize::from(model) == best_single).count() as f64
+                / chosen.len() as f64
+        };
+        strong_share.push((0..choices.n_preferences()).map(share).collect());
+    }
+    let bounds = bounds::bounds(&table, manifest, recorded, &models);
+    for (name, points) in bounds.policies {
+        policies.push(Policy { name: name.to_owned(), kind: PolicyKind::Bound, points });
+    }
+    for (name, point) in manifest.suite.models.iter().zip(&models) {
+        let point = OperatingPoint { preference: None, score: point.score, cost_usd: point.cost_usd };
+        policies.push(Policy { name: name.clone(), kind: PolicyKind::Model, points: vec![point] });
+    }
+    Evaluated {
+        policies,
+        best_single,
+        models,
+        random: bounds.random,
+        utility_oracle: bounds.utility_oracle,
+        cost_unit_usd: recorded.cost_unit_usd,
+        strong_share,
+    }
+}
+
+/// The position of the highest value; ties go to the first.
+fn best_by(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (at, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = at;
+        }
+    }
+    best
+}
+
+/// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
+/// cost is known at all.
+pub(super) struct TestTable {
+    /// For each prompt and model the outcome, or `None` where the model is not in the pool.
+    pub(super) cells: Vec<Vec<Option<Point>>>,
+    /// The benchmark of each prompt, as a number.
+    pub(super) benchmarks: Vec<usize>,
+    n_models: usize,
+}
+
+impl TestTable {
+    fn new(record: &Record, replicate: usize) -> Self {
+        let mut names: Vec<&str> = Vec::new();
+        let mut cells = Vec::new();
+        let mut benchmarks = Vec::new();
+        for &prompt in &record.test_prompts[replicate] {
+            let scored = record.score.row(prompt).zip(record.cost_usd.row(prompt));
+            let cell = |(score, cost): (Option<f64>, Option<f64>)| {
+                score.map(|score| Point { cost_usd: cost.unwrap_or(0.0), score })
+            };
+            cells.push(scored.map(cell).collect());
+            let name = record.prompts[prompt].benchmark.as_str();
+            benchmarks.push(names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            }));
+        }
+        TestTable { cells, benchmarks, n_models: record.score.n_models() }
+    }
+
+    /// The mean over prompts of one cell each.
+    pub(super) fn mean(&self, cell: impl Fn(usize) -> Point) -> Point {
+        mean((0..self.cells.len()).map(cell))
+    }
+
+    /// The mean of a model over the prompts it answered.
+    fn model_mean(&self, model: usize) -> Point {
+        mean(self.cells.iter().filter_map(|row| row[model]))
+    }
+
+    fn mean_of(&self, choices: &Choices, preference: usize) -> Point {
+        let chosen = choices.at_preference(preference);
+        self.mean(|prompt| {
+            self.cells[prompt][usize::from(chosen[prompt])]
+                .expect("a record's choices are in their prompts' pools")
+        })
+    }
+
+    /// The cell of a prompt's pool with the highest value; ties go to the first.
+    pub(super) fn best(&self, prompt: usize, value: impl Fn(usize, Point) -> f64) -> Point {
+        let mut best: Option<(f64, Point)> = None;
+        for (model, cell) in self.cells[prompt].iter().enumerate() {
+            if let Some(cell) = *cell {
+                let value = value(model, cell);
+                if best.is_none_or(|(most, _)| value > most) {
+                    best = Some((value, cell));
+                }
+            }
+        }
+        best.expect("the pool of a prompt is never empty").1
+    }
+
+    pub(super) fn n_models(&self) -> usize {
+        self.n_models
+    }
+}
+
+/// The mean point; the origin where there is none.
+fn mean(points: impl Iterator<Item = Point>) -> Point {
+    let (mut n, mut score, mut cost_usd) = (0_u32, 0.0, 0.0);
+    for point in points {
+        n += 1;
+        score += point.score;
+        cost_usd += point.cost_usd;
+    }
+    let n = f64::from(n.max(1));
+    Point { cost_usd: cost_usd / n, score: score / n }
+}

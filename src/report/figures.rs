@@ -1,0 +1,125 @@
+//! What the figures show: curves over replicates, and the wording around them.
+
+use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
+use crate::evaluate::{Evaluated, OperatingPoint, PolicyKind, Summary};
+use crate::metrics::curve::{Point, hull};
+use crate::metrics::preference::normalised_utility;
+use crate::record::Record;
+
+/// Score against cost: means over replicates at each preference.
+pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
+    let mut curves = Vec::new();
+    let mut counts = [0, 0];
+    for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
+        let kind = match policy.kind {
+            PolicyKind::Router => LineKind::Router { index: next(&mut counts[0]) },
+            PolicyKind::Bound if is_drawn(&policy.name) => {
+                LineKind::Reference { index: next(&mut counts[1]) }
+            }
+            _ => continue,
+        };
+        let points = mean_points(summary, position);
+        let pair = |point: &Point| (point.cost_usd, point.score);
+        let hull = hull(&points).iter().map(pair).collect();
+        curves.push(Curve {
+            label: policy.name.clone(),
+            points: points.iter().map(pair).collect(),
+            hull,
+            band: None,
+            kind,
+        });
+    }
+    let models = summary.replicates[0]
+        .policies
+        .iter()
+        .enumerate()
+        .filter(|(_, policy)| policy.kind == PolicyKind::Model);
+    let model = |(position, policy): (usize, &crate::evaluate::Policy)| {
+        let point = mean_points(summary, position)[0];
+        ModelPoint { label: policy.name.clone(), cost: point.cost_usd, score: point.score }
+    };
+    ParetoChart {
+        title: title(record, "score against cost"),
+        subtitle: subtitle(record),
+        curves,
+        models: models.map(model).collect(),
+        cost_label: "mean cost, US dollars per 1,000 prompts".into(),
+        score_label: "mean score".into(),
+    }
+}
+
+/// Normalised utility against preference: the mean over replicates, and their extent as a band.
+pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
+    let mut counts = [0, 0];
+    let mut lines = Vec::new();
+    for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
+        let kind = match policy.kind {
+            PolicyKind::Router => LineKind::Router { index: next(&mut counts[0]) },
+            PolicyKind::Bound if ["benchmark-oracle", "zero-router"].contains(&policy.name.as_str()) => {
+                LineKind::Reference { index: next(&mut counts[1]) }
+            }
+            _ => continue,
+        };
+        let mut points = Vec::new();
+        for (at, &preference) in record.manifest.preferences.iter().enumerate() {
+            let of_replicate = |evaluated: &Evaluated| {
+                normalised(evaluated, evaluated.policies[position].points[at], evaluated.utility_oracle[at])
+            };
+            let values: Vec<f64> = summary.replicates.iter().filter_map(of_replicate).collect();
+            if values.len() == summary.replicates.len() {
+                points.push((preference, values.iter().sum::<f64>() / values.len() as f64));
+            }
+        }
+        lines.push(UtilityLine { label: policy.name.clone(), points, band: None, kind });
+    }
+    UtilityChart {
+        title: title(record, "utility against preference"),
+        subtitle: subtitle(record),
+        lines,
+        preference_label:
+            "preference w: weight of cost, in units of the dearest model's mean cost, against score".into(),
+        utility_label: "normalised utility (0 random, 1 oracle)".into(),
+    }
+}
+
+fn next(count: &mut usize) -> usize {
+    *count += 1;
+    *count - 1
+}
+
+/// The bounds that say something at a glance; all are in the tables.
+fn is_drawn(name: &str) -> bool {
+    ["oracle", "benchmark-oracle", "zero-router"].contains(&name)
+}
+
+fn normalised(evaluated: &Evaluated, point: OperatingPoint, oracle: Point) -> Option<f64> {
+    let preference = point.preference?;
+    let utility = |point: Point| point.score - preference * point.cost_usd / evaluated.cost_unit_usd;
+    normalised_utility(utility(point.point()), utility(evaluated.random), utility(oracle))
+}
+
+/// The operating points of a policy, averaged over replicates, in US dollars per 1,000 prompts.
+fn mean_points(summary: &Summary, position: usize) -> Vec<Point> {
+    let n = summary.replicates.len() as f64;
+    let of = |at: usize| {
+        let points = summary.replicates.iter().map(|evaluated| evaluated.policies[position].points[at]);
+        let (cost, score) = points.fold((0.0, 0.0), |(cost, score), p| (cost + p.cost_usd, score + p.score));
+        Point { cost_usd: cost * 1000.0 / n, score: score / n }
+    };
+    (0..summary.replicates[0].policies[position].points.len()).map(of).collect()
+}
+
+fn title(record: &Record, what: &str) -> String {
+    let info = &record.manifest.suite.info;
+    let simulated = if info.simulated { " (simulated outcomes)" } else { "" };
+    format!("{}{simulated}: {what}", info.name)
+}
+
+fn subtitle(record: &Record) -> String {
+    let (suite, replicates) = (&record.manifest.suite, &record.manifest.replicates);
+    let assumed =
+        if suite.cells_with_assumed_tokens > 0 { "; costs rest on assumed answer lengths" } else { "" };
+    let n = replicates.len();
+    let times = if n == 1 { "1 split".to_owned() } else { format!("mean of {n} splits") };
+    format!("{} models, {} test prompts, {times}{assumed}", suite.models.len(), replicates[0].n_test)
+}

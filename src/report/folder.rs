@@ -1,0 +1,93 @@
+//! Writes reports so that a folder holds a whole one at every moment: staged beside it, then moved into place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::render;
+use crate::error::{Error, Result};
+use crate::evaluate::{Summary, Verdict};
+use crate::record::Record;
+
+/// The record's folder inside a report.
+const RECORD: &str = "record";
+
+/// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
+///
+/// # Errors
+/// A folder that holds something other than a report, or that cannot be written.
+pub fn write_run(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+    check_target(folder)?;
+    let staged = sibling(folder, "staged")?;
+    let result = fill(&staged, record, summary, verdicts).and_then(|()| swap(folder, &staged));
+    if result.is_err() {
+        let _ = fs::remove_dir_all(&staged);
+    }
+    result
+}
+
+/// Rebuilds the report of a folder from its record. Each file is replaced in one step.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+    for (name, bytes) in render(record, summary, verdicts) {
+        let (path, staged) = (folder.join(name), folder.join(format!(".{name}.staged")));
+        fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
+        fs::rename(&staged, &path).map_err(Error::io(&path, "replace"))?;
+    }
+    Ok(())
+}
+
+/// Reads the record of a report.
+pub fn read_record(folder: &Path) -> Result<Record> {
+    let inner = folder.join(RECORD);
+    if !inner.is_dir() {
+        return Err(Error::file(folder, format!("holds no report: there is no folder `{RECORD}` in it")));
+    }
+    Record::read(&inner)
+}
+
+/// Refuses a target that cannot be replaced without loss, before anything is computed.
+pub fn check_target(folder: &Path) -> Result<()> {
+    if folder.is_file() {
+        return Err(Error::file(folder, "is a file; a report is a folder"));
+    }
+    let holds_something = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if holds_something && !folder.join(RECORD).join("manifest.json").is_file() {
+        return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
+    }
+    // Found out now rather than after the training.
+    let probe = sibling(folder, "probe")?;
+    fs::create_dir_all(&probe).map_err(Error::io(folder, "write"))?;
+    fs::remove_dir(&probe).map_err(Error::io(&probe, "remove"))
+}
+
+fn fill(staged: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+    if staged.exists() {
+        fs::remove_dir_all(staged).map_err(Error::io(staged, "remove"))?;
+    }
+    let inner = staged.join(RECORD);
+    fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
+    record.write(&inner)?;
+    write_report(staged, record, summary, verdicts)
+}
+
+/// Puts the staged folder in the place of the old one.
+fn swap(folder: &Path, staged: &Path) -> Result<()> {
+    let old = sibling(folder, "old")?;
+    let had_old = folder.exists();
+    if had_old {
+        if old.exists() {
+            fs::remove_dir_all(&old).map_err(Error::io(&old, "remove"))?;
+        }
+        fs::rename(folder, &old).map_err(Error::io(folder, "replace"))?;
+    }
+    fs::rename(staged, folder).map_err(Error::io(folder, "write"))?;
+    if had_old { fs::remove_dir_all(&old).map_err(Error::io(&old, "remove")) } else { Ok(()) }
+}
+
+/// A hidden folder beside another one, on the same file system.
+fn sibling(folder: &Path, what: &str) -> Result<PathBuf> {
+    let name = folder.file_name().ok_or_else(|| Error::file(folder, "is no name for a report's folder"))?;
+    Ok(folder.with_file_name(format!(".{}.{what}", name.to_string_lossy())))
+}
