@@ -1,4 +1,5 @@
 //! Synthetic suites: the outcomes follow the truth they were drawn from, and the same settings give the same suite.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::{ScoreKind, Synthetic, SyntheticSettings};
@@ -35,7 +36,8 @@ fn deviations(synthetic: &Synthetic) -> Vec<[f64; 2]> {
 
 #[test]
 fn scores_and_costs_lie_around_their_expectations() {
-    let kinds: [(&str, fn(&mut SyntheticSettings)); 4] = [
+    type Change = fn(&mut SyntheticSettings);
+    let kinds: [(&str, Change); 4] = [
         ("binary", |_| ()),
         ("graded", |s| s.score = ScoreKind::Graded),
         ("noisy labels", |s| s.label_noise = 0.2),

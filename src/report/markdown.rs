@@ -101,10 +101,10 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
         }
         text.push('\n');
     }
-    let _ = write!(
+    let _ = writeln!(
         text,
         "Seed {}, llm-bandit {}, suite {} (SHA-256 {}). Rebuild every table and figure from the record in this folder \
-         with `llm-bandit report`.\n",
+         with `llm-bandit report`.",
         manifest.scenario.seed,
         manifest.program_version,
         suite.info.name,

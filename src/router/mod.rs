@@ -9,6 +9,7 @@ mod plug_in;
 mod predictor;
 mod random;
 mod ridge;
+mod routellm_mf;
 mod single;
 mod tuning;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use cost_model::{CostModelKind, CostModels};
 pub use predictor::{PredictorModel, PredictorSettings};
+pub use routellm_mf::RoutellmMfSettings;
 pub use single::{SingleChoice, SingleSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
@@ -85,6 +87,8 @@ pub enum RouterSettings {
     Single(SingleSettings),
     /// Predicts each model's score and takes the best `score - w * cost`.
     Predictor(PredictorSettings),
+    /// RouteLLM's matrix factorisation; pairs only.
+    RoutellmMf(RoutellmMfSettings),
 }
 
 /// A router without settings.
@@ -99,17 +103,18 @@ impl RouterSettings {
             RouterSettings::Random(_) => "random",
             RouterSettings::Single(settings) => settings.choose.label(),
             RouterSettings::Predictor(settings) => settings.model.label(),
+            RouterSettings::RoutellmMf(_) => "routellm-mf",
         }
     }
 
     /// The number of candidates the router is bound to, where it is not made for any pool.
     pub fn needs_pool_of(&self) -> Option<usize> {
-        None
+        matches!(self, RouterSettings::RoutellmMf(_)).then_some(2)
     }
 
     /// Whether the router can do nothing without prompt embeddings.
     pub fn needs_embeddings(&self) -> bool {
-        matches!(self, RouterSettings::Predictor(_))
+        matches!(self, RouterSettings::Predictor(_) | RouterSettings::RoutellmMf(_))
     }
 }
 
@@ -172,5 +177,6 @@ pub fn train(settings: &RouterSettings, training: &Training<'_>) -> Result<Train
         RouterSettings::Random(NoSettings {}) => Ok(random::train(training)),
         RouterSettings::Single(settings) => single::train(settings, training),
         RouterSettings::Predictor(settings) => predictor::train(settings, training),
+        RouterSettings::RoutellmMf(settings) => routellm_mf::train(settings, training),
     }
 }
