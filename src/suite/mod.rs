@@ -3,6 +3,9 @@
 //! `values` holds the types, `read` and `write` the folder format (`datasets/README.md`), `check` what `verify` prints,
 //! `find` where suites are looked for, `synthetic` suites whose best routing is known.
 
+mod alignment;
+mod check;
+mod check_text;
 mod csv_file;
 mod find;
 mod read;
@@ -11,6 +14,8 @@ pub mod synthetic;
 mod values;
 mod write;
 
+pub use alignment::Alignment;
+pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, list};
 pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
 
