@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{self, Suite};
+use llm_bandit::suite::{self, Suite, SuiteCheck};
 
 use super::{say, say_aside};
 
@@ -53,7 +53,7 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
 
 fn verify_suite(folder: &Path) -> Result<()> {
     let suite = Suite::read(folder)?;
-    say(&suite.info.name);
+    say(&SuiteCheck::new(&suite).to_string());
     Ok(())
 }
 

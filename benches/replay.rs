@@ -1,0 +1,57 @@
+//! How fast a trained router decides: the linear predictor, which needs no neighbour search, over pools of 11 and 100.
+//!
+//! One iteration is 1,024 prompts at 61 preferences: predict scores and costs once, then choose at every preference.
+#![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use llm_bandit::data::{Prompts, TrainingData};
+use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
+use llm_bandit::router::{
+    CostModelKind, CostModels, PredictorModel, PredictorSettings, RouterSettings, Training, train,
+};
+use llm_bandit::seed::Stream;
+use llm_bandit::split::text_groups;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+
+const N_TEST: usize = 1024;
+
+fn replay(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("replay");
+    for n_models in [11, 100] {
+        let settings = SyntheticSettings {
+            n_prompts: 2 * N_TEST,
+            n_models,
+            n_dimensions: 384,
+            ..SyntheticSettings::default()
+        };
+        let suite = settings.generate().unwrap().suite;
+        let groups = text_groups(&suite);
+        let development: Vec<usize> = (N_TEST..2 * N_TEST).collect();
+        let test: Vec<usize> = (0..N_TEST).collect();
+        let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
+        let data =
+            TrainingData::new(&suite, &groups, (&development[..800], &development[800..]), grid.clone());
+        let prompts = Prompts::new(&suite, &groups, &test);
+        for (name, cost) in
+            [("mean-cost", CostModelKind::Mean), ("per-prompt-cost", CostModelKind::PerPrompt)]
+        {
+            let costs = CostModels::new(cost, Stream::root(0));
+            let predictor = PredictorSettings {
+                model: PredictorModel::Linear,
+                cost: None,
+                neighbours: None,
+                ridge: Some(10.0),
+            };
+            let training = Training::new(&data, &costs, Stream::root(1));
+            let router = train(&RouterSettings::Predictor(predictor), &training).unwrap().router;
+            group.throughput(Throughput::Elements((N_TEST * grid.preferences().len()) as u64));
+            group.bench_function(BenchmarkId::new(name, n_models), |bencher| {
+                bencher.iter(|| router.route(&prompts, grid.preferences()));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, replay);
+criterion_main!(benches);
