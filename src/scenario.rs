@@ -260,7 +260,7 @@ mod tests {
         );
         assert_eq!(
             fault("kind = \"random\"", "kind = \"random\"\nlabel = \"knn\""),
-            "x/s.toml:7: two routers are labelled `knn`; give one another `label`"
+            "x/s.toml:8: two routers are labelled `knn`; give one another `label`"
         );
         assert_eq!(
             fault("suite = \"s\"", "suite = \"s\"\nreplicates = 0"),
