@@ -1,0 +1,237 @@
+//! The program from end to end: what it writes, what it says, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+const TABLES: [&str; 6] =
+    ["points.csv", "summary.csv", "report.md", "pareto.svg", "pareto.png", "utility.svg"];
+
+/// Runs the program in a folder.
+fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("LLM_BANDIT_DATASETS")
+        .output()
+        .unwrap()
+}
+
+/// A folder with one scenario file.
+fn folder_with(scenario: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), scenario).unwrap();
+    folder
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else {
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// The one line an error is.
+fn error(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim_end().strip_prefix("error: ").unwrap().to_owned()
+}
+
+/// The error of running a changed scenario, which must leave nothing behind.
+fn fault(from: &str, to: &str) -> String {
+    assert!(TINY.contains(from), "{from}");
+    let folder = folder_with(&TINY.replace(from, to));
+    let error = error(&llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]));
+    assert_eq!(files(folder.path()).len(), 1, "an error leaves nothing behind");
+    error
+}
+
+#[test]
+fn a_run_writes_the_whole_report_and_says_where() {
+    let folder = folder_with(TINY);
+    let output = llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet"]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "reports/tiny/report.md\n");
+    let files = files(&folder.path().join("reports/tiny"));
+    for name in TABLES.into_iter().chain(["record/manifest.json", "record/choices-1-knn.npy.gz"]) {
+        assert!(files.contains_key(name), "{name}");
+    }
+    let report = String::from_utf8(files["report.md"].clone()).unwrap();
+    assert!(report.contains("simulated") && report.contains("| knn |") && report.contains("*bounds*"));
+}
+
+#[test]
+fn threads_change_no_byte_and_seeds_do() {
+    let folder = folder_with(TINY);
+    let run = |out: &str, extra: [&str; 2]| {
+        let output =
+            llm_bandit(folder.path(), &[&["run", "tiny.toml", "--quiet", "--out", out][..], &extra].concat());
+        assert!(output.status.success());
+        files(&folder.path().join(out))
+    };
+    let one = run("one", ["--threads", "1"]);
+    assert!(one == run("four", ["--threads", "4"]));
+    assert!(one != run("other", ["--seed", "1"]));
+    // The other routers' numbers do not move when one is taken out.
+    let without = TINY
+        .replacen("[[router]]\nkind = \"random\"\n", "", 1)
+        .replace("above = \"random\"", "above = \"cheapest\"");
+    fs::write(folder.path().join("tiny.toml"), without).unwrap();
+    let fewer = run("fewer", ["--threads", "2"]);
+    for label in ["knn", "linear"] {
+        let file = format!("record/choices-0-{label}.npy.gz");
+        assert!(one[&file] == fewer[&file], "{label}");
+    }
+}
+
+#[test]
+fn a_report_is_rebuilt_from_its_record_alone() {
+    let folder = folder_with(TINY);
+    assert!(llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]).status.success());
+    let out = folder.path().join("out");
+    let before = files(&out);
+    TABLES.iter().for_each(|name| fs::remove_file(out.join(name)).unwrap());
+    fs::remove_file(folder.path().join("tiny.toml")).unwrap();
+    assert!(llm_bandit(folder.path(), &["report", "out"]).status.success());
+    assert!(before == files(&out));
+    let choices = out.join("record/choices-0-knn.npy.gz");
+    fs::write(&choices, &before["record/choices-0-knn.npy.gz"][..30]).unwrap();
+    assert!(
+        error(&llm_bandit(folder.path(), &["report", "out"]))
+            .contains("choices-0-knn.npy.gz: is not a whole gzip file")
+    );
+    assert!(error(&llm_bandit(folder.path(), &["report", "."])).contains("holds no report"));
+}
+
+#[test]
+fn an_unmet_expectation_is_exit_code_one_with_the_report_written() {
+    let folder = folder_with(&TINY.replace("above = \"random\"", "at-least = 2"));
+    let output = llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr).unwrap().contains("expectation not met: `aiq` of `linear` is 0.")
+    );
+    assert!(folder.path().join("out/report.md").exists());
+}
+
+#[test]
+fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
+    assert_eq!(
+        fault("replicates", "replicats"),
+        "tiny.toml:3: unknown field `replicats`; did you mean `replicates`?"
+    );
+    assert_eq!(
+        fault("simulated-open-suite", "simulated-open-suit"),
+        "tiny.toml: unknown suite `simulated-open-suit`; did you mean `simulated-open-suite`?"
+    );
+    assert_eq!(
+        fault("kind = \"random\"", "kind = \"randon\""),
+        "tiny.toml:15: unknown variant `randon`; did you mean `random`?"
+    );
+    assert_eq!(
+        fault("[\"gsm8k\"", "[\"gsm8\""),
+        "tiny.toml: [pool] names unknown benchmark `gsm8`; did you mean `gsm8k`?"
+    );
+    assert_eq!(
+        fault("router = \"linear\"", "router = \"liner\""),
+        "tiny.toml: an expectation names unknown router `liner`; did you mean `linear`?"
+    );
+    assert_eq!(
+        fault("[pool]", "[pool]\nmodels = [\"gpt-4o\"]"),
+        "tiny.toml: [pool] leaves 1 candidates; a router needs at least two"
+    );
+    assert_eq!(
+        fault("kind = \"random\"", "kind = \"random\"\n\n[[router]]\nkind = \"routellm-mf\""),
+        "tiny.toml: router `routellm-mf` chooses between 2 models, but the pool holds 14"
+    );
+}
+
+#[test]
+fn a_folder_that_is_no_report_is_left_alone() {
+    let folder = folder_with(TINY);
+    let precious = folder.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("thesis.txt"), "words").unwrap();
+    let before = files(folder.path());
+    for (out, words) in [
+        ("precious", "precious: holds something other than a report; choose another `--out`"),
+        ("tiny.toml", "tiny.toml: is a file; a report is a folder"),
+        ("tiny.toml/below", "tiny.toml/below: cannot write:"),
+    ] {
+        let error = error(&llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", out]));
+        assert!(error.starts_with(words), "{error}");
+        assert!(before == files(folder.path()));
+    }
+}
+
+#[test]
+fn an_earlier_report_survives_a_run_that_fails() {
+    let folder = folder_with(TINY);
+    assert!(llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]).status.success());
+    let before = files(&folder.path().join("out"));
+    fs::write(folder.path().join("tiny.toml"), TINY.replace("metric = \"aiq\"", "metric = \"aiqq\""))
+        .unwrap();
+    let error = error(&llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]));
+    assert!(error.contains("names metric `aiqq`"), "{error}");
+    assert!(before == files(&folder.path().join("out")));
+}
+
+#[test]
+fn a_suite_without_costs_is_compared_by_quality_and_says_so() {
+    let folder = folder_with(
+        &TINY
+            .replace("suite = \"simulated-open-suite\"", "suite = \"./free\"")
+            .replace("metric = \"aiq\"", "metric = \"score-at-w0\""),
+    );
+    let free = folder.path().join("free");
+    let synth = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/simulated-open-suite/synth.toml");
+    assert!(llm_bandit(folder.path(), &["synth", synth, "--out", "free"]).status.success());
+    let models = fs::read_to_string(free.join("models.csv")).unwrap();
+    let without_prices: Vec<String> = (models.lines().enumerate())
+        .map(|(at, line)| {
+            let id = line.split(',').next().unwrap();
+            if at == 0 { "model_id".to_owned() } else { id.to_owned() }
+        })
+        .collect();
+    fs::write(free.join("models.csv"), without_prices.join("\n")).unwrap();
+    let output = llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = fs::read_to_string(folder.path().join("out/report.md")).unwrap();
+    assert!(report.contains("This suite has no costs") && !folder.path().join("out/pareto.svg").exists());
+}
+
+#[test]
+fn verify_and_list_say_what_is_there_and_every_help_has_an_example() {
+    let folder = folder_with(TINY);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let verified = llm_bandit(root, &["verify", "datasets/simulated-open-suite", "scenarios/ci/tiny.toml"]);
+    let text = String::from_utf8(verified.stdout).unwrap();
+    assert!(
+        verified.status.success()
+            && text.contains("oracle")
+            && text.contains("scenarios/ci/tiny.toml: sound")
+    );
+    assert!(
+        error(&llm_bandit(folder.path(), &["verify", "nowhere.toml"]))
+            .starts_with("nowhere.toml: cannot read")
+    );
+    let listed = String::from_utf8(llm_bandit(root, &["list"]).stdout).unwrap();
+    assert!(listed.contains("simulated-open-suite") && listed.contains("scenarios/quickstart.toml"));
+    for command in ["list", "verify", "run", "report", "synth"] {
+        let help = llm_bandit(folder.path(), &[command, "--help"]);
+        assert!(String::from_utf8(help.stdout).unwrap().contains("Example:"), "{command}");
+    }
+}

@@ -1,0 +1,187 @@
+//! Promises that every router keeps, tested once over all kinds, on pools without and with gaps.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::path::Path;
+
+use llm_bandit::data::{Prompts, TrainingData};
+use llm_bandit::evaluate::summarise;
+use llm_bandit::metrics::curve::{hull, score_at};
+use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
+use llm_bandit::record::Record;
+use llm_bandit::router::{CostModels, Router, Training, train};
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::seed::Stream;
+use llm_bandit::split::text_groups;
+use llm_bandit::suite::Suite;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+use proptest::prelude::*;
+
+const ROUTERS: &str = r#"
+[[router]]
+kind = "random"
+[[router]]
+kind = "single"
+choose = "best"
+[[router]]
+kind = "single"
+choose = "cheapest"
+[[router]]
+kind = "predictor"
+model = "knn"
+[[router]]
+kind = "predictor"
+model = "linear"
+[[router]]
+label = "linear-mean-cost"
+kind = "predictor"
+model = "linear"
+cost = "mean"
+"#;
+const PAIR_ROUTER: &str = "[[router]]\nkind = \"routellm-mf\"\n";
+
+/// A scenario over every router that can take a pool of that size.
+fn scenario(n_models: usize) -> Scenario {
+    let head = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
+        [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
+    let pair = if n_models == 2 { PAIR_ROUTER } else { "" };
+    Scenario::parse(Path::new("s.toml"), &format!("{head}{ROUTERS}{pair}")).unwrap()
+}
+
+fn suite(n_models: usize, missing: f64, seed: u64) -> Suite {
+    let settings =
+        SyntheticSettings { n_prompts: 400, n_models, missing, seed, ..SyntheticSettings::default() };
+    settings.generate().unwrap().suite
+}
+
+/// Pools of many models without and with gaps, and a pair.
+fn suites() -> [Suite; 3] {
+    [suite(5, 0.0, 1), suite(5, 0.15, 2), suite(2, 0.0, 3)]
+}
+
+fn record(suite: &Suite) -> Record {
+    run(&scenario(suite.models.len()), suite.clone(), &|_| {}).unwrap()
+}
+
+type Labelled = (String, Box<dyn Router>);
+
+/// Every router, trained on the second half of a suite, and the prompts of the first half.
+fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
+    let scenario = scenario(suite.models.len());
+    let groups = text_groups(suite);
+    let half = suite.prompts.len() / 2;
+    let development: Vec<usize> = (half..suite.prompts.len()).collect();
+    let grid =
+        PreferenceGrid::new(&PreferenceSettings { count: 10, ..PreferenceSettings::default() }).unwrap();
+    let data = TrainingData::new(suite, &groups, development.split_at(half * 4 / 5), grid.clone());
+    let costs = CostModels::new(scenario.cost.model, Stream::root(1));
+    let train = |entry: &llm_bandit::scenario::RouterEntry| {
+        let training = Training::new(&data, &costs, Stream::root(2).named(&entry.label));
+        (entry.label.clone(), train(&entry.settings, &training).unwrap().router)
+    };
+    let routers = scenario.routers.iter().map(train).collect();
+    (routers, Prompts::new(suite, &groups, &(0..half).collect::<Vec<_>>()), grid)
+}
+
+#[test]
+fn every_choice_is_in_the_pool_of_its_prompt() {
+    for suite in suites() {
+        let record = record(&suite);
+        for choices in &record.choices[0] {
+            for preference in 0..choices.n_preferences() {
+                for (&model, &prompt) in choices.at_preference(preference).iter().zip(&record.test_prompts[0])
+                {
+                    assert!(record.score.get(prompt, usize::from(model)).is_some());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_choice_depends_on_its_prompt_and_preference_alone() {
+    for suite in suites() {
+        let (routers, prompts, grid) = trained(&suite);
+        let reversed: Vec<usize> = (0..prompts.len()).rev().step_by(3).collect();
+        for (label, router) in routers {
+            let all = router.route(&prompts, grid.preferences());
+            assert!(all == router.route(&prompts, grid.preferences()), "{label} is not deterministic");
+            let some = router.route(&prompts.select(&reversed), grid.preferences());
+            let alone = router.route(&prompts, &grid.preferences()[4..5]);
+            for preference in 0..grid.preferences().len() {
+                for (&model, &prompt) in some.at_preference(preference).iter().zip(&reversed) {
+                    assert_eq!(model, all.at_preference(preference)[prompt], "{label} looks at the batch");
+                }
+            }
+            assert_eq!(
+                alone.at_preference(0),
+                all.at_preference(4),
+                "{label} looks at the other preferences"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_router_sees_a_test_outcome() {
+    for suite in suites() {
+        let before = record(&suite);
+        let mut changed = suite.clone();
+        for &position in &before.test_prompts[0] {
+            let prompt = suite.prompts.iter().position(|p| p.id == before.prompts[position].id).unwrap();
+            for model in 0..suite.models.len() {
+                let outcomes = &mut changed.outcomes;
+                let flipped = outcomes.score.get(prompt, model).map(|score| 1.0 - score);
+                outcomes.score.set(prompt, model, flipped);
+                let dearer = outcomes.cost_usd.get(prompt, model).map(|cost| 7.0 * cost);
+                outcomes.cost_usd.set(prompt, model, dearer);
+            }
+        }
+        let after = record(&changed);
+        assert!(before.score != after.score);
+        assert!(before.choices == after.choices);
+    }
+}
+
+#[test]
+fn the_unit_of_money_changes_no_choice() {
+    for suite in suites() {
+        let mut dear = suite.clone();
+        for prompt in 0..suite.prompts.len() {
+            for model in 0..suite.models.len() {
+                // A power of two: exact in floating point.
+                let cost = suite.outcomes.cost_usd.get(prompt, model).map(|cost| 1024.0 * cost);
+                dear.outcomes.cost_usd.set(prompt, model, cost);
+            }
+        }
+        assert!(record(&suite).choices == record(&dear).choices);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    #[test]
+    fn bounds_bound_and_random_is_flat(seed in 0_u64..1000, missing in prop_oneof![Just(0.0), Just(0.2)]) {
+        let record = record(&suite(4, missing, seed));
+        let summary = summarise(&record);
+        let evaluated = &summary.replicates[0];
+        let n_test = record.test_prompts[0].len() as f64;
+        for policy in &evaluated.policies {
+            let points: Vec<_> = policy.points.iter().map(|point| point.point()).collect();
+            let hull = hull(&points);
+            for point in &points {
+                prop_assert!(score_at(&hull, point.cost_usd).unwrap() >= point.score - 1e-12);
+            }
+            for (point, oracle) in policy.points.iter().zip(&evaluated.utility_oracle) {
+                let Some(preference) = point.preference else { continue };
+                if policy.name == "zero-router" || policy.name == "benchmark-oracle" && missing > 0.0 { continue }
+                let utility = |p: llm_bandit::metrics::curve::Point| p.score - preference * p.cost_usd / evaluated.cost_unit_usd;
+                prop_assert!(utility(*oracle) >= utility(point.point()) - 1e-9, "{} beats the oracle", policy.name);
+            }
+        }
+        // A score lies in [0, 1], so its standard deviation is at most a half.
+        for point in &evaluated.policies[0].points {
+            prop_assert!((point.score - evaluated.random.score).abs() < 5.0 * 0.5 / n_test.sqrt());
+        }
+    }
+}
