@@ -1,5 +1,4 @@
 //! Recovery: on a suite whose best routing is known in closed form, what is learned from outcomes comes near it.
-#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::path::Path;
 
