@@ -26,8 +26,26 @@ pub struct Prompts {
 }
 
 impl Prompts {
-    /// Takes these prompts from a suite.
+    /// Takes these prompts from a suite. The pool of each is the models that answered it.
     pub fn new(suite: &Suite, text_groups: &[usize], prompts: &[usize]) -> Self {
+        Prompts::among(suite, text_groups, prompts, &vec![true; suite.models.len()])
+    }
+
+    /// As [`new`](Self::new), with only the flagged models in any pool.
+    pub fn among(suite: &Suite, text_groups: &[usize], prompts: &[usize], in_pool: &[bool]) -> Self {
+        let is_available = |at: usize, model: usize| {
+            in_pool[model] && suite.outcomes.score.get(prompts[at], model).is_some()
+        };
+        Prompts::with_pools(suite, text_groups, prompts, is_available)
+    }
+
+    /// Takes these prompts from a suite, with the pools that are told by position and model.
+    fn with_pools(
+        suite: &Suite,
+        text_groups: &[usize],
+        prompts: &[usize],
+        is_available: impl Fn(usize, usize) -> bool,
+    ) -> Self {
         let n_models = suite.models.len();
         let (embeddings, has_embedding) = match &suite.embeddings {
             Some(all) => {
@@ -37,8 +55,8 @@ impl Prompts {
             }
             None => (Matrix::zeros(prompts.len(), 0), vec![false; prompts.len()]),
         };
-        let known = |&prompt: &usize| suite.outcomes.score.row(prompt).map(|score| score.is_some());
-        let available: Vec<bool> = prompts.iter().flat_map(known).collect();
+        let cells = (0..prompts.len()).flat_map(|at| (0..n_models).map(move |model| (at, model)));
+        let available: Vec<bool> = cells.map(|(at, model)| is_available(at, model)).collect();
         Prompts {
             ids: prompts.iter().map(|&prompt| suite.prompts[prompt].id.clone()).collect(),
             embeddings,
@@ -102,7 +120,12 @@ fn input_tokens(suite: &Suite, prompt: usize) -> f64 {
     if n > 0 { sum / f64::from(n) } else { suite.prompts[prompt].text.len() as f64 / 4.0 }
 }
 
-/// The outcomes of development prompts, with costs in units of the dearest candidate's mean training cost.
+/// The outcomes of development prompts, with costs in units of the dearest seen model's mean development cost.
+///
+/// Of an unseen model only its answers to the quiz are known. Without any its mean score is taken to be the mean of the
+/// seen models' means, and its mean cost what its list prices make of the mean prompt (the mean input tokens of the
+/// development prompts) and the mean answer (the mean output tokens of the seen models' answers to them); where prices
+/// or tokens are not known, the mean of the seen models' mean costs.
 #[derive(Clone, Debug)]
 pub struct DevelopmentOutcomes {
     /// Scores in [0, 1], prompt-major; missing cells are absent.
@@ -124,12 +147,26 @@ pub struct TrainingData {
     pub n_training: usize,
     /// The preferences that will be asked, and how much each matters.
     pub preferences: PreferenceGrid,
-    /// US dollars in one cost unit.
+    /// US dollars in one cost unit: the mean development cost of the dearest seen model.
     pub cost_unit_usd: f64,
+    /// Whether each model is unseen: its few known outcomes are its quiz. No network may be fitted to them; a model's
+    /// own mean, neighbours, or identity may.
+    pub unseen: Vec<bool>,
     /// Handed out by [`Training`](crate::router::Training), which meters it.
     pub(crate) outcomes: DevelopmentOutcomes,
     /// What a router pays that sees all of them.
     pub(crate) price_of_all: Meter,
+    /// What of it is the unseen models' answers to their quizzes.
+    pub(crate) price_of_quiz: Meter,
+}
+
+/// Which models are unseen and what each of them was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quizzed {
+    /// Whether each model is unseen.
+    pub unseen: Vec<bool>,
+    /// The quiz of each model, as positions among the training prompts; empty for seen models.
+    pub asked: Vec<Vec<usize>>,
 }
 
 /// What a router paid to learn.
@@ -142,58 +179,95 @@ pub struct Meter {
     pub dollars: f64,
 }
 
+impl Meter {
+    fn add(&mut self, dollars: f64) {
+        self.outcomes_seen += 1;
+        self.dollars += dollars;
+    }
+}
+
 impl TrainingData {
-    /// Cuts the development prompts of a split out of a suite.
+    /// Cuts the development prompts of a split out of a suite; every model is seen.
     ///
     /// # Panics
     /// If a split part is empty: a split is checked when it is made.
     pub fn new(
         suite: &Suite,
         text_groups: &[usize],
-        (training, validation): (&[usize], &[usize]),
+        parts: (&[usize], &[usize]),
         preferences: PreferenceGrid,
     ) -> Self {
-        let development = [training, validation].concat();
         let n_models = suite.models.len();
-        let models: Vec<usize> = (0..n_models).collect();
-        let mut outcomes = DevelopmentOutcomes {
-            score: suite.outcomes.score.select(&development, &models),
-            cost_units: suite.outcomes.cost_usd.select(&development, &models),
-            mean_score: Vec::new(),
-            mean_cost_units: Vec::new(),
-        };
-        // Costs of cells without a score teach nothing about answers.
-        let mut dollars = 0.0;
+        TrainingData::with_unseen(
+            suite,
+            text_groups,
+            parts,
+            preferences,
+            &Quizzed { unseen: vec![false; n_models], asked: vec![Vec::new(); n_models] },
+        )
+    }
+
+    /// As [`new`](Self::new), with every outcome of an unseen model missing but those of its quiz.
+    ///
+    /// # Panics
+    /// If a split part is empty, or a quiz asks a validation prompt.
+    pub fn with_unseen(
+        suite: &Suite,
+        text_groups: &[usize],
+        (training, validation): (&[usize], &[usize]),
+        preferences: PreferenceGrid,
+        Quizzed { unseen, asked }: &Quizzed,
+    ) -> Self {
+        let development = [training, validation].concat();
+        let (score, mut cost) = known_outcomes(suite, &development, training.len(), unseen, asked);
+        let (mut price_of_all, mut price_of_quiz) = (Meter::default(), Meter::default());
         for prompt in 0..development.len() {
-            for model in 0..n_models {
-                let is_answered = outcomes.score.get(prompt, model).is_some();
-                let cost = if is_answered {
-                    Some(outcomes.cost_units.get(prompt, model).unwrap_or(0.0))
-                } else {
-                    None
-                };
-                outcomes.cost_units.set(prompt, model, cost);
-                dollars += cost.unwrap_or(0.0);
+            for (usd, &is_unseen) in cost.row(prompt).zip(unseen) {
+                let Some(usd) = usd else { continue };
+                price_of_all.add(usd);
+                if is_unseen {
+                    price_of_quiz.add(usd);
+                }
             }
         }
-        let mean_usd = column_means(&outcomes.cost_units);
-        let dearest = mean_usd.iter().copied().fold(0.0, f64::max);
+        let mean_usd = column_means(&cost);
+        let seen = || (0..unseen.len()).filter(|&model| !unseen[model]);
+        let dearest = seen().map(|model| mean_usd[model]).fold(0.0, f64::max);
         let cost_unit_usd = if dearest > 0.0 { dearest } else { 1.0 };
         for prompt in 0..development.len() {
-            for model in 0..n_models {
-                let units = outcomes.cost_units.get(prompt, model).map(|usd| usd / cost_unit_usd);
-                outcomes.cost_units.set(prompt, model, units);
+            for model in 0..unseen.len() {
+                let units = cost.get(prompt, model).map(|usd| usd / cost_unit_usd);
+                cost.set(prompt, model, units);
             }
         }
-        outcomes.mean_score = column_means(&outcomes.score);
-        outcomes.mean_cost_units = column_means(&outcomes.cost_units);
+        let is_available = |at, model| score.get(at, model).is_some();
+        let prompts = Prompts::with_pools(suite, text_groups, &development, is_available);
+        let mut outcomes = DevelopmentOutcomes {
+            mean_score: column_means(&score),
+            mean_cost_units: column_means(&cost),
+            score,
+            cost_units: cost,
+        };
+        let n_seen = seen().count() as f64;
+        let [seen_score, seen_cost] = [&outcomes.mean_score, &outcomes.mean_cost_units]
+            .map(|means| seen().map(|model| means[model]).sum::<f64>() / n_seen);
+        let tokens = mean_tokens(suite, &development, &prompts, unseen);
+        for model in (0..unseen.len()).filter(|&model| unseen[model] && asked[model].is_empty()) {
+            let list_cost =
+                tokens.and_then(|[input, output]| suite.models[model].list_cost_usd(input, output));
+            let list_cost = list_cost.filter(|_| dearest > 0.0).map(|usd| usd / cost_unit_usd);
+            outcomes.mean_score[model] = seen_score;
+            outcomes.mean_cost_units[model] = list_cost.unwrap_or(seen_cost);
+        }
         TrainingData {
-            prompts: Prompts::new(suite, text_groups, &development),
+            prompts,
             n_training: training.len(),
             preferences,
             cost_unit_usd,
-            price_of_all: Meter { outcomes_seen: outcomes.score.n_known(), dollars },
+            unseen: unseen.clone(),
             outcomes,
+            price_of_all,
+            price_of_quiz,
         }
     }
 
@@ -201,6 +275,48 @@ impl TrainingData {
     pub fn n_models(&self) -> usize {
         self.outcomes.score.n_models()
     }
+}
+
+/// Scores and costs in US dollars of the development prompts: of seen models all, of unseen models those of the quiz.
+fn known_outcomes(
+    suite: &Suite,
+    development: &[usize],
+    n_training: usize,
+    unseen: &[bool],
+    asked: &[Vec<usize>],
+) -> (CellTable, CellTable) {
+    let mut score = CellTable::missing(development.len(), unseen.len());
+    let mut cost = CellTable::missing(development.len(), unseen.len());
+    let mut copy = |at: usize, model: usize| {
+        let prompt = development[at];
+        let known = suite.outcomes.score.get(prompt, model);
+        score.set(at, model, known);
+        // Costs of cells without a score teach nothing about answers.
+        cost.set(at, model, known.map(|_| suite.outcomes.cost_usd.get(prompt, model).unwrap_or(0.0)));
+    };
+    for (model, asked) in asked.iter().enumerate() {
+        if unseen[model] {
+            assert!(asked.iter().all(|&at| at < n_training), "a quiz asks training prompts alone");
+            asked.iter().for_each(|&at| copy(at, model));
+        } else {
+            (0..development.len()).for_each(|at| copy(at, model));
+        }
+    }
+    (score, cost)
+}
+
+/// Mean input tokens of the development prompts and mean output tokens of the seen models' answers to them.
+fn mean_tokens(suite: &Suite, development: &[usize], prompts: &Prompts, unseen: &[bool]) -> Option<[f64; 2]> {
+    let input = prompts.input_tokens.iter().sum::<f64>() / prompts.len() as f64;
+    let (mut sum, mut n) = (0.0, 0_usize);
+    for &prompt in development {
+        let tokens = suite.outcomes.output_tokens.row(prompt).zip(unseen);
+        for tokens in tokens.filter(|(_, is_unseen)| !**is_unseen).filter_map(|(tokens, _)| tokens) {
+            sum += tokens;
+            n += 1;
+        }
+    }
+    (n > 0).then(|| [input, sum / n as f64])
 }
 
 /// The mean of the known cells of each column; 0 for a column without any.

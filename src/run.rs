@@ -2,15 +2,15 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Prompts, TrainingData};
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
+use crate::lesson::{Lesson, Taught};
 use crate::pool::{Pooled, pool};
-use crate::preference::{Preference, PreferenceGrid};
+use crate::preference::PreferenceGrid;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
 };
-use crate::router::{Choices, CostModels, Training, train};
+use crate::router::Choices;
 use crate::scenario::Scenario;
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
@@ -56,32 +56,36 @@ pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sy
         .collect::<Result<Vec<Split>>>()?;
     let n_cells = scenario.replicates * scenario.routers.len();
     progress(Event::Started { n_cells, left_out: left_out.in_words() });
-    let lessons: Vec<Lesson> = splits
-        .par_iter()
+    let lessons = splits
+        .into_par_iter()
         .enumerate()
         .map(|(replicate, split)| {
             Lesson::new(&suite, &groups, split, &grid, scenario, replicate_stream(replicate))
         })
-        .collect();
-    let cells: Vec<Cell> = (0..n_cells)
+        .collect::<Result<Vec<Lesson>>>()?;
+    let cells: Vec<Taught> = (0..n_cells)
         .into_par_iter()
         .map(|cell| {
             let (replicate, router) = (cell / scenario.routers.len(), cell % scenario.routers.len());
             let entry = &scenario.routers[router];
-            let done = lessons[replicate].teach(entry, grid.preferences()).map_err(|error| match error {
-                Error::Usage(problem) => Error::Training { router: entry.label.clone(), replicate, problem },
-                other => other,
-            });
+            let done = lessons[replicate].teach(entry, scenario.quiz_of(entry), grid.preferences()).map_err(
+                |error| match error {
+                    Error::Usage(problem) => {
+                        Error::Training { router: entry.label.clone(), replicate, problem }
+                    }
+                    other => other,
+                },
+            );
             progress(Event::CellDone { replicate, router: entry.label.clone() });
             done
         })
-        .collect::<Result<Vec<Cell>>>()?;
+        .collect::<Result<Vec<Taught>>>()?;
     Ok(assemble(
         scenario,
         &suite,
         (has_cost, left_out, cells_with_assumed_tokens, content_hash),
         &grid,
-        (splits, lessons, cells),
+        (lessons, cells),
     ))
 }
 
@@ -117,6 +121,10 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
             return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
         }
     }
+    if let Some(unseen) = &scenario.unseen {
+        // Only a share needs a stream, and how many models it makes is the same for all of them.
+        unseen.choose(suite, &Stream::root(scenario.seed))?;
+    }
     for entry in &scenario.routers {
         if entry.settings.needs_embeddings() && suite.embeddings.is_none() {
             return Err(Error::Usage(format!(
@@ -137,46 +145,6 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     Ok(())
 }
 
-/// One replicate: what is learned from, and what is routed.
-struct Lesson {
-    data: TrainingData,
-    cost_models: CostModels,
-    test: Prompts,
-    stream: Stream,
-}
-
-/// One router in one replicate.
-struct Cell {
-    choices: Choices,
-    training: RecordedTraining,
-}
-
-impl Lesson {
-    fn new(
-        suite: &Suite,
-        groups: &[usize],
-        split: &Split,
-        grid: &PreferenceGrid,
-        scenario: &Scenario,
-        stream: Stream,
-    ) -> Self {
-        Lesson {
-            data: TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone()),
-            cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),
-            test: Prompts::new(suite, groups, &split.test),
-            stream,
-        }
-    }
-
-    fn teach(&self, entry: &crate::scenario::RouterEntry, preferences: &[Preference]) -> Result<Cell> {
-        let stream = self.stream.named("router").named(&entry.label);
-        let training = Training::new(&self.data, &self.cost_models, stream);
-        let trained = train(&entry.settings, &training)?;
-        let choices = trained.router.route(&self.test, preferences);
-        Ok(Cell { choices, training: RecordedTraining { notes: trained.notes, paid: training.meter() } })
-    }
-}
-
 type SuiteFacts = (bool, crate::pool::LeftOut, usize, String);
 
 fn assemble(
@@ -184,9 +152,10 @@ fn assemble(
     suite: &Suite,
     (has_cost, left_out, cells_with_assumed_tokens, content_hash): SuiteFacts,
     grid: &PreferenceGrid,
-    (splits, lessons, cells): (Vec<Split>, Vec<Lesson>, Vec<Cell>),
+    (lessons, cells): (Vec<Lesson>, Vec<Taught>),
 ) -> Record {
-    let mut tested: Vec<usize> = splits.iter().flat_map(|split| split.test.iter().copied()).collect();
+    let mut tested: Vec<usize> =
+        lessons.iter().flat_map(|lesson| lesson.split.test.iter().copied()).collect();
     tested.sort_unstable();
     tested.dedup();
     let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
@@ -195,22 +164,19 @@ fn assemble(
     let mut cells = cells.into_iter();
     let mut choices = Vec::new();
     let mut replicates = Vec::new();
-    for (split, lesson) in splits.iter().zip(&lessons) {
+    for lesson in &lessons {
         let (routed, routers): (Vec<Choices>, Vec<RecordedTraining>) =
             cells.by_ref().take(scenario.routers.len()).map(|cell| (cell.choices, cell.training)).unzip();
         choices.push(routed);
-        let outcomes = &lesson.data.outcomes;
+        let Split { training, validation, test } = &lesson.split;
         replicates.push(RecordedReplicate {
-            n_training: split.training.len(),
-            n_validation: split.validation.len(),
-            n_test: split.test.len(),
-            cost_unit_usd: lesson.data.cost_unit_usd,
-            development_score: outcomes.mean_score.clone(),
-            development_cost_usd: outcomes
-                .mean_cost_units
-                .iter()
-                .map(|c| c * lesson.data.cost_unit_usd)
-                .collect(),
+            n_training: training.len(),
+            n_validation: validation.len(),
+            n_test: test.len(),
+            cost_unit_usd: lesson.cost_unit_usd(),
+            development_score: lesson.reference.score.clone(),
+            development_cost_usd: lesson.reference.cost_usd.clone(),
+            unseen: lesson.unseen(suite),
             routers,
         });
     }
@@ -239,7 +205,7 @@ fn assemble(
         prompts: tested.iter().map(prompt).collect(),
         score: select(&suite.outcomes.score),
         cost_usd: select(&suite.outcomes.cost_usd),
-        test_prompts: splits.iter().map(|split| split.test.iter().map(position).collect()).collect(),
+        test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
     }
 }

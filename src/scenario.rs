@@ -10,9 +10,11 @@ use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::pool::PoolSettings;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
+use crate::quiz::{QuizSettings, WrittenQuiz};
 use crate::router::{CostModelKind, RouterSettings};
 use crate::split::SplitSettings;
 use crate::toml_file;
+use crate::unseen::{UnseenSettings, WrittenUnseen};
 
 /// The quickstart scenario, inside the program.
 const QUICKSTART: &str = include_str!("../scenarios/quickstart.toml");
@@ -39,6 +41,10 @@ pub struct Scenario {
     pub preferences: PreferenceSettings,
     /// Costs.
     pub cost: CostSettings,
+    /// Candidates absent from training; without it every candidate is seen.
+    pub unseen: Option<UnseenSettings>,
+    /// The unseen models' quiz for every router that names none of its own; present exactly where `unseen` is.
+    pub quiz: Option<QuizSettings>,
     /// The routers, in the order of the report.
     pub routers: Vec<RouterEntry>,
     /// What must come out.
@@ -70,6 +76,8 @@ pub struct RouterEntry {
     pub label: String,
     /// Kind and settings.
     pub settings: RouterSettings,
+    /// The quiz this router gets to see, where it is not the scenario's.
+    pub quiz: Option<QuizSettings>,
 }
 
 /// A bound on a mean over replicates, checked by `run` and `report`.
@@ -106,6 +114,8 @@ struct Written {
     preferences: PreferenceSettings,
     #[serde(default)]
     cost: CostSettings,
+    unseen: Option<Spanned<WrittenUnseen>>,
+    quiz: Option<Spanned<WrittenQuiz>>,
     router: Vec<Spanned<toml::Table>>,
     #[serde(default)]
     expect: Vec<Expectation>,
@@ -131,10 +141,22 @@ impl Scenario {
     /// Parses the text of a scenario file; `path` names it.
     pub fn parse(path: &Path, text: &str) -> Result<Scenario> {
         let written: Written = toml_file::parse(path, text)?;
+        let unseen =
+            written.unseen.map(|unseen| located(path, text, unseen, WrittenUnseen::settings)).transpose()?;
+        let quiz = match (written.quiz, &unseen) {
+            (None, None) => None,
+            (None, Some(_)) => Some(QuizSettings::default()),
+            (Some(quiz), Some(_)) => {
+                Some(located(path, text, quiz, |quiz| quiz.settings(&QuizSettings::default()))?)
+            }
+            (Some(quiz), None) => {
+                located(path, text, quiz, |_| Err("[quiz] needs `[unseen]`: nobody is asked".into()))?
+            }
+        };
         let mut routers: Vec<RouterEntry> = Vec::new();
         for table in written.router {
             let start = table.span().start;
-            let entry = router(path, text, start, table.into_inner())?;
+            let entry = router(path, text, start, table.into_inner(), quiz.as_ref())?;
             let fault = |problem| Err(Error::line(path, toml_file::line_of(text, start), problem));
             if !entry.label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
                 || entry.label.is_empty()
@@ -167,6 +189,8 @@ impl Scenario {
             split: written.split,
             preferences: written.preferences,
             cost: written.cost,
+            unseen,
+            quiz,
             routers,
             expect: written.expect,
         };
@@ -175,6 +199,11 @@ impl Scenario {
             other => other,
         })?;
         Ok(scenario)
+    }
+
+    /// The quiz whose answers a router gets to see, where there are unseen models.
+    pub fn quiz_of<'a>(&'a self, entry: &'a RouterEntry) -> Option<&'a QuizSettings> {
+        entry.quiz.as_ref().or(self.quiz.as_ref())
     }
 
     fn check(&self) -> Result<()> {
@@ -203,20 +232,43 @@ impl Scenario {
     }
 }
 
-fn router(path: &Path, text: &str, start: usize, mut table: toml::Table) -> Result<RouterEntry> {
+/// What becomes of a written table, with its line where it is wrong.
+fn located<W, T>(
+    path: &Path,
+    text: &str,
+    written: Spanned<W>,
+    settle: impl FnOnce(W) -> std::result::Result<T, String>,
+) -> Result<T> {
+    let line = toml_file::line_of(text, written.span().start);
+    settle(written.into_inner()).map_err(|problem| Error::line(path, line, problem))
+}
+
+fn router(
+    path: &Path,
+    text: &str,
+    start: usize,
+    mut table: toml::Table,
+    scenario_quiz: Option<&QuizSettings>,
+) -> Result<RouterEntry> {
     let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
+    let misread = |error| toml_file::fault(path, text, &error, start);
     let label = match table.remove("label") {
         Some(toml::Value::String(label)) => Some(label),
         Some(other) => return Err(line(format!("`label` is a string, not {other}"))),
         None => None,
     };
+    let quiz = table.remove("quiz").map(toml::Value::try_into::<WrittenQuiz>).transpose().map_err(misread)?;
+    let quiz = match (quiz, scenario_quiz) {
+        (None, _) => None,
+        (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(line)?),
+        (Some(_), None) => return Err(line("a `quiz` needs `[unseen]`: nobody is asked".into())),
+    };
     if !table.contains_key("kind") {
         let near = suggestion("kind", table.keys().map(String::as_str));
         return Err(line(format!("a `[[router]]` needs a `kind`{near}")));
     }
-    let settings: RouterSettings =
-        table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))?;
-    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings })
+    let settings: RouterSettings = table.try_into().map_err(misread)?;
+    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings, quiz })
 }
 
 #[cfg(test)]

@@ -48,6 +48,13 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
+impl Split {
+    /// How many prompts it has.
+    pub(crate) fn n_prompts(&self) -> usize {
+        self.training.len() + self.validation.len() + self.test.len()
+    }
+}
+
 /// For each prompt the number of its group: prompts with identical text share one; a prompt without text is alone.
 pub fn text_groups(suite: &Suite) -> Vec<usize> {
     let mut first_with = BTreeMap::new();

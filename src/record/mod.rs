@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::data::Meter;
 use crate::pool::LeftOut;
+use crate::quiz::QuizSettings;
 use crate::router::Choices;
 use crate::scenario::Scenario;
 use crate::suite::{CellTable, CostBasis, SuiteInfo};
@@ -91,14 +92,40 @@ pub struct RecordedReplicate {
     pub n_validation: usize,
     /// Test prompts.
     pub n_test: usize,
-    /// US dollars in one cost unit: the mean development cost of the dearest candidate.
+    /// US dollars in one cost unit: the mean development cost of the dearest seen candidate.
     pub cost_unit_usd: f64,
-    /// Mean score of each candidate on the development prompts.
+    /// Mean score of each candidate on the development prompts: of unseen ones too over all that they answered, whatever
+    /// their quiz, because single models and the zero router are reference points and must not move with it.
     pub development_score: Vec<f64>,
-    /// Mean cost of each candidate on the development prompts, in US dollars.
+    /// Mean cost of each candidate on the development prompts, in US dollars; of unseen ones as above.
     pub development_cost_usd: Vec<f64>,
+    /// Unseen models and their quizzes, where the scenario has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<RecordedUnseen>,
     /// One entry a router, in scenario order.
     pub routers: Vec<RecordedTraining>,
+}
+
+/// The unseen models of one replicate.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedUnseen {
+    /// Their names, in the order of the candidates.
+    pub models: Vec<String>,
+    /// One entry a distinct quiz, in the order of the routers.
+    pub quizzes: Vec<RecordedQuiz>,
+    /// Development prompts that no seen model answered, and test prompts that no model of the test pool answered: left out.
+    pub prompts_left_out: usize,
+}
+
+/// One quiz of all unseen models.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedQuiz {
+    /// How its prompts were chosen.
+    pub settings: QuizSettings,
+    /// The answers of all unseen models together, and what they cost.
+    pub price: Meter,
 }
 
 /// What the training of one router found out and paid.
