@@ -17,9 +17,12 @@ pub enum CostModelKind {
     Mean,
     /// Predicted from the prompt: its input tokens are known when it is routed, and its embedding tells something of
     /// the length of the answer. Ridge regression per model, tuned by cross-validation; a model whose cost it predicts
-    /// worse than its mean does keeps the mean.
+    /// worse than its mean does keeps the mean, and so does one with fewer than 30 answers.
     PerPrompt,
 }
+
+/// With fewer answers of a model than this, whether a regression beats their mean is a matter of luck.
+const LEAST_ANSWERS: usize = 30;
 
 /// The cost models of one replicate, each fitted when it is first asked for.
 pub struct CostModels {
@@ -102,8 +105,10 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
     let tokens = TokenScale::new(&data.prompts.input_tokens);
     let features = features(&data.prompts, tokens);
     let folds = folds(&data.prompts.text_groups, stream);
-    let moments = Moments::new(&features, targets, &folds);
     let means = data.outcomes.mean_cost_units.clone();
+    let moments = Moments::new(&features, targets, &folds, &means);
+    let is_known_enough: Vec<bool> =
+        (0..targets.n_models()).map(|model| n_answers(targets, model) >= LEAST_ANSWERS).collect();
     let mut out_of_fold = constant(&means, data.prompts.len());
     let of_means = squared_errors(targets, &out_of_fold);
     let candidates: Vec<Matrix> = LAMBDAS.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
@@ -114,12 +119,14 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
         -errors
             .iter()
             .zip(&of_means)
-            .map(|(error, spread)| if *spread > 0.0 { error / spread } else { 0.0 })
+            .zip(&is_known_enough)
+            .map(|((error, spread), counts)| if *counts && *spread > 0.0 { error / spread } else { 0.0 })
             .sum::<f64>()
     };
     let chosen = best(&errors.iter().map(relative).collect::<Vec<_>>());
-    let is_better: Vec<bool> =
-        errors[chosen].iter().zip(&of_means).map(|(error, mean)| error < mean).collect();
+    let is_better: Vec<bool> = (0..targets.n_models())
+        .map(|model| is_known_enough[model] && errors[chosen][model] < of_means[model])
+        .collect();
     let floor: Vec<f32> = (0..targets.n_models()).map(|model| cheapest(targets, model)).collect();
     for (row, predicted) in candidates[chosen].rows().enumerate() {
         for (model, cost) in
@@ -131,6 +138,10 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
     let ridge = moments.fit(LAMBDAS[chosen], None);
     let regression = Regression { ridge, tokens, is_better, floor };
     FittedCosts { model: CostModel { means, regression: Some(std::sync::Arc::new(regression)) }, out_of_fold }
+}
+
+fn n_answers(costs: &CellTable, model: usize) -> usize {
+    (0..costs.n_prompts()).filter(|&prompt| costs.get(prompt, model).is_some()).count()
 }
 
 fn cheapest(costs: &CellTable, model: usize) -> f32 {

@@ -2,7 +2,7 @@
 //! one Gram matrix a fold.
 //!
 //! For each target y_k known on rows R: minimise sum_{n in R} (y_nk - x_n . b_k)^2 + lambda |b_k|^2, the constant
-//! unpenalised. Targets known on the same rows share their Gram matrix X_R^T X_R.
+//! unpenalised. Targets known on the same rows share their Gram matrix X_R^T X_R. A target without any row is a constant.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,8 @@ pub(super) struct Moments<'a> {
     features: &'a Matrix,
     folds: &'a [usize],
     groups: Vec<Group>,
-    n_targets: usize,
+    /// What is predicted of each target that a fit knows on no row.
+    without_rows: &'a [f64],
 }
 
 /// Targets that are known on the same rows.
@@ -46,8 +47,14 @@ struct Group {
 }
 
 impl<'a> Moments<'a> {
-    /// Gathers the moments. The last feature is the constant 1.
-    pub(super) fn new(features: &'a Matrix, targets: &CellTable, folds: &'a [usize]) -> Self {
+    /// Gathers the moments. The last feature is the constant 1; `without_rows` is predicted of each target that is known
+    /// on no row a fit may use.
+    pub(super) fn new(
+        features: &'a Matrix,
+        targets: &CellTable,
+        folds: &'a [usize],
+        without_rows: &'a [f64],
+    ) -> Self {
         let mut members: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
         for target in 0..targets.n_models() {
             let known = (0..targets.n_prompts()).map(|row| targets.get(row, target).is_some()).collect();
@@ -61,13 +68,13 @@ impl<'a> Moments<'a> {
             Group { targets: members, gram, products }
         };
         let groups = members.into_iter().map(group).collect();
-        Moments { features, folds, groups, n_targets: targets.n_models() }
+        Moments { features, folds, groups, without_rows }
     }
 
     /// The fit to all rows but those of one fold, or to all rows.
     pub(super) fn fit(&self, lambda: f64, without: Option<usize>) -> Ridge {
         let n_features = self.features.n_columns();
-        let mut coefficients = Matrix::zeros(n_features, self.n_targets);
+        let mut coefficients = Matrix::zeros(n_features, self.without_rows.len());
         for group in &self.groups {
             let sum = |parts: &[Vec<f64>]| {
                 let mut total = vec![0.0; parts[0].len()];
@@ -77,8 +84,15 @@ impl<'a> Moments<'a> {
                 total
             };
             let (mut gram, mut solution) = (sum(&group.gram), sum(&group.products));
-            // The constant is not penalised; the tiny ridge on it keeps a group without rows solvable (at 0).
             let n_penalised = n_features - 1;
+            // The square of the constant, summed over the rows, counts them.
+            if gram[n_penalised * n_features + n_penalised] == 0.0 {
+                for &target in &group.targets {
+                    coefficients.row_mut(n_penalised)[target] = self.without_rows[target] as f32;
+                }
+                continue;
+            }
+            // The constant is not penalised; the tiny ridge on it guards the factor against rounding.
             (0..n_penalised).for_each(|i| gram[i * n_features + i] += lambda);
             gram[n_penalised * n_features + n_penalised] += 1e-9;
             let factor =
@@ -95,7 +109,7 @@ impl<'a> Moments<'a> {
 
     /// For every row the prediction of the fit that has not seen its fold.
     pub(super) fn out_of_fold(&self, lambda: f64) -> Matrix {
-        let mut predictions = Matrix::zeros(self.features.n_rows(), self.n_targets);
+        let mut predictions = Matrix::zeros(self.features.n_rows(), self.without_rows.len());
         for fold in 0..N_FOLDS {
             let rows: Vec<usize> = (0..self.folds.len()).filter(|&row| self.folds[row] == fold).collect();
             let held_out = self.fit(lambda, Some(fold)).predict(&self.features.rows_at(&rows));
@@ -127,4 +141,29 @@ fn moments(
     multiply(x.transposed(), x, &mut gram);
     multiply(x.transposed(), Strided::row_major(&y, rows.len(), members.len()), &mut products);
     (gram, products)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_on_no_row_is_a_constant_and_moves_no_other() {
+        let features = Matrix::new((0..20).flat_map(|row| [row as f32 / 20.0, 1.0]).collect(), 20, 2);
+        let folds: Vec<usize> = (0..20).map(|row| row % N_FOLDS).collect();
+        let mut targets = CellTable::missing(20, 3);
+        (0..20).for_each(|row| targets.set(row, 0, Some(row as f64 / 10.0)));
+        // Known in fold 3 alone, so that the fit without this fold has no row.
+        targets.set(3, 2, Some(0.9));
+        let moments = Moments::new(&features, &targets, &folds, &[0.1, 0.2, 0.3]);
+        let fitted = moments.fit(1e-6, None).predict(&features);
+        let out_of_fold = moments.out_of_fold(1e-6);
+        for (row, &fold) in folds.iter().enumerate() {
+            assert!((fitted.row(row)[0] - row as f32 / 10.0).abs() < 1e-3);
+            assert_eq!(fitted.row(row)[1], 0.2);
+            assert!((fitted.row(row)[2] - 0.9).abs() < 1e-3);
+            let expected = if fold == 3 { 0.3 } else { 0.9 };
+            assert!((out_of_fold.row(row)[2] - expected).abs() < 1e-3);
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! The mean score among the k nearest development prompts, by dot product of embeddings (cosine where they have unit
 //! length); k is tuned by leaving each prompt out in turn.
 //!
-//! One search serves every k and every preference: the nearest [`MAX_NEIGHBOURS`] are found once, in order, and the
-//! means for each k are read off on the way down the list. Its time is that of the similarity product (arithmetic).
+//! One search serves every k and every preference: the nearest are found once, in order, and the means for each k are
+//! read off on the way down the list. Its time is that of the similarity product (arithmetic).
+//!
+//! A model that has not answered every development prompt has neighbours of its own: the nearest among the prompts it
+//! answered. Else a model with a short quiz would rarely have one among the k nearest, and would be judged by its mean on
+//! some prompts and by a single answer on others. With k answers or fewer it is judged by their mean everywhere.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +30,15 @@ struct Knn {
     has_embedding: Vec<bool>,
     scores: CellTable,
     mean_score: Vec<f64>,
+    partial: Vec<Partial>,
+}
+
+/// Models that answered the same part of the development prompts.
+struct Partial {
+    models: Vec<usize>,
+    is_answered: Vec<bool>,
+    /// The prompts they answered, of those with an embedding.
+    prompts: Vec<u32>,
 }
 
 impl ScorePredictor for Knn {
@@ -56,6 +69,7 @@ pub(super) fn fit(neighbours: Option<usize>, training: &Training<'_>, costs: &Ma
         has_embedding: data.prompts.has_embedding.clone(),
         scores: outcomes.score.clone(),
         mean_score: outcomes.mean_score.clone(),
+        partial: partial(&outcomes.score, &data.prompts.has_embedding),
     };
     let groups = &data.prompts.text_groups;
     let queries =
@@ -81,13 +95,14 @@ impl Knn {
         queries: &Queries<'_, F>,
         neighbours: &[usize],
     ) -> Vec<Matrix> {
-        let n_models = self.mean_score.len();
         let prompts = queries.prompts;
         let most = *neighbours.last().expect("at least one number of neighbours is asked for");
-        let mut predictions = vec![Matrix::zeros(prompts.len(), n_models); neighbours.len()];
+        // Further down than `most`, for models that have not answered all of the nearest.
+        let reach = if self.partial.is_empty() { most } else { 2 * most };
+        let mut predictions = vec![Matrix::zeros(prompts.len(), self.mean_score.len()); neighbours.len()];
         let mut similarities = vec![0.0; BLOCK * self.embeddings.n_rows()];
-        let mut order = Vec::new();
-        let mut tally = Tally::new(n_models);
+        let (mut order, mut own_order) = (Vec::new(), Vec::new());
+        let mut tally = Tally::new(self.mean_score.len());
         for start in (0..prompts.len()).step_by(BLOCK) {
             let rows: Vec<usize> = (start..prompts.len().min(start + BLOCK)).collect();
             let block = prompts.embeddings.rows_at(&rows);
@@ -96,12 +111,12 @@ impl Knn {
             for (&query, similarities) in rows.iter().zip(similarities.chunks_exact(self.embeddings.n_rows()))
             {
                 order.clear();
+                let is_allowed = |&other: &u32| {
+                    self.has_embedding[other as usize] && !(queries.is_excluded)(query, other as usize)
+                };
                 if prompts.has_embedding[query] {
-                    let is_allowed = |&other: &u32| {
-                        self.has_embedding[other as usize] && !(queries.is_excluded)(query, other as usize)
-                    };
                     order.extend((0..similarities.len() as u32).filter(is_allowed));
-                    keep_nearest(&mut order, similarities, most);
+                    keep_nearest(&mut order, similarities, reach);
                 }
                 tally.clear();
                 let mut nearest = order.iter();
@@ -113,9 +128,72 @@ impl Knn {
                     n_counted = k;
                     tally.means(&self.mean_score, predictions[at].row_mut(query));
                 }
+                for partial in self.partial.iter().filter(|_| prompts.has_embedding[query]) {
+                    partial.nearest(&order, &mut own_order, (most, reach), is_allowed, similarities);
+                    for &model in &partial.models {
+                        let means = self.means_of(model, &own_order, neighbours);
+                        for (predictions, mean) in predictions.iter_mut().zip(means) {
+                            predictions.row_mut(query)[model] = mean;
+                        }
+                    }
+                }
             }
         }
         predictions
+    }
+
+    /// The mean of one model's scores over the first k of the list, for each k.
+    fn means_of(&self, model: usize, order: &[u32], neighbours: &[usize]) -> impl Iterator<Item = f32> {
+        let (mut sum, mut n_counted) = (0.0, 0);
+        neighbours.iter().map(move |&k| {
+            let n_wanted = k.min(order.len());
+            for &other in &order[n_counted..n_wanted] {
+                sum += self.scores.get(other as usize, model).expect("the list holds prompts it answered");
+            }
+            n_counted = n_wanted;
+            let mean = if n_counted > 0 { sum / n_counted as f64 } else { self.mean_score[model] };
+            mean as f32
+        })
+    }
+}
+
+/// The models that have not answered every development prompt, by which they have.
+fn partial(scores: &CellTable, has_embedding: &[bool]) -> Vec<Partial> {
+    let mut members: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+    for model in 0..scores.n_models() {
+        let is_answered: Vec<bool> =
+            (0..scores.n_prompts()).map(|prompt| scores.get(prompt, model).is_some()).collect();
+        if is_answered.contains(&false) {
+            members.entry(is_answered).or_default().push(model);
+        }
+    }
+    let partial = |(is_answered, models): (Vec<bool>, Vec<usize>)| {
+        let usable = |&prompt: &u32| is_answered[prompt as usize] && has_embedding[prompt as usize];
+        Partial { models, prompts: (0..is_answered.len() as u32).filter(usable).collect(), is_answered }
+    };
+    members.into_iter().map(partial).collect()
+}
+
+impl Partial {
+    /// Fills `own` with the `most` nearest prompts these models answered: out of `order`, the `reach` nearest of all,
+    /// where it holds enough of them.
+    fn nearest(
+        &self,
+        order: &[u32],
+        own: &mut Vec<u32>,
+        (most, reach): (usize, usize),
+        is_allowed: impl Fn(&u32) -> bool,
+        similarities: &[f32],
+    ) {
+        own.clear();
+        if self.prompts.len() > reach {
+            own.extend(order.iter().filter(|&&other| self.is_answered[other as usize]).take(most));
+        }
+        if own.len() < most {
+            own.clear();
+            own.extend(self.prompts.iter().filter(|other| is_allowed(other)));
+            keep_nearest(own, similarities, most);
+        }
     }
 }
 
@@ -161,6 +239,86 @@ impl Tally {
             means.iter_mut().zip(&self.sums).zip(&self.counts).zip(fallback)
         {
             *mean = if *count > 0 { sum / f64::from(*count) } else { *fallback } as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{bernoulli, uniform_f32};
+    use crate::seed::Stream;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    /// 300 prompts; model 0 answered all of them, and each other one its share.
+    fn knn(shares: &[f64]) -> Knn {
+        let mut rng = Stream::root(4).generator();
+        let embeddings = (0..300 * 8).map(|_| uniform_f32(&mut rng, -1.0, 1.0)).collect();
+        let mut scores = CellTable::missing(300, shares.len());
+        for prompt in 0..300 {
+            for (model, &share) in shares.iter().enumerate() {
+                let score = f64::from(u8::from(bernoulli(&mut rng, 0.5)));
+                scores.set(prompt, model, bernoulli(&mut rng, share).then_some(score));
+            }
+        }
+        let has_embedding: Vec<bool> = (0..300).map(|prompt| prompt % 50 != 7).collect();
+        Knn {
+            neighbours: 0,
+            embeddings: Matrix::new(embeddings, 300, 8),
+            partial: partial(&scores, &has_embedding),
+            has_embedding,
+            mean_score: vec![0.25; shares.len()],
+            scores,
+        }
+    }
+
+    fn queries() -> Prompts {
+        let settings = SyntheticSettings { n_prompts: 20, n_dimensions: 8, ..SyntheticSettings::default() };
+        let suite = settings.generate().unwrap().suite;
+        Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &(0..20).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn each_model_is_judged_by_the_nearest_prompts_it_answered() {
+        let knn = knn(&[1.0, 0.9, 0.3, 0.05, 0.0]);
+        let prompts = queries();
+        let neighbours = [5, 10, 40];
+        let found = knn.predict_each(&Queries { prompts: &prompts, is_excluded: |_, _| false }, &neighbours);
+        for (query, embedding) in prompts.embeddings.rows().enumerate() {
+            let similarity = |prompt: usize| -> f32 {
+                knn.embeddings.row(prompt).iter().zip(embedding).map(|(a, b)| a * b).sum()
+            };
+            for model in 0..5 {
+                let mut answered: Vec<usize> = (0..300)
+                    .filter(|&prompt| knn.has_embedding[prompt] && knn.scores.get(prompt, model).is_some())
+                    .collect();
+                answered.sort_by(|&a, &b| similarity(b).total_cmp(&similarity(a)));
+                for (found, &k) in found.iter().zip(&neighbours) {
+                    let nearest: Vec<f64> =
+                        answered.iter().take(k).filter_map(|&prompt| knn.scores.get(prompt, model)).collect();
+                    let mean = match nearest.len() {
+                        0 => 0.25,
+                        n => nearest.iter().sum::<f64>() / n as f64,
+                    };
+                    assert_eq!(found.row(query)[model], mean as f32, "model {model}, k {k}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_of_one_model_change_no_bit_of_another() {
+        let prompts = queries();
+        let predict = |knn: &Knn| {
+            let queries = Queries { prompts: &prompts, is_excluded: |query, other| query == other };
+            knn.predict_each(&queries, &[7]).swap_remove(0)
+        };
+        let (mut whole, part) = (knn(&[1.0, 1.0]), knn(&[1.0, 0.1]));
+        for prompt in 0..300 {
+            whole.scores.set(prompt, 0, part.scores.get(prompt, 0));
+        }
+        for (whole, part) in predict(&whole).rows().zip(predict(&part).rows()) {
+            assert_eq!(whole[0].to_bits(), part[0].to_bits());
         }
     }
 }

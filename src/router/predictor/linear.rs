@@ -25,7 +25,8 @@ pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -
     let data = training.data();
     let features = features(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
-    let moments = Moments::new(&features, &training.outcomes().score, &folds);
+    let outcomes = training.outcomes();
+    let moments = Moments::new(&features, &outcomes.score, &folds, &outcomes.mean_score);
     let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
     let mut candidates: Vec<Matrix> = lambdas.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
