@@ -332,3 +332,86 @@ pub fn column_means(table: &CellTable) -> Vec<f64> {
     }
     sums.into_iter().map(|(sum, n)| sum / n.max(1) as f64).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preference::PreferenceSettings;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    /// 40 prompts, 30 for training; model 3 is unseen and was asked these.
+    fn data(suite: &Suite, asked: &[usize]) -> TrainingData {
+        let groups: Vec<usize> = (0..40).collect();
+        let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
+        let quizzed = Quizzed {
+            unseen: vec![false, false, false, true],
+            asked: vec![Vec::new(), Vec::new(), Vec::new(), asked.to_vec()],
+        };
+        TrainingData::with_unseen(suite, &groups, (&groups[..30], &groups[30..]), grid, &quizzed)
+    }
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 40, n_models: 4, ..SyntheticSettings::default() };
+        settings.generate().unwrap().suite
+    }
+
+    #[test]
+    fn of_an_unseen_model_nothing_is_known_but_its_quiz() {
+        let suite = suite();
+        let data = data(&suite, &[2, 17]);
+        for prompt in 0..40 {
+            let is_known = data.outcomes.score.get(prompt, 3).is_some();
+            assert_eq!(is_known, prompt == 2 || prompt == 17);
+            assert_eq!(data.prompts.is_available(prompt, 3), is_known);
+            assert_eq!(data.outcomes.cost_units.get(prompt, 3).is_some(), is_known);
+            assert_eq!(data.outcomes.score.get(prompt, 0), suite.outcomes.score.get(prompt, 0));
+        }
+        let [score, cost] = [&suite.outcomes.score, &suite.outcomes.cost_usd]
+            .map(|table| [2, 17].map(|prompt| table.get(prompt, 3).unwrap()));
+        assert_eq!(data.outcomes.mean_score[3], (score[0] + score[1]) / 2.0);
+        assert_eq!(data.price_of_quiz, Meter { outcomes_seen: 2, dollars: cost[0] + cost[1] });
+        assert_eq!(data.price_of_all.outcomes_seen, 3 * 40 + 2);
+        let mean = (cost[0] + cost[1]) / 2.0 / data.cost_unit_usd;
+        assert!((data.outcomes.mean_cost_units[3] - mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_cost_unit_and_the_seen_models_do_not_depend_on_the_quiz() {
+        let mut suite = suite();
+        let (none, some) = (data(&suite, &[]), data(&suite, &[1, 2, 3]));
+        assert_eq!(none.cost_unit_usd, some.cost_unit_usd);
+        assert_eq!(none.outcomes.mean_score[..3], some.outcomes.mean_score[..3]);
+        (0..40).for_each(|prompt| suite.outcomes.cost_usd.set(prompt, 3, Some(1e6)));
+        assert_eq!(data(&suite, &[1, 2, 3]).cost_unit_usd, none.cost_unit_usd);
+    }
+
+    #[test]
+    fn without_a_quiz_a_model_is_average_and_costs_its_list_price() {
+        let mut suite = suite();
+        for prompt in 0..40 {
+            for model in 0..4 {
+                suite.outcomes.input_tokens.set(prompt, model, Some(100.0 + prompt as f64));
+                // The unseen model's own answers are long, and nobody knows.
+                suite.outcomes.output_tokens.set(prompt, model, Some(if model == 3 { 9000.0 } else { 50.0 }));
+            }
+        }
+        suite.models[3].price_in_usd_per_1m = Some(2.0);
+        suite.models[3].price_out_usd_per_1m = Some(10.0);
+        let known = data(&suite, &[]);
+        let usd = (119.5 * 2.0 + 50.0 * 10.0) / 1e6;
+        assert!((known.outcomes.mean_cost_units[3] - usd / known.cost_unit_usd).abs() < 1e-12);
+        let seen_score = known.outcomes.mean_score[..3].iter().sum::<f64>() / 3.0;
+        assert_eq!(known.outcomes.mean_score[3], seen_score);
+        assert_eq!(known.price_of_quiz, Meter::default());
+        suite.models[3].price_out_usd_per_1m = None;
+        let unknown = data(&suite, &[]);
+        let seen_cost = unknown.outcomes.mean_cost_units[..3].iter().sum::<f64>() / 3.0;
+        assert_eq!(unknown.outcomes.mean_cost_units[3], seen_cost);
+    }
+
+    #[test]
+    #[should_panic(expected = "a quiz asks training prompts alone")]
+    fn a_quiz_never_asks_a_validation_prompt() {
+        let _ = data(&suite(), &[30]);
+    }
+}

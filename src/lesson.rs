@@ -3,7 +3,7 @@
 use crate::data::{Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result};
 use crate::preference::{Preference, PreferenceGrid};
-use crate::quiz::{self, ItemBank, QuizSettings};
+use crate::quiz::{self, ItemBank, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
 use crate::router::{Choices, CostModels, Training, train};
 use crate::scenario::{RouterEntry, Scenario};
@@ -38,6 +38,8 @@ pub(crate) struct Reference {
 struct Material {
     /// `None` where every model is seen.
     quiz: Option<QuizSettings>,
+    /// The training prompts that any unseen model was asked, ascending.
+    asked: Vec<usize>,
     data: TrainingData,
     cost_models: CostModels,
 }
@@ -82,9 +84,13 @@ impl Lesson {
             let asked = quiz.as_ref().map_or(vec![Vec::new(); n_models], |quiz| {
                 ask(quiz, suite, groups, &split.training, &unseen, &stream.named("quiz"))
             });
+            let mut prompts: Vec<usize> = asked.iter().flatten().map(|&at| split.training[at]).collect();
+            prompts.sort_unstable();
+            prompts.dedup();
             let quizzed = Quizzed { unseen: unseen.clone(), asked };
             Material {
                 quiz,
+                asked: prompts,
                 data: TrainingData::with_unseen(suite, groups, parts, grid.clone(), &quizzed),
                 cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),
             }
@@ -114,7 +120,10 @@ impl Lesson {
     pub(crate) fn unseen(&self, suite: &Suite) -> Option<RecordedUnseen> {
         let quiz = |material: &Material| {
             let settings = material.quiz.clone()?;
-            Some(RecordedQuiz { settings, price: material.data.price_of_quiz })
+            let is_listed = settings.strategy != QuizStrategy::All;
+            let asked = material.asked.iter().filter(|_| is_listed);
+            let prompts = asked.map(|&prompt| suite.prompts[prompt].id.clone()).collect();
+            Some(RecordedQuiz { settings, prompts, price: material.data.price_of_quiz })
         };
         let quizzes = self.materials.iter().map(quiz).collect::<Option<Vec<_>>>()?;
         let models = suite.models.iter().zip(&self.unseen).filter(|(_, is_unseen)| **is_unseen);
@@ -185,8 +194,12 @@ fn ask(
         .map(|wanted| (0..unseen.len()).filter(|&model| unseen[model] == wanted).collect::<Vec<usize>>());
     let prompts = Prompts::new(suite, groups, training);
     let scores = suite.outcomes.score.select(training, &seen_models);
-    let bank =
-        ItemBank { embeddings: &prompts.embeddings, has_embedding: &prompts.has_embedding, scores: &scores };
+    let bank = ItemBank {
+        embeddings: &prompts.embeddings,
+        has_embedding: &prompts.has_embedding,
+        scores: &scores,
+        information: None,
+    };
     let can_answer = |&model: &usize| -> Vec<bool> {
         (0..training.len()).map(|at| prompts.is_available(at, model)).collect()
     };

@@ -125,11 +125,74 @@ fn named(
 ) -> Result<Vec<bool>> {
     for name in names {
         if name.is_empty() || !models.iter().any(|model| name_of(model) == name) {
-            let near = suggestion(name, models.iter().map(|model| name_of(model).as_str()));
+            let known = models.iter().map(|model| name_of(model).as_str()).filter(|known| !known.is_empty());
+            let near = suggestion(name, known);
             return Err(Error::Usage(format!(
                 "[unseen] names {what} `{name}`, which no candidate has{near}"
             )));
         }
     }
     Ok(models.iter().map(|model| names.contains(name_of(model))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 10, n_models: 6, ..SyntheticSettings::default() };
+        let mut suite = settings.generate().unwrap().suite;
+        for (at, model) in suite.models.iter_mut().enumerate() {
+            model.id = format!("model-{at}");
+            model.family = ["llama-3", "llama-3", "gemma", "gemma", "", ""][at].into();
+            model.vendor = ["meta", "meta", "google", "google", "openai", "meta"][at].into();
+        }
+        suite
+    }
+
+    fn choose(choice: UnseenChoice) -> std::result::Result<Vec<bool>, String> {
+        let settings = UnseenSettings { choice, pool: TestPool::Mixed };
+        settings.choose(&suite(), &Stream::root(1)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_are_those_of_models_families_and_vendors() {
+        let names = |name: &str| vec![name.to_owned()];
+        let flags = |positions: &[usize]| Ok((0..6).map(|model| positions.contains(&model)).collect());
+        assert_eq!(choose(UnseenChoice::Models(names("model-4"))), flags(&[4]));
+        assert_eq!(choose(UnseenChoice::Families(names("llama-3"))), flags(&[0, 1]));
+        assert_eq!(choose(UnseenChoice::Vendors(names("meta"))), flags(&[0, 1, 5]));
+        assert_eq!(
+            choose(UnseenChoice::Vendors(names("gogle"))),
+            Err("[unseen] names vendor `gogle`, which no candidate has; did you mean `google`?".into())
+        );
+        assert_eq!(
+            choose(UnseenChoice::Families(names(""))),
+            Err("[unseen] names family ``, which no candidate has".into())
+        );
+    }
+
+    #[test]
+    fn a_share_is_drawn_from_the_stream_and_enough_models_stay_seen() {
+        let settings = UnseenSettings { choice: UnseenChoice::Share(0.33), pool: TestPool::UnseenOnly };
+        let drawn: Vec<Vec<bool>> =
+            (0..20).map(|n| settings.choose(&suite(), &Stream::root(n)).unwrap()).collect();
+        assert!(drawn.iter().all(|flags| flags.iter().filter(|&&flag| flag).count() == 2));
+        assert!(drawn.iter().any(|flags| *flags != drawn[0]));
+        assert_eq!(settings.test_pool(&drawn[0]), drawn[0]);
+        assert_eq!(
+            choose(UnseenChoice::Share(0.9)),
+            Err("[unseen] leaves 1 seen models of 6; training needs at least two".into())
+        );
+        assert_eq!(
+            choose(UnseenChoice::Share(0.05)),
+            Err("[unseen] leaves none of 6 candidates unseen".into())
+        );
+        let lonely = UnseenSettings { choice: UnseenChoice::Share(0.17), pool: TestPool::UnseenOnly };
+        assert_eq!(
+            lonely.choose(&suite(), &Stream::root(0)).unwrap_err().to_string(),
+            "[unseen] with `pool = \"unseen-only\"` needs at least two unseen models"
+        );
+    }
 }

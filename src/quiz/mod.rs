@@ -4,7 +4,12 @@
 //! and at which of them the new model can answer, never at what the new model answered, nor at any validation or test
 //! prompt: none of these is in an [`ItemBank`].
 
+mod anchor;
+mod fisher;
 mod random;
+mod stratified;
+
+pub use fisher::{ItemInformation, d_optimal};
 
 use crate::linalg::Matrix;
 use crate::seed::Stream;
@@ -65,9 +70,7 @@ impl WrittenQuiz {
             return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
         }
         if strategy == QuizStrategy::Fisher {
-            return Err(
-                "quiz strategy `fisher` needs the identity vectors of a router that has none yet".into()
-            );
+            return Err("quiz strategy `fisher` needs identity vectors, which no router provides yet".into());
         }
         Ok(QuizSettings { strategy, size: Some(size) })
     }
@@ -111,6 +114,8 @@ pub struct ItemBank<'a> {
     pub has_embedding: &'a [bool],
     /// Scores, training prompts x seen models.
     pub scores: &'a CellTable,
+    /// What an answer to each prompt would say about an identity vector; only `fisher` needs it.
+    pub information: Option<&'a ItemInformation>,
 }
 
 /// The prompts that each unseen model is asked, in the order they were chosen, as rows of the bank: at most as many as
@@ -148,8 +153,84 @@ fn select_one(
         QuizStrategy::None => Vec::new(),
         QuizStrategy::All => candidates,
         QuizStrategy::Random => random::select(&candidates, can_answer.len(), size, stream),
-        QuizStrategy::Stratified | QuizStrategy::Anchor | QuizStrategy::Fisher => {
-            unreachable!("a scenario with this strategy is refused")
+        QuizStrategy::Stratified => stratified::select(&candidates, bank.scores, size),
+        QuizStrategy::Anchor => anchor::select(&candidates, bank, size, stream),
+        QuizStrategy::Fisher => {
+            let information = bank.information.expect("a scenario with `fisher` has identity vectors");
+            let weights: Vec<f32> = candidates.iter().map(|&prompt| information.weights[prompt]).collect();
+            let gradients = information.gradients.rows_at(&candidates);
+            let picked = d_optimal(&gradients, &weights, information.prior_precision, size);
+            picked.into_iter().map(|at| candidates[at]).collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{bernoulli, uniform_f32};
+
+    const STRATEGIES: [QuizStrategy; 5] = [
+        QuizStrategy::None,
+        QuizStrategy::Random,
+        QuizStrategy::Stratified,
+        QuizStrategy::Anchor,
+        QuizStrategy::Fisher,
+    ];
+
+    /// Embeddings and seen scores of 60 prompts, and what answers would say.
+    fn bank() -> (Matrix, CellTable, ItemInformation) {
+        let mut rng = Stream::root(9).generator();
+        let mut uniform =
+            |n: usize| Matrix::new((0..60 * n).map(|_| uniform_f32(&mut rng, -1.0, 1.0)).collect(), 60, n);
+        let (embeddings, gradients) = (uniform(6), uniform(3));
+        let mut scores = CellTable::missing(60, 4);
+        for prompt in 0..60 {
+            for model in 0..4 {
+                scores.set(prompt, model, Some(f64::from(u8::from(bernoulli(&mut rng, 0.6)))));
+            }
+        }
+        let information = ItemInformation { gradients, weights: vec![0.2; 60], prior_precision: 1.0 };
+        (embeddings, scores, information)
+    }
+
+    fn quiz(strategy: QuizStrategy, size: usize, can_answer: &[Vec<bool>], seed: u64) -> Vec<Vec<usize>> {
+        let (embeddings, scores, information) = bank();
+        let bank = ItemBank {
+            embeddings: &embeddings,
+            has_embedding: &[true; 60],
+            scores: &scores,
+            information: Some(&information),
+        };
+        select(&QuizSettings { strategy, size: Some(size) }, bank, can_answer, &Stream::root(seed))
+    }
+
+    #[test]
+    fn a_quiz_has_different_prompts_that_the_model_can_answer_and_never_more_than_its_size() {
+        let can_answer = [vec![true; 60], (0..60).map(|prompt| prompt % 7 == 0).collect(), vec![false; 60]];
+        for strategy in STRATEGIES {
+            for size in [1, 5, 20, 200] {
+                for (quiz, flags) in quiz(strategy, size, &can_answer, 1).iter().zip(&can_answer) {
+                    let n_answerable = flags.iter().filter(|&&flag| flag).count();
+                    let expected = if strategy == QuizStrategy::None { 0 } else { size.min(n_answerable) };
+                    let mut different = quiz.clone();
+                    different.sort_unstable();
+                    different.dedup();
+                    assert_eq!((quiz.len(), different.len()), (expected, expected), "{strategy:?} {size}");
+                    assert!(quiz.iter().all(|&prompt| flags[prompt]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_smaller_random_quiz_begins_a_larger_one_and_models_are_asked_the_same() {
+        let can_answer = [vec![true; 60], (0..60).map(|prompt| prompt != 3).collect()];
+        let large = quiz(QuizStrategy::Random, 30, &can_answer, 4);
+        let small = quiz(QuizStrategy::Random, 10, &can_answer, 4);
+        assert!((0..2).all(|model| large[model][..10] == small[model]));
+        let shared = large[0].iter().filter(|prompt| large[1].contains(prompt)).count();
+        assert!(shared >= 29, "{shared}");
+        assert_ne!(large, quiz(QuizStrategy::Random, 30, &can_answer, 5));
     }
 }

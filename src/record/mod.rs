@@ -62,6 +62,20 @@ pub struct Manifest {
     pub replicates: Vec<RecordedReplicate>,
 }
 
+impl Manifest {
+    /// Whether each candidate may be chosen on the test prompts of a replicate.
+    pub fn test_pool(&self, replicate: usize) -> Vec<bool> {
+        let names = &self.suite.models;
+        match (&self.scenario.unseen, &self.replicates[replicate].unseen) {
+            (Some(settings), Some(recorded)) => {
+                let unseen: Vec<bool> = names.iter().map(|name| recorded.models.contains(name)).collect();
+                settings.test_pool(&unseen)
+            }
+            _ => vec![true; names.len()],
+        }
+    }
+}
+
 /// The suite of a record.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -124,6 +138,8 @@ pub struct RecordedUnseen {
 pub struct RecordedQuiz {
     /// How its prompts were chosen.
     pub settings: QuizSettings,
+    /// The ids of the prompts that any unseen model was asked; not listed for `all`, which asks every training prompt.
+    pub prompts: Vec<String>,
     /// The answers of all unseen models together, and what they cost.
     pub price: Meter,
 }
