@@ -25,7 +25,7 @@ pub(super) fn bounds(
     table: &TestTable,
     manifest: &Manifest,
     recorded: &RecordedReplicate,
-    models: &[Point],
+    in_pool: &[bool],
 ) -> Bounds {
     let unit = recorded.cost_unit_usd;
     let utility = |weight: f64, point: Point| point.score - weight * point.cost_usd / unit;
@@ -75,7 +75,7 @@ pub(super) fn bounds(
             score: pool.iter().map(|cell| cell.score).sum::<f64>() / n,
         }
     });
-    let zero_router = sweep(&|weight| models[zero_router(recorded, weight)]);
+    let zero_router = sweep(&|weight| table.models[zero_router(recorded, in_pool, weight)]);
     let points =
         [utility_oracle.clone(), once(oracle), once(cheapest_correct), benchmark_oracle, zero_router];
     let policies = BOUND_NAMES.into_iter().zip(points).collect();
@@ -88,16 +88,18 @@ pub(super) fn bounds(
 
 /// The zero router mixes single models without looking at the prompt: at each preference it takes the corner of the
 /// development hull with the highest utility, and its own hull over test prompts holds the mixtures.
-fn zero_router(recorded: &RecordedReplicate, weight: f64) -> usize {
-    let points: Vec<Point> = (recorded.development_score.iter().zip(&recorded.development_cost_usd))
+fn zero_router(recorded: &RecordedReplicate, in_pool: &[bool], weight: f64) -> usize {
+    let points: Vec<(usize, Point)> = (recorded.development_score.iter().zip(&recorded.development_cost_usd))
         .map(|(&score, &cost_usd)| Point { cost_usd, score })
+        .enumerate()
+        .filter(|(model, _)| in_pool[*model])
         .collect();
-    let corners = hull(&points);
+    let corners = hull(&points.iter().map(|(_, point)| *point).collect::<Vec<_>>());
     let utility = |point: &Point| point.score - weight * point.cost_usd / recorded.cost_unit_usd;
-    let mut best = 0;
-    for (model, point) in points.iter().enumerate().filter(|(_, point)| corners.contains(point)) {
-        if utility(point) > utility(&points[best]) || !corners.contains(&points[best]) {
-            best = model;
+    let (mut best, mut most) = points[0];
+    for (model, point) in points.into_iter().filter(|(_, point)| corners.contains(point)) {
+        if utility(&point) > utility(&most) || !corners.contains(&most) {
+            (best, most) = (model, point);
         }
     }
     best

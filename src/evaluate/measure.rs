@@ -41,9 +41,10 @@ pub(super) fn measure(
 type Metrics = Vec<(&'static str, Option<f64>)>;
 
 fn areas(evaluated: &Evaluated, points: &[Point], metrics: &mut Metrics) {
-    let by_cost = |a: &&Point, b: &&Point| a.cost_usd.total_cmp(&b.cost_usd);
-    let cheapest = *evaluated.models.iter().min_by(by_cost).expect("a pool is never empty");
-    let dearest = *evaluated.models.iter().max_by(by_cost).expect("a pool is never empty");
+    let by_cost = |a: &Point, b: &Point| a.cost_usd.total_cmp(&b.cost_usd);
+    let pool = || evaluated.models.iter().zip(&evaluated.in_pool).filter(|(_, in_pool)| **in_pool);
+    let cheapest = pool().map(|(model, _)| *model).min_by(by_cost).expect("a pool is never empty");
+    let dearest = pool().map(|(model, _)| *model).max_by(by_cost).expect("a pool is never empty");
     let reference = Point { cost_usd: dearest.cost_usd, score: evaluated.random.score };
     metrics.push(("aiq", Some(aiq(points, cheapest, dearest.cost_usd))));
     metrics.push(("aiq-routerbench", aiq_routerbench(points)));

@@ -50,10 +50,12 @@ pub struct Policy {
 pub struct Evaluated {
     /// Routers in scenario order, then bounds, then models.
     pub policies: Vec<Policy>,
-    /// The position among `models` of the model with the best mean development score.
+    /// The position among `models` of the model of the test pool with the best mean development score.
     pub best_single: usize,
-    /// Mean score and cost of each model over the test prompts.
+    /// Mean score and cost of each model over the test prompts it answered, in the test pool or not.
     pub models: Vec<Point>,
+    /// Whether each model may be chosen on test prompts. Those that may not are no bound and no end of a cost range.
+    pub in_pool: Vec<bool>,
     /// A uniform choice from each prompt's pool, in expectation.
     pub random: Point,
     /// The utility oracle at each preference.
@@ -69,8 +71,9 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
     let table = TestTable::new(record, replicate);
     let manifest = &record.manifest;
     let recorded = &manifest.replicates[replicate];
-    let models: Vec<Point> = (0..manifest.suite.models.len()).map(|model| table.model_mean(model)).collect();
-    let best_single = best_by(&recorded.development_score);
+    let models = table.models.clone();
+    let in_pool = manifest.test_pool(replicate);
+    let best_single = best_of(&recorded.development_score, &in_pool);
     let at = |preference: f64, point: Point| OperatingPoint {
         preference: Some(preference),
         score: point.score,
@@ -91,7 +94,7 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
         };
         strong_share.push((0..choices.n_preferences()).map(share).collect());
     }
-    let bounds = bounds::bounds(&table, manifest, recorded, &models);
+    let bounds = bounds::bounds(&table, manifest, recorded, &in_pool);
     for (name, points) in bounds.policies {
         policies.push(Policy { name: name.to_owned(), kind: PolicyKind::Bound, points });
     }
@@ -103,6 +106,7 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
         policies,
         best_single,
         models,
+        in_pool,
         random: bounds.random,
         utility_oracle: bounds.utility_oracle,
         cost_unit_usd: recorded.cost_unit_usd,
@@ -110,15 +114,15 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
     }
 }
 
-/// The position of the highest value; ties go to the first.
-fn best_by(values: &[f64]) -> usize {
-    let mut best = 0;
-    for (at, value) in values.iter().enumerate() {
-        if *value > values[best] {
-            best = at;
+/// The position of the highest value among those in the pool; ties go to the first.
+fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
+    let mut best = None;
+    for (at, &value) in values.iter().enumerate().filter(|(at, _)| in_pool[*at]) {
+        if best.is_none_or(|(_, most)| value > most) {
+            best = Some((at, value));
         }
     }
-    best
+    best.expect("a pool is never empty").0
 }
 
 /// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
@@ -128,7 +132,8 @@ pub(super) struct TestTable {
     pub(super) cells: Vec<Vec<Option<Point>>>,
     /// The benchmark of each prompt, as a number.
     pub(super) benchmarks: Vec<usize>,
-    n_models: usize,
+    /// The mean of each model over the prompts it answered, in their pools or not.
+    pub(super) models: Vec<Point>,
 }
 
 impl TestTable {
@@ -148,17 +153,20 @@ impl TestTable {
                 names.len() - 1
             }));
         }
-        TestTable { cells, benchmarks, n_models: record.score.n_models() }
+        let model_mean = |model: usize| mean(cells.iter().filter_map(|row: &Vec<Option<Point>>| row[model]));
+        let models = (0..record.score.n_models()).map(model_mean).collect();
+        let in_pool = record.manifest.test_pool(replicate);
+        for row in &mut cells {
+            for (cell, _) in row.iter_mut().zip(&in_pool).filter(|(_, in_pool)| !**in_pool) {
+                *cell = None;
+            }
+        }
+        TestTable { cells, benchmarks, models }
     }
 
     /// The mean over prompts of one cell each.
     pub(super) fn mean(&self, cell: impl Fn(usize) -> Point) -> Point {
         mean((0..self.cells.len()).map(cell))
-    }
-
-    /// The mean of a model over the prompts it answered.
-    fn model_mean(&self, model: usize) -> Point {
-        mean(self.cells.iter().filter_map(|row| row[model]))
     }
 
     fn mean_of(&self, choices: &Choices, preference: usize) -> Point {
@@ -184,7 +192,7 @@ impl TestTable {
     }
 
     pub(super) fn n_models(&self) -> usize {
-        self.n_models
+        self.models.len()
     }
 }
 

@@ -55,9 +55,13 @@ impl Record {
         let cost_usd = read_cells(&folder.join(COSTS), shape)?;
         let mut choices = Vec::new();
         for (replicate, test_prompts) in test_prompts.iter().enumerate() {
+            let in_pool = manifest.test_pool(replicate);
+            let is_available = |at: usize, model: usize| {
+                in_pool.get(model) == Some(&true) && score.get(test_prompts[at], model).is_some()
+            };
             let read = |entry: &crate::scenario::RouterEntry| {
                 let path = folder.join(choices_file(replicate, &entry.label));
-                read_choices(&path, [manifest.preferences.len(), test_prompts.len()], (&score, test_prompts))
+                read_choices(&path, [manifest.preferences.len(), test_prompts.len()], is_available)
             };
             choices.push(manifest.scenario.routers.iter().map(read).collect::<Result<Vec<_>>>()?);
         }
@@ -140,10 +144,15 @@ fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
     Ok(table)
 }
 
-fn read_choices(path: &Path, shape: [usize; 2], (score, prompts): (&CellTable, &[usize])) -> Result<Choices> {
+fn read_choices(
+    path: &Path,
+    shape: [usize; 2],
+    is_available: impl Fn(usize, usize) -> bool,
+) -> Result<Choices> {
     let bytes = read_unpacked(path)?;
     let array = npy::parse(path, &bytes, &[("<u2", 2)])?;
-    if array.shape != shape || prompts.is_empty() {
+    let [_, n_prompts] = shape;
+    if array.shape != shape || n_prompts == 0 {
         return Err(Error::file(
             path,
             format!("has shape {:?} where the record needs {shape:?}", array.shape),
@@ -151,13 +160,12 @@ fn read_choices(path: &Path, shape: [usize; 2], (score, prompts): (&CellTable, &
     }
     let models: Vec<u16> = array.data.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
     for (at, &model) in models.iter().enumerate() {
-        let model = usize::from(model);
-        if model >= score.n_models() || score.get(prompts[at % prompts.len()], model).is_none() {
+        if !is_available(at % n_prompts, usize::from(model)) {
             return Err(Error::file(
                 path,
                 format!("chooses model {model}, which is not in the pool of its prompt"),
             ));
         }
     }
-    Ok(Choices::new(prompts.len(), models))
+    Ok(Choices::new(n_prompts, models))
 }
