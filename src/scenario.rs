@@ -94,6 +94,8 @@ pub struct Expectation {
     pub at_most: Option<f64>,
     /// The value is above that of another router or reference.
     pub above: Option<String>,
+    /// With `above`: the value is above this share of the other's, say 0.95 or 1.02.
+    pub share: Option<f64>,
 }
 
 /// The file as written, before labels are given and routers are told apart.
@@ -219,6 +221,12 @@ impl Scenario {
         }
         PreferenceGrid::new(&self.preferences)?;
         for expectation in &self.expect {
+            if expectation.share.is_some() && expectation.above.is_none() {
+                return fault(format!(
+                    "the expectation on `{}` of `{}` has a `share` but no `above` to take it of",
+                    expectation.metric, expectation.router
+                ));
+            }
             let bounds =
                 [expectation.at_least.is_some(), expectation.at_most.is_some(), expectation.above.is_some()];
             if !bounds.contains(&true) {
@@ -317,6 +325,86 @@ mod tests {
         assert_eq!(
             fault("suite = \"s\"", "suite = \"s\"\nreplicates = 0"),
             "x/s.toml: `replicates` must be at least 1"
+        );
+    }
+
+    #[test]
+    fn a_router_takes_from_the_scenario_what_its_quiz_leaves_open() {
+        let text =
+            GOOD.replacen("[[router]]", "[unseen]\nvendors = [\"v\"]\n[quiz]\nsize = 7\n[[router]]", 1);
+        let scenario = parse(&format!("{text}quiz = {{ strategy = \"anchor\" }}\n")).unwrap();
+        let quizzes: Vec<String> = scenario
+            .routers
+            .iter()
+            .filter_map(|entry| scenario.quiz_of(entry).map(|quiz| quiz.to_string()))
+            .collect();
+        assert_eq!(quizzes, ["random 7", "anchor 7"]);
+        let all = parse(&format!("{text}quiz = {{ strategy = \"all\" }}\n")).unwrap();
+        assert_eq!(all.quiz_of(&all.routers[1]).unwrap().to_string(), "all");
+        assert_eq!(parse(GOOD).unwrap().quiz, None);
+    }
+
+    #[test]
+    fn faults_of_unseen_models_and_quizzes_name_their_line() {
+        let fault = |head: &str, tail: &str| {
+            let text = GOOD.replacen("[[router]]", &format!("{head}\n[[router]]"), 1);
+            parse(&format!("{text}{tail}\n")).unwrap_err().to_string()
+        };
+        let unseen = "[unseen]\nshare = 0.3";
+        for (head, tail, expected) in [
+            (
+                "[unseen]",
+                "",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+            ),
+            (
+                "[unseen]\nshare = 0.3\nmodels = [\"a\"]",
+                "",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+            ),
+            ("[unseen]\nshare = 1.0", "", "x/s.toml:4: [unseen]: `share` 1 is not between 0 and 1"),
+            ("[unseen]\nmodel = [\"a\"]", "", "x/s.toml:5: unknown field `model`; did you mean `models`?"),
+            (
+                "[unseen]\nshare = 0.3\npool = \"unseen-onl\"",
+                "",
+                "x/s.toml:6: unknown variant `unseen-onl`; did you mean `unseen-only`?",
+            ),
+            ("[quiz]\nsize = 5", "", "x/s.toml:4: [quiz] needs `[unseen]`: nobody is asked"),
+            ("", "quiz = { size = 5 }", "x/s.toml:8: a `quiz` needs `[unseen]`: nobody is asked"),
+            (
+                &format!("{unseen}\n[quiz]\nstrategy = \"fischer\""),
+                "",
+                "x/s.toml:7: unknown variant `fischer`; did you mean `fisher`?",
+            ),
+            (
+                &format!("{unseen}\n[quiz]\nsize = 0"),
+                "",
+                "x/s.toml:6: the `size` of a quiz is at least 1; strategy `none` asks nothing",
+            ),
+            (unseen, "quiz = { siz = 5 }", "x/s.toml:12: unknown field `siz`; did you mean `size`?"),
+            (
+                unseen,
+                "quiz = { strategy = \"all\", size = 5 }",
+                "x/s.toml:9: a quiz of strategy `all` has no `size`",
+            ),
+            (
+                unseen,
+                "quiz = { strategy = \"fisher\" }",
+                "x/s.toml:9: quiz strategy `fisher` needs identity vectors, which no router provides yet",
+            ),
+        ] {
+            assert_eq!(fault(head, tail), expected);
+        }
+    }
+
+    #[test]
+    fn a_share_is_of_something() {
+        let expect =
+            |bounds: &str| parse(&format!("{GOOD}[[expect]]\nrouter = \"knn\"\nmetric = \"aiq\"\n{bounds}"));
+        assert_eq!(expect("above = \"random\"\nshare = 0.95").unwrap().expect[0].share, Some(0.95));
+        assert_eq!(
+            expect("at-least = 0.1\nshare = 0.95").unwrap_err().to_string(),
+            "x/s.toml: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
         );
     }
 

@@ -23,7 +23,7 @@ pub fn judge(record: &Record, summary: &Summary) -> Result<Vec<Verdict>> {
 }
 
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
-    let Expectation { router, metric, at_least, at_most, above } = expectation;
+    let Expectation { router, metric, at_least, at_most, above, share } = expectation;
     let value = mean(summary, router, metric)?;
     let mut holds = value.is_some();
     let mut bounds = Vec::new();
@@ -38,9 +38,10 @@ fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
     }
     if let Some(other) = above {
         let bound = mean(summary, other, metric)?;
-        holds &= bound.is_some_and(|bound| value_or_nan > bound);
+        holds &= bound.is_some_and(|bound| value_or_nan > share.unwrap_or(1.0) * bound);
         let bound = bound.map_or_else(|| "not reached".to_owned(), |bound| format!("{bound:.4}"));
-        bounds.push(format!("above that of `{other}` ({bound})"));
+        let of = share.map_or_else(String::new, |share| format!("{share} of "));
+        bounds.push(format!("above {of}that of `{other}` ({bound})"));
     }
     let value = value.map_or_else(|| "not reached".to_owned(), |value| format!("{value:.4}"));
     let words = format!("`{metric}` of `{router}` is {value}; expected {}", bounds.join(" and "));
