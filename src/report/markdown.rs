@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Row, Summary, Verdict};
 use crate::record::Record;
 
@@ -87,6 +88,7 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     }
     text.push_str("## Single models\n\n");
     models(&mut text, record, summary);
+    text.push_str(&unseen_md(record));
     text.push_str("## What the routers learned from\n\n");
     trainings(&mut text, record);
     if !verdicts.is_empty() {
