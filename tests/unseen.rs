@@ -1,0 +1,207 @@
+//! Unseen models: every router learns of them what their quizzes say, and nothing else.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::path::Path;
+
+use llm_bandit::evaluate::{PolicyKind, summarise};
+use llm_bandit::record::{Record, RecordedUnseen};
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::suite::Suite;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+
+const HEAD: &str = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
+    [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
+/// Every router that takes a pool of any size; a quiz is put at the end of each.
+const ROUTERS: [&str; 6] = [
+    "kind = \"random\"",
+    "kind = \"single\"\nchoose = \"best\"",
+    "kind = \"single\"\nchoose = \"cheapest\"",
+    "kind = \"predictor\"\nmodel = \"knn\"",
+    "kind = \"predictor\"\nmodel = \"linear\"",
+    "kind = \"predictor\"\nmodel = \"linear\"\ncost = \"mean\"",
+];
+
+/// A scenario with every router at every one of these quizzes.
+fn scenario(unseen: &str, quizzes: &[&str]) -> Scenario {
+    let mut text = format!("{HEAD}[unseen]\n{unseen}\n");
+    for (at, quiz) in quizzes.iter().enumerate() {
+        for (router, settings) in ROUTERS.iter().enumerate() {
+            text.push_str(&format!(
+                "[[router]]\nlabel = \"{router}-{at}\"\n{settings}\nquiz = {{ {quiz} }}\n"
+            ));
+        }
+    }
+    Scenario::parse(Path::new("s.toml"), &text).unwrap()
+}
+
+fn suite(n_models: usize, missing: f64) -> Suite {
+    let settings = SyntheticSettings { n_prompts: 500, n_models, missing, ..SyntheticSettings::default() };
+    settings.generate().unwrap().suite
+}
+
+fn record(scenario: &Scenario, suite: &Suite) -> Record {
+    run(scenario, suite.clone(), &|_| {}).unwrap()
+}
+
+fn unseen(record: &Record) -> &RecordedUnseen {
+    record.manifest.replicates[0].unseen.as_ref().unwrap()
+}
+
+/// The suite with these models' outcomes turned around on the prompts that are told by id.
+fn turned(suite: &Suite, models: &[usize], is_turned: impl Fn(&str) -> bool) -> Suite {
+    let mut turned = suite.clone();
+    let prompts = suite.prompts.iter().enumerate().filter(|(_, card)| is_turned(&card.id));
+    for (prompt, _) in prompts {
+        for &model in models {
+            let outcomes = &mut turned.outcomes;
+            let score = outcomes.score.get(prompt, model).map(|score| 1.0 - score);
+            outcomes.score.set(prompt, model, score);
+            let cost = outcomes.cost_usd.get(prompt, model).map(|cost| 7.0 * cost);
+            outcomes.cost_usd.set(prompt, model, cost);
+            let tokens = outcomes.output_tokens.get(prompt, model).map(|tokens| 3.0 * tokens);
+            outcomes.output_tokens.set(prompt, model, tokens);
+        }
+    }
+    turned
+}
+
+const QUIZZES: [&str; 4] = [
+    "strategy = \"none\"",
+    "strategy = \"random\", size = 12",
+    "strategy = \"stratified\", size = 12",
+    "strategy = \"anchor\", size = 12",
+];
+
+#[test]
+fn no_router_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
+    for missing in [0.0, 0.15] {
+        let suite = suite(7, missing);
+        let names: Vec<String> =
+            [1, 4].iter().map(|&model: &usize| format!("{:?}", suite.models[model].id)).collect();
+        for quiz in QUIZZES {
+            let scenario = scenario(&format!("models = [{}]", names.join(", ")), &[quiz]);
+            let before = record(&scenario, &suite);
+            let is_test = |id: &str| before.prompts.iter().any(|prompt| prompt.id == id);
+            let asked = &unseen(&before).quizzes[0].prompts;
+            let outside = |id: &str| !is_test(id) && !asked.iter().any(|asked| asked == id);
+            let after = record(&scenario, &turned(&suite, &[1, 4], outside));
+            let development = |record: &Record| record.manifest.replicates[0].development_score.clone();
+            assert_ne!(
+                development(&before),
+                development(&after),
+                "the reference points see what was changed"
+            );
+            assert!(before.choices == after.choices, "{quiz} with {missing} missing");
+            assert_eq!(before.manifest.replicates[0].routers, after.manifest.replicates[0].routers);
+            assert_eq!(asked, &unseen(&after).quizzes[0].prompts);
+        }
+    }
+}
+
+#[test]
+fn what_the_quiz_says_is_heard_by_every_router_that_listens() {
+    let suite = suite(7, 0.0);
+    let scenario = scenario("share = 0.3", &QUIZZES);
+    let before = record(&scenario, &suite);
+    let models: Vec<usize> =
+        (0..7).filter(|&model| unseen(&before).models.contains(&suite.models[model].id)).collect();
+    let is_asked =
+        |id: &str| unseen(&before).quizzes.iter().any(|quiz| quiz.prompts.iter().any(|asked| asked == id));
+    let after = record(&scenario, &turned(&suite, &models, is_asked));
+    for (at, entry) in scenario.routers.iter().enumerate() {
+        let is_deaf = entry.label.starts_with("0-") || entry.label.ends_with("-0");
+        // The best and the cheapest single model may stay the same ones.
+        if !entry.label.starts_with("1-") && !entry.label.starts_with("2-") {
+            assert_eq!(before.choices[0][at] == after.choices[0][at], is_deaf, "{}", entry.label);
+        }
+    }
+}
+
+#[test]
+fn a_quiz_costs_its_answers_from_none_to_all_training_prompts() {
+    let suite = suite(6, 0.0);
+    let quizzes = ["strategy = \"none\"", "size = 4", "size = 9", "strategy = \"all\""];
+    let scenario = scenario("share = 0.33", &quizzes);
+    let record = record(&scenario, &suite);
+    let replicate = &record.manifest.replicates[0];
+    let answers: Vec<usize> = unseen(&record).quizzes.iter().map(|quiz| quiz.price.outcomes_seen).collect();
+    assert_eq!(answers, [0, 2 * 4, 2 * 9, 2 * replicate.n_training]);
+    let dollars: Vec<f64> = unseen(&record).quizzes.iter().map(|quiz| quiz.price.dollars).collect();
+    assert!(dollars.windows(2).all(|pair| pair[0] < pair[1]), "{dollars:?}");
+    let [none, small, large, _] = &unseen(&record).quizzes[..] else { panic!("four quizzes") };
+    assert!(none.prompts.is_empty() && small.prompts.iter().all(|prompt| large.prompts.contains(prompt)));
+    // The nearest-neighbour routers, by quiz: each pays for all seen outcomes and its own quiz.
+    let n_seen_outcomes = 4 * (replicate.n_training + replicate.n_validation);
+    for (at, answers) in answers.iter().enumerate() {
+        let paid = replicate.routers[at * ROUTERS.len() + 3].paid;
+        assert_eq!(paid.outcomes_seen, n_seen_outcomes + answers);
+    }
+}
+
+#[test]
+fn reference_points_are_the_same_for_every_quiz() {
+    let suite = suite(6, 0.0);
+    let [short, long] =
+        ["size = 3", "strategy = \"all\""].map(|quiz| record(&scenario("share = 0.33", &[quiz]), &suite));
+    let (a, b) = (summarise(&short), summarise(&long));
+    for (a, b) in a.rows.iter().zip(&b.rows).filter(|(row, _)| row.kind != PolicyKind::Router) {
+        assert_eq!(a, b);
+    }
+}
+
+#[test]
+fn where_only_unseen_models_may_be_chosen_bounds_choose_among_them_too() {
+    let suite = suite(6, 0.1);
+    let record = record(&scenario("share = 0.5\npool = \"unseen-only\"", &["size = 20"]), &suite);
+    let in_pool = record.manifest.test_pool(0);
+    assert_eq!(in_pool.iter().filter(|&&flag| flag).count(), 3);
+    for choices in &record.choices[0] {
+        assert!(choices.models().iter().all(|&model| in_pool[usize::from(model)]));
+    }
+    let evaluated = &summarise(&record).replicates[0];
+    assert!(in_pool[evaluated.best_single]);
+    // The oracle's score by hand, over the unseen models alone.
+    let best = |&prompt: &usize| {
+        let scores = record.score.row(prompt).zip(&in_pool).filter(|(_, in_pool)| **in_pool);
+        scores.filter_map(|(score, _)| score).fold(f64::NEG_INFINITY, f64::max)
+    };
+    let prompts = &record.test_prompts[0];
+    let oracle = evaluated.policies.iter().find(|policy| policy.name == "oracle").unwrap();
+    let by_hand = prompts.iter().map(best).sum::<f64>() / prompts.len() as f64;
+    assert!((oracle.points[0].score - by_hand).abs() < 1e-12);
+    let folder = tempfile::tempdir().unwrap();
+    record.write(folder.path()).unwrap();
+    assert!(Record::read(folder.path()).unwrap() == record);
+}
+
+#[test]
+fn prompts_that_nobody_in_question_answered_are_left_out_and_counted() {
+    let suite = suite(4, 0.5);
+    let scenario = scenario("share = 0.5\npool = \"unseen-only\"", &["size = 5", "strategy = \"none\""]);
+    let record = record(&scenario, &suite);
+    let replicate = &record.manifest.replicates[0];
+    let n_left_out = unseen(&record).prompts_left_out;
+    let n_kept = replicate.n_training + replicate.n_validation + replicate.n_test;
+    let n_pooled = 500 - record.manifest.suite.left_out.prompts_with_gaps;
+    assert_eq!(n_kept + n_left_out, n_pooled);
+    assert!(n_left_out > 0);
+}
+
+#[test]
+fn a_longer_quiz_makes_a_router_no_worse_on_a_suite_whose_models_differ() {
+    let settings = SyntheticSettings { n_prompts: 2000, n_models: 8, ..SyntheticSettings::default() };
+    let suite = settings.generate().unwrap().suite;
+    let mut scenario = scenario("share = 0.375", &["strategy = \"none\"", "size = 40", "strategy = \"all\""]);
+    scenario.replicates = 4;
+    let summary = summarise(&record(&scenario, &suite));
+    let utility = |router: &str| {
+        let row = summary.find(router, "expected-utility").unwrap();
+        row.aggregate().unwrap().mean
+    };
+    // Nearest neighbours (3) and the linear predictor (4): full answers beat none, and a short quiz lies near or between.
+    for router in ["3", "4"] {
+        let [none, some, all] = [0, 1, 2].map(|quiz| utility(&format!("{router}-{quiz}")));
+        assert!(all > none && some > none - 0.01, "{router}: {none}, {some}, {all}");
+    }
+}
