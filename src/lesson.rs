@@ -1,8 +1,13 @@
-//! One replicate of a run: what is learned from, once for every quiz, and what is routed.
+//! One replicate of a run: who is unseen, what is learned from at each quiz, and what is routed.
+//!
+//! Routers that see the same quiz are a class and learn from the same material. It is made when a class is taught and
+//! dropped afterwards, so that a sweep over many quizzes needs no more memory than a few of them.
 
-use crate::data::{Prompts, Quizzed, TrainingData};
+use rayon::prelude::*;
+
+use crate::data::{Meter, Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result};
-use crate::preference::{Preference, PreferenceGrid};
+use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
 use crate::router::{Choices, CostModels, Training, train};
@@ -10,6 +15,17 @@ use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::Split;
 use crate::suite::Suite;
+
+/// What all replicates share.
+#[derive(Clone, Copy)]
+pub(crate) struct School<'a> {
+    pub(crate) scenario: &'a Scenario,
+    /// The suite, cut down to the candidate pool.
+    pub(crate) suite: &'a Suite,
+    /// The text group of each prompt.
+    pub(crate) groups: &'a [usize],
+    pub(crate) grid: &'a PreferenceGrid,
+}
 
 /// One replicate.
 pub(crate) struct Lesson {
@@ -20,7 +36,6 @@ pub(crate) struct Lesson {
     /// Whether each model is unseen.
     unseen: Vec<bool>,
     n_left_out: usize,
-    materials: Vec<Material>,
     test: Prompts,
     stream: Stream,
 }
@@ -34,38 +49,45 @@ pub(crate) struct Reference {
     pub(crate) cost_usd: Vec<f64>,
 }
 
-/// What routers that see the same quiz learn from.
-struct Material {
+/// The routers that see the same quiz.
+pub(crate) struct Class {
     /// `None` where every model is seen.
     quiz: Option<QuizSettings>,
-    /// The training prompts that any unseen model was asked, ascending.
-    asked: Vec<usize>,
-    data: TrainingData,
-    cost_models: CostModels,
+    /// Their places among the scenario's routers, ascending.
+    pub(crate) routers: Vec<usize>,
 }
 
-/// One router in one replicate.
+/// What came of teaching a class in one replicate.
 pub(crate) struct Taught {
-    /// What it chose on the test prompts.
-    pub(crate) choices: Choices,
-    /// What its training found out and paid.
-    pub(crate) training: RecordedTraining,
+    /// US dollars in one cost unit; the same for every class of a replicate.
+    pub(crate) cost_unit_usd: f64,
+    /// Where there are unseen models.
+    quiz: Option<RecordedQuiz>,
+    /// What each router of the class chose on the test prompts, and what its training found out and paid.
+    pub(crate) routers: Vec<(Choices, RecordedTraining)>,
+}
+
+/// The classes of a scenario, in the order of their first routers.
+pub(crate) fn classes(scenario: &Scenario) -> Vec<Class> {
+    let mut classes: Vec<Class> = Vec::new();
+    for (router, entry) in scenario.routers.iter().enumerate() {
+        let quiz = scenario.quiz_of(entry);
+        match classes.iter_mut().find(|class| class.quiz.as_ref() == quiz) {
+            Some(class) => class.routers.push(router),
+            None => classes.push(Class { quiz: quiz.cloned(), routers: vec![router] }),
+        }
+    }
+    classes
 }
 
 impl Lesson {
-    /// Draws the unseen models, asks them every quiz of the scenario, and gathers what can be learned from.
+    /// Draws the unseen models and leaves out the prompts that nobody in question answered.
     ///
     /// # Errors
     /// As [`UnseenSettings::choose`](crate::unseen::UnseenSettings::choose); a part of the split in which nobody
     /// answered anything.
-    pub(crate) fn new(
-        suite: &Suite,
-        groups: &[usize],
-        split: Split,
-        grid: &PreferenceGrid,
-        scenario: &Scenario,
-        stream: Stream,
-    ) -> Result<Self> {
+    pub(crate) fn new(school: School<'_>, split: Split, stream: Stream) -> Result<Self> {
+        let School { scenario, suite, groups, grid } = school;
         let n_models = suite.models.len();
         let unseen = match &scenario.unseen {
             Some(settings) => settings.choose(suite, &stream.named("unseen"))?,
@@ -79,29 +101,12 @@ impl Lesson {
             validation: answered(suite, split.validation, &seen, "validation")?,
             test: answered(suite, split.test, &test_pool, "test")?,
         };
-        let parts = (&split.training[..], &split.validation[..]);
-        let material = |quiz: Option<QuizSettings>| {
-            let asked = quiz.as_ref().map_or(vec![Vec::new(); n_models], |quiz| {
-                ask(quiz, suite, groups, &split.training, &unseen, &stream.named("quiz"))
-            });
-            let mut prompts: Vec<usize> = asked.iter().flatten().map(|&at| split.training[at]).collect();
-            prompts.sort_unstable();
-            prompts.dedup();
-            let quizzed = Quizzed { unseen: unseen.clone(), asked };
-            Material {
-                quiz,
-                asked: prompts,
-                data: TrainingData::with_unseen(suite, groups, parts, grid.clone(), &quizzed),
-                cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),
-            }
-        };
-        let all = TrainingData::new(suite, groups, parts, grid.clone());
+        let all = TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone());
         let reference = Reference {
             cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
             score: all.outcomes.mean_score,
         };
         Ok(Lesson {
-            materials: quizzes(scenario).into_iter().map(material).collect(),
             reference,
             n_left_out: n_before - split.n_prompts(),
             test: Prompts::among(suite, groups, &split.test, &test_pool),
@@ -111,21 +116,45 @@ impl Lesson {
         })
     }
 
-    /// US dollars in one cost unit.
-    pub(crate) fn cost_unit_usd(&self) -> f64 {
-        self.materials[0].data.cost_unit_usd
+    /// Asks the unseen models the quiz of a class, trains its routers, and lets them route the test prompts; `report` is
+    /// called with each router that is done.
+    ///
+    /// # Errors
+    /// Training that diverges; `blame` is told which router it was.
+    pub(crate) fn teach(
+        &self,
+        school: School<'_>,
+        class: &Class,
+        report: &(dyn Fn(&RouterEntry) + Sync),
+        blame: &(dyn Fn(&RouterEntry, Error) -> Error + Sync),
+    ) -> Result<Taught> {
+        let School { scenario, suite, groups, grid } = school;
+        let Split { training, validation, .. } = &self.split;
+        let asked = class.quiz.as_ref().map_or(vec![Vec::new(); self.unseen.len()], |quiz| {
+            ask(quiz, suite, groups, training, &self.unseen, &self.stream.named("quiz"))
+        });
+        let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
+        let data = TrainingData::with_unseen(suite, groups, (training, validation), grid.clone(), &quizzed);
+        let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
+        let teach_one = |&router: &usize| {
+            let entry = &scenario.routers[router];
+            let training =
+                Training::new(&data, &cost_models, self.stream.named("router").named(&entry.label));
+            let trained = train(&entry.settings, &training).map_err(|error| blame(entry, error))?;
+            let choices = trained.router.route(&self.test, grid.preferences());
+            report(entry);
+            Ok((choices, RecordedTraining { notes: trained.notes, paid: training.meter() }))
+        };
+        let routers = class.routers.par_iter().map(teach_one).collect::<Result<Vec<_>>>()?;
+        let record =
+            |settings: &QuizSettings| self.record_quiz(suite, settings, &quizzed, data.price_of_quiz);
+        let quiz = class.quiz.as_ref().map(record);
+        Ok(Taught { cost_unit_usd: data.cost_unit_usd, quiz, routers })
     }
 
     /// The unseen models and their quizzes, where there are any.
-    pub(crate) fn unseen(&self, suite: &Suite) -> Option<RecordedUnseen> {
-        let quiz = |material: &Material| {
-            let settings = material.quiz.clone()?;
-            let is_listed = settings.strategy != QuizStrategy::All;
-            let asked = material.asked.iter().filter(|_| is_listed);
-            let prompts = asked.map(|&prompt| suite.prompts[prompt].id.clone()).collect();
-            Some(RecordedQuiz { settings, prompts, price: material.data.price_of_quiz })
-        };
-        let quizzes = self.materials.iter().map(quiz).collect::<Option<Vec<_>>>()?;
+    pub(crate) fn unseen(&self, suite: &Suite, taught: &[Taught]) -> Option<RecordedUnseen> {
+        let quizzes = taught.iter().map(|taught| taught.quiz.clone()).collect::<Option<Vec<_>>>()?;
         let models = suite.models.iter().zip(&self.unseen).filter(|(_, is_unseen)| **is_unseen);
         Some(RecordedUnseen {
             models: models.map(|(model, _)| model.id.clone()).collect(),
@@ -134,36 +163,22 @@ impl Lesson {
         })
     }
 
-    /// Trains a router and lets it route the test prompts.
-    ///
-    /// # Errors
-    /// Training that diverges.
-    pub(crate) fn teach(
+    fn record_quiz(
         &self,
-        entry: &RouterEntry,
-        quiz: Option<&QuizSettings>,
-        preferences: &[Preference],
-    ) -> Result<Taught> {
-        let material = self.materials.iter().find(|material| material.quiz.as_ref() == quiz);
-        let Material { data, cost_models, .. } =
-            material.expect("every quiz of the scenario has its material");
-        let training = Training::new(data, cost_models, self.stream.named("router").named(&entry.label));
-        let trained = train(&entry.settings, &training)?;
-        let choices = trained.router.route(&self.test, preferences);
-        Ok(Taught { choices, training: RecordedTraining { notes: trained.notes, paid: training.meter() } })
-    }
-}
-
-/// The distinct quizzes of a scenario, in the order of its routers; one `None` where every model is seen.
-fn quizzes(scenario: &Scenario) -> Vec<Option<QuizSettings>> {
-    let mut quizzes: Vec<Option<QuizSettings>> = Vec::new();
-    for entry in &scenario.routers {
-        let quiz = scenario.quiz_of(entry).cloned();
-        if !quizzes.contains(&quiz) {
-            quizzes.push(quiz);
+        suite: &Suite,
+        settings: &QuizSettings,
+        quizzed: &Quizzed,
+        price: Meter,
+    ) -> RecordedQuiz {
+        let mut asked: Vec<usize> = Vec::new();
+        if settings.strategy != QuizStrategy::All {
+            asked = quizzed.asked.iter().flatten().map(|&at| self.split.training[at]).collect();
+            asked.sort_unstable();
+            asked.dedup();
         }
+        let prompts = asked.into_iter().map(|prompt| suite.prompts[prompt].id.clone()).collect();
+        RecordedQuiz { settings: settings.clone(), prompts, price }
     }
-    quizzes
 }
 
 /// The prompts that a flagged model answered.

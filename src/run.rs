@@ -4,14 +4,14 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
-use crate::lesson::{Lesson, Taught};
+use crate::lesson::{Class, Lesson, School, Taught, classes};
 use crate::pool::{Pooled, pool};
 use crate::preference::PreferenceGrid;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
 };
 use crate::router::Choices;
-use crate::scenario::Scenario;
+use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
 use crate::suite::{CellTable, Suite};
@@ -56,36 +56,31 @@ pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sy
         .collect::<Result<Vec<Split>>>()?;
     let n_cells = scenario.replicates * scenario.routers.len();
     progress(Event::Started { n_cells, left_out: left_out.in_words() });
+    let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
     let lessons = splits
         .into_par_iter()
         .enumerate()
-        .map(|(replicate, split)| {
-            Lesson::new(&suite, &groups, split, &grid, scenario, replicate_stream(replicate))
-        })
+        .map(|(replicate, split)| Lesson::new(school, split, replicate_stream(replicate)))
         .collect::<Result<Vec<Lesson>>>()?;
-    let cells: Vec<Taught> = (0..n_cells)
+    let classes = classes(scenario);
+    let taught = (0..lessons.len() * classes.len())
         .into_par_iter()
-        .map(|cell| {
-            let (replicate, router) = (cell / scenario.routers.len(), cell % scenario.routers.len());
-            let entry = &scenario.routers[router];
-            let done = lessons[replicate].teach(entry, scenario.quiz_of(entry), grid.preferences()).map_err(
-                |error| match error {
-                    Error::Usage(problem) => {
-                        Error::Training { router: entry.label.clone(), replicate, problem }
-                    }
-                    other => other,
-                },
-            );
-            progress(Event::CellDone { replicate, router: entry.label.clone() });
-            done
+        .map(|at| {
+            let (replicate, class) = (at / classes.len(), &classes[at % classes.len()]);
+            let report = |entry: &RouterEntry| {
+                progress(Event::CellDone { replicate, router: entry.label.clone() });
+            };
+            let blame = |entry: &RouterEntry, error: Error| match error {
+                Error::Usage(problem) => Error::Training { router: entry.label.clone(), replicate, problem },
+                other => other,
+            };
+            lessons[replicate].teach(school, class, &report, &blame)
         })
         .collect::<Result<Vec<Taught>>>()?;
     Ok(assemble(
-        scenario,
-        &suite,
+        school,
         (has_cost, left_out, cells_with_assumed_tokens, content_hash),
-        &grid,
-        (lessons, cells),
+        (&lessons, &classes, taught),
     ))
 }
 
@@ -148,11 +143,9 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
 type SuiteFacts = (bool, crate::pool::LeftOut, usize, String);
 
 fn assemble(
-    scenario: &Scenario,
-    suite: &Suite,
+    School { scenario, suite, grid, .. }: School<'_>,
     (has_cost, left_out, cells_with_assumed_tokens, content_hash): SuiteFacts,
-    grid: &PreferenceGrid,
-    (lessons, cells): (Vec<Lesson>, Vec<Taught>),
+    (lessons, classes, taught): (&[Lesson], &[Class], Vec<Taught>),
 ) -> Record {
     let mut tested: Vec<usize> =
         lessons.iter().flat_map(|lesson| lesson.split.test.iter().copied()).collect();
@@ -161,22 +154,23 @@ fn assemble(
     let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
     let models: Vec<usize> = (0..suite.models.len()).collect();
     let select = |table: &CellTable| table.select(&tested, &models);
-    let mut cells = cells.into_iter();
     let mut choices = Vec::new();
     let mut replicates = Vec::new();
-    for lesson in &lessons {
-        let (routed, routers): (Vec<Choices>, Vec<RecordedTraining>) =
-            cells.by_ref().take(scenario.routers.len()).map(|cell| (cell.choices, cell.training)).unzip();
+    let mut taught = taught.into_iter();
+    for lesson in lessons {
+        let taught: Vec<Taught> = taught.by_ref().take(classes.len()).collect();
+        let (cost_unit_usd, unseen) = (taught[0].cost_unit_usd, lesson.unseen(suite, &taught));
+        let (routed, routers) = in_scenario_order(classes, taught);
         choices.push(routed);
         let Split { training, validation, test } = &lesson.split;
         replicates.push(RecordedReplicate {
             n_training: training.len(),
             n_validation: validation.len(),
             n_test: test.len(),
-            cost_unit_usd: lesson.cost_unit_usd(),
+            cost_unit_usd,
             development_score: lesson.reference.score.clone(),
             development_cost_usd: lesson.reference.cost_usd.clone(),
-            unseen: lesson.unseen(suite),
+            unseen,
             routers,
         });
     }
@@ -208,4 +202,13 @@ fn assemble(
         test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
     }
+}
+
+/// What the classes of one replicate did, router by router.
+fn in_scenario_order(classes: &[Class], taught: Vec<Taught>) -> (Vec<Choices>, Vec<RecordedTraining>) {
+    let places = classes.iter().flat_map(|class| class.routers.iter().copied());
+    let mut placed: Vec<(usize, (Choices, RecordedTraining))> =
+        places.zip(taught.into_iter().flat_map(|taught| taught.routers)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, router)| router).unzip()
 }
