@@ -97,7 +97,9 @@ pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();
     let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
-    Ok(format!("{n_models} candidates, {n_prompts} prompts{rest}"))
+    let unseen = unseen_of(scenario, &suite)?
+        .map_or_else(String::new, |n_unseen| format!(", {n_unseen} of them unseen"));
+    Ok(format!("{n_models} candidates{unseen}, {n_prompts} prompts{rest}"))
 }
 
 /// What the scenario asks of the suite.
@@ -116,10 +118,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
             return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
         }
     }
-    if let Some(unseen) = &scenario.unseen {
-        // Only a share needs a stream, and how many models it makes is the same for all of them.
-        unseen.choose(suite, &Stream::root(scenario.seed))?;
-    }
+    unseen_of(scenario, suite)?;
     for entry in &scenario.routers {
         if entry.settings.needs_embeddings() && suite.embeddings.is_none() {
             return Err(Error::Usage(format!(
@@ -138,6 +137,13 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How many candidates are unseen, where any are. Which a share draws is a matter of the stream; how many is not.
+fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
+    let Some(settings) = &scenario.unseen else { return Ok(None) };
+    let unseen = settings.choose(suite, &Stream::root(scenario.seed))?;
+    Ok(Some(unseen.into_iter().filter(|is_unseen| *is_unseen).count()))
 }
 
 type SuiteFacts = (bool, crate::pool::LeftOut, usize, String);

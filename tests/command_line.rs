@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
 const TABLES: [&str; 6] =
     ["points.csv", "summary.csv", "report.md", "pareto.svg", "pareto.png", "utility.svg"];
 
@@ -98,6 +99,23 @@ fn threads_change_no_byte_and_seeds_do() {
 }
 
 #[test]
+fn unseen_models_and_quizzes_are_the_same_on_any_number_of_threads_and_in_the_report() {
+    let folder = folder_with(UNSEEN);
+    let run = |out: &str, threads: &str| {
+        let arguments = ["run", "tiny.toml", "--quiet", "--out", out, "--threads", threads];
+        assert!(llm_bandit(folder.path(), &arguments).status.success());
+        files(&folder.path().join(out))
+    };
+    let one = run("one", "1");
+    assert!(one == run("four", "4"));
+    assert!(llm_bandit(folder.path(), &["report", "one"]).status.success());
+    assert!(one == files(&folder.path().join("one")));
+    let report = String::from_utf8(one["report.md"].clone()).unwrap();
+    assert!(report.contains("5 of 14 candidates, drawn anew in every replicate"));
+    assert!(report.contains("| stratified 20 | knn-stratified | 100 |"));
+}
+
+#[test]
 fn a_report_is_rebuilt_from_its_record_alone() {
     let folder = folder_with(TINY);
     assert!(llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]).status.success());
@@ -125,6 +143,12 @@ fn an_unmet_expectation_is_exit_code_one_with_the_report_written() {
         String::from_utf8(output.stderr).unwrap().contains("expectation not met: `aiq` of `linear` is 0.")
     );
     assert!(folder.path().join("out/report.md").exists());
+    for (share, code) in [("0.99", 0), ("1.5", 1)] {
+        let scenario = TINY.replace("above = \"random\"", &format!("above = \"random\"\nshare = {share}"));
+        let folder = folder_with(&scenario);
+        let output = llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]);
+        assert_eq!(output.status.code(), Some(code), "{share}");
+    }
 }
 
 #[test]
@@ -152,6 +176,14 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     assert_eq!(
         fault("[pool]", "[pool]\nmodels = [\"gpt-4o\"]"),
         "tiny.toml: [pool] leaves 1 candidates; a router needs at least two"
+    );
+    assert_eq!(
+        fault("[pool]", "[unseen]\nmodels = [\"gpt-4\"]\n[pool]"),
+        "tiny.toml: [unseen] names model `gpt-4`, which no candidate has; did you mean `gpt-4o`?"
+    );
+    assert_eq!(
+        fault("[pool]", "[unseen]\nshare = 0.95\n[pool]"),
+        "tiny.toml: [unseen] leaves 1 seen models of 14; training needs at least two"
     );
     assert_eq!(
         fault("kind = \"random\"", "kind = \"random\"\n\n[[router]]\nkind = \"routellm-mf\""),
