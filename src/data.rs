@@ -410,6 +410,24 @@ mod tests {
     }
 
     #[test]
+    fn assumed_output_tokens_make_a_list_price_too() {
+        let mut suite = suite();
+        suite.outcomes.cost_usd = CellTable::missing(40, 4);
+        suite.outcomes.output_tokens = CellTable::missing(40, 4);
+        for prompt in 0..40 {
+            (0..4).for_each(|model| suite.outcomes.input_tokens.set(prompt, model, Some(100.0)));
+        }
+        for (at, model) in suite.models.iter_mut().enumerate() {
+            model.price_in_usd_per_1m = Some(1.0 + at as f64);
+            model.price_out_usd_per_1m = Some(10.0);
+        }
+        assert_eq!(suite.assume_output_tokens(50.0), 160);
+        let data = data(&suite, &[]);
+        // The dearest seen model asks 3 dollars per million input tokens, the unseen one 4.
+        assert!((data.outcomes.mean_cost_units[3] - 900.0 / 800.0).abs() < 1e-12);
+    }
+
+    #[test]
     #[should_panic(expected = "a quiz asks training prompts alone")]
     fn a_quiz_never_asks_a_validation_prompt() {
         let _ = data(&suite(), &[30]);

@@ -57,6 +57,7 @@ impl Suite {
                 let cost = input_tokens.and_then(|input| card.list_cost_usd(input, output_tokens));
                 if cost.is_some() {
                     outcomes.cost_usd.set(prompt, model, cost);
+                    outcomes.output_tokens.set(prompt, model, Some(output_tokens));
                     n_assumed += 1;
                 }
             }
