@@ -81,7 +81,7 @@ pub(crate) fn model_number(model: usize) -> u16 {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RouterSettings {
-    /// A model of the pool at random, whatever the prompt and the preference.
+    /// A model of the pool at random, drawn once for each prompt, whatever the preference.
     Random(NoSettings),
     /// Always the same model.
     Single(SingleSettings),
