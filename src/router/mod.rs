@@ -72,6 +72,9 @@ impl Choices {
     }
 }
 
+/// The name of a note whose value is a model's place in the pool: routers do not know names, reports do.
+pub(crate) const MODEL_NUMBER_NOTE: &str = "model-number";
+
 /// A model's place in the pool as it is stored in [`Choices`].
 pub(crate) fn model_number(model: usize) -> u16 {
     u16::try_from(model).expect("a pool has fewer than 65,536 models; the scenario checks it")

@@ -12,6 +12,8 @@ use super::text::{self, LEADING};
 pub(super) enum Swatch {
     /// A line with its marker, and its band if it has one.
     Line { look: Look, band: bool },
+    /// The marker of a reference that is a single place.
+    Marker { look: Look },
     /// The cross of a single model.
     Cross,
 }
@@ -72,6 +74,11 @@ fn draw_swatch(scene: &mut Scene, swatch: Swatch, left: f64, middle: f64) {
     let centre = (left + SWATCH_WIDTH / 2.0, middle);
     match swatch {
         Swatch::Cross => palette::draw_cross(scene, centre, FAINT_TEXT),
+        Swatch::Marker { look } => {
+            if let Some(marker) = look.marker {
+                palette::draw_marker(scene, marker, centre, look.stroke.colour);
+            }
+        }
         Swatch::Line { look, band } => {
             let right = left + SWATCH_WIDTH;
             if band {
