@@ -51,9 +51,8 @@ const MAIN: [Column; 6] = [
     column("saving at 99 % score, %", "saving-at-99", Best::Highest, 100.0, 1),
 ];
 
-const FURTHER: [Column; 6] = [
+const FURTHER: [Column; 5] = [
     column("cost at 95 % score, %", "cost-share-at-95", Best::Lowest, 100.0, 1),
-    column("AUDC", "audc", Best::Highest, 1.0, 4),
     column("largest utility loss", "maximum-utility-loss", Best::Lowest, 1.0, 4),
     column("rank correlation of w and cost", "cost-preference-rho", Best::Lowest, 1.0, 3),
     column("inversions", "cost-inversions", Best::Lowest, 1.0, 1),
@@ -101,10 +100,9 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
         text.push_str("## Lower scores, and the dial\n\n");
         table(&mut text, summary, &FURTHER, &[PolicyKind::Router, PolicyKind::Bound]);
         text.push_str(
-            "AUDC: mean height of the score over costs up to the dearest single model's. Largest utility loss: against the \
-             utility oracle, at the worst w for the router. The last three say whether w moves the cost as it should: -1 \
-             is a perfect rank correlation; inversions are pairs of preferences of which the thriftier costs more; points \
-             on the front are what there is to choose from.\n\n",
+            "Largest utility loss: against the utility oracle, at the worst w for the router. The last three say whether w \
+             moves the cost as it should: -1 is a perfect rank correlation; inversions are pairs of preferences of which \
+             the thriftier costs more; points on the front are what there is to choose from.\n\n",
         );
     }
     text.push_str("## Single models\n\n");

@@ -148,9 +148,11 @@ fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
 
     let costs = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.0).collect() };
     let scores = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.1).collect() };
-    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let cost = window::from_zero(&costs(&main), &costs(&others), COST_REACH);
     let log_cost = window::log(&costs(&main), &costs(&others), LOG_COST_REACH);
+    // What is too dear for both panels needs no room above them either.
+    others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
+    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let width = (WIDTH - LEFT - GAP - MARGIN) / 2.0;
     let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
     let y = axis(Scale::Linear, score, top + HEIGHT, top);
@@ -231,7 +233,9 @@ fn entries(chart: &ParetoChart, panels: &[Panel; 2], named: &[bool]) -> Vec<Entr
     let curve = |curve: &Curve| {
         let look = curve.look();
         let swatch = match look.marker {
-            Some(_) if matches!(curve.kind, LineKind::Reference { .. }) => Swatch::Marker { look },
+            Some(marker) if curve.places().len() == 1 => {
+                Swatch::Marker { marker, colour: look.stroke.colour }
+            }
             _ => Swatch::Line { look, band: curve.band.is_some() },
         };
         Entry { swatch, label: format!("{}{}", curve.label, pareto_notes::whereabouts(curve, panels)) }

@@ -23,7 +23,7 @@ pub(super) fn whereabouts(curve: &Curve, panels: &[Panel; 2]) -> String {
     } else if high < window.low {
         format!(" (below the axis: {range})")
     } else if panels.iter().all(dearer) {
-        format!(" (dearer than the axes: {range})")
+        format!(" (dearer than the axes; score {range})")
     } else if dearer(&panels[0]) {
         " (on the log axis only)".to_owned()
     } else {
