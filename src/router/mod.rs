@@ -110,6 +110,18 @@ impl RouterSettings {
         }
     }
 
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    /// A setting that is not, in words.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            RouterSettings::Random(_) | RouterSettings::Single(_) => Ok(()),
+            RouterSettings::Predictor(settings) => settings.check(),
+            RouterSettings::RoutellmMf(settings) => settings.check(),
+        }
+    }
+
     /// The number of candidates the router is bound to, where it is not made for any pool.
     pub fn needs_pool_of(&self) -> Option<usize> {
         matches!(self, RouterSettings::RoutellmMf(_)).then_some(2)
