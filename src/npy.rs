@@ -163,6 +163,8 @@ mod tests {
         let end = bad.len();
         bad[end - 2..].copy_from_slice(&f16::NAN.to_le_bytes());
         assert_eq!(message(&bad), "e.npy: row 0 holds a value that is not finite");
+        bad[end - 2..].copy_from_slice(&f16::from_f32(-2048.0).to_le_bytes());
+        assert_eq!(message(&bad), "e.npy: row 0 holds -2048; values lie within 1000");
     }
 
     proptest! {

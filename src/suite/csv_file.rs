@@ -113,7 +113,7 @@ impl CsvFile {
         }
         if let Some(large) = number.filter(|number| *number > LARGEST_AMOUNT) {
             return Err(self.fault(format!(
-                "column `{}`: {large} is larger than any token count, price, or cost",
+                "column `{}`: {large:e} is larger than any token count, price, or cost",
                 self.header[column]
             )));
         }
