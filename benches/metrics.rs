@@ -1,4 +1,7 @@
 //! How long a sweep takes to become numbers: fronts, hulls, and areas of 300 and of 10,000 points.
+//!
+//! Arithmetic bounds them: the points (16 bytes each, 160 kB at most) stay in the cache, and the time, 10 to 30 ns a point,
+//! grows as n log n, which is the comparisons of the sort; the passes after it are linear.
 
 use std::hint::black_box;
 

@@ -1,6 +1,11 @@
 //! How fast a trained router decides: the linear predictor, which needs no neighbour search, over pools of 11 and 100.
 //!
 //! One iteration is 1,024 prompts at 61 preferences: predict scores and costs once, then choose at every preference.
+//!
+//! Arithmetic bounds it: choosing reads 8 bytes a candidate, 0.8 MB in all at K = 100, which stay in the cache over the 61
+//! passes, and takes about 1.2 ns a candidate (6 GB/s, far below any cache), the latency of the serial chain of compare
+//! and select in which the best so far is carried along; the two matrix products are an eighth of the time each, and
+//! memory is allocated per call, never per decision.
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

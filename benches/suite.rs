@@ -1,4 +1,7 @@
 //! How quickly a suite of 4,000 prompts and 32 models is read and checked, in cells per second.
+//!
+//! Arithmetic bounds both: reading inflates and parses some 30 bytes of text a cell at 4 million cells a second (130 MB/s,
+//! a hundredth of what memory delivers), and checking goes over 1 MB tables that stay in the cache.
 
 use std::hint::black_box;
 

@@ -59,10 +59,14 @@ pub(crate) fn format(kind: &str, shape: &[usize], data: impl IntoIterator<Item =
     bytes
 }
 
+/// Embeddings have about unit length; products of values beyond this would drown what is added to them.
+const LARGEST_VALUE: f32 = 1000.0;
+
 /// Reads `embeddings.npy`.
 ///
 /// # Errors
-/// As [`parse`], for f16 and f32; another number of dimensions than two; a value that is not finite.
+/// As [`parse`], for f16 and f32; another number of dimensions than two; a value that is not finite or is
+/// larger than [`LARGEST_VALUE`].
 pub(crate) fn read_embeddings(path: &Path, bytes: &[u8]) -> Result<Embeddings> {
     let array = parse(path, bytes, &[("<f2", 2), ("<f4", 4)])?;
     let [_, n_dimensions] = array.shape[..] else {
@@ -83,7 +87,13 @@ pub(crate) fn read_embeddings(path: &Path, bytes: &[u8]) -> Result<Embeddings> {
         Some(at) => {
             Err(Error::file(path, format!("row {} holds a value that is not finite", at / n_dimensions)))
         }
-        None => Ok(Embeddings::new(n_dimensions, values)),
+        None => match values.iter().position(|value| value.abs() > LARGEST_VALUE) {
+            Some(at) => Err(Error::file(
+                path,
+                format!("row {} holds {}; values lie within {LARGEST_VALUE}", at / n_dimensions, values[at]),
+            )),
+            None => Ok(Embeddings::new(n_dimensions, values)),
+        },
     }
 }
 
@@ -153,6 +163,8 @@ mod tests {
         let end = bad.len();
         bad[end - 2..].copy_from_slice(&f16::NAN.to_le_bytes());
         assert_eq!(message(&bad), "e.npy: row 0 holds a value that is not finite");
+        bad[end - 2..].copy_from_slice(&f16::from_f32(-2048.0).to_le_bytes());
+        assert_eq!(message(&bad), "e.npy: row 0 holds -2048; values lie within 1000");
     }
 
     proptest! {

@@ -62,7 +62,8 @@ impl LeftOut {
             let named: Vec<String> =
                 named.map(|(id, share)| format!("`{id}` {:.0} %", share * 100.0)).collect();
             let more = if n > 4 { ", ..." } else { "" };
-            parts.push(format!("{n} models below the least coverage ({}{more})", named.join(", ")));
+            let models = if n == 1 { "model" } else { "models" };
+            parts.push(format!("{n} {models} below the least coverage ({}{more})", named.join(", ")));
         }
         let counts = [
             (self.models_not_asked, "models not asked for"),
@@ -70,7 +71,12 @@ impl LeftOut {
             (self.prompts_with_gaps, "prompts with gaps"),
             (self.cells_without_cost, "scores without a cost"),
         ];
-        parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        let words = |(n, what): &(usize, &str)| match n {
+            // Every `what` begins with a plain plural.
+            1 => format!("1 {}", what.replacen("s ", " ", 1)),
+            n => format!("{n} {what}"),
+        };
+        parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(words));
         if parts.is_empty() { String::new() } else { format!("left out: {}", parts.join("; ")) }
     }
 }

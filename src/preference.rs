@@ -85,8 +85,10 @@ impl PreferenceGrid {
     pub fn new(settings: &PreferenceSettings) -> Result<Self> {
         let PreferenceSettings { low, high, count, distribution } = *settings;
         let fault = |problem: String| Err(Error::Usage(format!("[preferences]: {problem}")));
-        if !(low > 0.0 && low < high && high.is_finite() && count >= 2) {
-            return fault(format!("0 < low < high and count >= 2 are needed, not {low}, {high}, {count}"));
+        if !(low > 0.0 && low < high && high.is_finite() && (2..=10_000).contains(&count)) {
+            return fault(format!(
+                "0 < low < high and a count from 2 to 10000 are needed, not {low}, {high}, {count}"
+            ));
         }
         let (from, to) = (distribution.low, distribution.high);
         let is_log = distribution.kind == DistributionKind::LogUniform;

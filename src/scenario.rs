@@ -19,6 +19,9 @@ use crate::unseen::{UnseenSettings, WrittenUnseen};
 /// The quickstart scenario, inside the program.
 const QUICKSTART: &str = include_str!("../scenarios/quickstart.toml");
 
+/// More replicates than this are a slip: their splits alone would fill the memory.
+pub const MOST_REPLICATES: usize = 1000;
+
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -177,6 +180,9 @@ impl Scenario {
                     entry.label
                 ));
             }
+            if let Err(Error::Usage(problem)) = entry.settings.check() {
+                return fault(problem);
+            }
             routers.push(entry);
         }
         let scenario = Scenario {
@@ -197,7 +203,7 @@ impl Scenario {
             expect: written.expect,
         };
         scenario.check().map_err(|error| match error {
-            Error::Usage(problem) => Error::file(path, problem),
+            Error::Usage(problem) => toml_file::located(path, text, problem),
             other => other,
         })?;
         Ok(scenario)
@@ -208,15 +214,25 @@ impl Scenario {
         entry.quiz.as_ref().or(self.quiz.as_ref())
     }
 
+    /// Names the file and, where it can be told, the line of a fault that showed only when the scenario met its suite.
+    pub fn place(path: &Path, error: Error) -> Error {
+        match error {
+            Error::Usage(problem) => {
+                toml_file::located(path, &fs::read_to_string(path).unwrap_or_default(), problem)
+            }
+            other => other,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let fault = |problem: String| Err(Error::Usage(problem));
-        if self.replicates == 0 {
-            return fault("`replicates` must be at least 1".into());
+        if !(1..=MOST_REPLICATES).contains(&self.replicates) {
+            return fault(format!("`replicates` must be from 1 to {MOST_REPLICATES}"));
         }
         if self.routers.is_empty() {
             return fault("names no `[[router]]`".into());
         }
-        if self.cost.assume_output_tokens.is_some_and(|tokens| !(tokens.is_finite() && tokens >= 0.0)) {
+        if self.cost.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
             return fault("`assume-output-tokens` must be a number of tokens".into());
         }
         PreferenceGrid::new(&self.preferences)?;
@@ -324,7 +340,15 @@ mod tests {
         );
         assert_eq!(
             fault("suite = \"s\"", "suite = \"s\"\nreplicates = 0"),
-            "x/s.toml: `replicates` must be at least 1"
+            "x/s.toml:3: `replicates` must be from 1 to 1000"
+        );
+        assert_eq!(
+            fault("model = \"knn\"", "model = \"linear\"\nridge = -1.0"),
+            "x/s.toml:7: `ridge` must be a number from 0.001 up"
+        );
+        assert_eq!(
+            fault("model = \"knn\"", "model = \"linear\"\nneighbours = 3"),
+            "x/s.toml:7: `neighbours` is a setting of `knn` alone"
         );
     }
 

@@ -159,7 +159,7 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("simulated-open-suite", "simulated-open-suit"),
-        "tiny.toml: unknown suite `simulated-open-suit`; did you mean `simulated-open-suite`?"
+        "tiny.toml:2: unknown suite `simulated-open-suit`; did you mean `simulated-open-suite`?"
     );
     assert_eq!(
         fault("kind = \"random\"", "kind = \"randon\""),
@@ -167,15 +167,15 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("[\"gsm8k\"", "[\"gsm8\""),
-        "tiny.toml: [pool] names unknown benchmark `gsm8`; did you mean `gsm8k`?"
+        "tiny.toml:6: [pool] names unknown benchmark `gsm8`; did you mean `gsm8k`?"
     );
     assert_eq!(
         fault("router = \"linear\"", "router = \"liner\""),
-        "tiny.toml: an expectation names unknown router `liner`; did you mean `linear`?"
+        "tiny.toml:35: an expectation names unknown router `liner`; did you mean `linear`?"
     );
     assert_eq!(
         fault("[pool]", "[pool]\nmodels = [\"gpt-4o\"]"),
-        "tiny.toml: [pool] leaves 1 candidates; a router needs at least two"
+        "tiny.toml:5: [pool] leaves 1 candidates; a router needs at least two"
     );
     assert_eq!(
         fault("[pool]", "[unseen]\nmodels = [\"gpt-4\"]\n[pool]"),
@@ -187,7 +187,7 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("kind = \"random\"", "kind = \"random\"\n\n[[router]]\nkind = \"routellm-mf\""),
-        "tiny.toml: router `routellm-mf` chooses between 2 models, but the pool holds 14"
+        "tiny.toml:18: router `routellm-mf` chooses between 2 models, but the pool holds 14"
     );
 }
 
@@ -218,6 +218,10 @@ fn an_earlier_report_survives_a_run_that_fails() {
         .unwrap();
     let error = error(&llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]));
     assert!(error.contains("names metric `aiqq`"), "{error}");
+    assert!(before == files(&folder.path().join("out")));
+    // As if the program had been stopped between the two renames that put a new report in place of the old one.
+    fs::rename(folder.path().join("out"), folder.path().join(".out.old")).unwrap();
+    assert!(llm_bandit(folder.path(), &["report", "out"]).status.success());
     assert!(before == files(&folder.path().join("out")));
 }
 

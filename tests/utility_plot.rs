@@ -58,6 +58,15 @@ fn a_sample_is_drawn_and_drawing_twice_gives_equal_bytes() {
 }
 
 #[test]
+fn a_router_far_worse_than_random_does_not_squash_the_others() {
+    let dear = line("dear", LineKind::Router { index: 1 }, 0.9, 1.0, 0.0);
+    assert!(dear.points.iter().any(|point| point.1 < -3.0));
+    let svg =
+        utility_svg(&chart(vec![line("good", LineKind::Router { index: 0 }, 0.9, 0.05, 0.0), dear])).unwrap();
+    assert!(svg.contains("Beyond the utility axis in part: dear") && !svg.contains(">\n\u{2212}1\n"));
+}
+
+#[test]
 fn text_stays_text_in_svg_and_is_escaped() {
     let svg =
         utility_svg(&chart(vec![line("R&D <router>\u{1}", LineKind::Router { index: 0 }, 0.9, 0.1, 0.0)]));

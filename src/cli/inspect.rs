@@ -59,10 +59,7 @@ fn verify_suite(folder: &Path) -> Result<()> {
 
 fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
     let scenario = Scenario::read(path)?;
-    let named = |error: Error| match error {
-        Error::Usage(problem) => Error::file(path, problem),
-        other => other,
-    };
+    let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;
     let words = llm_bandit::run::check(&scenario, suite).map_err(named)?;
     say(&format!(

@@ -7,7 +7,7 @@ use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
 use llm_bandit::record::Record;
-use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::{MOST_REPLICATES, Scenario};
 use llm_bandit::{report, run as simulation, suite};
 
 use super::progress::Progress;
@@ -70,8 +70,8 @@ fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
     let mut scenario = Scenario::read(path)?;
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     scenario.replicates = arguments.replicates.unwrap_or(scenario.replicates);
-    if scenario.replicates == 0 {
-        return Err(Error::Usage("`--replicates` must be at least 1".into()));
+    if !(1..=MOST_REPLICATES).contains(&scenario.replicates) {
+        return Err(Error::Usage(format!("`--replicates` must be from 1 to {MOST_REPLICATES}")));
     }
     Ok(scenario)
 }
@@ -96,10 +96,7 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// Runs a scenario; true where every expectation holds.
 fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArguments) -> Result<bool> {
     report::check_target(out)?;
-    let named = |error: Error| match error {
-        Error::Usage(problem) => Error::file(path, problem),
-        other => other,
-    };
+    let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
     let record = simulation::run(scenario, suite, &|event| progress.show(&event));

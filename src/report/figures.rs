@@ -1,23 +1,17 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
 use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
-use crate::evaluate::{Evaluated, OperatingPoint, PolicyKind, Summary};
+use crate::evaluate::{Evaluated, OperatingPoint, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
+use crate::router::RouterSettings;
 
 /// Score against cost: means over replicates at each preference.
 pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
     let mut curves = Vec::new();
-    let mut counts = [0, 0];
     for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
-        let kind = match policy.kind {
-            PolicyKind::Router => LineKind::Router { index: next(&mut counts[0]) },
-            PolicyKind::Bound if is_drawn(&policy.name) => {
-                LineKind::Reference { index: next(&mut counts[1]) }
-            }
-            _ => continue,
-        };
+        let Some(kind) = line_kind(record, position, policy, &BOUNDS_OF_COST) else { continue };
         let points = mean_points(summary, position);
         let pair = |point: &Point| (point.cost_usd, point.score);
         let hull = hull(&points).iter().map(pair).collect();
@@ -34,7 +28,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
         .iter()
         .enumerate()
         .filter(|(_, policy)| policy.kind == PolicyKind::Model);
-    let model = |(position, policy): (usize, &crate::evaluate::Policy)| {
+    let model = |(position, policy): (usize, &Policy)| {
         let point = mean_points(summary, position)[0];
         ModelPoint { label: policy.name.clone(), cost: point.cost_usd, score: point.score }
     };
@@ -50,16 +44,9 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
 
 /// Normalised utility against preference: the mean over replicates, and their extent as a band.
 pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
-    let mut counts = [0, 0];
     let mut lines = Vec::new();
     for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
-        let kind = match policy.kind {
-            PolicyKind::Router => LineKind::Router { index: next(&mut counts[0]) },
-            PolicyKind::Bound if ["benchmark-oracle", "zero-router"].contains(&policy.name.as_str()) => {
-                LineKind::Reference { index: next(&mut counts[1]) }
-            }
-            _ => continue,
-        };
+        let Some(kind) = line_kind(record, position, policy, &BOUNDS_OF_UTILITY) else { continue };
         let mut points = Vec::new();
         for (at, &preference) in record.manifest.preferences.iter().enumerate() {
             let of_replicate = |evaluated: &Evaluated| {
@@ -82,14 +69,28 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
     }
 }
 
-fn next(count: &mut usize) -> usize {
-    *count += 1;
-    *count - 1
-}
+/// The bounds that say something at a glance, each with a look of its own in both figures; all are in the tables.
+const BOUNDS_OF_COST: [&str; 3] = ["oracle", "benchmark-oracle", "zero-router"];
+const BOUNDS_OF_UTILITY: [&str; 2] = ["benchmark-oracle", "zero-router"];
 
-/// The bounds that say something at a glance; all are in the tables.
-fn is_drawn(name: &str) -> bool {
-    ["oracle", "benchmark-oracle", "zero-router"].contains(&name)
+/// How a policy is drawn, if at all. A random router is a floor, not a competitor: far off, it must not stretch the axes.
+fn line_kind(record: &Record, position: usize, policy: &Policy, bounds: &[&str]) -> Option<LineKind> {
+    match policy.kind {
+        PolicyKind::Router => {
+            let entry = &record.manifest.scenario.routers[position];
+            let is_floor = matches!(entry.settings, RouterSettings::Random(_));
+            Some(if is_floor {
+                LineKind::Reference { index: BOUNDS_OF_COST.len() }
+            } else {
+                LineKind::Router { index: position }
+            })
+        }
+        PolicyKind::Bound => {
+            let index = BOUNDS_OF_COST.iter().position(|name| *name == policy.name)?;
+            bounds.contains(&policy.name.as_str()).then_some(LineKind::Reference { index })
+        }
+        PolicyKind::Model => None,
+    }
 }
 
 fn normalised(evaluated: &Evaluated, point: OperatingPoint, oracle: Point) -> Option<f64> {
@@ -110,9 +111,10 @@ fn mean_points(summary: &Summary, position: usize) -> Vec<Point> {
 }
 
 fn title(record: &Record, what: &str) -> String {
-    let info = &record.manifest.suite.info;
+    let (scenario, info) = (&record.manifest.scenario.name, &record.manifest.suite.info);
     let simulated = if info.simulated { " (simulated outcomes)" } else { "" };
-    format!("{}{simulated}: {what}", info.name)
+    let suite = if info.name == *scenario { String::new() } else { format!(" on {}", info.name) };
+    format!("{scenario}{suite}{simulated}: {what}")
 }
 
 fn subtitle(record: &Record) -> String {

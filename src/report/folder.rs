@@ -39,7 +39,11 @@ pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts:
 }
 
 /// Reads the record of a report.
+///
+/// # Errors
+/// A folder that holds no report, or one that cannot be read.
 pub fn read_record(folder: &Path) -> Result<Record> {
+    restore(folder)?;
     let inner = folder.join(RECORD);
     if !inner.is_dir() {
         return Err(Error::file(folder, format!("holds no report: there is no folder `{RECORD}` in it")));
@@ -48,7 +52,11 @@ pub fn read_record(folder: &Path) -> Result<Record> {
 }
 
 /// Refuses a target that cannot be replaced without loss, before anything is computed.
+///
+/// # Errors
+/// A file, a folder that holds something other than a report, or one that cannot be written.
 pub fn check_target(folder: &Path) -> Result<()> {
+    restore(folder)?;
     if folder.is_file() {
         return Err(Error::file(folder, "is a file; a report is a folder"));
     }
@@ -84,6 +92,18 @@ fn swap(folder: &Path, staged: &Path) -> Result<()> {
     }
     fs::rename(staged, folder).map_err(Error::io(folder, "write"))?;
     if had_old { fs::remove_dir_all(&old).map_err(Error::io(&old, "remove")) } else { Ok(()) }
+}
+
+/// Puts back the report of a run that was stopped after it had set it aside and before the new one was in its place.
+fn restore(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let old = sibling(folder, "old")?;
+    if old.join(RECORD).is_dir() {
+        fs::rename(&old, folder).map_err(Error::io(folder, "restore"))?;
+    }
+    Ok(())
 }
 
 /// A hidden folder beside another one, on the same file system.

@@ -5,8 +5,10 @@ use std::fmt::Write;
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Row, Summary, Verdict};
 use crate::record::Record;
+use crate::router::MODEL_NUMBER_NOTE;
+use crate::suite::CostBasis;
 
-/// A column of the main table.
+/// A column of a table of policies.
 struct Column {
     title: &'static str,
     metric: &'static str,
@@ -33,20 +35,29 @@ const fn column(
     Column { title, metric, best, scale, decimals }
 }
 
+/// Stands where a metric is not defined.
+const ABSENT: &str = "\u{2013}";
+
 const QUALITY: [Column; 2] = [
     column("score at w = 0", "score-at-w0", Best::Highest, 1.0, 4),
     column("best score", "best-score", Best::Highest, 1.0, 4),
 ];
 
-const MAIN: [Column; 8] = [
+const MAIN: [Column; 6] = [
     column("AIQ", "aiq", Best::Highest, 1.0, 4),
     column("normalised utility", "normalised-utility", Best::Highest, 1.0, 4),
     column("score at w = 0", "score-at-w0", Best::Highest, 1.0, 4),
     column("QNC, %", "qnc", Best::Lowest, 100.0, 1),
-    column("cost at 99 %, %", "cost-share-at-99", Best::Lowest, 100.0, 1),
-    column("cost at 95 %, %", "cost-share-at-95", Best::Lowest, 100.0, 1),
-    column("saving at 99 % against zero router, %", "saving-at-99", Best::Highest, 100.0, 1),
-    column("cost inversions", "cost-inversions", Best::Lowest, 1.0, 1),
+    column("cost at 99 % score, %", "cost-share-at-99", Best::Lowest, 100.0, 1),
+    column("saving at 99 % score, %", "saving-at-99", Best::Highest, 100.0, 1),
+];
+
+const FURTHER: [Column; 5] = [
+    column("cost at 95 % score, %", "cost-share-at-95", Best::Lowest, 100.0, 1),
+    column("largest utility loss", "maximum-utility-loss", Best::Lowest, 1.0, 4),
+    column("rank correlation of w and cost", "cost-preference-rho", Best::Lowest, 1.0, 3),
+    column("inversions", "cost-inversions", Best::Lowest, 1.0, 1),
+    column("points on the front", "distinct-points", Best::Highest, 1.0, 1),
 ];
 
 const PAIR: [Column; 4] = [
@@ -85,6 +96,15 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     }
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
+    }
+    if suite.has_cost {
+        text.push_str("## Lower scores, and the dial\n\n");
+        table(&mut text, summary, &FURTHER, &[PolicyKind::Router, PolicyKind::Bound]);
+        text.push_str(
+            "Largest utility loss: against the utility oracle, at the worst w for the router. The last three say whether w \
+             moves the cost as it should: -1 is a perfect rank correlation; inversions are pairs of preferences of which \
+             the thriftier costs more; points on the front are what there is to choose from.\n\n",
+        );
     }
     text.push_str("## Single models\n\n");
     models(&mut text, record, summary);
@@ -136,21 +156,27 @@ fn setting(record: &Record) -> String {
         let tokens = manifest.scenario.cost.assume_output_tokens.unwrap_or_default();
         let _ = write!(text, "**Costs are assumed**: list prices with {tokens} output tokens an answer. ");
     } else if suite.has_cost {
-        let total = (basis.recorded + basis.list_price + basis.unknown).max(1) as f64;
-        let share = |n: usize| 100.0 * n as f64 / total;
-        let _ = write!(
-            text,
-            "Costs: {:.0} % as recorded, {:.0} % tokens times list price, {:.0} % unknown. ",
-            share(basis.recorded),
-            share(basis.list_price),
-            share(basis.unknown)
-        );
+        let _ = write!(text, "Costs: {}. ", shares(basis));
     }
     if !suite.info.licence.is_empty() {
         let _ = write!(text, "Licence of the data: {}. ", suite.info.licence);
     }
+    text.truncate(text.trim_end().len());
     text.push_str("\n\n");
     text
+}
+
+/// Where the costs come from, leaving out what does not occur.
+fn shares(basis: CostBasis) -> String {
+    let CostBasis { recorded, list_price, unknown } = basis;
+    let kinds = [(recorded, "as recorded"), (list_price, "tokens times list price"), (unknown, "unknown")];
+    let total = (recorded + list_price + unknown).max(1) as f64;
+    let present: Vec<(usize, &str)> = kinds.into_iter().filter(|(n, _)| *n > 0).collect();
+    if let [(_, only)] = present[..] {
+        return only.to_owned();
+    }
+    let share = |(n, words): (usize, &str)| format!("{:.1} % {words}", 100.0 * n as f64 / total);
+    present.into_iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 fn legend(record: &Record) -> String {
@@ -164,7 +190,7 @@ fn legend(record: &Record) -> String {
          to the dearest single model, the cheapest joined to every curve. Normalised utility: 0 is a random model, 1 the \
          utility oracle; mean over a {} distribution of w from {} to {}. QNC and cost at x %: least cost that reaches the \
          score of the best single model (chosen on development prompts), or x % of it, as a share of that model's cost, \
-         on the hull.\n\n",
+         on the hull. Saving: that cost against the zero router's at the same score.\n\n",
         match distribution.kind {
             crate::preference::DistributionKind::Uniform => "uniform",
             crate::preference::DistributionKind::LogUniform => "log-uniform",
@@ -192,8 +218,8 @@ fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[Poli
         for policy in first.iter().filter(|policy| policy.kind == kind) {
             let _ = write!(text, "| {} |", policy.name);
             for (column, winner) in columns.iter().zip(&winners) {
-                let cell =
-                    summary.find(&policy.name, column.metric).map_or(String::new(), |row| cell(row, column));
+                let row = summary.find(&policy.name, column.metric);
+                let cell = row.map_or_else(|| ABSENT.to_owned(), |row| cell(row, column));
                 let mean = mean(summary, &policy.name, column.metric);
                 let is_best = kind == PolicyKind::Router && winner.is_some() && mean == *winner;
                 let _ = if is_best { write!(text, " **{cell}** |") } else { write!(text, " {cell} |") };
@@ -211,18 +237,24 @@ fn mean(summary: &Summary, policy: &str, metric: &str) -> Option<f64> {
     (aggregate.n == row.values.len()).then_some(aggregate.mean)
 }
 
-/// The best mean among routers that reached the metric in every replicate.
+/// The best mean among routers that reached the metric in every replicate; `None` where all share it.
 fn winner(summary: &Summary, column: &Column) -> Option<f64> {
     let routers = summary.replicates[0].policies.iter().filter(|policy| policy.kind == PolicyKind::Router);
-    let means = routers.filter_map(|policy| mean(summary, &policy.name, column.metric));
-    match column.best {
-        Best::Highest => means.max_by(f64::total_cmp),
-        Best::Lowest => means.min_by(f64::total_cmp),
-    }
+    let means: Vec<Option<f64>> = routers.map(|policy| mean(summary, &policy.name, column.metric)).collect();
+    let known = means.iter().flatten().copied();
+    let best = match column.best {
+        Best::Highest => known.max_by(f64::total_cmp),
+        Best::Lowest => known.min_by(f64::total_cmp),
+    };
+    best.filter(|_| means.iter().any(|mean| *mean != best))
 }
 
 fn cell(row: &Row, column: &Column) -> String {
-    let Some(aggregate) = row.aggregate() else { return "not reached".into() };
+    let Some(aggregate) = row.aggregate() else {
+        let can_be_reached =
+            ["qnc", "cost-share-", "saving-", "cpt-"].iter().any(|m| column.metric.starts_with(m));
+        return if can_be_reached { "not reached" } else { ABSENT }.to_owned();
+    };
     let (mean, deviation) = (aggregate.mean * column.scale, aggregate.deviation * column.scale);
     let mut cell = format!("{mean:.*}", column.decimals);
     if aggregate.n > 1 {
@@ -258,7 +290,7 @@ fn trainings(text: &mut String, record: &Record) {
     for (at, entry) in record.manifest.scenario.routers.iter().enumerate() {
         let training = &record.manifest.replicates[0].routers[at];
         let notes: Vec<String> =
-            training.notes.iter().map(|(name, value)| format!("{name} {value}")).collect();
+            training.notes.iter().map(|(name, value)| note(record, name, value)).collect();
         let dollars = if record.manifest.suite.has_cost {
             format!("{:.2}", training.paid.dollars)
         } else {
@@ -268,4 +300,12 @@ fn trainings(text: &mut String, record: &Record) {
         let _ = writeln!(text, "| {} | {seen} | {dollars} | {} |", entry.label, notes.join(", "));
     }
     text.push('\n');
+}
+
+/// What was found out in training, with the model's name where the router knew only its number.
+fn note(record: &Record, name: &str, value: &str) -> String {
+    let model = (name == MODEL_NUMBER_NOTE)
+        .then(|| value.parse().ok().and_then(|number: usize| record.manifest.suite.models.get(number)))
+        .flatten();
+    model.map_or_else(|| format!("{name} {value}"), |model| format!("model `{model}`"))
 }

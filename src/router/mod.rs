@@ -72,6 +72,9 @@ impl Choices {
     }
 }
 
+/// The name of a note whose value is a model's place in the pool: routers do not know names, reports do.
+pub(crate) const MODEL_NUMBER_NOTE: &str = "model-number";
+
 /// A model's place in the pool as it is stored in [`Choices`].
 pub(crate) fn model_number(model: usize) -> u16 {
     u16::try_from(model).expect("a pool has fewer than 65,536 models; the scenario checks it")
@@ -81,7 +84,7 @@ pub(crate) fn model_number(model: usize) -> u16 {
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RouterSettings {
-    /// A model of the pool at random, whatever the prompt and the preference.
+    /// A model of the pool at random, drawn once for each prompt, whatever the preference.
     Random(NoSettings),
     /// Always the same model.
     Single(SingleSettings),
@@ -104,6 +107,18 @@ impl RouterSettings {
             RouterSettings::Single(settings) => settings.choose.label(),
             RouterSettings::Predictor(settings) => settings.model.label(),
             RouterSettings::RoutellmMf(_) => "routellm-mf",
+        }
+    }
+
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    /// A setting that is not, in words.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            RouterSettings::Random(_) | RouterSettings::Single(_) => Ok(()),
+            RouterSettings::Predictor(settings) => settings.check(),
+            RouterSettings::RoutellmMf(settings) => settings.check(),
         }
     }
 

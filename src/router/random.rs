@@ -17,22 +17,18 @@ pub(super) fn train(training: &Training<'_>) -> Trained {
 }
 
 impl Router for Random {
-    /// Each prompt has a stream of its own, named by its id and read preference by preference by weight, so that
-    /// neither its neighbours nor the other preferences of a batch move its choice.
+    /// Each prompt has a stream of its own, named by its id, so that its neighbours do not move its choice.
+    ///
+    /// One draw serves all preferences: the curve is a single point. With a draw for each, the hull would keep the
+    /// luckiest of them, and chance would pass for skill.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        let mut models = vec![0; prompts.len() * preferences.len()];
-        let streams: Vec<Stream> = preferences
-            .iter()
-            .map(|preference| self.stream.named(&preference.weight().to_string()))
-            .collect();
-        for (stream, models) in streams.iter().zip(models.chunks_exact_mut(prompts.len())) {
-            for (prompt, model) in models.iter_mut().enumerate() {
-                let pool: Vec<usize> =
-                    (0..prompts.n_models()).filter(|&model| prompts.is_available(prompt, model)).collect();
-                let mut rng = stream.named(&prompts.ids[prompt]).generator();
-                *model = model_number(pool[index_below(&mut rng, pool.len())]);
-            }
-        }
-        Choices::new(prompts.len(), models)
+        let draw = |prompt: usize| {
+            let pool = || (0..prompts.n_models()).filter(|&model| prompts.is_available(prompt, model));
+            let mut rng = self.stream.named(&prompts.ids[prompt]).generator();
+            let drawn = pool().nth(index_below(&mut rng, pool().count()));
+            model_number(drawn.expect("the pool of a prompt is never empty"))
+        };
+        let models: Vec<u16> = (0..prompts.len()).map(draw).collect();
+        Choices::new(prompts.len(), models.repeat(preferences.len()))
     }
 }

@@ -49,6 +49,18 @@ impl Default for RoutellmMfSettings {
 
 type Weights = Tensor<(usize, usize), f32, Cpu>;
 
+impl RoutellmMfSettings {
+    pub(super) fn check(&self) -> Result<()> {
+        if !(1..=4096).contains(&self.dimensions) {
+            return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(Error::Usage("`learning-rate` must be above 0 and at most 1".into()));
+        }
+        Ok(())
+    }
+}
+
 /// W (width x d), the two model vectors (1 x d each), and c (1 x d), each with Adam's moments.
 struct Network {
     device: Cpu,

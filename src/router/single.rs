@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, Router, Trained, Training, model_number};
+use super::{Choices, MODEL_NUMBER_NOTE, Router, Trained, Training, model_number};
 use crate::data::Prompts;
 use crate::error::Result;
 use crate::preference::Preference;
@@ -48,7 +48,7 @@ pub(super) fn train(settings: &SingleSettings, training: &Training<'_>) -> Resul
     let mut order: Vec<usize> = (0..key.len()).collect();
     // A stable sort: ties go to the lowest number.
     order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
-    let notes = BTreeMap::from([("model-number".to_owned(), order[0].to_string())]);
+    let notes = BTreeMap::from([(MODEL_NUMBER_NOTE.to_owned(), order[0].to_string())]);
     Ok(Trained { router: Box::new(Single { order }), notes })
 }
 

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::source::Source;
 use crate::error::{Error, Result, suggestion};
 
+/// Products and sums of amounts up to this stay far from infinity.
+const LARGEST_AMOUNT: f64 = 1e12;
+
 /// An open CSV file: its columns by name, then its records one by one.
 pub(super) struct CsvFile {
     path: PathBuf,
@@ -102,11 +105,17 @@ impl CsvFile {
         }
     }
 
-    /// A field of the current record as a number that is not negative; an empty field is `None`.
+    /// A field of the current record as a number from 0 to [`LARGEST_AMOUNT`]; an empty field is `None`.
     pub(super) fn amount(&self, column: usize) -> Result<Option<f64>> {
         let number = self.number(column)?;
         if let Some(negative) = number.filter(|number| *number < 0.0) {
             return Err(self.fault(format!("column `{}`: {negative} is negative", self.header[column])));
+        }
+        if let Some(large) = number.filter(|number| *number > LARGEST_AMOUNT) {
+            return Err(self.fault(format!(
+                "column `{}`: {large:e} is larger than any token count, price, or cost",
+                self.header[column]
+            )));
         }
         Ok(number)
     }

@@ -62,6 +62,21 @@ fn a_far_oracle_and_weak_models_do_not_squash_the_routers() {
 }
 
 #[test]
+fn a_reference_that_is_a_single_place_is_drawn_as_a_marker() {
+    let kind = LineKind::Reference { index: 0 };
+    let with = |points: &[(f64, f64)]| {
+        let oracle = Curve { label: "oracle".into(), kind, ..router(points) };
+        pareto_svg(&chart(vec![router(&[(0.1, 0.60), (1.0, 0.70)]), oracle], Vec::new())).unwrap()
+    };
+    // The grey of the first reference fills a star on each panel and in the legend; a line fills nothing.
+    let star =
+        |svg: &str| svg.lines().filter(|line| line.contains("<polygon") && line.contains("#505050")).count();
+    let (place, line) = (with(&[(0.5, 0.71)]), with(&[(0.2, 0.61), (0.5, 0.71)]));
+    assert_eq!((star(&place), star(&line)), (3, 0));
+    assert!(with(&[(20.0, 0.69)]).contains("oracle (dearer than the axes; score 0.690)"));
+}
+
+#[test]
 fn labels_of_any_length_fit() {
     let long = "x".repeat(60);
     let models: Vec<_> =

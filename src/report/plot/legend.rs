@@ -1,9 +1,11 @@
 //! The legend below the panels, in as many columns as fit, and the notes below it.
 
+use plotters::style::RGBColor;
+
 use super::font;
 use super::frame::LABEL_SIZE;
 use super::header::{self, MARGIN};
-use super::palette::{self, FAINT_TEXT, Look, TEXT};
+use super::palette::{self, FAINT_TEXT, Look, Marker, TEXT};
 use super::scene::{Align, Lettering, Scene};
 use super::text::{self, LEADING};
 
@@ -12,6 +14,8 @@ use super::text::{self, LEADING};
 pub(super) enum Swatch {
     /// A line with its marker, and its band if it has one.
     Line { look: Look, band: bool },
+    /// The marker of what is a single place.
+    Marker { marker: Marker, colour: RGBColor },
     /// The cross of a single model.
     Cross,
 }
@@ -72,6 +76,7 @@ fn draw_swatch(scene: &mut Scene, swatch: Swatch, left: f64, middle: f64) {
     let centre = (left + SWATCH_WIDTH / 2.0, middle);
     match swatch {
         Swatch::Cross => palette::draw_cross(scene, centre, FAINT_TEXT),
+        Swatch::Marker { marker, colour } => palette::draw_marker(scene, marker, centre, colour),
         Swatch::Line { look, band } => {
             let right = left + SWATCH_WIDTH;
             if band {

@@ -23,6 +23,18 @@ pub(super) struct Look {
     pub(super) marker: Option<Marker>,
 }
 
+impl Look {
+    /// The look of a line with that many different places: a single place has no line, so it needs a marker.
+    pub(super) fn of_places(self, kind: LineKind, n_places: usize) -> Self {
+        match kind {
+            LineKind::Reference { index } if n_places == 1 => {
+                Look { marker: Some(REFERENCE_MARKERS[index % 4]), ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
 /// The shape of an operating point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marker {
@@ -34,6 +46,8 @@ pub(super) enum Marker {
     OpenCircle,
     OpenSquare,
     OpenTriangle,
+    Star,
+    Plus,
 }
 
 /// Six colours of Okabe and Ito (2008) without their yellow, which vanishes on paper, and two of Tol (2021).
@@ -67,6 +81,9 @@ const REFERENCES: [(RGBColor, &[f64]); 4] = [
     (RGBColor(150, 150, 150), &[1.5, 3.0]),
     (RGBColor(120, 120, 120), &[10.0, 3.0, 1.5, 3.0]),
 ];
+
+/// The markers of references that are a single place.
+const REFERENCE_MARKERS: [Marker; 4] = [Marker::Star, Marker::OpenSquare, Marker::OpenTriangle, Marker::Plus];
 
 /// The look of a line.
 pub(super) fn look(kind: LineKind) -> Look {
@@ -111,10 +128,42 @@ fn shape(scene: &mut Scene, marker: Marker, (x, y): Point, radius: f64, colour: 
         Marker::Triangle | Marker::OpenTriangle => &[(0.0, -1.25), (1.15, 0.8), (-1.15, 0.8)],
         Marker::Diamond => &[(0.0, -1.3), (1.15, 0.0), (0.0, 1.3), (-1.15, 0.0)],
         Marker::Kite => &[(0.0, 1.25), (1.15, -0.8), (-1.15, -0.8)],
+        Marker::Star => &STAR,
+        Marker::Plus => &PLUS,
     };
     let corners = corners.iter().map(|corner| (x + radius * corner.0, y + radius * corner.1)).collect();
     scene.area(corners, colour, 1.0);
 }
+
+/// Five points at 1.7 radii, with corners at 0.7 between them; the first point is up.
+const STAR: [Point; 10] = [
+    (0.0, -1.7),
+    (0.411, -0.566),
+    (1.617, -0.525),
+    (0.666, 0.216),
+    (0.999, 1.375),
+    (0.0, 0.7),
+    (-0.999, 1.375),
+    (-0.666, 0.216),
+    (-1.617, -0.525),
+    (-0.411, -0.566),
+];
+
+/// Two bars, upright so that it is told from the cross of a single model.
+const PLUS: [Point; 12] = [
+    (-0.4, -1.5),
+    (0.4, -1.5),
+    (0.4, -0.4),
+    (1.5, -0.4),
+    (1.5, 0.4),
+    (0.4, 0.4),
+    (0.4, 1.5),
+    (-0.4, 1.5),
+    (-0.4, 0.4),
+    (-1.5, 0.4),
+    (-1.5, -0.4),
+    (-0.4, -0.4),
+];
 
 #[cfg(test)]
 mod tests {

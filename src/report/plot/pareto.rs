@@ -5,7 +5,7 @@ use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
 use super::legend::{self, Entry, Swatch};
 use super::model_labels::{self, Obstacles};
-use super::palette::{self, FAINT_TEXT};
+use super::palette::{self, FAINT_TEXT, Look};
 use super::pareto_notes;
 use super::scene::{Point, Scene};
 use super::window::{self, Reach};
@@ -43,6 +43,18 @@ pub struct Curve {
     pub band: Option<Vec<(f64, f64, f64)>>,
     /// How it is drawn.
     pub kind: LineKind,
+}
+
+impl Curve {
+    /// The look of the line; of a reference that is a single place, such as an oracle, that of a marker.
+    fn look(&self) -> Look {
+        palette::look(self.kind).of_places(self.kind, self.places().len())
+    }
+
+    /// Where it is: the corners of its hull or, without one, its operating points.
+    pub(super) fn places(&self) -> &[(f64, f64)] {
+        if self.hull.is_empty() { &self.points } else { &self.hull }
+    }
 }
 
 /// One model used for every prompt.
@@ -101,7 +113,7 @@ fn scene(chart: &ParetoChart) -> Scene {
         }
     }
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
-    let entries = entries(&known, &panels[0], &named);
+    let entries = entries(&known, &panels, &named);
     let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
     let notes = pareto_notes::notes(chart, &known, &panels);
     scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
@@ -136,9 +148,11 @@ fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
 
     let costs = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.0).collect() };
     let scores = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.1).collect() };
-    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let cost = window::from_zero(&costs(&main), &costs(&others), COST_REACH);
     let log_cost = window::log(&costs(&main), &costs(&others), LOG_COST_REACH);
+    // What is too dear for both panels needs no room above them either.
+    others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
+    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let width = (WIDTH - LEFT - GAP - MARGIN) / 2.0;
     let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
     let y = axis(Scale::Linear, score, top + HEIGHT, top);
@@ -153,7 +167,7 @@ fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
 fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles {
     let mut obstacles = Obstacles::default();
     let routers = || chart.curves.iter().rev().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
-    let references = chart.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Reference { .. }));
+    let references = || chart.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Reference { .. }));
     for curve in routers() {
         if let Some(band) = &curve.band {
             let low: Vec<_> = band.iter().map(|(cost, low, _)| (*cost, *low)).collect();
@@ -170,15 +184,17 @@ fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles
         }
     }
     // Markers after all lines: a line across a marker changes its shape.
-    for curve in references.chain(routers()) {
+    for curve in references().chain(routers()) {
         let path = mixtures(panel, &curve.hull);
         for piece in panel.draw_line(scene, &path, palette::look(curve.kind).stroke) {
             obstacles.add_line(&piece);
         }
     }
-    for curve in routers() {
-        let places: Vec<Point> = curve.points.iter().filter_map(|point| panel.place(*point)).collect();
-        for at in panel.draw_markers(scene, &places, palette::look(curve.kind)) {
+    let marked =
+        references().map(|curve| (curve, curve.places())).chain(routers().map(|c| (c, &c.points[..])));
+    for (curve, points) in marked {
+        let places: Vec<Point> = points.iter().filter_map(|point| panel.place(*point)).collect();
+        for at in panel.draw_markers(scene, &places, curve.look()) {
             obstacles.add_mark(at);
         }
     }
@@ -213,10 +229,16 @@ fn mixtures(panel: &Panel, hull: &[(f64, f64)]) -> Vec<Point> {
     path
 }
 
-fn entries(chart: &ParetoChart, panel: &Panel, named: &[bool]) -> Vec<Entry> {
+fn entries(chart: &ParetoChart, panels: &[Panel; 2], named: &[bool]) -> Vec<Entry> {
     let curve = |curve: &Curve| {
-        let swatch = Swatch::Line { look: palette::look(curve.kind), band: curve.band.is_some() };
-        Entry { swatch, label: format!("{}{}", curve.label, pareto_notes::whereabouts(curve, panel)) }
+        let look = curve.look();
+        let swatch = match look.marker {
+            Some(marker) if curve.places().len() == 1 => {
+                Swatch::Marker { marker, colour: look.stroke.colour }
+            }
+            _ => Swatch::Line { look, band: curve.band.is_some() },
+        };
+        Entry { swatch, label: format!("{}{}", curve.label, pareto_notes::whereabouts(curve, panels)) }
     };
     let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
     if !chart.models.is_empty() {

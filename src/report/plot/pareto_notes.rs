@@ -4,19 +4,28 @@ use super::LineKind;
 use super::frame::Panel;
 use super::pareto::{Curve, ParetoChart};
 
-/// Behind the label of a curve that is wholly above or below the score axis: where it is.
-pub(super) fn whereabouts(curve: &Curve, panel: &Panel) -> String {
-    let line = if curve.hull.is_empty() { &curve.points } else { &curve.hull };
-    let scores = || line.iter().map(|point| point.1);
-    let (low, high) = (scores().fold(f64::INFINITY, f64::min), scores().fold(f64::NEG_INFINITY, f64::max));
+/// Behind the label of a curve that is wholly outside of an axis: where it is.
+pub(super) fn whereabouts(curve: &Curve, panels: &[Panel; 2]) -> String {
+    let places = curve.places();
+    let ends = |values: &mut dyn Iterator<Item = f64>| {
+        values
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let (low, high) = ends(&mut places.iter().map(|place| place.1));
+    let (cheapest, _) = ends(&mut places.iter().map(|place| place.0));
     let range = if low == high { format!("{low:.3}") } else { format!("{low:.3} to {high:.3}") };
-    let window = panel.y.window;
-    if line.is_empty() {
+    let window = panels[0].y.window;
+    let dearer = |panel: &Panel| panel.x.window.high < cheapest;
+    if places.is_empty() {
         " (no points)".to_owned()
     } else if window.high < low {
         format!(" (above the axis: {range})")
     } else if high < window.low {
         format!(" (below the axis: {range})")
+    } else if panels.iter().all(dearer) {
+        format!(" (dearer than the axes; score {range})")
+    } else if dearer(&panels[0]) {
+        " (on the log axis only)".to_owned()
     } else {
         String::new()
     }

@@ -61,6 +61,8 @@ const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
+/// Routers far worse than random, such as a dear model at a high w, leave the axis: how far says nothing.
+const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
 fn scene(chart: &UtilityChart) -> Scene {
@@ -118,7 +120,10 @@ fn panel(lines: &[UtilityLine], top: f64) -> Panel {
         line.points.iter().map(|point| point.1).chain(band).collect()
     };
     let is_router = |line: &&UtilityLine| matches!(line.kind, LineKind::Router { .. });
-    let main: Vec<f64> = lines.iter().filter(is_router).flat_map(utilities).collect();
+    let mut main: Vec<f64> = lines.iter().filter(is_router).flat_map(utilities).collect();
+    if main.iter().any(|utility| LOWEST < *utility) {
+        main.iter_mut().for_each(|utility| *utility = utility.max(LOWEST));
+    }
     let others: Vec<f64> = lines.iter().filter(|line| !is_router(line)).flat_map(utilities).collect();
     let preferences: Vec<f64> =
         lines.iter().flat_map(|line| line.points.iter().map(|point| point.0)).collect();

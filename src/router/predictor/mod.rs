@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::{Trained, Training};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 
 /// Settings of `kind = "predictor"`.
@@ -23,6 +23,26 @@ pub struct PredictorSettings {
     pub neighbours: Option<usize>,
     /// A fixed ridge for `linear`; tuned where absent.
     pub ridge: Option<f64>,
+}
+
+impl PredictorSettings {
+    pub(super) fn check(&self) -> Result<()> {
+        let fault = |problem: &str| Err(Error::Usage(problem.into()));
+        if self.neighbours.is_some() && self.model != PredictorModel::Knn {
+            return fault("`neighbours` is a setting of `knn` alone");
+        }
+        if self.ridge.is_some() && self.model != PredictorModel::Linear {
+            return fault("`ridge` is a setting of `linear` alone");
+        }
+        if self.neighbours == Some(0) {
+            return fault("`neighbours` must be at least 1");
+        }
+        // Below, rounding can make the equations unsolvable.
+        if self.ridge.is_some_and(|ridge| !(ridge >= 0.001 && ridge.is_finite())) {
+            return fault("`ridge` must be a number from 0.001 up");
+        }
+        Ok(())
+    }
 }
 
 /// How scores are predicted.
