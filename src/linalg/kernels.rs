@@ -14,14 +14,16 @@ pub fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
     let mut p = 1.987_569_1e-4;
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = p * r + coefficient;
     }
     let mantissa = p * r * r + r + 1.0;
-    mantissa * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // 2^n: the low bits of `shifted` count n up from those of ROUND. A conversion to an integer would check its range.
+    mantissa * f32::from_bits(shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23)
 }
 
 /// ln x by a polynomial (Cephes `logf`), for positive normal numbers; relative error below 2e-7.
@@ -152,10 +154,20 @@ pub fn add_column_sums(rows: &[f32], sums: &mut [f32]) {
     }
 }
 
-/// The largest value; negative infinity where there is none.
+/// The largest value; negative infinity where there is none. NaN is passed over.
 #[inline]
 pub fn maximum(values: &[f32]) -> f32 {
-    values.iter().fold(f32::NEG_INFINITY, |largest, &value| if largest < value { value } else { largest })
+    let larger = |a: f32, b: f32| if a < b { b } else { a };
+    // One chain of comparisons would wait for each before the next.
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (chunks, rest) = values.as_chunks::<16>();
+    for chunk in chunks {
+        for lane in 0..16 {
+            lanes[lane] = larger(lanes[lane], chunk[lane]);
+        }
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane = larger(*lane, *value));
+    lanes.into_iter().fold(f32::NEG_INFINITY, larger)
 }
 
 /// Replaces logits by probabilities e^(x_k) / sum_j e^(x_j) and returns ln sum_j e^(x_j).
@@ -242,6 +254,19 @@ mod tests {
         assert_eq!(softmax(&mut logits), 3.0);
         assert_eq!(logits, [1.0]);
         assert_eq!(log_sum_exp(&[]), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn the_maximum_is_found_wherever_it_lies() {
+        for length in [1, 15, 16, 17, 40] {
+            for place in 0..length {
+                let mut values: Vec<f32> = (0..length).map(|i| -1.0 - i as f32).collect();
+                values[place] = -0.5;
+                values[(place + 1) % length] = if length > 1 { f32::NAN } else { -0.5 };
+                assert_eq!(maximum(&values), -0.5);
+            }
+        }
+        assert_eq!(maximum(&[]), f32::NEG_INFINITY);
     }
 
     #[test]
