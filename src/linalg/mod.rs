@@ -8,7 +8,9 @@ pub mod cholesky;
 pub mod gemm;
 pub mod kernels;
 mod matrix;
+mod principal;
 
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use gemm::{Element, Strided, multiply, multiply_add};
 pub use matrix::Matrix;
+pub(crate) use principal::principal_directions;

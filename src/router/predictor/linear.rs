@@ -10,7 +10,7 @@ use crate::router::plug_in::ScorePredictor;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 use crate::router::tuning::{best, folds, utility};
 
-struct Linear {
+pub(super) struct Linear {
     ridge: Ridge,
 }
 
@@ -21,7 +21,7 @@ impl ScorePredictor for Linear {
 }
 
 /// Fits on all development prompts with the given ridge, or with the one that earns most out of fold.
-pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -> FittedScores {
+pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -> FittedScores<Linear> {
     let data = training.data();
     let features = features(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
@@ -32,7 +32,7 @@ pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
     FittedScores {
-        predictor: Box::new(Linear { ridge: moments.fit(lambdas[chosen], None) }),
+        predictor: Linear { ridge: moments.fit(lambdas[chosen], None) },
         out_of_fold: candidates.swap_remove(chosen),
         notes: BTreeMap::from([
             ("ridge".to_owned(), lambdas[chosen].to_string()),

@@ -1,5 +1,7 @@
 //! Predictor routers: predict each model's score from the prompt, then take the best `score - w * cost`.
 
+pub(super) mod clusters;
+pub(super) mod kernel;
 mod knn;
 mod linear;
 
@@ -53,6 +55,10 @@ pub enum PredictorModel {
     Knn,
     /// Ridge regression on the embedding.
     Linear,
+    /// Ridge regression on soft memberships in prompt clusters, the embedding, and the input tokens.
+    Clusters,
+    /// The mean score over all development prompts, weighted by nearness.
+    Kernel,
 }
 
 impl PredictorModel {
@@ -60,24 +66,34 @@ impl PredictorModel {
         match self {
             PredictorModel::Knn => "knn",
             PredictorModel::Linear => "linear",
+            PredictorModel::Clusters => "clusters",
+            PredictorModel::Kernel => "kernel",
         }
     }
 }
 
 /// A score predictor and its predictions for development prompts it was not fitted on.
-pub(super) struct FittedScores {
-    pub(super) predictor: Box<dyn ScorePredictor>,
+pub(super) struct FittedScores<P> {
+    pub(super) predictor: P,
     #[expect(dead_code, reason = "read by routers that stack predictions")]
     pub(super) out_of_fold: Matrix,
     pub(super) notes: BTreeMap<String, String>,
 }
 
 pub(super) fn train(settings: &PredictorSettings, training: &Training<'_>) -> Result<Trained> {
-    let costs = training.costs(settings.cost);
-    let fitted = match settings.model {
-        PredictorModel::Knn => knn::fit(settings.neighbours, training, &costs.out_of_fold),
-        PredictorModel::Linear => linear::fit(settings.ridge, training, &costs.out_of_fold),
+    let fitted_costs = training.costs(settings.cost);
+    let costs = &fitted_costs.out_of_fold;
+    let (scores, notes) = match settings.model {
+        PredictorModel::Knn => boxed(knn::fit(settings.neighbours, training, costs)),
+        PredictorModel::Linear => boxed(linear::fit(settings.ridge, training, costs)),
+        PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
+        PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
     };
-    let router = PlugIn { scores: fitted.predictor, costs: costs.model.clone() };
-    Ok(Trained { router: Box::new(router), notes: fitted.notes })
+    Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
+}
+
+fn boxed<P: ScorePredictor + 'static>(
+    fitted: FittedScores<P>,
+) -> (Box<dyn ScorePredictor>, BTreeMap<String, String>) {
+    (Box::new(fitted.predictor), fitted.notes)
 }
