@@ -4,7 +4,7 @@
 
 use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
-use crate::suite::{CellTable, Suite};
+use crate::suite::{CellTable, Comparison, Suite};
 
 /// What is known of prompts before any model answers them.
 #[derive(Clone, Debug)]
@@ -64,6 +64,34 @@ impl Prompts {
             input_tokens: prompts.iter().map(|&prompt| input_tokens(suite, prompt)).collect(),
             text_groups: prompts.iter().map(|&prompt| text_groups[prompt]).collect(),
             available: available.contains(&false).then_some(available),
+            n_models,
+        }
+    }
+
+    /// Prompts of no suite, from their embeddings (a row of zeros is none) and input tokens; `available` flags the pool
+    /// of each, prompt-major, where it is not the whole.
+    ///
+    /// # Panics
+    /// If the numbers of rows, tokens, or flags do not fit.
+    pub fn unrecorded(
+        embeddings: Matrix,
+        input_tokens: Vec<f64>,
+        available: Option<Vec<bool>>,
+        n_models: usize,
+    ) -> Self {
+        let n_prompts = embeddings.n_rows();
+        assert!(input_tokens.len() == n_prompts, "every prompt has input tokens");
+        assert!(
+            available.as_ref().is_none_or(|flags| flags.len() == n_prompts * n_models),
+            "a flag a candidate"
+        );
+        Prompts {
+            ids: (0..n_prompts).map(|prompt| prompt.to_string()).collect(),
+            has_embedding: embeddings.rows().map(|row| row.iter().any(|value| *value != 0.0)).collect(),
+            embeddings,
+            input_tokens,
+            text_groups: (0..n_prompts).collect(),
+            available: available.filter(|flags| flags.contains(&false)),
             n_models,
         }
     }
@@ -136,6 +164,8 @@ pub struct DevelopmentOutcomes {
     pub mean_score: Vec<f64>,
     /// Mean cost of each model in cost units over the prompts it answered.
     pub mean_cost_units: Vec<f64>,
+    /// Recorded pairwise judgements of seen models; prompts are those of the development prompts.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// Everything a router may learn from: the development prompts (training first, then validation) and their outcomes.
@@ -145,6 +175,8 @@ pub struct TrainingData {
     pub prompts: Prompts,
     /// How many of them are training prompts.
     pub n_training: usize,
+    /// The benchmark of each development prompt, as a number; not known of a prompt that is routed.
+    pub(crate) benchmarks: Vec<usize>,
     /// The preferences that will be asked, and how much each matters.
     pub preferences: PreferenceGrid,
     /// US dollars in one cost unit: the mean development cost of the dearest seen model.
@@ -245,6 +277,7 @@ impl TrainingData {
         let mut outcomes = DevelopmentOutcomes {
             mean_score: column_means(&score),
             mean_cost_units: column_means(&cost),
+            comparisons: comparisons(suite, &development, unseen),
             score,
             cost_units: cost,
         };
@@ -262,6 +295,7 @@ impl TrainingData {
         TrainingData {
             prompts,
             n_training: training.len(),
+            benchmarks: development.iter().map(|&prompt| suite.prompts[prompt].benchmark).collect(),
             preferences,
             cost_unit_usd,
             unseen: unseen.clone(),
@@ -303,6 +337,16 @@ fn known_outcomes(
         }
     }
     (score, cost)
+}
+
+/// The recorded comparisons of seen models on development prompts.
+fn comparisons(suite: &Suite, development: &[usize], unseen: &[bool]) -> Vec<Comparison> {
+    let mut place = vec![None; suite.prompts.len()];
+    development.iter().enumerate().for_each(|(at, &prompt)| place[prompt] = Some(at));
+    let seen = |comparison: &&Comparison| !unseen[comparison.model_a] && !unseen[comparison.model_b];
+    let moved =
+        |comparison: &Comparison| Some(Comparison { prompt: place[comparison.prompt]?, ..*comparison });
+    suite.comparisons.iter().filter(seen).filter_map(moved).collect()
 }
 
 /// Mean input tokens of the development prompts and mean output tokens of the seen models' answers to them.

@@ -8,9 +8,11 @@ use rayon::prelude::*;
 use crate::data::{Meter, Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result};
 use crate::preference::PreferenceGrid;
-use crate::quiz::{self, ItemBank, QuizSettings, QuizStrategy};
+use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
-use crate::router::{Choices, CostModels, Training, train};
+use crate::router::{
+    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information, train,
+};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::Split;
@@ -35,6 +37,8 @@ pub(crate) struct Lesson {
     pub(crate) reference: Reference,
     /// Whether each model is unseen.
     unseen: Vec<bool>,
+    /// What answers to the training prompts would say, where a quiz asks for it.
+    information: Option<ItemInformation>,
     n_left_out: usize,
     test: Prompts,
     stream: Stream,
@@ -55,6 +59,13 @@ pub(crate) struct Class {
     quiz: Option<QuizSettings>,
     /// Their places among the scenario's routers, ascending.
     pub(crate) routers: Vec<usize>,
+}
+
+/// What a class learns from.
+struct Material {
+    quizzed: Quizzed,
+    data: TrainingData,
+    cost_models: CostModels,
 }
 
 /// What came of teaching a class in one replicate.
@@ -81,11 +92,12 @@ pub(crate) fn classes(scenario: &Scenario) -> Vec<Class> {
 }
 
 impl Lesson {
-    /// Draws the unseen models and leaves out the prompts that nobody in question answered.
+    /// Draws the unseen models, leaves out the prompts that nobody in question answered, and learns from the seen models
+    /// what the quizzes need to know.
     ///
     /// # Errors
     /// As [`UnseenSettings::choose`](crate::unseen::UnseenSettings::choose); a part of the split in which nobody
-    /// answered anything.
+    /// answered anything; identity vectors that diverge.
     pub(crate) fn new(school: School<'_>, split: Split, stream: Stream) -> Result<Self> {
         let School { scenario, suite, groups, grid } = school;
         let n_models = suite.models.len();
@@ -106,12 +118,20 @@ impl Lesson {
             cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
             score: all.outcomes.mean_score,
         };
+        let asks_by_identity = scenario
+            .routers
+            .iter()
+            .filter_map(|entry| scenario.quiz_of(entry))
+            .any(|quiz| quiz.strategy == QuizStrategy::Fisher);
+        let information =
+            if asks_by_identity { Some(inform(school, &split, &unseen, &stream)?) } else { None };
         Ok(Lesson {
             reference,
             n_left_out: n_before - split.n_prompts(),
             test: Prompts::among(suite, groups, &split.test, &test_pool),
             split,
             unseen,
+            information,
             stream,
         })
     }
@@ -128,18 +148,11 @@ impl Lesson {
         report: &(dyn Fn(&RouterEntry) + Sync),
         blame: &(dyn Fn(&RouterEntry, Error) -> Error + Sync),
     ) -> Result<Taught> {
-        let School { scenario, suite, groups, grid } = school;
-        let Split { training, validation, .. } = &self.split;
-        let asked = class.quiz.as_ref().map_or(vec![Vec::new(); self.unseen.len()], |quiz| {
-            ask(quiz, suite, groups, training, &self.unseen, &self.stream.named("quiz"))
-        });
-        let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
-        let data = TrainingData::with_unseen(suite, groups, (training, validation), grid.clone(), &quizzed);
-        let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
+        let School { scenario, suite, grid, .. } = school;
+        let Material { quizzed, data, cost_models } = self.material(school, class.quiz.as_ref());
         let teach_one = |&router: &usize| {
             let entry = &scenario.routers[router];
-            let training =
-                Training::new(&data, &cost_models, self.stream.named("router").named(&entry.label));
+            let training = Training::new(&data, &cost_models, self.stream_of(entry));
             let trained = train(&entry.settings, &training).map_err(|error| blame(entry, error))?;
             let choices = trained.router.route(&self.test, grid.preferences());
             report(entry);
@@ -152,6 +165,38 @@ impl Lesson {
         Ok(Taught { cost_unit_usd: data.cost_unit_usd, quiz, routers })
     }
 
+    /// Trains one router as [`teach`](Self::teach) would, to be kept.
+    ///
+    /// # Errors
+    /// Training that diverges.
+    pub(crate) fn train_to_keep(
+        &self,
+        school: School<'_>,
+        entry: &RouterEntry,
+        settings: &LlmBanditSettings,
+        origin: Origin,
+    ) -> Result<SavedRouter> {
+        let Material { data, cost_models, .. } = self.material(school, school.scenario.quiz_of(entry));
+        let training = Training::new(&data, &cost_models, self.stream_of(entry));
+        let models = school.suite.models.iter().map(|model| model.id.clone()).collect();
+        SavedRouter::train(settings, &training, models, origin)
+    }
+
+    /// What the routers that see a quiz learn from.
+    fn material(&self, school: School<'_>, quiz: Option<&QuizSettings>) -> Material {
+        let School { scenario, suite, groups, grid } = school;
+        let Split { training, validation, .. } = &self.split;
+        let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(school, quiz));
+        let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
+        let data = TrainingData::with_unseen(suite, groups, (training, validation), grid.clone(), &quizzed);
+        let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
+        Material { quizzed, data, cost_models }
+    }
+
+    fn stream_of(&self, entry: &RouterEntry) -> Stream {
+        self.stream.named("router").named(&entry.label)
+    }
+
     /// The unseen models and their quizzes, where there are any.
     pub(crate) fn unseen(&self, suite: &Suite, taught: &[Taught]) -> Option<RecordedUnseen> {
         let quizzes = taught.iter().map(|taught| taught.quiz.clone()).collect::<Option<Vec<_>>>()?;
@@ -161,6 +206,32 @@ impl Lesson {
             quizzes,
             prompts_left_out: self.n_left_out,
         })
+    }
+
+    /// What every model is asked, as positions among the training prompts; nothing of seen models.
+    fn ask(&self, School { suite, groups, .. }: School<'_>, settings: &QuizSettings) -> Vec<Vec<usize>> {
+        let training = &self.split.training;
+        let [seen_models, unseen_models] = [false, true].map(|wanted| {
+            (0..self.unseen.len()).filter(|&model| self.unseen[model] == wanted).collect::<Vec<usize>>()
+        });
+        let prompts = Prompts::new(suite, groups, training);
+        let scores = suite.outcomes.score.select(training, &seen_models);
+        let bank = ItemBank {
+            embeddings: &prompts.embeddings,
+            has_embedding: &prompts.has_embedding,
+            scores: &scores,
+            information: self.information.as_ref(),
+        };
+        let can_answer = |&model: &usize| -> Vec<bool> {
+            (0..training.len()).map(|at| prompts.is_available(at, model)).collect()
+        };
+        let can_answer: Vec<Vec<bool>> = unseen_models.iter().map(can_answer).collect();
+        let mut asked = vec![Vec::new(); self.unseen.len()];
+        let quizzes = quiz::select(settings, bank, &can_answer, &self.stream.named("quiz"));
+        for (model, quiz) in unseen_models.into_iter().zip(quizzes) {
+            asked[model] = quiz;
+        }
+        asked
     }
 
     fn record_quiz(
@@ -196,32 +267,13 @@ fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> 
     Ok(kept)
 }
 
-/// What every model is asked, as positions among the training prompts; nothing of seen models.
-fn ask(
-    settings: &QuizSettings,
-    suite: &Suite,
-    groups: &[usize],
-    training: &[usize],
-    unseen: &[bool],
-    stream: &Stream,
-) -> Vec<Vec<usize>> {
-    let [seen_models, unseen_models] = [false, true]
-        .map(|wanted| (0..unseen.len()).filter(|&model| unseen[model] == wanted).collect::<Vec<usize>>());
-    let prompts = Prompts::new(suite, groups, training);
-    let scores = suite.outcomes.score.select(training, &seen_models);
-    let bank = ItemBank {
-        embeddings: &prompts.embeddings,
-        has_embedding: &prompts.has_embedding,
-        scores: &scores,
-        information: None,
-    };
-    let can_answer = |&model: &usize| -> Vec<bool> {
-        (0..training.len()).map(|at| prompts.is_available(at, model)).collect()
-    };
-    let can_answer: Vec<Vec<bool>> = unseen_models.iter().map(can_answer).collect();
-    let mut asked = vec![Vec::new(); unseen.len()];
-    for (model, quiz) in unseen_models.into_iter().zip(quiz::select(settings, bank, &can_answer, stream)) {
-        asked[model] = quiz;
-    }
-    asked
+/// What answers would say about an identity, from the seen models' outcomes alone: no quiz has been asked yet.
+fn inform(school: School<'_>, split: &Split, unseen: &[bool], stream: &Stream) -> Result<ItemInformation> {
+    let School { scenario, suite, groups, grid } = school;
+    let nothing = Quizzed { unseen: unseen.to_vec(), asked: vec![Vec::new(); unseen.len()] };
+    let parts = (&split.training[..], &split.validation[..]);
+    let data = TrainingData::with_unseen(suite, groups, parts, grid.clone(), &nothing);
+    let stream = stream.named("item-information");
+    let cost_models = CostModels::new(scenario.cost.model, stream.named("cost-model"));
+    item_information(&Training::new(&data, &cost_models, stream))
 }

@@ -7,6 +7,7 @@ mod gzip;
 mod lesson;
 pub mod linalg;
 pub mod metrics;
+mod network;
 mod npy;
 pub mod pool;
 pub mod preference;

@@ -7,10 +7,11 @@ use crate::evaluate::BOUND_NAMES;
 use crate::lesson::{Class, Lesson, School, Taught, classes};
 use crate::pool::{Pooled, pool};
 use crate::preference::PreferenceGrid;
+use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
 };
-use crate::router::Choices;
+use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
@@ -39,28 +40,18 @@ pub enum Event {
 ///
 /// # Errors
 /// A scenario that does not fit the suite, found before anything is trained; training that diverges.
-pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sync)) -> Result<Record> {
-    let content_hash = suite.content_hash();
-    let cells_with_assumed_tokens =
-        scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
-    let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
-    check_fit(scenario, &suite)?;
-    let grid = PreferenceGrid::new(&scenario.preferences)?;
-    let root = Stream::root(scenario.seed);
-    let groups = text_groups(&suite);
-    let replicate_stream = |replicate: usize| root.named("replicate").numbered(replicate);
+pub fn run(scenario: &Scenario, suite: Suite, progress: &(dyn Fn(Event) + Sync)) -> Result<Record> {
+    let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
     let splits = (0..scenario.replicates)
-        .map(|replicate| {
-            split(&suite, &scenario.split, replicate, &replicate_stream(replicate).named("split"))
-        })
+        .map(|replicate| split_of(scenario, &suite, replicate))
         .collect::<Result<Vec<Split>>>()?;
     let n_cells = scenario.replicates * scenario.routers.len();
-    progress(Event::Started { n_cells, left_out: left_out.in_words() });
+    progress(Event::Started { n_cells, left_out: facts.left_out.in_words() });
     let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
     let lessons = splits
         .into_par_iter()
         .enumerate()
-        .map(|(replicate, split)| Lesson::new(school, split, replicate_stream(replicate)))
+        .map(|(replicate, split)| Lesson::new(school, split, replicate_stream(scenario, replicate)))
         .collect::<Result<Vec<Lesson>>>()?;
     let classes = classes(scenario);
     let taught = (0..lessons.len() * classes.len())
@@ -70,18 +61,96 @@ pub fn run(scenario: &Scenario, mut suite: Suite, progress: &(dyn Fn(Event) + Sy
             let report = |entry: &RouterEntry| {
                 progress(Event::CellDone { replicate, router: entry.label.clone() });
             };
-            let blame = |entry: &RouterEntry, error: Error| match error {
-                Error::Usage(problem) => Error::Training { router: entry.label.clone(), replicate, problem },
-                other => other,
-            };
+            let blame = |entry: &RouterEntry, error: Error| blamed(entry, replicate, error);
             lessons[replicate].teach(school, class, &report, &blame)
         })
         .collect::<Result<Vec<Taught>>>()?;
-    Ok(assemble(
-        school,
-        (has_cost, left_out, cells_with_assumed_tokens, content_hash),
-        (&lessons, &classes, taught),
-    ))
+    Ok(assemble(school, facts, (&lessons, &classes, taught)))
+}
+
+/// Trains one router of a scenario on the development prompts of one replicate, exactly as [`run`] does, to be kept.
+///
+/// # Errors
+/// A label or replicate that the scenario does not have, a router that cannot be kept, and as [`run`].
+pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -> Result<SavedRouter> {
+    let labels = || scenario.routers.iter().map(|entry| entry.label.as_str());
+    let Some(entry) = scenario.routers.iter().find(|entry| entry.label == label) else {
+        let near = suggestion(label, labels());
+        let all: Vec<String> = labels().map(|label| format!("`{label}`")).collect();
+        let near = if near.is_empty() { format!("; there is {}", all.join(", ")) } else { near };
+        return Err(Error::Usage(format!("no router is labelled `{label}`{near}")));
+    };
+    let RouterSettings::LlmBandit(settings) = &entry.settings else {
+        let problem = format!(
+            "router `{label}` is of kind `{}`; only `llm-bandit` can be saved",
+            entry.settings.kind()
+        );
+        return Err(Error::Usage(problem));
+    };
+    if replicate >= scenario.replicates {
+        let problem =
+            format!("replicate {replicate} is not among the {} of the scenario", scenario.replicates);
+        return Err(Error::Usage(problem));
+    }
+    let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
+    let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
+    let split = split_of(scenario, &suite, replicate)?;
+    let lesson = Lesson::new(school, split, replicate_stream(scenario, replicate))?;
+    let origin = Origin {
+        suite: suite.info.name.clone(),
+        suite_content_hash: facts.content_hash,
+        scenario: scenario.name.clone(),
+        label: label.to_owned(),
+        seed: scenario.seed.to_string(),
+        replicate,
+    };
+    lesson.train_to_keep(school, entry, settings, origin).map_err(|error| blamed(entry, replicate, error))
+}
+
+/// A suite, ready to be learned from.
+struct Prepared {
+    suite: Suite,
+    facts: SuiteFacts,
+    groups: Vec<usize>,
+    grid: PreferenceGrid,
+}
+
+/// What is said of a suite in the record.
+struct SuiteFacts {
+    has_cost: bool,
+    left_out: crate::pool::LeftOut,
+    cells_with_assumed_tokens: usize,
+    content_hash: String,
+}
+
+/// Cuts a suite down to the candidates of a scenario that fits it.
+fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
+    let content_hash = suite.content_hash();
+    let cells_with_assumed_tokens =
+        scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+    let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+    check_fit(scenario, &suite)?;
+    Ok(Prepared {
+        groups: text_groups(&suite),
+        grid: PreferenceGrid::new(&scenario.preferences)?,
+        facts: SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash },
+        suite,
+    })
+}
+
+fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
+    Stream::root(scenario.seed).named("replicate").numbered(replicate)
+}
+
+fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> Result<Split> {
+    split(suite, &scenario.split, replicate, &replicate_stream(scenario, replicate).named("split"))
+}
+
+fn blamed(entry: &RouterEntry, replicate: usize, error: Error) -> Error {
+    match error {
+        Error::Usage(problem) => Error::Training { router: entry.label.clone(), replicate, problem },
+        other => other,
+    }
 }
 
 /// Checks that a scenario fits its suite, without training anything; says what is left out.
@@ -120,6 +189,14 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     }
     unseen_of(scenario, suite)?;
     for entry in &scenario.routers {
+        let asks_by_identity =
+            scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
+        if asks_by_identity && suite.embeddings.is_none() {
+            return Err(Error::Usage(format!(
+                "quiz strategy `fisher` of router `{}` needs prompt embeddings, which suite `{}` does not have",
+                entry.label, suite.info.name
+            )));
+        }
         if entry.settings.needs_embeddings() && suite.embeddings.is_none() {
             return Err(Error::Usage(format!(
                 "router `{}` needs prompt embeddings, which suite `{}` does not have",
@@ -146,11 +223,9 @@ fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
     Ok(Some(unseen.into_iter().filter(|is_unseen| *is_unseen).count()))
 }
 
-type SuiteFacts = (bool, crate::pool::LeftOut, usize, String);
-
 fn assemble(
     School { scenario, suite, grid, .. }: School<'_>,
-    (has_cost, left_out, cells_with_assumed_tokens, content_hash): SuiteFacts,
+    SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash }: SuiteFacts,
     (lessons, classes, taught): (&[Lesson], &[Class], Vec<Taught>),
 ) -> Record {
     let mut tested: Vec<usize> =

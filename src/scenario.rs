@@ -411,11 +411,6 @@ mod tests {
                 "quiz = { strategy = \"all\", size = 5 }",
                 "x/s.toml:9: a quiz of strategy `all` has no `size`",
             ),
-            (
-                unseen,
-                "quiz = { strategy = \"fisher\" }",
-                "x/s.toml:9: quiz strategy `fisher` needs identity vectors, which no router provides yet",
-            ),
         ] {
             assert_eq!(fault(head, tail), expected);
         }
@@ -428,7 +423,7 @@ mod tests {
         assert_eq!(expect("above = \"random\"\nshare = 0.95").unwrap().expect[0].share, Some(0.95));
         assert_eq!(
             expect("at-least = 0.1\nshare = 0.95").unwrap_err().to_string(),
-            "x/s.toml: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
+            "x/s.toml:12: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
         );
     }
 

@@ -179,11 +179,11 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("[pool]", "[unseen]\nmodels = [\"gpt-4\"]\n[pool]"),
-        "tiny.toml: [unseen] names model `gpt-4`, which no candidate has; did you mean `gpt-4o`?"
+        "tiny.toml:6: [unseen] names model `gpt-4`, which no candidate has; did you mean `gpt-4o`?"
     );
     assert_eq!(
         fault("[pool]", "[unseen]\nshare = 0.95\n[pool]"),
-        "tiny.toml: [unseen] leaves 1 seen models of 14; training needs at least two"
+        "tiny.toml:5: [unseen] leaves 1 seen models of 14; training needs at least two"
     );
     assert_eq!(
         fault("kind = \"random\"", "kind = \"random\"\n\n[[router]]\nkind = \"routellm-mf\""),

@@ -22,11 +22,24 @@ const ROUTERS: [&str; 6] = [
     "kind = \"predictor\"\nmodel = \"linear\"\ncost = \"mean\"",
 ];
 
+/// Those that train networks, as they are.
+const NETWORKS: [&str; 2] = ["kind = \"predictor\"\nmodel = \"irt\"", "kind = \"llm-bandit\"\nsteps = 20"];
+/// Those that train few of them.
+const FEW_NETWORKS: [&str; 2] = [
+    "kind = \"llm-bandit\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 5\nsteps = 20",
+    "kind = \"llm-bandit\"\nout-of-fold = false\nsteps = 20",
+];
+
 /// A scenario with every router at every one of these quizzes.
 fn scenario(unseen: &str, quizzes: &[&str]) -> Scenario {
+    scenario_of(&ROUTERS, unseen, quizzes)
+}
+
+/// A scenario with these routers at every one of these quizzes.
+fn scenario_of(routers: &[&str], unseen: &str, quizzes: &[&str]) -> Scenario {
     let mut text = format!("{HEAD}[unseen]\n{unseen}\n");
     for (at, quiz) in quizzes.iter().enumerate() {
-        for (router, settings) in ROUTERS.iter().enumerate() {
+        for (router, settings) in routers.iter().enumerate() {
             text.push_str(&format!(
                 "[[router]]\nlabel = \"{router}-{at}\"\n{settings}\nquiz = {{ {quiz} }}\n"
             ));
@@ -66,37 +79,91 @@ fn turned(suite: &Suite, models: &[usize], is_turned: impl Fn(&str) -> bool) -> 
     turned
 }
 
-const QUIZZES: [&str; 4] = [
+const QUIZZES: [&str; 5] = [
     "strategy = \"none\"",
     "strategy = \"random\", size = 12",
     "strategy = \"stratified\", size = 12",
     "strategy = \"anchor\", size = 12",
+    FISHER,
 ];
+const FISHER: &str = "strategy = \"fisher\", size = 12";
+
+/// Turns the outcomes of models 1 and 4 around on every development prompt outside their quiz: nothing may change.
+fn assert_deaf_outside_the_quiz(routers: &[&str], quiz: &str, missing: f64) {
+    let suite = suite(7, missing);
+    let names: Vec<String> =
+        [1, 4].iter().map(|&model: &usize| format!("{:?}", suite.models[model].id)).collect();
+    let scenario = scenario_of(routers, &format!("models = [{}]", names.join(", ")), &[quiz]);
+    let before = record(&scenario, &suite);
+    let is_test = |id: &str| before.prompts.iter().any(|prompt| prompt.id == id);
+    let asked = &unseen(&before).quizzes[0].prompts;
+    let outside = |id: &str| !is_test(id) && !asked.iter().any(|asked| asked == id);
+    let after = record(&scenario, &turned(&suite, &[1, 4], outside));
+    let development = |record: &Record| record.manifest.replicates[0].development_score.clone();
+    assert_ne!(development(&before), development(&after), "the reference points see what was changed");
+    assert!(before.choices == after.choices, "{quiz} with {missing} missing");
+    assert_eq!(before.manifest.replicates[0].routers, after.manifest.replicates[0].routers);
+    assert_eq!(asked, &unseen(&after).quizzes[0].prompts);
+}
 
 #[test]
 fn no_router_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
     for missing in [0.0, 0.15] {
-        let suite = suite(7, missing);
-        let names: Vec<String> =
-            [1, 4].iter().map(|&model: &usize| format!("{:?}", suite.models[model].id)).collect();
-        for quiz in QUIZZES {
-            let scenario = scenario(&format!("models = [{}]", names.join(", ")), &[quiz]);
-            let before = record(&scenario, &suite);
-            let is_test = |id: &str| before.prompts.iter().any(|prompt| prompt.id == id);
-            let asked = &unseen(&before).quizzes[0].prompts;
-            let outside = |id: &str| !is_test(id) && !asked.iter().any(|asked| asked == id);
-            let after = record(&scenario, &turned(&suite, &[1, 4], outside));
-            let development = |record: &Record| record.manifest.replicates[0].development_score.clone();
-            assert_ne!(
-                development(&before),
-                development(&after),
-                "the reference points see what was changed"
-            );
-            assert!(before.choices == after.choices, "{quiz} with {missing} missing");
-            assert_eq!(before.manifest.replicates[0].routers, after.manifest.replicates[0].routers);
-            assert_eq!(asked, &unseen(&after).quizzes[0].prompts);
-        }
+        QUIZZES.iter().for_each(|quiz| assert_deaf_outside_the_quiz(&ROUTERS, quiz, missing));
     }
+}
+
+#[test]
+fn no_network_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
+    assert_deaf_outside_the_quiz(&NETWORKS, FISHER, 0.15);
+    assert_deaf_outside_the_quiz(&FEW_NETWORKS, "strategy = \"random\", size = 12", 0.15);
+}
+
+#[test]
+fn networks_hear_what_the_quiz_says_and_the_same_run_gives_the_same_record() {
+    let suite = suite(7, 0.0);
+    let scenario = scenario_of(&FEW_NETWORKS, "share = 0.3", &[FISHER]);
+    let before = record(&scenario, &suite);
+    assert!(before == record(&scenario, &suite));
+    let models: Vec<usize> =
+        (0..7).filter(|&model| unseen(&before).models.contains(&suite.models[model].id)).collect();
+    let asked = &unseen(&before).quizzes[0].prompts;
+    let after = record(&scenario, &turned(&suite, &models, |id| asked.iter().any(|asked| asked == id)));
+    assert_eq!(asked, &unseen(&after).quizzes[0].prompts, "no answer moves what is asked");
+    for (router, (before, after)) in before.choices[0].iter().zip(&after.choices[0]).enumerate() {
+        assert!(before != after, "{}", FEW_NETWORKS[router]);
+    }
+}
+
+#[test]
+fn a_fisher_quiz_asks_answered_training_prompts_and_a_smaller_one_begins_a_larger_one() {
+    let suite = suite(7, 0.3);
+    let quizzes = ["strategy = \"fisher\", size = 5", FISHER, "strategy = \"all\""];
+    let scenario = scenario_of(&ROUTERS[3..4], "share = 0.3", &quizzes);
+    let record = record(&scenario, &suite);
+    let [small, large, all] = &unseen(&record).quizzes[..] else { panic!("three quizzes") };
+    let models = &unseen(&record).models;
+    let columns: Vec<usize> = (0..7).filter(|&model| models.contains(&suite.models[model].id)).collect();
+    assert_eq!((small.price.outcomes_seen, large.price.outcomes_seen), (2 * 5, 2 * 12));
+    assert!(all.price.outcomes_seen > 2 * 12 && large.prompts.len() < 2 * 12);
+    for id in &large.prompts {
+        let prompt = suite.prompts.iter().position(|card| &card.id == id).unwrap();
+        assert!(columns.iter().any(|&model| suite.outcomes.score.get(prompt, model).is_some()));
+        assert!(record.prompts.iter().all(|test| &test.id != id), "{id} is a test prompt");
+    }
+    assert!(small.prompts.iter().all(|prompt| large.prompts.contains(prompt)));
+}
+
+#[test]
+fn without_embeddings_there_is_no_fisher_quiz() {
+    let mut suite = suite(5, 0.0);
+    suite.embeddings = None;
+    let scenario = scenario_of(&ROUTERS[..1], "share = 0.3", &[FISHER]);
+    let fault = run(&scenario, suite, &|_| {}).unwrap_err().to_string();
+    assert!(
+        fault.starts_with("quiz strategy `fisher` of router `0-0` needs prompt embeddings, which suite `"),
+        "{fault}"
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod inspect;
 mod progress;
+mod route;
 mod run;
+mod train;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,6 +46,21 @@ enum Command {
         /// The report's folder
         folder: PathBuf,
     },
+    /// Trains one router of a scenario and writes it to a file
+    #[command(
+        after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
+    )]
+    Train(train::TrainArguments),
+    /// Routes prompts by a trained router: one JSON decision a line
+    #[command(
+        after_help = "Examples:\n  llm-bandit route --router router.safetensors --suite ~/suites/mmlu_pro --preference 0.5\n  \
+            llm-bandit route --router router.safetensors --preference 0.5 < prompts.jsonl\n\n\
+            A line of prompts.jsonl; all but the embedding may be left out:\n  \
+            {\"id\": 7, \"embedding\": [0.1, ...], \"input_tokens\": 120, \"preference\": 2.0, \"models\": [\"a\", \"b\"]}\n\
+            and what comes of it:\n  \
+            {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
+    )]
+    Route(route::RouteArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out /tmp/suite"
@@ -75,6 +92,8 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
         Command::Run(arguments) => run::run(&arguments),
         Command::Report { folder } => run::report(&folder),
+        Command::Train(arguments) => train::train(&arguments),
+        Command::Route(arguments) => route::route(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
     };
     match done {

@@ -3,7 +3,11 @@
 //! An answer to a prompt whose predicted logit has gradient g in the identity vector, and whose predicted probability is
 //! p, adds the Fisher information w g g' with w = p (1 - p). With the prior's precision the information about the vector
 //! is lambda I + sum w g g'; each pick takes the prompt that raises ln det of it most, by ln(1 + w g' S g) with S its
-//! inverse (matrix determinant lemma), as computerised adaptive testing does with a vector of abilities.
+//! inverse (matrix determinant lemma).
+//!
+//! The gradients are those at the prior's mean, so the whole quiz is chosen before its first answer and is the same for all
+//! new models. Adaptive testing proper places the model anew after every few answers; it predicted held-out models better
+//! than this, but no better than `stratified`, which needs no network (`reports/README.md`).
 
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;

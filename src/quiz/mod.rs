@@ -1,8 +1,9 @@
 //! Quizzes: the few training prompts that an unseen model answers before it joins the pool, and how they are chosen.
 //!
 //! One file a strategy; [`select`] is the entry. A choice may look at the prompts, at the seen models' scores on them,
-//! and at which of them the new model can answer, never at what the new model answered, nor at any validation or test
-//! prompt: none of these is in an [`ItemBank`].
+//! and at which of them the new model can answer, never at what the new model answered, nor at any test prompt: none of
+//! these is in an [`ItemBank`]. `fisher` needs identity vectors, learned from the seen models' answers to training prompts;
+//! their answers to validation prompts say when to stop learning.
 
 mod anchor;
 mod fisher;
@@ -68,9 +69,6 @@ impl WrittenQuiz {
         let size = self.size.or(default.size).unwrap_or(DEFAULT_SIZE);
         if size == 0 {
             return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
-        }
-        if strategy == QuizStrategy::Fisher {
-            return Err("quiz strategy `fisher` needs identity vectors, which no router provides yet".into());
         }
         Ok(QuizSettings { strategy, size: Some(size) })
     }

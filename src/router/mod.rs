@@ -5,19 +5,27 @@
 //! line in [`RouterSettings`] and in [`train`].
 
 mod cost_model;
+mod llm_bandit;
 mod plug_in;
 mod predictor;
 mod random;
 mod ridge;
 mod routellm_mf;
+mod saved;
 mod single;
 mod tuning;
 
 use std::collections::BTreeMap;
 
 pub use cost_model::{CostModelKind, CostModels};
+pub(crate) use llm_bandit::item_information;
+pub use llm_bandit::{
+    Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
+    Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
+};
 pub use predictor::{PredictorModel, PredictorSettings};
 pub use routellm_mf::RoutellmMfSettings;
+pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
@@ -92,6 +100,8 @@ pub enum RouterSettings {
     Predictor(PredictorSettings),
     /// RouteLLM's matrix factorisation; pairs only.
     RoutellmMf(RoutellmMfSettings),
+    /// Identity vectors and a preference-conditioned policy over any pool.
+    LlmBandit(LlmBanditSettings),
 }
 
 /// A router without settings.
@@ -100,6 +110,17 @@ pub enum RouterSettings {
 pub struct NoSettings {}
 
 impl RouterSettings {
+    /// Its kind's name in a scenario.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            RouterSettings::Random(_) => "random",
+            RouterSettings::Single(_) => "single",
+            RouterSettings::Predictor(_) => "predictor",
+            RouterSettings::RoutellmMf(_) => "routellm-mf",
+            RouterSettings::LlmBandit(_) => "llm-bandit",
+        }
+    }
+
     /// The label of a router that is not given one.
     pub fn default_label(&self) -> &'static str {
         match self {
@@ -107,6 +128,7 @@ impl RouterSettings {
             RouterSettings::Single(settings) => settings.choose.label(),
             RouterSettings::Predictor(settings) => settings.model.label(),
             RouterSettings::RoutellmMf(_) => "routellm-mf",
+            RouterSettings::LlmBandit(_) => "llm-bandit",
         }
     }
 
@@ -119,6 +141,7 @@ impl RouterSettings {
             RouterSettings::Random(_) | RouterSettings::Single(_) => Ok(()),
             RouterSettings::Predictor(settings) => settings.check(),
             RouterSettings::RoutellmMf(settings) => settings.check(),
+            RouterSettings::LlmBandit(settings) => settings.check(),
         }
     }
 
@@ -129,7 +152,7 @@ impl RouterSettings {
 
     /// Whether the router can do nothing without prompt embeddings.
     pub fn needs_embeddings(&self) -> bool {
-        matches!(self, RouterSettings::Predictor(_) | RouterSettings::RoutellmMf(_))
+        !matches!(self, RouterSettings::Random(_) | RouterSettings::Single(_))
     }
 }
 
@@ -193,5 +216,6 @@ pub fn train(settings: &RouterSettings, training: &Training<'_>) -> Result<Train
         RouterSettings::Single(settings) => single::train(settings, training),
         RouterSettings::Predictor(settings) => predictor::train(settings, training),
         RouterSettings::RoutellmMf(settings) => routellm_mf::train(settings, training),
+        RouterSettings::LlmBandit(settings) => llm_bandit::train(settings, training),
     }
 }

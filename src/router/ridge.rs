@@ -20,6 +20,16 @@ pub(super) struct Ridge {
 }
 
 impl Ridge {
+    /// A fit from its coefficients, features x targets.
+    pub(super) fn new(coefficients: Matrix) -> Self {
+        Ridge { coefficients }
+    }
+
+    /// Features x targets.
+    pub(super) fn coefficients(&self) -> &Matrix {
+        &self.coefficients
+    }
+
     /// Predictions, rows x targets.
     pub(super) fn predict(&self, features: &Matrix) -> Matrix {
         let mut predictions = Matrix::zeros(features.n_rows(), self.coefficients.n_columns());

@@ -25,26 +25,28 @@ pub(crate) fn folds(text_groups: &[usize], stream: &Stream) -> Vec<usize> {
 /// The mean utility over the declared distribution of preferences when the plug-in rule follows these out-of-sample
 /// predictions on the development prompts.
 pub(crate) fn utility(training: &Training<'_>, scores: &Matrix, costs: &Matrix) -> f64 {
+    let utilities = prompt_utilities(training, scores, costs);
+    utilities.iter().sum::<f64>() / utilities.len() as f64
+}
+
+/// As [`utility`], for each development prompt.
+pub(crate) fn prompt_utilities(training: &Training<'_>, scores: &Matrix, costs: &Matrix) -> Vec<f64> {
     let (data, outcomes) = (training.data(), training.outcomes());
     let mut models = vec![0; data.prompts.len()];
+    let mut utilities = vec![0.0; data.prompts.len()];
     let weighted = data.preferences.preferences().iter().zip(data.preferences.weights());
-    let mut total = 0.0;
     for (preference, weight) in weighted.filter(|(_, weight)| **weight > 0.0) {
         choose(&data.prompts, scores, costs, *preference, &mut models);
-        let earned: f64 = models
-            .iter()
-            .enumerate()
-            .map(|(prompt, &model)| {
-                let cell = |table: &crate::suite::CellTable| table.get(prompt, usize::from(model));
-                match (cell(&outcomes.score), cell(&outcomes.cost_units)) {
+        for (prompt, (&model, utility)) in models.iter().zip(&mut utilities).enumerate() {
+            let cell = |table: &crate::suite::CellTable| table.get(prompt, usize::from(model));
+            *utility += weight
+                * match (cell(&outcomes.score), cell(&outcomes.cost_units)) {
                     (Some(score), Some(cost)) => preference.utility(score, cost),
                     _ => unreachable!("only models with an outcome are in the pool of a development prompt"),
-                }
-            })
-            .sum();
-        total += weight * earned / models.len() as f64;
+                };
+        }
     }
-    total
+    utilities
 }
 
 /// The position of the best value; ties go to the first. NaN never wins.

@@ -1,6 +1,7 @@
 //! Predictor routers: predict each model's score from the prompt, then take the best `score - w * cost`.
 
 pub(super) mod clusters;
+mod irt;
 pub(super) mod kernel;
 mod knn;
 mod linear;
@@ -59,6 +60,8 @@ pub enum PredictorModel {
     Clusters,
     /// The mean score over all development prompts, weighted by nearness.
     Kernel,
+    /// The response network of the LLM Bandit router's identity vectors: that paper's predictor baseline.
+    Irt,
 }
 
 impl PredictorModel {
@@ -68,6 +71,7 @@ impl PredictorModel {
             PredictorModel::Linear => "linear",
             PredictorModel::Clusters => "clusters",
             PredictorModel::Kernel => "kernel",
+            PredictorModel::Irt => "irt",
         }
     }
 }
@@ -75,7 +79,6 @@ impl PredictorModel {
 /// A score predictor and its predictions for development prompts it was not fitted on.
 pub(super) struct FittedScores<P> {
     pub(super) predictor: P,
-    #[expect(dead_code, reason = "read by routers that stack predictions")]
     pub(super) out_of_fold: Matrix,
     pub(super) notes: BTreeMap<String, String>,
 }
@@ -88,6 +91,7 @@ pub(super) fn train(settings: &PredictorSettings, training: &Training<'_>) -> Re
         PredictorModel::Linear => boxed(linear::fit(settings.ridge, training, costs)),
         PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
         PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
+        PredictorModel::Irt => boxed(irt::fit(training, costs)?),
     };
     Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
 }

@@ -1,0 +1,53 @@
+//! `train`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use llm_bandit::error::{Error, Result};
+use llm_bandit::router::SavedRouter;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::{run as simulation, suite};
+
+use super::{DatasetArguments, say, say_aside};
+
+/// Arguments of `train`.
+#[derive(Args)]
+pub(super) struct TrainArguments {
+    /// The scenario file
+    scenario: PathBuf,
+    /// The label of the router in the scenario; its kind must be `llm-bandit`
+    #[arg(long, value_name = "LABEL")]
+    router: String,
+    /// The router's file; a copy of the settings inside it goes beside it, with the ending `.toml`
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    datasets: DatasetArguments,
+    /// Another root seed than the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The replicate whose development prompts it learns from
+    #[arg(long, default_value_t = 0)]
+    replicate: usize,
+    /// No summary of what training found out
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
+    let path = &arguments.scenario;
+    let mut scenario = Scenario::read(path)?;
+    scenario.seed = arguments.seed.unwrap_or(scenario.seed);
+    SavedRouter::check_target(&arguments.out)?;
+    let named = |error: Error| Scenario::place(path, error);
+    let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
+    let router =
+        simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
+    router.write(&arguments.out)?;
+    if !arguments.quiet {
+        router.notes().iter().for_each(|(name, value)| say_aside(&format!("{name}: {value}")));
+    }
+    say(&format!("{}", arguments.out.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,228 @@
+//! A store of parameters with shapes known at run time, and Adam.
+
+use std::path::Path;
+
+use dfdx::prelude::*;
+
+use super::linear::Linear;
+use super::named_tensors::NamedTensors;
+use super::tensor::{Tensor2, untaped, view};
+use crate::error::Result;
+use crate::random::{ChaCha8Rng, uniform_f32};
+
+/// The place of a parameter in its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ParameterId(usize);
+
+/// Named parameters and the device they live on. A clone shares nothing that training changes.
+#[derive(Clone)]
+pub(crate) struct Parameters {
+    device: Cpu,
+    entries: Vec<Parameter>,
+}
+
+#[derive(Clone)]
+struct Parameter {
+    name: String,
+    values: Tensor2,
+}
+
+/// Adam (Kingma and Ba, arXiv 1412.6980) with decoupled weight decay (arXiv 1711.05101) on dense weights and a bound on
+/// the norm of the whole gradient.
+pub(crate) struct Adam {
+    /// The step; schedules change it between updates.
+    pub(crate) learning_rate: f32,
+    /// Decay of every weight matrix in each update, times the learning rate; biases and vectors do not decay.
+    pub(crate) weight_decay: f32,
+    moments: Vec<Moments>,
+    n_updates: i32,
+}
+
+struct Moments {
+    mean: Vec<f32>,
+    square: Vec<f32>,
+}
+
+const BETA_MEAN: f32 = 0.9;
+const BETA_SQUARE: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+/// Gradients longer than this are scaled down to it.
+const LONGEST_GRADIENT: f64 = 1.0;
+
+impl Parameters {
+    /// An empty store.
+    pub(crate) fn new() -> Self {
+        // The seed is never used: dfdx is not asked for random numbers.
+        Parameters { device: Cpu::seed_from_u64(0), entries: Vec::new() }
+    }
+
+    /// The device that data of these networks must live on.
+    pub(crate) fn device(&self) -> &Cpu {
+        &self.device
+    }
+
+    /// Adds a parameter with these values.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        values: Vec<f32>,
+        n_rows: usize,
+        n_columns: usize,
+    ) -> ParameterId {
+        let values = untaped(&self.device, values, n_rows, n_columns);
+        self.entries.push(Parameter { name: name.to_owned(), values });
+        ParameterId(self.entries.len() - 1)
+    }
+
+    /// Adds a dense layer, weights and biases uniform on +-1/sqrt(n_in).
+    pub(crate) fn add_linear(
+        &mut self,
+        name: &str,
+        n_in: usize,
+        n_out: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Linear {
+        let bound = 1.0 / (n_in as f32).sqrt();
+        let mut draw = |n: usize| (0..n).map(|_| uniform_f32(rng, -bound, bound)).collect();
+        let (weight, bias) = (draw(n_in * n_out), draw(n_out));
+        Linear {
+            weight: self.add(&format!("{name}.weight"), weight, n_out, n_in),
+            bias: self.add(&format!("{name}.bias"), bias, 1, n_out),
+        }
+    }
+
+    /// Adds a dense layer that starts at zero, so that whatever it corrects is at first left as it is.
+    pub(crate) fn add_zero_linear(&mut self, name: &str, n_in: usize, n_out: usize) -> Linear {
+        Linear {
+            weight: self.add(&format!("{name}.weight"), vec![0.0; n_in * n_out], n_out, n_in),
+            bias: self.add(&format!("{name}.bias"), vec![0.0; n_out], 1, n_out),
+        }
+    }
+
+    /// A parameter.
+    pub(crate) fn get(&self, id: ParameterId) -> &Tensor2 {
+        &self.entries[id.0].values
+    }
+
+    /// A copy of all values, in order of addition.
+    pub(crate) fn snapshot(&self) -> Vec<Vec<f32>> {
+        self.entries.iter().map(|entry| view(&entry.values).to_vec()).collect()
+    }
+
+    /// Goes back to a snapshot of the same store.
+    pub(crate) fn restore(&mut self, snapshot: &[Vec<f32>]) {
+        for (entry, values) in self.entries.iter_mut().zip(snapshot) {
+            entry.values.copy_from(values);
+        }
+    }
+
+    /// Copies the parameters out whose names begin so, each under its name.
+    pub(crate) fn save(&self, prefix: &str, tensors: &mut NamedTensors) {
+        for entry in self.entries.iter().filter(|entry| entry.name.starts_with(prefix)) {
+            let (n_rows, n_columns) = *entry.values.shape();
+            tensors.insert(&entry.name, &[n_rows, n_columns], view(&entry.values).to_vec());
+        }
+    }
+
+    /// Replaces every parameter by the tensor of its name.
+    ///
+    /// # Errors
+    /// A name that is not there, or a tensor of another shape.
+    pub(crate) fn load(&mut self, path: &Path, tensors: &mut NamedTensors) -> Result<()> {
+        for entry in &mut self.entries {
+            let (n_rows, n_columns) = *entry.values.shape();
+            entry.values.copy_from(&tensors.take(path, &entry.name, &[n_rows, n_columns])?);
+        }
+        Ok(())
+    }
+}
+
+impl Adam {
+    /// No moments yet.
+    pub(crate) fn new(parameters: &Parameters, learning_rate: f32, weight_decay: f32) -> Self {
+        let moments = |entry: &Parameter| {
+            let zeros = vec![0.0; entry.values.shape().num_elements()];
+            Moments { mean: zeros.clone(), square: zeros }
+        };
+        let moments = parameters.entries.iter().map(moments).collect();
+        Adam { learning_rate, weight_decay, moments, n_updates: 0 }
+    }
+
+    /// One update along the gradients of a loss. Returns the gradient's norm before it was bounded, or `None` and leaves
+    /// everything as it was where it is not finite.
+    pub(crate) fn update(
+        &mut self,
+        parameters: &mut Parameters,
+        mut gradients: Gradients<f32, Cpu>,
+    ) -> Option<f64> {
+        let mut square = 0.0;
+        for entry in &parameters.entries {
+            let gradient = gradient_of(&mut gradients, &entry.values);
+            square += gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+        }
+        let norm = square.sqrt();
+        if !norm.is_finite() {
+            return None;
+        }
+        let scale = if norm > LONGEST_GRADIENT { (LONGEST_GRADIENT / norm) as f32 } else { 1.0 };
+        self.n_updates += 1;
+        let (mean_part, square_part) =
+            (1.0 - BETA_MEAN.powi(self.n_updates), 1.0 - BETA_SQUARE.powi(self.n_updates));
+        for (entry, moments) in parameters.entries.iter_mut().zip(&mut self.moments) {
+            let gradient = gradient_of(&mut gradients, &entry.values);
+            let decays = entry.values.shape().0 > 1;
+            let keep = if decays { 1.0 - self.learning_rate * self.weight_decay } else { 1.0 };
+            let mut values = view(&entry.values).to_vec();
+            let moments = moments.mean.iter_mut().zip(&mut moments.square);
+            for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient.iter()).zip(moments) {
+                let gradient = gradient * scale;
+                *mean = BETA_MEAN * *mean + (1.0 - BETA_MEAN) * gradient;
+                *square = BETA_SQUARE * *square + (1.0 - BETA_SQUARE) * gradient * gradient;
+                let step = (*mean / mean_part) / ((*square / square_part).sqrt() + EPSILON);
+                *value = keep * *value - self.learning_rate * step;
+            }
+            entry.values.copy_from(&values);
+        }
+        Some(norm)
+    }
+}
+
+/// The gradient of a parameter; zeros where the loss does not depend on it.
+fn gradient_of<'a>(gradients: &'a mut Gradients<f32, Cpu>, tensor: &Tensor2) -> &'a mut Vec<f32> {
+    gradients.get_or_alloc_mut(tensor).expect("memory for one gradient")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::back_propagate;
+    use super::*;
+
+    /// Minimises (x - 3)^2 / 2 from 0.
+    fn descend(n_updates: usize) -> f32 {
+        let mut parameters = Parameters::new();
+        let x = parameters.add("x", vec![0.0], 1, 1);
+        let mut adam = Adam::new(&parameters, 0.1, 0.0);
+        for _ in 0..n_updates {
+            let at = view(parameters.get(x))[0];
+            let gradients = back_propagate(parameters.get(x).leaky_trace(), vec![at - 3.0]);
+            assert!(adam.update(&mut parameters, gradients).is_some());
+        }
+        view(parameters.get(x))[0]
+    }
+
+    #[test]
+    fn adam_goes_downhill_by_about_its_step_and_arrives() {
+        assert!((descend(1) - 0.1).abs() < 1e-6);
+        assert!((descend(400) - 3.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn a_gradient_that_is_no_number_changes_nothing() {
+        let mut parameters = Parameters::new();
+        let x = parameters.add("x", vec![1.0], 1, 1);
+        let mut adam = Adam::new(&parameters, 0.1, 0.0);
+        let gradients = back_propagate(parameters.get(x).leaky_trace(), vec![f32::NAN]);
+        assert_eq!(adam.update(&mut parameters, gradients), None);
+        assert_eq!(view(parameters.get(x)), [1.0]);
+    }
+}

@@ -1,0 +1,205 @@
+//! Training the policy on recorded outcomes of all candidates: the exact expected utility, or imitation of the best
+//! action; and the stop by utility on validation prompts, which every objective shares.
+
+use super::batch::Batch;
+use super::choose::{Pools, choose};
+use super::experience::{Experience, PreferenceDraw, utility};
+use super::objective::{cross_entropy, expected_utility};
+use super::policy::Policy;
+use crate::network::{Adam, Owned, back_propagate, view};
+use crate::preference::PreferenceGrid;
+use crate::random::ChaCha8Rng;
+
+/// Training went wrong.
+#[derive(Debug)]
+pub(super) struct Diverged {
+    pub(super) step: usize,
+}
+
+/// How a policy is trained, whatever for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    pub(super) steps: usize,
+    /// Decisions in a batch.
+    pub(super) batch: usize,
+    /// Pools that a batch's decisions share.
+    pub(super) pools: usize,
+    pub(super) learning_rate: f32,
+    pub(super) weight_decay: f32,
+    pub(super) preferences: PreferenceDraw,
+}
+
+/// What is learned from all outcomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    ExpectedUtility,
+    BestAction,
+}
+
+/// Keeps the best policy met on validation prompts.
+pub(super) struct Watch<'a> {
+    experience: &'a Experience<'a>,
+    grid: &'a PreferenceGrid,
+    pools: Pools,
+    /// The utility of each validation prompt under the policy as it was at the start.
+    first: Vec<f64>,
+    best: Option<Best>,
+}
+
+struct Best {
+    gain: f64,
+    step: usize,
+    snapshot: Vec<Vec<f32>>,
+}
+
+/// Steps between two looks at the validation prompts.
+const WATCH_EVERY: usize = 25;
+/// How far above the untrained policy another must stand to be preferred: the best of some twenty looks is often one
+/// standard error above it by luck.
+const LEAST_STANDARD_ERRORS: f64 = 2.0;
+
+impl<'a> Watch<'a> {
+    /// Starts from the policy as it is.
+    pub(super) fn new(policy: &Policy, experience: &'a Experience<'a>, grid: &'a PreferenceGrid) -> Self {
+        let n_models = experience.scores.n_columns();
+        let is_known = |prompt, model| experience.is_known(prompt, model);
+        let pools = Pools::new(&experience.validation, n_models, is_known);
+        let mut watch = Watch { experience, grid, pools, first: Vec::new(), best: None };
+        watch.first = watch.utilities(policy);
+        watch
+    }
+
+    /// Looks at the policy now and then, and keeps it where it earned most so far.
+    pub(super) fn look(&mut self, policy: &Policy, step: usize) {
+        if !step.is_multiple_of(WATCH_EVERY) {
+            return;
+        }
+        let utilities = self.utilities(policy);
+        let gains: Vec<f64> = utilities.iter().zip(&self.first).map(|(now, first)| now - first).collect();
+        let gain = gains.iter().sum::<f64>() / gains.len() as f64;
+        let floor = LEAST_STANDARD_ERRORS * standard_error(&gains);
+        if gain > self.best.as_ref().map_or(floor, |best| best.gain) {
+            self.best = Some(Best { gain, step, snapshot: policy.parameters.snapshot() });
+        }
+    }
+
+    /// Puts the best policy back, or the first where none was clearly better. Returns the step it
+    /// was met at and what it earned more than the first.
+    pub(super) fn settle(self, policy: &mut Policy, first: &[Vec<f32>]) -> (usize, f64) {
+        match self.best {
+            Some(best) => {
+                policy.parameters.restore(&best.snapshot);
+                (best.step, best.gain)
+            }
+            None => {
+                policy.parameters.restore(first);
+                (0, 0.0)
+            }
+        }
+    }
+
+    /// The mean utility of each validation prompt over the declared distribution of preferences.
+    fn utilities(&self, policy: &Policy) -> Vec<f64> {
+        let prompts = &self.experience.validation;
+        let (preferences, weights): (Vec<_>, Vec<f64>) =
+            (self.grid.preferences().iter().zip(self.grid.weights()))
+                .filter(|(_, weight)| **weight > 0.0)
+                .map(|(preference, weight)| (*preference, *weight))
+                .unzip();
+        let models = choose(policy, &self.experience.world, prompts, &self.pools, &preferences);
+        let mut utilities = vec![0.0; prompts.len()];
+        for ((preference, weight), models) in
+            preferences.iter().zip(weights).zip(models.chunks_exact(prompts.len().max(1)))
+        {
+            for ((&prompt, &model), total) in prompts.iter().zip(models).zip(&mut utilities) {
+                let cell = |matrix: &crate::linalg::Matrix| f64::from(matrix.row(prompt)[usize::from(model)]);
+                *total +=
+                    weight * preference.utility(cell(&self.experience.scores), cell(&self.experience.costs));
+            }
+        }
+        utilities
+    }
+}
+
+fn standard_error(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n * (n - 1.0)).max(1.0)).sqrt()
+}
+
+/// Trains on all outcomes.
+///
+/// # Errors
+/// A loss or gradient that is no finite number.
+pub(super) fn learn(
+    policy: &mut Policy,
+    experience: &Experience<'_>,
+    target: Target,
+    schedule: Schedule,
+    mut watch: Option<&mut Watch<'_>>,
+    rng: &mut ChaCha8Rng,
+) -> Result<(), Diverged> {
+    let mut adam = Adam::new(&policy.parameters, schedule.learning_rate, schedule.weight_decay);
+    for step in 0..schedule.steps {
+        adam.learning_rate = schedule.learning_rate_at(step);
+        let mut pools = experience.pools(schedule.pools, rng);
+        let decisions = experience.decisions(schedule.batch, &mut pools, schedule.preferences, rng);
+        let is_known = |prompt, model| experience.is_known(prompt, model);
+        let batch = experience.world.batch(&policy.parameters, &pools, &decisions, &is_known);
+        let utilities = |at: usize, candidates: &[usize]| -> Vec<f32> {
+            let rewards = experience.rewards(decisions[at].prompt, candidates);
+            rewards.into_iter().map(|rewards| utility(rewards, decisions[at].preference)).collect()
+        };
+        let weight = 1.0 / decisions.len() as f32;
+        let loss = |at: usize, candidates: &[usize], logits: &[f32], gradient: &mut [f32]| {
+            let utilities = utilities(at, candidates);
+            match target {
+                Target::ExpectedUtility => expected_utility(logits, &utilities, weight, gradient),
+                Target::BestAction => cross_entropy(logits, first_best(&utilities), weight, gradient),
+            }
+        };
+        descend(policy, &mut adam, &batch, loss).ok_or(Diverged { step })?;
+        if let Some(watch) = &mut watch {
+            watch.look(policy, step + 1);
+        }
+    }
+    Ok(())
+}
+
+impl Schedule {
+    /// The learning rate falls along half a cosine to a tenth.
+    pub(super) fn learning_rate_at(&self, step: usize) -> f32 {
+        let done = step as f64 / self.steps.max(1) as f64;
+        let share = 0.55 + 0.45 * (std::f64::consts::PI * done).cos();
+        self.learning_rate * share as f32
+    }
+}
+
+/// One step down a loss that is a sum over decisions: `loss` gets a decision's place, candidates, and logits, and adds to
+/// its gradient. Nothing where a number is not finite.
+pub(super) fn descend(
+    policy: &mut Policy,
+    adam: &mut Adam,
+    batch: &Batch,
+    mut loss: impl FnMut(usize, &[usize], &[f32], &mut [f32]) -> f32,
+) -> Option<()> {
+    let logits = policy.logits::<Owned>(&batch.inputs);
+    let mut gradient = vec![0.0; batch.candidates.len()];
+    let (mut total, mut start) = (0.0, 0);
+    for (at, &length) in batch.inputs.sets.lengths.iter().enumerate() {
+        let range = start..start + length;
+        total +=
+            loss(at, &batch.candidates[range.clone()], &view(&logits)[range.clone()], &mut gradient[range]);
+        start += length;
+    }
+    if !total.is_finite() {
+        return None;
+    }
+    let gradients = back_propagate(logits, gradient);
+    adam.update(&mut policy.parameters, gradients).map(|_| ())
+}
+
+/// The position of the highest value; ties go to the first.
+pub(super) fn first_best(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
+}

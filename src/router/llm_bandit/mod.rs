@@ -1,0 +1,210 @@
+//! The LLM Bandit router (arXiv 2502.02743): identity vectors of models, and one preference-conditioned policy over any
+//! pool, trained in stages. A faithful reconstruction from published descriptions, not the official implementation.
+//!
+//! 1. `identity` learns a vector for each seen model by variational item response theory; `quiz` places an unseen model
+//!    among them by its few answers, which `information` helps to choose; `learned` puts both together for a whole pool.
+//! 2. `predictors` says what the policy is told of scores and costs; `batch` lays it out for the network in `policy`.
+//! 3. `pretrain` teaches the policy the predictor's best actions; `ppo` (from sampled actions) or `learning` (from all of
+//!    them) improves it on recorded outcomes, with the losses of `objective` on the prompts and pools of `experience`.
+//!
+//! `choose` takes the decisions; `file` is what a trained router is in a file. `settings` has the two presets: "paper" is the reconstruction, "best" the default.
+
+mod batch;
+mod choose;
+mod experience;
+mod file;
+pub(crate) mod identity;
+mod information;
+mod learned;
+mod learning;
+mod objective;
+mod policy;
+mod ppo;
+mod predictors;
+mod pretrain;
+mod quiz;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+pub(crate) use file::Numbers;
+pub(crate) use information::item_information;
+pub(crate) use learned::{LearnFrom, Learned, Placement, learn};
+pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
+pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
+
+use self::batch::World;
+use self::choose::{Pools, choose, decide};
+use self::experience::{Experience, PreferenceDraw};
+use self::learning::{Schedule, Target, Watch};
+use self::policy::Policy;
+use self::ppo::Reinforcement;
+use self::predictors::{Candidates, Predictors, Situations};
+use self::settings::{Resolved, Rewards};
+use super::{Choices, Routed, Router, Trained, Training};
+use crate::data::Prompts;
+use crate::error::{Error, Result};
+use crate::preference::Preference;
+
+/// A trained router.
+pub(crate) struct LlmBandit {
+    /// The settings as written; `settings` is what they mean.
+    written: LlmBanditSettings,
+    settings: Resolved,
+    predictors: Predictors,
+    candidates: Candidates,
+    policy: Policy,
+}
+
+/// Trains the router.
+///
+/// # Errors
+/// Training that diverges, with the stage and step.
+pub(super) fn train(settings: &LlmBanditSettings, training: &Training<'_>) -> Result<Trained> {
+    let (router, notes) = LlmBandit::train(settings, training)?;
+    Ok(Trained { router: Box::new(router), notes })
+}
+
+impl LlmBandit {
+    /// As [`train`], for those who want to keep it.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub(super) fn train(
+        written: &LlmBanditSettings,
+        training: &Training<'_>,
+    ) -> Result<(Self, BTreeMap<String, String>)> {
+        let settings = written.resolve();
+        let (predictors, development, mut notes) = predictors::fit(training, &settings)?;
+        let candidates = predictors.candidates(&development);
+        let world = World {
+            situations: &development,
+            candidates: &candidates,
+            settings: &settings.policy,
+            rewards: settings.rewards,
+        };
+        let experience = Experience::new(world, training);
+        let policy = train_policy(&settings, training, &predictors, &experience, &mut notes)?;
+        Ok((LlmBandit { written: written.clone(), settings, predictors, candidates, policy }, notes))
+    }
+
+    /// The choice for each prompt at its own preference, with the probabilities of all candidates.
+    pub(super) fn decide(&self, prompts: &Prompts, preferences: &[Preference]) -> Vec<Routed> {
+        let situations = self.predictors.situations(prompts);
+        let rows: Vec<usize> = (0..prompts.len()).collect();
+        let pools = pools(prompts, &rows);
+        decide(&self.policy, &self.world(&situations), &rows, &pools, preferences)
+    }
+
+    fn world<'a>(&'a self, situations: &'a Situations) -> World<'a> {
+        World {
+            situations,
+            candidates: &self.candidates,
+            settings: &self.settings.policy,
+            rewards: self.settings.rewards,
+        }
+    }
+}
+
+fn pools(prompts: &Prompts, rows: &[usize]) -> Pools {
+    Pools::new(rows, prompts.n_models(), |prompt, model| prompts.is_available(prompt, model))
+}
+
+fn train_policy(
+    settings: &Resolved,
+    training: &Training<'_>,
+    predictors: &Predictors,
+    experience: &Experience<'_>,
+    notes: &mut BTreeMap<String, String>,
+) -> Result<Policy> {
+    let stream = training.stream().named("policy");
+    let mut rng = stream.generator();
+    let mut policy = Policy::new(&settings.policy, experience.world.widths(), &mut rng);
+    let diverged = |stage: &str| {
+        let stage = stage.to_owned();
+        move |learning::Diverged { step }: learning::Diverged| {
+            Error::Usage(format!(
+                "{stage} of the policy diverged at step {step}: the loss is not a finite number"
+            ))
+        }
+    };
+    let schedule = settings.schedule(training);
+    if settings.pretraining_steps > 0 {
+        let embeddings = &experience.world.situations.embeddings;
+        let logits = predictors.learned.network.logits(embeddings, &predictors.learned.identities.mean);
+        let schedule = Schedule { steps: settings.pretraining_steps, batch: PRETRAINING_BATCH, ..schedule };
+        pretrain::pretrain(&mut policy, experience, &logits, schedule, &mut rng)
+            .map_err(diverged("pretraining"))?;
+    }
+    let first = policy.parameters.snapshot();
+    let can_watch = settings.early_stopping && settings.steps > 0 && experience.validation.len() > 1;
+    let mut watch = can_watch.then(|| Watch::new(&policy, experience, &training.data().preferences));
+    let done = match settings.objective {
+        Objective::Ppo | Objective::Reinforce => {
+            let reinforcement = if settings.objective == Objective::Ppo {
+                Reinforcement::ppo(settings.mixup)
+            } else {
+                Reinforcement::reinforce(settings.mixup)
+            };
+            ppo::reinforce(&mut policy, experience, reinforcement, schedule, watch.as_mut(), &mut rng)
+        }
+        Objective::Exact | Objective::Imitation => {
+            let target = if settings.objective == Objective::Exact {
+                Target::ExpectedUtility
+            } else {
+                Target::BestAction
+            };
+            learning::learn(&mut policy, experience, target, schedule, watch.as_mut(), &mut rng)
+        }
+    };
+    done.map_err(diverged("training"))?;
+    if let Some(watch) = watch {
+        let (step, gain) = watch.settle(&mut policy, &first);
+        notes.insert("policy-step".to_owned(), format!("{step} of {}", settings.steps));
+        notes.insert("validation-gain".to_owned(), format!("{gain:.4}"));
+    }
+    Ok(policy)
+}
+
+/// Batch of the supervised stage (appendix E.4).
+const PRETRAINING_BATCH: usize = 1024;
+
+impl Resolved {
+    /// Steps, batch, and learning rate of appendix E.5; weight decay and shared pools are ours.
+    fn schedule(&self, training: &Training<'_>) -> Schedule {
+        let preferences = match self.rewards {
+            Rewards::PoolMaximum => PreferenceDraw::Paper,
+            Rewards::Absolute => {
+                let grid = training.data().preferences.preferences();
+                let weighted = grid.iter().zip(training.data().preferences.weights());
+                let asked: Vec<f64> = weighted
+                    .filter(|(p, weight)| p.weight() > 0.0 && **weight > 0.0)
+                    .map(|(p, _)| p.weight())
+                    .collect();
+                PreferenceDraw::Logarithmic { low: asked[0], high: asked[asked.len() - 1] }
+            }
+        };
+        Schedule {
+            steps: self.steps,
+            batch: 256,
+            pools: if self.policy.context == Context::Prompt { 128 } else { 8 },
+            learning_rate: if self.policy.residual { 3e-4 } else { 1e-3 },
+            weight_decay: if self.policy.residual { 1.0 } else { 0.0 },
+            preferences,
+        }
+    }
+}
+
+impl Router for LlmBandit {
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        let situations = self.predictors.situations(prompts);
+        let rows: Vec<usize> = (0..prompts.len()).collect();
+        let pools = pools(prompts, &rows);
+        Choices::new(
+            prompts.len(),
+            choose(&self.policy, &self.world(&situations), &rows, &pools, preferences),
+        )
+    }
+}

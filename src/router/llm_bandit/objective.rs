@@ -1,0 +1,122 @@
+//! What a policy is trained for: losses of one decision and their gradients in its logits.
+//!
+//! All are functions of the logits l of one candidate pool, with pi = softmax(l). Each adds `weight` times the gradient
+//! of its loss to `gradient` and returns `weight` times the loss.
+
+use crate::linalg::kernels;
+
+/// ln pi of every candidate.
+pub(super) fn ln_probabilities(logits: &[f32]) -> Vec<f32> {
+    let total = kernels::log_sum_exp(logits);
+    logits.iter().map(|logit| logit - total).collect()
+}
+
+/// The expected utility over all actions: -sum_k pi_k u_k, with gradient -pi_k (u_k - sum_j pi_j u_j).
+pub(super) fn expected_utility(logits: &[f32], utilities: &[f32], weight: f32, gradient: &mut [f32]) -> f32 {
+    let mut probabilities = logits.to_vec();
+    kernels::softmax(&mut probabilities);
+    let mean = kernels::dot(&probabilities, utilities);
+    for ((gradient, p), utility) in gradient.iter_mut().zip(&probabilities).zip(utilities) {
+        *gradient -= weight * p * (utility - mean);
+    }
+    -weight * mean
+}
+
+/// Cross-entropy towards one action: -ln pi_target.
+pub(super) fn cross_entropy(logits: &[f32], target: usize, weight: f32, gradient: &mut [f32]) -> f32 {
+    let ln_p = ln_probabilities(logits);
+    for (gradient, ln_p) in gradient.iter_mut().zip(&ln_p) {
+        *gradient += weight * kernels::exp(*ln_p);
+    }
+    gradient[target] -= weight;
+    -weight * ln_p[target]
+}
+
+/// A sampled action and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sampled {
+    /// The action, as a position in the pool.
+    pub(super) action: usize,
+    /// ln pi of it when it was sampled.
+    pub(super) old_ln_p: f32,
+    /// How much more utility it earned than was expected.
+    pub(super) advantage: f32,
+}
+
+/// The clipped surrogate (arXiv 1707.06347, equation 7): -min(r A, clip(r, 1 - c, 1 + c) A) with r = pi(a) / pi_old(a).
+/// An infinite `clip` leaves the plain policy gradient.
+pub(super) fn clipped_surrogate(
+    logits: &[f32],
+    sampled: Sampled,
+    clip: f32,
+    weight: f32,
+    gradient: &mut [f32],
+) -> f32 {
+    let Sampled { action, old_ln_p, advantage } = sampled;
+    let ln_p = ln_probabilities(logits);
+    let ratio = kernels::exp(ln_p[action] - old_ln_p);
+    let clipped = ratio.clamp(1.0 - clip, 1.0 + clip) * advantage;
+    // Where the clipped branch is the lower one, the ratio has no say any more.
+    if ratio * advantage <= clipped {
+        let slope = -weight * ratio * advantage;
+        for (gradient, ln_p) in gradient.iter_mut().zip(&ln_p) {
+            *gradient -= slope * kernels::exp(*ln_p);
+        }
+        gradient[action] += slope;
+    }
+    -weight * clipped.min(ratio * advantage)
+}
+
+/// The entropy bonus: sum_k pi_k ln pi_k.
+pub(super) fn negative_entropy(logits: &[f32], weight: f32, gradient: &mut [f32]) -> f32 {
+    let ln_p = ln_probabilities(logits);
+    let mean: f32 = ln_p.iter().map(|ln_p| kernels::exp(*ln_p) * ln_p).sum();
+    for (gradient, ln_p) in gradient.iter_mut().zip(&ln_p) {
+        *gradient += weight * kernels::exp(*ln_p) * (ln_p - mean);
+    }
+    weight * mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(loss: impl Fn(&[f32], &mut [f32]) -> f32) {
+        let logits = [0.3_f32, -0.8, 1.1, 0.0];
+        let mut gradient = [0.0; 4];
+        loss(&logits, &mut gradient);
+        for element in 0..4 {
+            let moved = |step: f32| {
+                let mut logits = logits;
+                logits[element] += step;
+                loss(&logits, &mut [0.0; 4])
+            };
+            let expected = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+            assert!(
+                (gradient[element] - expected).abs() < 1e-3,
+                "{element}: {} {expected}",
+                gradient[element]
+            );
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        check(|logits, gradient| expected_utility(logits, &[0.1, 0.9, -0.4, 0.5], 2.0, gradient));
+        check(|logits, gradient| cross_entropy(logits, 2, 0.5, gradient));
+        check(|logits, gradient| negative_entropy(logits, 0.7, gradient));
+        for (advantage, old_ln_p) in [(1.0, -1.2), (-1.0, -1.2), (1.0, -3.0), (-1.0, -0.2), (0.5, -0.6)] {
+            let sampled = Sampled { action: 0, old_ln_p, advantage };
+            check(|logits, gradient| clipped_surrogate(logits, sampled, 0.2, 1.5, gradient));
+            check(|logits, gradient| clipped_surrogate(logits, sampled, f32::INFINITY, 1.5, gradient));
+        }
+    }
+
+    #[test]
+    fn a_ratio_beyond_the_clip_has_no_gradient() {
+        let sampled = Sampled { action: 0, old_ln_p: -5.0, advantage: 1.0 };
+        let mut gradient = [0.0; 2];
+        assert_eq!(clipped_surrogate(&[0.0, 0.0], sampled, 0.2, 1.0, &mut gradient), -1.2);
+        assert_eq!(gradient, [0.0; 2]);
+    }
+}

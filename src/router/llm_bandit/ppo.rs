@@ -1,0 +1,324 @@
+//! Reinforcement learning of the policy from sampled actions (arXiv 2502.02743, algorithm 1, lines 11 to 21, appendices
+//! B.3.2 and E.5): one-step PPO with a value per reward, or the plain policy gradient.
+//!
+//! A prompt, a pool, and a preference are drawn; an action is sampled from the policy; its rewards r = [score, -cost] are
+//! looked up, those of no other action. The advantage is omega . (r - V) with V a network of prompt and pool that does not
+//! know the preference. PPO takes several clipped steps per rollout, on it and on earlier ones from a replay buffer; the
+//! plain policy gradient takes one unclipped step and forgets. Clip 0.2, 4 epochs, entropy bonus 0.01, and the length of
+//! the buffer are our choices.
+//!
+//! On-manifold mixup blends a prompt with its nearest neighbour, lambda ~ Beta(0.2, 0.2): embedding, predictions, old
+//! log-probability, advantage, and value target by lambda; action, pool, and preference of the dominating prompt.
+
+use std::collections::VecDeque;
+
+use dfdx::prelude::NoneTape;
+
+use super::batch::Decision;
+use super::experience::Experience;
+use super::learning::{Diverged, Schedule, Watch, descend};
+use super::objective::{Sampled, clipped_surrogate, ln_probabilities, negative_entropy};
+use super::policy::Policy;
+use crate::linalg::{Matrix, kernels, multiply};
+use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
+use crate::random::{ChaCha8Rng, beta, categorical, index_below};
+
+/// How rollouts are used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reinforcement {
+    clip: f32,
+    epochs: usize,
+    /// Rollouts that are kept; 1 keeps the newest alone.
+    replay: usize,
+    mixup: bool,
+}
+
+const ENTROPY_WEIGHT: f32 = 0.01;
+const VALUE_HIDDEN: usize = 64;
+/// Both parameters of the Beta distribution of mixup.
+const MIXUP: f64 = 0.2;
+/// Prompts whose neighbours are searched at once.
+const BLOCK: usize = 128;
+
+impl Reinforcement {
+    /// Clipped steps on rollouts new and old.
+    pub(super) fn ppo(mixup: bool) -> Self {
+        Reinforcement { clip: 0.2, epochs: 4, replay: 4, mixup }
+    }
+
+    /// One plain step a rollout.
+    pub(super) fn reinforce(mixup: bool) -> Self {
+        Reinforcement { clip: f32::INFINITY, epochs: 1, replay: 1, mixup }
+    }
+}
+
+/// What was sampled for one batch of decisions.
+struct Rollout {
+    pools: Vec<Vec<usize>>,
+    transitions: Vec<Transition>,
+}
+
+#[derive(Clone, Copy)]
+struct Transition {
+    decision: Decision,
+    /// The chosen model.
+    model: usize,
+    old_ln_p: f32,
+    advantage: f32,
+    /// The rewards: what the value network should have said.
+    rewards: [f32; 2],
+}
+
+/// V(x, C): expected rewards of a prompt and a pool, whatever the preference.
+struct Value {
+    parameters: Parameters,
+    layers: [Linear; 2],
+    adam: Adam,
+}
+
+/// Trains the policy on sampled actions.
+///
+/// # Errors
+/// A loss or gradient that is no finite number.
+pub(super) fn reinforce(
+    policy: &mut Policy,
+    experience: &Experience<'_>,
+    reinforcement: Reinforcement,
+    schedule: Schedule,
+    mut watch: Option<&mut Watch<'_>>,
+    rng: &mut ChaCha8Rng,
+) -> Result<(), Diverged> {
+    let mut adam = Adam::new(&policy.parameters, schedule.learning_rate, schedule.weight_decay);
+    let mut value = Value::new(experience, schedule.learning_rate, rng);
+    let neighbours = reinforcement.mixup.then(|| Neighbours::new(experience));
+    let mut buffer: VecDeque<Rollout> = VecDeque::new();
+    for step in 0..schedule.steps {
+        adam.learning_rate = schedule.learning_rate_at(step);
+        if buffer.len() == reinforcement.replay {
+            buffer.pop_front();
+        }
+        buffer.push_back(roll_out(policy, &value, experience, schedule, neighbours.as_ref(), rng));
+        for epoch in 0..reinforcement.epochs {
+            let chosen = if epoch == 0 { buffer.len() - 1 } else { index_below(rng, buffer.len()) };
+            let rollout = &buffer[chosen];
+            improve(policy, &mut adam, experience, rollout, reinforcement.clip).ok_or(Diverged { step })?;
+            value.improve(experience, rollout).ok_or(Diverged { step })?;
+        }
+        if let Some(watch) = &mut watch {
+            watch.look(policy, step + 1);
+        }
+    }
+    Ok(())
+}
+
+/// Samples one action for each of a batch of decisions.
+fn roll_out(
+    policy: &Policy,
+    value: &Value,
+    experience: &Experience<'_>,
+    schedule: Schedule,
+    neighbours: Option<&Neighbours>,
+    rng: &mut ChaCha8Rng,
+) -> Rollout {
+    let mut pools = experience.pools(schedule.pools, rng);
+    let decisions = experience.decisions(schedule.batch, &mut pools, schedule.preferences, rng);
+    let own = sample(policy, value, experience, &pools, &decisions, rng);
+    let Some(neighbours) = neighbours else { return Rollout { pools, transitions: own } };
+    // The neighbour of each prompt, asked the same; where it knows too few of the pool, the prompt is its own neighbour.
+    let of_neighbour = |decision: &Decision| {
+        let prompt = neighbours.nearest[decision.prompt];
+        let n_known =
+            pools[decision.pool].iter().filter(|&&model| experience.is_known(prompt, model)).count();
+        if n_known >= 2 { Decision { prompt, ..*decision } } else { *decision }
+    };
+    let partners: Vec<Decision> = decisions.iter().map(of_neighbour).collect();
+    let partners = sample(policy, value, experience, &pools, &partners, rng);
+    let mut lambda = 0.0;
+    let transitions = own.iter().zip(&partners).enumerate().map(|(at, (own, partner))| {
+        // One blend for all preferences that a prompt is asked at.
+        if at == 0 || own.decision.prompt != decisions[at - 1].prompt {
+            lambda = beta(rng, MIXUP, MIXUP) as f32;
+        }
+        if lambda >= 0.5 { own.mixed(partner, lambda) } else { partner.mixed(own, 1.0 - lambda) }
+    });
+    Rollout { transitions: transitions.collect(), pools }
+}
+
+fn sample(
+    policy: &Policy,
+    value: &Value,
+    experience: &Experience<'_>,
+    pools: &[Vec<usize>],
+    decisions: &[Decision],
+    rng: &mut ChaCha8Rng,
+) -> Vec<Transition> {
+    let is_known = |prompt, model| experience.is_known(prompt, model);
+    let batch = experience.world.batch(&policy.parameters, pools, decisions, &is_known);
+    let logits = policy.logits::<NoneTape>(&batch.inputs);
+    let values = value.of(experience, pools, decisions);
+    let (mut logits, mut candidates) = (view(&logits), &batch.candidates[..]);
+    let mut transitions = Vec::with_capacity(decisions.len());
+    for ((decision, &length), value) in decisions.iter().zip(batch.inputs.sets.lengths.iter()).zip(values) {
+        let mut probabilities = logits[..length].to_vec();
+        kernels::softmax(&mut probabilities);
+        // A policy that has diverged is found out by its loss.
+        let is_sound = probabilities.iter().all(|p| p.is_finite());
+        let action = if is_sound { categorical(rng, &probabilities) } else { 0 };
+        let rewards = experience.rewards(decision.prompt, &candidates[..length])[action];
+        let surprise = [rewards[0] - value[0], rewards[1] - value[1]];
+        transitions.push(Transition {
+            decision: *decision,
+            model: candidates[action],
+            old_ln_p: ln_probabilities(&logits[..length])[action],
+            advantage: super::experience::utility(surprise, decision.preference),
+            rewards,
+        });
+        (logits, candidates) = (&logits[length..], &candidates[length..]);
+    }
+    transitions
+}
+
+impl Transition {
+    /// Blended with a partner of weight 1 - `weight`.
+    fn mixed(&self, partner: &Transition, weight: f32) -> Transition {
+        let blend = |own: f32, other: f32| weight * own + (1.0 - weight) * other;
+        Transition {
+            decision: Decision { blend: Some((partner.decision.prompt, weight)), ..self.decision },
+            model: self.model,
+            old_ln_p: blend(self.old_ln_p, partner.old_ln_p),
+            advantage: blend(self.advantage, partner.advantage),
+            rewards: [0, 1].map(|i| blend(self.rewards[i], partner.rewards[i])),
+        }
+    }
+}
+
+/// One step on a rollout.
+fn improve(
+    policy: &mut Policy,
+    adam: &mut Adam,
+    experience: &Experience<'_>,
+    rollout: &Rollout,
+    clip: f32,
+) -> Option<()> {
+    let decisions: Vec<Decision> = rollout.transitions.iter().map(|transition| transition.decision).collect();
+    let is_known = |prompt, model| experience.is_known(prompt, model);
+    let batch = experience.world.batch(&policy.parameters, &rollout.pools, &decisions, &is_known);
+    let weight = 1.0 / decisions.len() as f32;
+    descend(policy, adam, &batch, |at, candidates, logits, gradient| {
+        let Transition { model, old_ln_p, advantage, .. } = rollout.transitions[at];
+        let action = candidates.iter().position(|&candidate| candidate == model);
+        let action = action.expect("a chosen model is a candidate");
+        let sampled = Sampled { action, old_ln_p, advantage };
+        clipped_surrogate(logits, sampled, clip, weight, gradient)
+            + negative_entropy(logits, ENTROPY_WEIGHT * weight, gradient)
+    })
+}
+
+impl Value {
+    fn new(experience: &Experience<'_>, learning_rate: f32, rng: &mut ChaCha8Rng) -> Self {
+        let mut parameters = Parameters::new();
+        let n_in = experience.world.situations.embeddings.n_columns() + POOL_FEATURES;
+        let layers = [
+            parameters.add_linear("value.0", n_in, VALUE_HIDDEN, rng),
+            parameters.add_linear("value.1", VALUE_HIDDEN, 2, rng),
+        ];
+        let adam = Adam::new(&parameters, learning_rate, 0.0);
+        Value { parameters, layers, adam }
+    }
+
+    fn of(&self, experience: &Experience<'_>, pools: &[Vec<usize>], decisions: &[Decision]) -> Vec<[f32; 2]> {
+        let inputs = value_inputs(&self.parameters, experience, pools, decisions);
+        view(&self.forward::<NoneTape>(&inputs)).as_chunks::<2>().0.to_vec()
+    }
+
+    fn forward<T: dfdx::prelude::Tape<f32, dfdx::prelude::Cpu>>(&self, inputs: &Tensor2) -> Tensor2<T> {
+        let [first, second] = self.layers;
+        let hidden = first.of_data::<T>(&self.parameters, inputs, Activation::Relu);
+        second.forward(&self.parameters, hidden, Activation::None)
+    }
+
+    /// One step down the mean squared error |V - r|^2.
+    fn improve(&mut self, experience: &Experience<'_>, rollout: &Rollout) -> Option<()> {
+        let decisions: Vec<Decision> =
+            rollout.transitions.iter().map(|transition| transition.decision).collect();
+        let inputs = value_inputs(&self.parameters, experience, &rollout.pools, &decisions);
+        let values = self.forward::<Owned>(&inputs);
+        let weight = 1.0 / decisions.len() as f32;
+        let targets = rollout.transitions.iter().flat_map(|transition| transition.rewards);
+        let (mut loss, mut gradient) = (0.0, Vec::with_capacity(2 * decisions.len()));
+        for (value, target) in view(&values).iter().zip(targets) {
+            loss += weight * (value - target).powi(2);
+            gradient.push(2.0 * weight * (value - target));
+        }
+        if !loss.is_finite() {
+            return None;
+        }
+        let gradients = back_propagate(values, gradient);
+        self.adam.update(&mut self.parameters, gradients).map(|_| ())
+    }
+}
+
+const POOL_FEATURES: usize = 5;
+
+/// Embedding, and of the pool: mean and highest predicted score, mean and lowest expected cost, logarithm of its size.
+fn value_inputs(
+    parameters: &Parameters,
+    experience: &Experience<'_>,
+    pools: &[Vec<usize>],
+    decisions: &[Decision],
+) -> Tensor2 {
+    let situations = experience.world.situations;
+    let width = situations.embeddings.n_columns() + POOL_FEATURES;
+    let mut values = Vec::with_capacity(decisions.len() * width);
+    for decision in decisions {
+        let embedding = situations.embeddings.row(decision.prompt);
+        match decision.blend {
+            Some((partner, weight)) => {
+                let partner = situations.embeddings.row(partner);
+                values.extend(embedding.iter().zip(partner).map(|(a, b)| weight * a + (1.0 - weight) * b));
+            }
+            None => values.extend_from_slice(embedding),
+        }
+        let pool = &pools[decision.pool];
+        let n = pool.len() as f32;
+        let of = |matrix: &Matrix, model: usize| matrix.row(decision.prompt)[model];
+        let scores = || pool.iter().map(|&model| of(&situations.scores, model));
+        let costs = || pool.iter().map(|&model| of(&situations.costs, model));
+        values.extend([
+            scores().sum::<f32>() / n,
+            scores().fold(f32::NEG_INFINITY, f32::max),
+            costs().sum::<f32>() / n,
+            costs().fold(f32::INFINITY, f32::min),
+            kernels::ln(n),
+        ]);
+    }
+    untaped(parameters.device(), values, decisions.len(), width)
+}
+
+/// The nearest other training prompt of each, by inner product.
+struct Neighbours {
+    nearest: Vec<usize>,
+}
+
+impl Neighbours {
+    fn new(experience: &Experience<'_>) -> Self {
+        let embeddings = &experience.world.situations.embeddings;
+        let others = embeddings.rows_at(&experience.training);
+        let mut nearest: Vec<usize> = (0..embeddings.n_rows()).collect();
+        let mut products = vec![0.0; BLOCK * others.n_rows()];
+        for block in experience.training.chunks(BLOCK) {
+            let products = &mut products[..block.len() * others.n_rows()];
+            multiply(embeddings.rows_at(block).as_strided(), others.as_strided().transposed(), products);
+            for (&prompt, products) in block.iter().zip(products.chunks_exact(others.n_rows())) {
+                let mut best = (f32::NEG_INFINITY, prompt);
+                for (&other, &product) in experience.training.iter().zip(products) {
+                    if other != prompt && product > best.0 {
+                        best = (product, other);
+                    }
+                }
+                nearest[prompt] = best.1;
+            }
+        }
+        Neighbours { nearest }
+    }
+}

@@ -1,0 +1,200 @@
+//! Trained routers on their own: written by `train`, read by `route`, the same as in a run.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+use llm_bandit::suite::{self, Embeddings, Suite};
+
+const SCENARIO: &str = include_str!("../scenarios/ci/llm-bandit.toml");
+const SUITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/simulated-open-suite");
+
+fn llm_bandit(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("LLM_BANDIT_DATASETS")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that stops at a faulty argument does not read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// A folder with the scenario.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.toml"), SCENARIO).unwrap();
+    folder
+}
+
+fn train(folder: &Path, label: &str, out: &str) {
+    let output = llm_bandit(folder, &["train", "s.toml", "--router", label, "--out", out, "--quiet"], "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{out}\n"));
+    assert!(output.stderr.is_empty());
+}
+
+fn lines(output: &Output) -> Vec<serde_json::Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The one line an error is.
+fn error(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{text}");
+    text.trim_end().strip_prefix("error: ").unwrap().to_owned()
+}
+
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+#[test]
+fn a_saved_router_decides_as_it_did_in_the_run() {
+    let scenario = Scenario::parse(Path::new("s.toml"), SCENARIO).unwrap();
+    let record = run(&scenario, suite::find(&scenario.suite, &[]).unwrap(), &|_| {}).unwrap();
+    let folder = folder();
+    for (at, label) in [(1, "llm-bandit"), (2, "llm-bandit-paper")] {
+        train(folder.path(), label, "r.safetensors");
+        let bytes = fs::read(folder.path().join("r.safetensors")).unwrap();
+        train(folder.path(), label, "again.safetensors");
+        assert!(bytes == fs::read(folder.path().join("again.safetensors")).unwrap());
+        for preference in [0, 5, 9] {
+            let weight = record.manifest.preferences[preference].to_string();
+            let route = ["route", "--router", "r.safetensors", "--suite", SUITE, "--preference", &weight];
+            let decisions = lines(&llm_bandit(folder.path(), &route, ""));
+            assert_eq!(decisions.len(), Suite::read(Path::new(SUITE)).unwrap().prompts.len());
+            let chosen = record.choices[0][at].at_preference(preference);
+            for (&prompt, &model) in record.test_prompts[0].iter().zip(chosen) {
+                let id = &record.prompts[prompt].id;
+                let decision = decisions.iter().find(|decision| decision["prompt_id"] == **id).unwrap();
+                let model = &record.manifest.suite.models[usize::from(model)];
+                assert_eq!(decision["model"], **model, "{label}, {weight}, {id}");
+                let probabilities = decision["probabilities"].as_object().unwrap();
+                assert_eq!(probabilities.len(), record.manifest.suite.models.len());
+                assert!((probabilities.values().map(number).sum::<f64>() - 1.0).abs() < 1e-4);
+                let most = probabilities.values().map(number).fold(0.0, f64::max);
+                assert_eq!(number(&probabilities[model]), most);
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_embeddings_are_answered_one_by_one() {
+    let folder = folder();
+    train(folder.path(), "llm-bandit", "r.safetensors");
+    let suite = Suite::read(Path::new(SUITE)).unwrap();
+    let embeddings = suite.embeddings.as_ref().unwrap();
+    let width = embeddings.n_dimensions();
+    let embedding = |at: usize| serde_json::json!(embeddings.values()[at * width..][..width]);
+    let models: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    let pool = [models[3], models[0]];
+    let questions = [
+        serde_json::json!({ "id": "first", "embedding": embedding(0), "input_tokens": 80 }),
+        serde_json::json!({ "id": 2, "embedding": embedding(1), "preference": 0, "models": pool }),
+        serde_json::json!({ "embedding": embedding(0), "input_tokens": 80, "models": [models[5]] }),
+    ];
+    let mut input: Vec<String> = questions.iter().map(ToString::to_string).collect();
+    // More than fit one batch.
+    input.extend(std::iter::repeat_n(input[0].clone(), 1030));
+    let ask = |input: &str| {
+        llm_bandit(folder.path(), &["route", "--router", "r.safetensors", "--preference", "0.5"], input)
+    };
+    let output = ask(&input.join("\n"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answers = lines(&output);
+    assert_eq!(answers.len(), 1033);
+    assert_eq!((&answers[0]["id"], &answers[1]["id"]), (&serde_json::json!("first"), &serde_json::json!(2)));
+    assert!(answers[2].get("id").is_none());
+    assert_eq!(answers[1]["probabilities"].as_object().unwrap().len(), 2);
+    assert_eq!(
+        (&answers[2]["model"], number(&answers[2]["probabilities"][models[5]])),
+        (&serde_json::json!(models[5]), 1.0)
+    );
+    for again in &answers[3..] {
+        assert_eq!(again["model"], answers[0]["model"]);
+        for (model, p) in again["probabilities"].as_object().unwrap() {
+            assert!((number(p) - number(&answers[0]["probabilities"][model])).abs() < 1e-5);
+        }
+    }
+    let fault = |line: &str| {
+        let output = ask(&format!("{}\n\n{line}\n", input[0]));
+        // What was sound before it is answered.
+        assert_eq!(lines(&output).len(), 1);
+        error(&output)
+    };
+    assert!(fault("{\"embedding\": [1").starts_with("stdin:3: EOF while parsing a list (column "));
+    assert_eq!(
+        fault("{\"embedding\": [1, 2]}"),
+        format!("stdin:3: an embedding of 2 numbers; the router needs {width}")
+    );
+    assert!(fault("{\"embeding\": [1]}").starts_with("stdin:3: unknown field `embeding`"));
+    let with = |field: &str| fault(&format!("{{\"embedding\": {}, {field}}}", embedding(0)));
+    assert_eq!(with("\"preference\": -1"), "stdin:3: `preference` -1 is not a number from 0 up");
+    assert_eq!(with("\"input_tokens\": -1"), "stdin:3: `input_tokens` -1 is not a number from 0 up");
+    assert_eq!(with("\"models\": []"), "stdin:3: `models` names nobody to choose");
+    assert_eq!(with("\"models\": [\"gpt-4oo\"]"), "stdin:3: unknown model `gpt-4oo`; did you mean `gpt-4o`?");
+    let output = llm_bandit(folder.path(), &["route", "--router", "r.safetensors"], &input[0]);
+    assert_eq!(error(&output), "stdin:1: no `preference`, and none on the command line");
+}
+
+#[test]
+fn what_cannot_be_trained_or_routed_is_one_line() {
+    let folder = folder();
+    let train = |label: &str, out: &str| {
+        error(&llm_bandit(folder.path(), &["train", "s.toml", "--router", label, "--out", out], ""))
+    };
+    assert_eq!(
+        train("llm-bandi", "r.safetensors"),
+        "s.toml: no router is labelled `llm-bandi`; did you mean `llm-bandit`?"
+    );
+    assert_eq!(
+        train("random", "r.safetensors"),
+        "s.toml:13: router `random` is of kind `random`; only `llm-bandit` can be saved"
+    );
+    assert_eq!(train("llm-bandit", "."), ".: is a folder; a router is a file");
+    let replicate =
+        ["train", "s.toml", "--router", "llm-bandit", "--out", "r.safetensors", "--replicate", "1"];
+    assert_eq!(
+        error(&llm_bandit(folder.path(), &replicate, "")),
+        "s.toml: replicate 1 is not among the 1 of the scenario"
+    );
+    fs::write(folder.path().join("r.safetensors"), "no router").unwrap();
+    let route = llm_bandit(folder.path(), &["route", "--router", "r.safetensors", "--preference", "1"], "");
+    assert!(error(&route).starts_with("r.safetensors: is no safetensors file: "));
+    for command in ["train", "route"] {
+        let help = llm_bandit(folder.path(), &[command, "--help"], "");
+        assert!(String::from_utf8(help.stdout).unwrap().contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn training_that_diverges_names_router_replicate_and_step() {
+    let settings = SyntheticSettings { n_prompts: 60, n_models: 3, n_dimensions: 8, ..Default::default() };
+    let mut suite = settings.generate().unwrap().suite;
+    // Sums of these overflow in the first layer already.
+    let absurd = vec![f32::MAX; 8 * suite.prompts.len()];
+    suite.embeddings = Some(Embeddings::new(8, absurd));
+    let text = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[[router]]\nkind = \"llm-bandit\"\n\
+        label = \"doomed\"\npreset = \"paper\"\npretraining = false\nsteps = 1\n";
+    let scenario = Scenario::parse(Path::new("s.toml"), text).unwrap();
+    let problem = "training of the identity vectors diverged at step 0: the loss is not a finite number";
+    let error = run(&scenario, suite.clone(), &|_| {}).unwrap_err().to_string();
+    assert!(
+        [0, 1].iter().any(|at| error == format!("router `doomed`, replicate {at}: {problem}")),
+        "{error}"
+    );
+    let error = llm_bandit::run::train(&scenario, suite, "doomed", 1).err().unwrap().to_string();
+    assert_eq!(error, format!("router `doomed`, replicate 1: {problem}"));
+}
