@@ -6,10 +6,11 @@
 use std::path::Path;
 
 use super::LlmBandit;
-use super::identity::{Identities, ResponseNetwork};
+use super::identity::Identities;
 use super::learned::Learned;
 use super::policy::Policy;
 use super::predictors::{Candidates, Predictors};
+use super::response::ResponseNetwork;
 use super::settings::{LlmBanditSettings, MOST_DIMENSIONS, Source};
 use crate::data::Prompts;
 use crate::error::{Error, Result};

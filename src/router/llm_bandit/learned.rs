@@ -1,8 +1,9 @@
 //! Identity vectors of a whole candidate pool: learned from the seen models' answers, placed by quiz for unseen ones, with
 //! predictions for the development prompts that have not seen them.
 
-use super::identity::{self, Diverged, Fitted, Identities, Observations, ResponseNetwork};
+use super::identity::{self, Diverged, Fitted, Identities, Observations};
 use super::quiz::{Prior, mean_score, place};
+use super::response::ResponseNetwork;
 use super::settings::{IdentitySettings, Labels};
 use crate::data::TrainingData;
 use crate::error::{Error, Result};

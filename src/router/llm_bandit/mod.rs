@@ -1,7 +1,7 @@
 //! The LLM Bandit router (arXiv 2502.02743): identity vectors of models, and one preference-conditioned policy over any
 //! pool, trained in stages. A faithful reconstruction from published descriptions, not the official implementation.
 //!
-//! 1. `identity` learns a vector for each seen model by variational item response theory; `quiz` places an unseen model
+//! 1. `identity` learns a vector for each seen model by variational item response theory over `response`; `quiz` places an unseen model
 //!    among them by its few answers, which `information` helps to choose; `learned` puts both together for a whole pool.
 //! 2. `predictors` says what the policy is told of scores and costs; `batch` lays it out for the network in `policy`.
 //! 3. `pretrain` teaches the policy the predictor's best actions; `ppo` (from sampled actions) or `learning` (from all of
@@ -23,6 +23,7 @@ mod ppo;
 mod predictors;
 mod pretrain;
 mod quiz;
+mod response;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@
 //! covariance its diagonal is not enough for the mean: answers fix sums of elements, not elements (alpacaeval2 after 20:
 //! 0.2742 with the diagonal, 0.2568 with all of it).
 
-use super::identity::ResponseNetwork;
+use super::response::ResponseNetwork;
 use crate::linalg::{Cholesky, Matrix, Strided, kernels, multiply};
 
 /// What is believed of an identity vector before its model has answered anything: normal with variance 1 per element, as
