@@ -63,7 +63,7 @@ enum Command {
     Route(route::RouteArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
-        after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out /tmp/suite"
+        after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
     )]
     Synth {
         /// The settings

@@ -67,7 +67,7 @@ impl<'a> Experience<'a> {
 
     /// Candidate pools of random size, from two to all seen models, with random members. Where they are shared by many
     /// decisions, every second one is of all seen models.
-    pub(super) fn pools(&self, n_pools: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+    fn pools(&self, n_pools: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
         let is_shared = self.world.settings.context == Context::Pool;
         let pool = |at: usize| {
             if (is_shared && at % 2 == 1) || self.seen.len() <= 2 {
@@ -82,17 +82,17 @@ impl<'a> Experience<'a> {
         (0..n_pools).map(pool).collect()
     }
 
-    /// Random training prompts with random preferences, spread over the pools; every decision has at least two known
+    /// Random pools, and random training prompts with random preferences spread over them; every decision has at least two known
     /// candidates, if need be from the pool of all seen models. Where every prompt has a set of its own, it is asked at
     /// several preferences in a row, so that the set is encoded once for all of them.
-    pub(super) fn decisions(
+    pub(super) fn draw(
         &self,
+        n_pools: usize,
         n_decisions: usize,
-        pools: &mut Vec<Vec<usize>>,
         draw: PreferenceDraw,
         rng: &mut ChaCha8Rng,
-    ) -> Vec<Decision> {
-        let n_pools = pools.len();
+    ) -> (Vec<Vec<usize>>, Vec<Decision>) {
+        let mut pools = self.pools(n_pools, rng);
         let n_preferences =
             if self.world.settings.context == Context::Prompt { PREFERENCES_IN_A_ROW } else { 1 };
         let mut decisions = Vec::with_capacity(n_decisions);
@@ -109,7 +109,7 @@ impl<'a> Experience<'a> {
             let ask = |_| Decision { prompt, blend: None, pool, preference: draw.preference(rng) };
             decisions.extend((0..n_left).map(ask));
         }
-        decisions
+        (pools, decisions)
     }
 
     /// The two rewards of each candidate of a decision: score and minus cost, in the units of training.

@@ -142,8 +142,7 @@ pub(super) fn learn(
     let mut adam = Adam::new(&policy.parameters, schedule.learning_rate, schedule.weight_decay);
     for step in 0..schedule.steps {
         adam.learning_rate = schedule.learning_rate_at(step);
-        let mut pools = experience.pools(schedule.pools, rng);
-        let decisions = experience.decisions(schedule.batch, &mut pools, schedule.preferences, rng);
+        let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
         let is_known = |prompt, model| experience.is_known(prompt, model);
         let batch = experience.world.batch(&policy.parameters, &pools, &decisions, &is_known);
         let utilities = |at: usize, candidates: &[usize]| -> Vec<f32> {

@@ -120,8 +120,7 @@ fn roll_out(
     neighbours: Option<&Neighbours>,
     rng: &mut ChaCha8Rng,
 ) -> Rollout {
-    let mut pools = experience.pools(schedule.pools, rng);
-    let decisions = experience.decisions(schedule.batch, &mut pools, schedule.preferences, rng);
+    let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
     let own = sample(policy, value, experience, &pools, &decisions, rng);
     let Some(neighbours) = neighbours else { return Rollout { pools, transitions: own } };
     // The neighbour of each prompt, asked the same; where it knows too few of the pool, the prompt is its own neighbour.

@@ -190,7 +190,11 @@ impl Predictors {
 
     fn assemble(&self, prompts: &Prompts, mut sources: Vec<Matrix>, costs: Matrix) -> Situations {
         if self.identity_share.iter().any(|share| *share > 0.0) {
-            let identity = self.learned.scores(&prompts.embeddings);
+            let irt = self.mixture.iter().position(|(source, _)| *source == Source::Irt);
+            let identity = match irt {
+                Some(at) => sources[at].clone(),
+                None => self.learned.scores(&prompts.embeddings),
+            };
             for source in &mut sources {
                 for row in 0..identity.n_rows() {
                     let cells =

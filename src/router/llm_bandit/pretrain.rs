@@ -98,8 +98,7 @@ pub(super) fn pretrain(
     let mut adam = Adam::new(&policy.parameters, schedule.learning_rate, schedule.weight_decay);
     for step in 0..schedule.steps {
         adam.learning_rate = schedule.learning_rate_at(step);
-        let mut pools = experience.pools(schedule.pools, rng);
-        let decisions = experience.decisions(schedule.batch, &mut pools, schedule.preferences, rng);
+        let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
         let is_known = |prompt, model| experience.is_known(prompt, model);
         let batch = experience.world.batch(&policy.parameters, &pools, &decisions, &is_known);
         let weight = 1.0 / decisions.len() as f32;
