@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use llm_bandit::data::TrainingData;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{
-    BanditSource, CostModelKind, CostModels, LlmBanditSettings, RouterSettings, Training, train,
+    BanditSource, CostModelKind, CostModels, LlmBanditSettings, RouterSettings, Training,
 };
 use llm_bandit::seed::Stream;
 use llm_bandit::split::text_groups;
@@ -51,7 +51,7 @@ fn training(criterion: &mut Criterion) {
             bencher.iter(|| {
                 // Made anew, or the first run alone would fit the cost model.
                 let costs = CostModels::new(CostModelKind::PerPrompt, Stream::root(0));
-                train(&settings, &Training::new(&data, &costs, Stream::root(1))).unwrap().notes
+                settings.train(&Training::new(&data, &costs, Stream::root(1))).unwrap().notes
             });
         });
     }

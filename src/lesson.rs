@@ -11,7 +11,7 @@ use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
 use crate::router::{
-    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information, train,
+    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -153,7 +153,7 @@ impl Lesson {
         let teach_one = |&router: &usize| {
             let entry = &scenario.routers[router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
-            let trained = train(&entry.settings, &training).map_err(|error| blame(entry, error))?;
+            let trained = entry.settings.train(&training).map_err(|error| blame(entry, error))?;
             let choices = trained.router.route(&self.test, grid.preferences());
             report(entry);
             Ok((choices, RecordedTraining { notes: trained.notes, paid: training.meter() }))

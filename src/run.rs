@@ -197,13 +197,13 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
                 entry.label, suite.info.name
             )));
         }
-        if entry.settings.needs_embeddings() && suite.embeddings.is_none() {
+        if entry.settings.as_kind().needs_embeddings() && suite.embeddings.is_none() {
             return Err(Error::Usage(format!(
                 "router `{}` needs prompt embeddings, which suite `{}` does not have",
                 entry.label, suite.info.name
             )));
         }
-        if let Some(needed) = entry.settings.needs_pool_of()
+        if let Some(needed) = entry.settings.as_kind().needs_pool_of()
             && needed != suite.models.len()
         {
             return Err(Error::Usage(format!(

@@ -180,7 +180,7 @@ impl Scenario {
                     entry.label
                 ));
             }
-            if let Err(Error::Usage(problem)) = entry.settings.check() {
+            if let Err(Error::Usage(problem)) = entry.settings.as_kind().check() {
                 return fault(problem);
             }
             routers.push(entry);
@@ -292,7 +292,11 @@ fn router(
         return Err(line(format!("a `[[router]]` needs a `kind`{near}")));
     }
     let settings: RouterSettings = table.try_into().map_err(misread)?;
-    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings, quiz })
+    Ok(RouterEntry {
+        label: label.unwrap_or_else(|| settings.as_kind().default_label().to_owned()),
+        settings,
+        quiz,
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use llm_bandit::evaluate::summarise;
 use llm_bandit::metrics::curve::{hull, score_at};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
-use llm_bandit::router::{CostModels, Router, Training, train};
+use llm_bandit::router::{CostModels, Router, Training};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::seed::Stream;
@@ -90,7 +90,7 @@ fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
     let costs = CostModels::new(scenario.cost.model, Stream::root(1));
     let train = |entry: &llm_bandit::scenario::RouterEntry| {
         let training = Training::new(&data, &costs, Stream::root(2).named(&entry.label));
-        (entry.label.clone(), train(&entry.settings, &training).unwrap().router)
+        (entry.label.clone(), entry.settings.train(&training).unwrap().router)
     };
     let routers = scenario.routers.iter().map(train).collect();
     (routers, Prompts::new(suite, &groups, &(0..half).collect::<Vec<_>>()), grid)

@@ -170,11 +170,13 @@ impl TestTable {
     }
 
     fn mean_of(&self, choices: &Choices, preference: usize) -> Point {
-        let chosen = choices.at_preference(preference);
-        self.mean(|prompt| {
-            self.cells[prompt][usize::from(chosen[prompt])]
-                .expect("a record's choices are in their prompts' pools")
-        })
+        self.mean(|prompt| self.realised(choices, preference, prompt))
+    }
+
+    /// What a router's choice for a prompt came to.
+    pub(super) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
+        let model = usize::from(choices.at_preference(preference)[prompt]);
+        self.cells[prompt][model].expect("a record's choices are in their prompts' pools")
     }
 
     /// The cell of a prompt's pool with the highest value; ties go to the first.

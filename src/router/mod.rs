@@ -1,8 +1,8 @@
 //! Routers: what they are, which kinds a scenario may name, and how one is trained.
 //!
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
-//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file and a
-//! line in [`RouterSettings`] and in [`train`].
+//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
+//! and two lines in [`RouterSettings`].
 
 mod cost_model;
 mod llm_bandit;
@@ -24,6 +24,7 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub use predictor::{PredictorModel, PredictorSettings};
+pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
@@ -93,7 +94,7 @@ pub(crate) fn model_number(model: usize) -> u16 {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RouterSettings {
     /// A model of the pool at random, drawn once for each prompt, whatever the preference.
-    Random(NoSettings),
+    Random(RandomSettings),
     /// Always the same model.
     Single(SingleSettings),
     /// Predicts each model's score and takes the best `score - w * cost`.
@@ -104,55 +105,63 @@ pub enum RouterSettings {
     LlmBandit(LlmBanditSettings),
 }
 
-/// A router without settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoSettings {}
-
-impl RouterSettings {
-    /// Its kind's name in a scenario.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            RouterSettings::Random(_) => "random",
-            RouterSettings::Single(_) => "single",
-            RouterSettings::Predictor(_) => "predictor",
-            RouterSettings::RoutellmMf(_) => "routellm-mf",
-            RouterSettings::LlmBandit(_) => "llm-bandit",
-        }
-    }
+/// A kind of router, implemented by its settings.
+pub(crate) trait RouterKind {
+    /// Its name in a scenario.
+    fn kind(&self) -> &'static str;
 
     /// The label of a router that is not given one.
-    pub fn default_label(&self) -> &'static str {
-        match self {
-            RouterSettings::Random(_) => "random",
-            RouterSettings::Single(settings) => settings.choose.label(),
-            RouterSettings::Predictor(settings) => settings.model.label(),
-            RouterSettings::RoutellmMf(_) => "routellm-mf",
-            RouterSettings::LlmBandit(_) => "llm-bandit",
-        }
+    fn default_label(&self) -> &'static str {
+        self.kind()
     }
 
     /// Whether every setting is in its range.
     ///
     /// # Errors
     /// A setting that is not, in words.
-    pub fn check(&self) -> Result<()> {
-        match self {
-            RouterSettings::Random(_) | RouterSettings::Single(_) => Ok(()),
-            RouterSettings::Predictor(settings) => settings.check(),
-            RouterSettings::RoutellmMf(settings) => settings.check(),
-            RouterSettings::LlmBandit(settings) => settings.check(),
-        }
+    fn check(&self) -> Result<()> {
+        Ok(())
     }
 
     /// The number of candidates the router is bound to, where it is not made for any pool.
-    pub fn needs_pool_of(&self) -> Option<usize> {
-        matches!(self, RouterSettings::RoutellmMf(_)).then_some(2)
+    fn needs_pool_of(&self) -> Option<usize> {
+        None
     }
 
     /// Whether the router can do nothing without prompt embeddings.
-    pub fn needs_embeddings(&self) -> bool {
-        !matches!(self, RouterSettings::Random(_) | RouterSettings::Single(_))
+    fn needs_embeddings(&self) -> bool {
+        true
+    }
+
+    /// Trains a router.
+    ///
+    /// # Errors
+    /// Training that diverges.
+    fn train(&self, training: &Training<'_>) -> Result<Trained>;
+}
+
+impl RouterSettings {
+    pub(crate) fn as_kind(&self) -> &dyn RouterKind {
+        match self {
+            RouterSettings::Random(settings) => settings,
+            RouterSettings::Single(settings) => settings,
+            RouterSettings::Predictor(settings) => settings,
+            RouterSettings::RoutellmMf(settings) => settings,
+            RouterSettings::LlmBandit(settings) => settings,
+        }
+    }
+
+    /// Its kind's name in a scenario.
+    pub fn kind(&self) -> &'static str {
+        self.as_kind().kind()
+    }
+
+    /// Trains such a router.
+    ///
+    /// # Errors
+    /// Training that diverges.
+    pub fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        self.as_kind().train(training)
     }
 }
 
@@ -204,18 +213,4 @@ pub struct Trained {
     pub router: Box<dyn Router>,
     /// Tuned settings and the like, by name.
     pub notes: BTreeMap<String, String>,
-}
-
-/// Trains a router.
-///
-/// # Errors
-/// Training that diverges.
-pub fn train(settings: &RouterSettings, training: &Training<'_>) -> Result<Trained> {
-    match settings {
-        RouterSettings::Random(NoSettings {}) => Ok(random::train(training)),
-        RouterSettings::Single(settings) => single::train(settings, training),
-        RouterSettings::Predictor(settings) => predictor::train(settings, training),
-        RouterSettings::RoutellmMf(settings) => routellm_mf::train(settings, training),
-        RouterSettings::LlmBandit(settings) => llm_bandit::train(settings, training),
-    }
 }

@@ -2,18 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, Router, Trained, Training, model_number};
+use super::{Choices, Router, RouterKind, Trained, Training, model_number};
 use crate::data::Prompts;
+use crate::error::Result;
 use crate::preference::Preference;
 use crate::random::index_below;
 use crate::seed::Stream;
+
+/// Settings of `kind = "random"`: there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomSettings {}
 
 struct Random {
     stream: Stream,
 }
 
-pub(super) fn train(training: &Training<'_>) -> Trained {
-    Trained { router: Box::new(Random { stream: training.stream().clone() }), notes: BTreeMap::new() }
+impl RouterKind for RandomSettings {
+    fn kind(&self) -> &'static str {
+        "random"
+    }
+
+    fn needs_embeddings(&self) -> bool {
+        false
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let router = Box::new(Random { stream: training.stream().clone() });
+        Ok(Trained { router, notes: BTreeMap::new() })
+    }
 }
 
 impl Router for Random {

@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::{Trained, Training};
+use super::{RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, multiply};
@@ -49,18 +49,6 @@ impl Default for RoutellmMfSettings {
 
 type Weights = Tensor<(usize, usize), f32, Cpu>;
 
-impl RoutellmMfSettings {
-    pub(super) fn check(&self) -> Result<()> {
-        if !(1..=4096).contains(&self.dimensions) {
-            return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(Error::Usage("`learning-rate` must be above 0 and at most 1".into()));
-        }
-        Ok(())
-    }
-}
-
 /// W (width x d), the two model vectors (1 x d each), and c (1 x d), each with Adam's moments.
 struct Network {
     device: Cpu,
@@ -81,51 +69,71 @@ struct Folded {
     strong: usize,
 }
 
-pub(super) fn train(settings: &RoutellmMfSettings, training: &Training<'_>) -> Result<Trained> {
-    let (data, outcomes) = (training.data(), training.outcomes());
-    let strong = usize::from(outcomes.mean_score[1] > outcomes.mean_score[0]);
-    let label = |prompt: usize| -> Option<f32> {
-        let [strong, weak] = [strong, 1 - strong].map(|model| outcomes.score.get(prompt, model));
-        Some(((1.0 + strong? - weak?) / 2.0) as f32)
-    };
-    let labelled = |range: std::ops::Range<usize>| -> Vec<(usize, f32)> {
-        range.filter_map(|prompt| label(prompt).map(|label| (prompt, label))).collect()
-    };
-    let mut examples = labelled(0..data.n_training);
-    let held_out = labelled(data.n_training..data.prompts.len());
-    if examples.is_empty() || held_out.is_empty() {
-        return Err(Error::Usage("no prompt that both models answered".into()));
+impl RouterKind for RoutellmMfSettings {
+    fn kind(&self) -> &'static str {
+        "routellm-mf"
     }
-    let mut rng = training.stream().generator();
-    let mut network = Network::new(data.prompts.embeddings.n_columns(), settings.dimensions, &mut rng);
-    let mut best = (f32::INFINITY, network.parameters.clone(), 0);
-    for epoch in 1..=MOST_EPOCHS {
-        shuffle(&mut rng, &mut examples);
-        for batch in examples.chunks(BATCH) {
-            network.step(&data.prompts.embeddings, batch, settings.learning_rate as f32);
+
+    fn check(&self) -> Result<()> {
+        if !(1..=4096).contains(&self.dimensions) {
+            return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));
         }
-        let loss = network.loss(&data.prompts.embeddings, &held_out);
-        if !loss.is_finite() {
-            return Err(Error::Usage(format!(
-                "training diverged in epoch {epoch}: the validation loss is {loss}"
-            )));
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
+            return Err(Error::Usage("`learning-rate` must be above 0 and at most 1".into()));
         }
-        if loss < best.0 {
-            best = (loss, network.parameters.clone(), epoch);
-        }
-        if epoch - best.2 >= PATIENCE {
-            break;
-        }
+        Ok(())
     }
-    network.parameters = best.1;
-    let costs = training.costs(settings.cost);
-    let scores = Box::new(Folded { direction: network.direction(), strong });
-    let notes = BTreeMap::from([
-        ("epochs".to_owned(), best.2.to_string()),
-        ("validation-loss".to_owned(), format!("{:.4}", best.0)),
-        ("comparisons".to_owned(), "derived from scores".to_owned()),
-    ]);
-    Ok(Trained { router: Box::new(PlugIn { scores, costs: costs.model.clone() }), notes })
+
+    fn needs_pool_of(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let (data, outcomes) = (training.data(), training.outcomes());
+        let strong = usize::from(outcomes.mean_score[1] > outcomes.mean_score[0]);
+        let label = |prompt: usize| -> Option<f32> {
+            let [strong, weak] = [strong, 1 - strong].map(|model| outcomes.score.get(prompt, model));
+            Some(((1.0 + strong? - weak?) / 2.0) as f32)
+        };
+        let labelled = |range: std::ops::Range<usize>| -> Vec<(usize, f32)> {
+            range.filter_map(|prompt| label(prompt).map(|label| (prompt, label))).collect()
+        };
+        let mut examples = labelled(0..data.n_training);
+        let held_out = labelled(data.n_training..data.prompts.len());
+        if examples.is_empty() || held_out.is_empty() {
+            return Err(Error::Usage("no prompt that both models answered".into()));
+        }
+        let mut rng = training.stream().generator();
+        let mut network = Network::new(data.prompts.embeddings.n_columns(), self.dimensions, &mut rng);
+        let mut best = (f32::INFINITY, network.parameters.clone(), 0);
+        for epoch in 1..=MOST_EPOCHS {
+            shuffle(&mut rng, &mut examples);
+            for batch in examples.chunks(BATCH) {
+                network.step(&data.prompts.embeddings, batch, self.learning_rate as f32);
+            }
+            let loss = network.loss(&data.prompts.embeddings, &held_out);
+            if !loss.is_finite() {
+                return Err(Error::Usage(format!(
+                    "training diverged in epoch {epoch}: the validation loss is {loss}"
+                )));
+            }
+            if loss < best.0 {
+                best = (loss, network.parameters.clone(), epoch);
+            }
+            if epoch - best.2 >= PATIENCE {
+                break;
+            }
+        }
+        network.parameters = best.1;
+        let costs = training.costs(self.cost);
+        let scores = Box::new(Folded { direction: network.direction(), strong });
+        let notes = BTreeMap::from([
+            ("epochs".to_owned(), best.2.to_string()),
+            ("validation-loss".to_owned(), format!("{:.4}", best.0)),
+            ("comparisons".to_owned(), "derived from scores".to_owned()),
+        ]);
+        Ok(Trained { router: Box::new(PlugIn { scores, costs: costs.model.clone() }), notes })
+    }
 }
 
 impl ScorePredictor for Folded {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, MODEL_NUMBER_NOTE, Router, Trained, Training, model_number};
+use super::{Choices, MODEL_NUMBER_NOTE, Router, RouterKind, Trained, Training, model_number};
 use crate::data::Prompts;
 use crate::error::Result;
 use crate::preference::Preference;
@@ -25,31 +25,39 @@ pub enum SingleChoice {
     Cheapest,
 }
 
-impl SingleChoice {
-    pub(super) fn label(self) -> &'static str {
-        match self {
-            SingleChoice::Best => "best-single",
-            SingleChoice::Cheapest => "cheapest",
-        }
-    }
-}
-
 struct Single {
     /// All models, the preferred one first; a prompt without it falls to the next.
     order: Vec<usize>,
 }
 
-pub(super) fn train(settings: &SingleSettings, training: &Training<'_>) -> Result<Trained> {
-    let outcomes = training.outcomes();
-    let key: Vec<f64> = match settings.choose {
-        SingleChoice::Best => outcomes.mean_score.iter().map(|score| -score).collect(),
-        SingleChoice::Cheapest => outcomes.mean_cost_units.clone(),
-    };
-    let mut order: Vec<usize> = (0..key.len()).collect();
-    // A stable sort: ties go to the lowest number.
-    order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
-    let notes = BTreeMap::from([(MODEL_NUMBER_NOTE.to_owned(), order[0].to_string())]);
-    Ok(Trained { router: Box::new(Single { order }), notes })
+impl RouterKind for SingleSettings {
+    fn kind(&self) -> &'static str {
+        "single"
+    }
+
+    fn default_label(&self) -> &'static str {
+        match self.choose {
+            SingleChoice::Best => "best-single",
+            SingleChoice::Cheapest => "cheapest",
+        }
+    }
+
+    fn needs_embeddings(&self) -> bool {
+        false
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let outcomes = training.outcomes();
+        let key: Vec<f64> = match self.choose {
+            SingleChoice::Best => outcomes.mean_score.iter().map(|score| -score).collect(),
+            SingleChoice::Cheapest => outcomes.mean_cost_units.clone(),
+        };
+        let mut order: Vec<usize> = (0..key.len()).collect();
+        // A stable sort: ties go to the lowest number.
+        order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
+        let notes = BTreeMap::from([(MODEL_NUMBER_NOTE.to_owned(), order[0].to_string())]);
+        Ok(Trained { router: Box::new(Single { order }), notes })
+    }
 }
 
 impl Router for Single {

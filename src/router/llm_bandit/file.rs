@@ -104,7 +104,7 @@ impl LlmBandit {
         tensors: &mut NamedTensors,
     ) -> Result<Self> {
         let fault = |problem: &str| Error::file(path, problem);
-        written.check().map_err(|error| fault(&error.to_string()))?;
+        written.check_ranges().map_err(|error| fault(&error.to_string()))?;
         for [mean, deviation] in [numbers.score_ln_tokens, numbers.cost_tokens].into_iter().flatten() {
             if !(mean.is_finite() && deviation.is_finite() && deviation > 0.0) {
                 return Err(fault("says of input tokens what cannot be"));

@@ -44,7 +44,7 @@ use self::policy::Policy;
 use self::ppo::Reinforcement;
 use self::predictors::{Candidates, Predictors, Situations};
 use self::settings::{Resolved, Rewards};
-use super::{Choices, Routed, Router, Trained, Training};
+use super::{Choices, Routed, Router, RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::preference::Preference;
@@ -59,20 +59,26 @@ pub(crate) struct LlmBandit {
     policy: Policy,
 }
 
-/// Trains the router.
-///
-/// # Errors
-/// Training that diverges, with the stage and step.
-pub(super) fn train(settings: &LlmBanditSettings, training: &Training<'_>) -> Result<Trained> {
-    let (router, notes) = LlmBandit::train(settings, training)?;
-    Ok(Trained { router: Box::new(router), notes })
+impl RouterKind for LlmBanditSettings {
+    fn kind(&self) -> &'static str {
+        "llm-bandit"
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_ranges()
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let (router, notes) = LlmBandit::train(self, training)?;
+        Ok(Trained { router: Box::new(router), notes })
+    }
 }
 
 impl LlmBandit {
-    /// As [`train`], for those who want to keep it.
+    /// Trains the router.
     ///
     /// # Errors
-    /// As [`train`].
+    /// Training that diverges, with the stage and step.
     pub(super) fn train(
         written: &LlmBanditSettings,
         training: &Training<'_>,

@@ -203,7 +203,7 @@ pub(crate) struct Resolved {
 }
 
 impl LlmBanditSettings {
-    pub(in crate::router) fn check(&self) -> Result<()> {
+    pub(super) fn check_ranges(&self) -> Result<()> {
         let fault = |problem: &str| Err(Error::Usage(problem.into()));
         if self.dimensions.is_some_and(|dimensions| !(1..=MOST_DIMENSIONS).contains(&dimensions)) {
             return fault(&format!("`dimensions` must be from 1 to {MOST_DIMENSIONS}"));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::{Trained, Training};
+use super::{RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 
@@ -26,26 +26,6 @@ pub struct PredictorSettings {
     pub neighbours: Option<usize>,
     /// A fixed ridge for `linear`; tuned where absent.
     pub ridge: Option<f64>,
-}
-
-impl PredictorSettings {
-    pub(super) fn check(&self) -> Result<()> {
-        let fault = |problem: &str| Err(Error::Usage(problem.into()));
-        if self.neighbours.is_some() && self.model != PredictorModel::Knn {
-            return fault("`neighbours` is a setting of `knn` alone");
-        }
-        if self.ridge.is_some() && self.model != PredictorModel::Linear {
-            return fault("`ridge` is a setting of `linear` alone");
-        }
-        if self.neighbours == Some(0) {
-            return fault("`neighbours` must be at least 1");
-        }
-        // Below, rounding can make the equations unsolvable.
-        if self.ridge.is_some_and(|ridge| !(ridge >= 0.001 && ridge.is_finite())) {
-            return fault("`ridge` must be a number from 0.001 up");
-        }
-        Ok(())
-    }
 }
 
 /// How scores are predicted.
@@ -64,15 +44,50 @@ pub enum PredictorModel {
     Irt,
 }
 
-impl PredictorModel {
-    pub(super) fn label(self) -> &'static str {
-        match self {
+impl RouterKind for PredictorSettings {
+    fn kind(&self) -> &'static str {
+        "predictor"
+    }
+
+    fn default_label(&self) -> &'static str {
+        match self.model {
             PredictorModel::Knn => "knn",
             PredictorModel::Linear => "linear",
             PredictorModel::Clusters => "clusters",
             PredictorModel::Kernel => "kernel",
             PredictorModel::Irt => "irt",
         }
+    }
+
+    fn check(&self) -> Result<()> {
+        let fault = |problem: &str| Err(Error::Usage(problem.into()));
+        if self.neighbours.is_some() && self.model != PredictorModel::Knn {
+            return fault("`neighbours` is a setting of `knn` alone");
+        }
+        if self.ridge.is_some() && self.model != PredictorModel::Linear {
+            return fault("`ridge` is a setting of `linear` alone");
+        }
+        if self.neighbours == Some(0) {
+            return fault("`neighbours` must be at least 1");
+        }
+        // Below, rounding can make the equations unsolvable.
+        if self.ridge.is_some_and(|ridge| !(ridge >= 0.001 && ridge.is_finite())) {
+            return fault("`ridge` must be a number from 0.001 up");
+        }
+        Ok(())
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let fitted_costs = training.costs(self.cost);
+        let costs = &fitted_costs.out_of_fold;
+        let (scores, notes) = match self.model {
+            PredictorModel::Knn => boxed(knn::fit(self.neighbours, training, costs)),
+            PredictorModel::Linear => boxed(linear::fit(self.ridge, training, costs)),
+            PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
+            PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
+            PredictorModel::Irt => boxed(irt::fit(training, costs)?),
+        };
+        Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
     }
 }
 
@@ -81,19 +96,6 @@ pub(super) struct FittedScores<P> {
     pub(super) predictor: P,
     pub(super) out_of_fold: Matrix,
     pub(super) notes: BTreeMap<String, String>,
-}
-
-pub(super) fn train(settings: &PredictorSettings, training: &Training<'_>) -> Result<Trained> {
-    let fitted_costs = training.costs(settings.cost);
-    let costs = &fitted_costs.out_of_fold;
-    let (scores, notes) = match settings.model {
-        PredictorModel::Knn => boxed(knn::fit(settings.neighbours, training, costs)),
-        PredictorModel::Linear => boxed(linear::fit(settings.ridge, training, costs)),
-        PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
-        PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
-        PredictorModel::Irt => boxed(irt::fit(training, costs)?),
-    };
-    Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
 }
 
 fn boxed<P: ScorePredictor + 'static>(
