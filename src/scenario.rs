@@ -32,6 +32,9 @@ pub struct Scenario {
     pub description: String,
     /// The suite's folder name.
     pub suite: String,
+    /// The licence of the suite's data, where the suite itself does not state one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// The root seed.
     pub seed: u64,
     /// How often everything is repeated with another split and other training seeds.
@@ -107,6 +110,7 @@ pub struct Expectation {
 struct Written {
     description: String,
     suite: String,
+    licence: Option<String>,
     #[serde(default)]
     seed: u64,
     #[serde(default = "one")]
@@ -191,6 +195,7 @@ impl Scenario {
                 .map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned()),
             description: written.description,
             suite: written.suite,
+            licence: written.licence,
             seed: written.seed,
             replicates: written.replicates,
             pool: written.pool,
