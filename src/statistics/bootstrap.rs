@@ -107,6 +107,9 @@ pub struct Estimate {
     /// The part of the variance between replicates that is not noise of test prompts: another training split, another
     /// training seed. 0 for one replicate, which cannot tell.
     pub training_variance: f64,
+    /// The two-sided p-value that the resamples give for a true value of 0: twice the share of them on the lesser side of
+    /// it, counting the observed one (Davison and Hinkley 1997, section 4.4.1).
+    pub p_of_zero: f64,
 }
 
 /// The interval for the mean over replicates: over new test prompts and, with several replicates, new training splits.
@@ -145,17 +148,19 @@ pub fn estimate(observed: &[f64], resampled: &[f64], level: f64, rng: &mut ChaCh
         }
         mean(values) + added / n
     };
-    let means: Vec<f64> = resampled.chunks_exact(n_replicates).map(draw).collect();
+    let mut means: Vec<f64> = resampled.chunks_exact(n_replicates).map(draw).collect();
     let spread = variance(&means);
     let standard_error = if spread.is_finite() { spread.sqrt() } else { f64::INFINITY };
-    let mut interval = Interval::percentile(&means, level)?;
     if of_training > 0.0 && spread.is_finite() && spread > 0.0 {
         let freedom = (spread * n / between).powi(2) * (n - 1.0);
         let stretch = student_over_normal(freedom, level);
-        interval.low = centre + stretch * (interval.low - centre);
-        interval.high = centre + stretch * (interval.high - centre);
+        means.iter_mut().for_each(|value| *value = centre + stretch * (*value - centre));
     }
-    Some(Estimate { interval, standard_error, training_variance: of_training })
+    let interval = Interval::percentile(&means, level)?;
+    let n_at_most = means.iter().filter(|value| value.is_nan() || **value <= 0.0).count();
+    let n_at_least = means.iter().filter(|value| value.is_nan() || **value >= 0.0).count();
+    let p_of_zero = (2.0 * (1 + n_at_most.min(n_at_least)) as f64 / (1 + means.len()) as f64).min(1.0);
+    Some(Estimate { interval, standard_error, training_variance: of_training, p_of_zero })
 }
 
 /// The variance between replicates that resampling prompts alone causes; resamples that are not reached are left out.

@@ -16,13 +16,18 @@ pub struct Interval {
 
 impl Interval {
     /// The percentile interval of resampled values: their quantiles at (1 - level) / 2 and (1 + level) / 2 (Efron and
-    /// Tibshirani 1993, chapter 13). The values may come in any order; infinite ones are values like others. `None`
-    /// without values.
+    /// Tibshirani 1993, chapter 13). The values may come in any order; infinite ones are values like others. A
+    /// value that is no number may lie anywhere, so it counts as beyond the bound in question. `None` without values.
     pub fn percentile(values: &[f64], level: f64) -> Option<Interval> {
-        let mut sorted = values.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let at = |share| quantile(&sorted, share);
-        Some(Interval { low: at((1.0 - level) / 2.0)?, high: at((1.0 + level) / 2.0)? })
+        let at = |undefined: f64, share: f64| {
+            let defined = |value: &f64| if value.is_nan() { undefined } else { *value };
+            let mut sorted: Vec<f64> = values.iter().map(defined).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
+            quantile(&sorted, share)
+        };
+        let (low, high) =
+            (at(f64::NEG_INFINITY, (1.0 - level) / 2.0)?, at(f64::INFINITY, (1.0 + level) / 2.0)?);
+        Some(Interval { low, high })
     }
 
     /// Whether a value lies inside, bounds included.
@@ -74,6 +79,12 @@ mod tests {
         assert_eq!(Interval::percentile(&values, 0.5), Some(Interval { low: 10.0, high: 30.0 }));
         assert_eq!(Interval::percentile(&[2.0], 0.95), Some(Interval { low: 2.0, high: 2.0 }));
         assert_eq!(Interval::percentile(&[], 0.95), None);
+    }
+
+    #[test]
+    fn what_is_no_number_is_beyond_both_bounds() {
+        let interval = Interval::percentile(&[1.0, f64::NAN, 2.0], 0.95).unwrap();
+        assert_eq!(interval, Interval { low: f64::NEG_INFINITY, high: f64::INFINITY });
     }
 
     #[test]
