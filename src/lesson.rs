@@ -9,7 +9,7 @@ use crate::data::{Meter, Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result};
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
+use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment};
 use crate::router::{
     Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
 };
@@ -155,8 +155,10 @@ impl Lesson {
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
             let trained = entry.settings.train(&training).map_err(|error| blame(entry, error))?;
             let choices = trained.router.route(&self.test, grid.preferences());
+            // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
+            let choices_hash = commitment(&entry.label, &choices);
             report(entry);
-            Ok((choices, RecordedTraining { notes: trained.notes, paid: training.meter() }))
+            Ok((choices, RecordedTraining { notes: trained.notes, paid: training.meter(), choices_hash }))
         };
         let routers = class.routers.par_iter().map(teach_one).collect::<Result<Vec<_>>>()?;
         let record =

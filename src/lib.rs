@@ -4,6 +4,7 @@ pub mod data;
 pub mod error;
 pub mod evaluate;
 mod gzip;
+mod hash;
 mod lesson;
 pub mod linalg;
 pub mod metrics;

@@ -10,6 +10,7 @@ use crate::preference::PreferenceGrid;
 use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
+    list_prices_hash, scenario_hash,
 };
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
 use crate::scenario::{RouterEntry, Scenario};
@@ -273,6 +274,8 @@ fn assemble(
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             scenario: scenario.clone(),
+            scenario_hash: scenario_hash(scenario),
+            list_prices_hash: list_prices_hash(&suite.models),
             suite: RecordedSuite {
                 info: suite.info.clone(),
                 content_hash,

@@ -26,10 +26,12 @@ enum Command {
     /// Lists suites and scenarios
     #[command(after_help = "Example:\n  llm-bandit list --datasets ~/suites")]
     List(DatasetArguments),
-    /// Checks suites and scenarios and prints what is in them
-    #[command(after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml")]
+    /// Checks suites and scenarios and prints what is in them; checks that reports are what their records give
+    #[command(
+        after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml reports/quickstart"
+    )]
     Verify {
-        /// Suite folders and scenario files
+        /// Suite folders, scenario files, and report folders
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[command(flatten)]

@@ -9,7 +9,7 @@ use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
 
 /// The record's folder inside a report.
-const RECORD: &str = "record";
+pub(super) const RECORD: &str = "record";
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
@@ -36,6 +36,11 @@ pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts:
         fs::rename(&staged, &path).map_err(Error::io(&path, "replace"))?;
     }
     Ok(())
+}
+
+/// Whether a folder holds a report, or did when a run that was replacing it was stopped.
+pub fn is_report(folder: &Path) -> bool {
+    restore(folder).is_ok() && folder.join(RECORD).is_dir()
 }
 
 /// Reads the record of a report.
