@@ -5,6 +5,7 @@ pub mod error;
 pub mod evaluate;
 mod gzip;
 mod hash;
+pub mod kept;
 mod lesson;
 pub mod linalg;
 pub mod metrics;

@@ -4,6 +4,7 @@ mod inspect;
 mod progress;
 mod route;
 mod run;
+mod timings;
 mod train;
 
 use std::io::Write;

@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
+use llm_bandit::kept::KeptCells;
 use llm_bandit::record::Record;
 use llm_bandit::scenario::{MOST_REPLICATES, Scenario};
 use llm_bandit::{report, run as simulation, suite};
+use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
+use super::timings::Timings;
 use super::{DatasetArguments, say, say_aside, use_threads};
 
 /// Arguments of `run`.
@@ -33,6 +36,12 @@ pub(super) struct RunArguments {
     /// Threads; the result does not depend on them [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
+    /// Train every cell anew: take up nothing that an interrupted run has finished
+    #[arg(long)]
+    fresh: bool,
+    /// Write `timings.csv` beside the report; use `--threads 1` for clean numbers
+    #[arg(long)]
+    timings: bool,
     /// No progress
     #[arg(long)]
     quiet: bool,
@@ -99,16 +108,40 @@ fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArgument
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
-    let record = simulation::run(scenario, suite, &|event| progress.show(&event));
+    let timings = Timings::default();
+    let kept = program().map(|program| report::partial_folder(out).map(|at| KeptCells::new(at, program)));
+    let kept = kept.transpose()?;
+    if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
+        kept.clear()?;
+    }
+    let watch = |event| {
+        timings.note(&event);
+        progress.show(&event);
+    };
+    let record = simulation::resume(scenario, suite, kept.as_ref(), &watch);
     progress.finish();
     let record = record.map_err(named)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary).map_err(named)?;
     report::write_run(out, &record, &summary, &verdicts)?;
+    if let Some(kept) = kept {
+        kept.clear()?;
+    }
+    if arguments.timings {
+        timings.write(out, &record)?;
+    }
     if !arguments.quiet {
         say_aside(&report::overview(&record, &summary));
     }
     Ok(tell(&record, out, &verdicts))
+}
+
+/// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
+/// keeps no cells.
+fn program() -> Option<String> {
+    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{} {hash}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Says where the report is and which expectations are not met; true where all are.

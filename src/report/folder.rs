@@ -56,6 +56,14 @@ pub fn read_record(folder: &Path) -> Result<Record> {
     Record::read(&inner)
 }
 
+/// The hidden folder beside a report in which a run keeps its finished cells until the report is written.
+///
+/// # Errors
+/// A path that cannot name a report's folder.
+pub fn partial_folder(folder: &Path) -> Result<PathBuf> {
+    sibling(folder, "partial")
+}
+
 /// Refuses a target that cannot be replaced without loss, before anything is computed.
 ///
 /// # Errors
@@ -68,6 +76,13 @@ pub fn check_target(folder: &Path) -> Result<()> {
     let holds_something = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
     if holds_something && !folder.join(RECORD).join("manifest.json").is_file() {
         return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
+    }
+    // What a run left that was stopped while it wrote its report or just after.
+    for what in ["staged", "old"] {
+        let left = sibling(folder, what)?;
+        if left.is_dir() {
+            fs::remove_dir_all(&left).map_err(Error::io(&left, "remove"))?;
+        }
     }
     // Found out now rather than after the training.
     let probe = sibling(folder, "probe")?;

@@ -10,7 +10,7 @@ pub mod plot;
 mod unseen;
 mod verify;
 
-pub use folder::{check_target, is_report, read_record, write_report, write_run};
+pub use folder::{check_target, is_report, partial_folder, read_record, write_report, write_run};
 pub use overview::overview;
 pub use verify::{Verified, verify};
 

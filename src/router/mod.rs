@@ -44,7 +44,7 @@ pub trait Router: Send + Sync {
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Choices {
     n_prompts: usize,
     models: Vec<u16>,
