@@ -105,7 +105,11 @@ fn stopped() -> tempfile::TempDir {
     let spoiled = TINY.replace("metric = \"aiq\"", "metric = \"aiqq\"");
     fs::write(folder.path().join("tiny.toml"), spoiled).unwrap();
     assert!(
-        !command(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]).status().unwrap().success()
+        !command(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"])
+            .output()
+            .unwrap()
+            .status
+            .success()
     );
     assert_eq!(n_cells(folder.path()), 10);
     folder
