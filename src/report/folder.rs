@@ -74,7 +74,7 @@ pub fn check_target(folder: &Path) -> Result<()> {
         return Err(Error::file(folder, "is a file; a report is a folder"));
     }
     let holds_something = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if holds_something && !folder.join(RECORD).join("manifest.json").is_file() {
+    if holds_something && !is_report(folder) {
         return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
     }
     // What a run left that was stopped while it wrote its report or just after.

@@ -5,6 +5,7 @@ mod difference;
 mod figures;
 mod folder;
 mod markdown;
+pub mod overall;
 mod overview;
 pub mod plot;
 mod unseen;
