@@ -5,13 +5,13 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Meter, Prompts, Quizzed, TrainingData};
+use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
 use crate::router::{
-    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
+    Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -148,21 +148,45 @@ impl Lesson {
         report: &(dyn Fn(&RouterEntry) + Sync),
         blame: &(dyn Fn(&RouterEntry, Error) -> Error + Sync),
     ) -> Result<Taught> {
-        let School { scenario, suite, grid, .. } = school;
+        let School { scenario, suite, .. } = school;
         let Material { quizzed, data, cost_models } = self.material(school, class.quiz.as_ref());
         let teach_one = |&router: &usize| {
             let entry = &scenario.routers[router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
             let trained = entry.settings.train(&training).map_err(|error| blame(entry, error))?;
-            let choices = trained.router.route(&self.test, grid.preferences());
+            let choices = self.replay(school, entry, &trained.router);
             report(entry);
-            Ok((choices, RecordedTraining { notes: trained.notes, paid: training.meter() }))
+            let mut notes = trained.notes;
+            if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
+                notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
+            }
+            let calling_orders = choices.orders().map(<[_]>::to_vec);
+            Ok((choices, RecordedTraining { notes, paid: training.meter(), calling_orders }))
         };
         let routers = class.routers.par_iter().map(teach_one).collect::<Result<Vec<_>>>()?;
         let record =
             |settings: &QuizSettings| self.record_quiz(suite, settings, &quizzed, data.price_of_quiz);
         let quiz = class.quiz.as_ref().map(record);
         Ok(Taught { cost_unit_usd: data.cost_unit_usd, quiz, routers })
+    }
+
+    /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    fn replay(
+        &self,
+        School { suite, grid, .. }: School<'_>,
+        entry: &RouterEntry,
+        policy: &Policy,
+    ) -> Choices {
+        match policy {
+            Policy::Direct(router) => router.route(&self.test, grid.preferences()),
+            Policy::Cascade(cascade) => {
+                let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
+                let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
+                let stream = self.stream_of(entry).named("judge");
+                let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
+                cascade.route(&self.test, grid.preferences(), &judge)
+            }
+        }
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

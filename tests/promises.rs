@@ -6,9 +6,9 @@ use std::path::Path;
 use llm_bandit::data::{Prompts, TrainingData};
 use llm_bandit::evaluate::summarise;
 use llm_bandit::metrics::curve::{hull, score_at};
-use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
+use llm_bandit::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
-use llm_bandit::router::{CostModels, Router, Training};
+use llm_bandit::router::{Choices, CostModels, Judge, Policy, Training};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::seed::Stream;
@@ -37,6 +37,11 @@ label = "linear-mean-cost"
 kind = "predictor"
 model = "linear"
 cost = "mean"
+[[router]]
+kind = "cascade"
+[[router]]
+kind = "cascade"
+judge = "predicted"
 "#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"
@@ -76,7 +81,7 @@ fn record(suite: &Suite) -> Record {
     run(&scenario(suite.models.len()), suite.clone(), &|_| {}).unwrap()
 }
 
-type Labelled = (String, Box<dyn Router>);
+type Labelled = (String, Policy);
 
 /// Every router, trained on the second half of a suite, and the prompts of the first half.
 fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
@@ -94,6 +99,19 @@ fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
     };
     let routers = scenario.routers.iter().map(train).collect();
     (routers, Prompts::new(suite, &groups, &(0..half).collect::<Vec<_>>()), grid)
+}
+
+/// Routes with a judge that knows the outcomes of these prompts of the suite, where the policy asks one.
+fn route(suite: &Suite, policy: &Policy, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+    match policy {
+        Policy::Direct(router) => router.route(prompts, preferences),
+        Policy::Cascade(cascade) => {
+            let place = |at: usize| suite.prompts.iter().position(|p| p.id == prompts.ids[at]).unwrap();
+            let is_right = |at: usize, model: usize| suite.outcomes.score.get(place(at), model) == Some(1.0);
+            let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), Stream::root(3));
+            cascade.route(prompts, preferences, &judge)
+        }
+    }
 }
 
 #[test]
@@ -116,11 +134,12 @@ fn a_choice_depends_on_its_prompt_and_preference_alone() {
     for suite in suites() {
         let (routers, prompts, grid) = trained(&suite);
         let reversed: Vec<usize> = (0..prompts.len()).rev().step_by(3).collect();
-        for (label, router) in routers {
-            let all = router.route(&prompts, grid.preferences());
-            assert!(all == router.route(&prompts, grid.preferences()), "{label} is not deterministic");
-            let some = router.route(&prompts.select(&reversed), grid.preferences());
-            let alone = router.route(&prompts, &grid.preferences()[4..5]);
+        for (label, policy) in routers {
+            let route = |prompts: &Prompts, preferences| route(&suite, &policy, prompts, preferences);
+            let all = route(&prompts, grid.preferences());
+            assert!(all == route(&prompts, grid.preferences()), "{label} is not deterministic");
+            let some = route(&prompts.select(&reversed), grid.preferences());
+            let alone = route(&prompts, &grid.preferences()[4..5]);
             for preference in 0..grid.preferences().len() {
                 for (&model, &prompt) in some.at_preference(preference).iter().zip(&reversed) {
                     assert_eq!(model, all.at_preference(preference)[prompt], "{label} looks at the batch");
@@ -152,7 +171,13 @@ fn no_router_sees_a_test_outcome() {
         }
         let after = record(&changed);
         assert!(before.score != after.score);
-        assert!(before.choices == after.choices);
+        let routers = &before.manifest.scenario.routers;
+        for (entry, (before, after)) in routers.iter().zip(before.choices[0].iter().zip(&after.choices[0])) {
+            // The judge of a cascade is the one that looks: what it says goes into the choices, and nothing else.
+            let asks_a_judge = entry.label == "cascade";
+            assert_eq!(before == after, !asks_a_judge, "{}", entry.label);
+            assert!(before.orders() == after.orders(), "{}", entry.label);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 use crate::suite::{CellTable, CostBasis, SuiteInfo};
 
 /// The number of the folder format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,4 +152,7 @@ pub struct RecordedTraining {
     pub notes: BTreeMap<String, String>,
     /// What it paid to learn.
     pub paid: Meter,
+    /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calling_orders: Option<Vec<Vec<u16>>>,
 }

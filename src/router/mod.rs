@@ -4,7 +4,9 @@
 //! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
 //! and two lines in [`RouterSettings`].
 
+mod cascade;
 mod cost_model;
+mod judge;
 mod llm_bandit;
 mod plug_in;
 mod predictor;
@@ -17,7 +19,9 @@ mod tuning;
 
 use std::collections::BTreeMap;
 
+pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
+pub use judge::Judge;
 pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
@@ -43,11 +47,32 @@ pub trait Router: Send + Sync {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
 }
 
+/// A trained policy that calls models one after another until a judge accepts an answer: the one policy to which test
+/// outcomes say anything, and they say no more than the judge's verdicts on the answers that it called for and pays.
+///
+/// A choice depends on the prompt, its pool, the preference, and the verdicts on this prompt alone.
+pub trait Cascade: Send + Sync {
+    /// The share of answers that the judge is to be wrong about.
+    fn judge_error(&self) -> f64;
+
+    /// Calls models of each prompt's pool for every prompt at every preference; the choices carry their calling orders.
+    fn route(&self, prompts: &Prompts, preferences: &[Preference], judge: &Judge<'_>) -> Choices;
+}
+
+/// What training makes.
+pub enum Policy {
+    /// Decides before any model is called.
+    Direct(Box<dyn Router>),
+    /// Decides on the way, by verdicts on answers.
+    Cascade(Box<dyn Cascade>),
+}
+
 /// The chosen models, preference by preference and within each in prompt order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choices {
     n_prompts: usize,
     models: Vec<u16>,
+    orders: Option<Vec<Vec<u16>>>,
 }
 
 impl Choices {
@@ -57,7 +82,21 @@ impl Choices {
     /// If the models do not fill whole preferences.
     pub fn new(n_prompts: usize, models: Vec<u16>) -> Self {
         assert!(n_prompts > 0 && models.len().is_multiple_of(n_prompts), "every prompt has a choice");
-        Choices { n_prompts, models }
+        Choices { n_prompts, models, orders: None }
+    }
+
+    /// Adds the calling order of each preference: of a prompt's pool all models of the order up to the chosen one were
+    /// called.
+    ///
+    /// # Panics
+    /// If there is not one order a preference, or a chosen model is not in its order.
+    pub fn with_orders(self, orders: Vec<Vec<u16>>) -> Self {
+        assert!(orders.len() == self.n_preferences(), "every preference has an order");
+        for (preference, order) in orders.iter().enumerate() {
+            let is_in_order = |model: &u16| order.contains(model);
+            assert!(self.at_preference(preference).iter().all(is_in_order), "a choice is in its order");
+        }
+        Choices { orders: Some(orders), ..self }
     }
 
     /// Number of prompts.
@@ -73,6 +112,21 @@ impl Choices {
     /// The model of each prompt at one preference.
     pub fn at_preference(&self, preference: usize) -> &[u16] {
         &self.models[preference * self.n_prompts..][..self.n_prompts]
+    }
+
+    /// The models that were called for a prompt before and with the chosen one, which is the last. Where models are called
+    /// in an order, those that are not in the prompt's pool were left out.
+    pub fn called(&self, preference: usize, prompt: usize) -> &[u16] {
+        let at = preference * self.n_prompts + prompt;
+        let chosen = &self.models[at..=at];
+        let Some(orders) = &self.orders else { return chosen };
+        let place = orders[preference].iter().position(|model| *model == chosen[0]);
+        &orders[preference][..=place.expect("a choice is in its order")]
+    }
+
+    /// The calling order of each preference; `None` where only the chosen model is called.
+    pub fn orders(&self) -> Option<&[Vec<u16>]> {
+        self.orders.as_deref()
     }
 
     /// All choices, preference-major.
@@ -101,6 +155,8 @@ pub enum RouterSettings {
     Predictor(PredictorSettings),
     /// RouteLLM's matrix factorisation; pairs only.
     RoutellmMf(RoutellmMfSettings),
+    /// Models in price order until a judge accepts.
+    Cascade(CascadeSettings),
     /// Identity vectors and a preference-conditioned policy over any pool.
     LlmBandit(LlmBanditSettings),
 }
@@ -133,6 +189,12 @@ pub(crate) trait RouterKind {
         true
     }
 
+    /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
+    /// anew chooses among the seen models, and the report says so.
+    fn takes_unseen(&self) -> bool {
+        true
+    }
+
     /// Trains a router.
     ///
     /// # Errors
@@ -147,6 +209,7 @@ impl RouterSettings {
             RouterSettings::Single(settings) => settings,
             RouterSettings::Predictor(settings) => settings,
             RouterSettings::RoutellmMf(settings) => settings,
+            RouterSettings::Cascade(settings) => settings,
             RouterSettings::LlmBandit(settings) => settings,
         }
     }
@@ -210,7 +273,7 @@ impl<'a> Training<'a> {
 /// A router and what its training found out, for the record.
 pub struct Trained {
     /// The policy.
-    pub router: Box<dyn Router>,
+    pub router: Policy,
     /// Tuned settings and the like, by name.
     pub notes: BTreeMap<String, String>,
 }

@@ -24,7 +24,7 @@ const NEIGHBOURS: [usize; 12] = [5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 
 /// How many queries are compared with all development prompts at once: their similarities stay in the cache.
 const BLOCK: usize = 128;
 
-pub(super) struct Knn {
+pub(in crate::router) struct Knn {
     neighbours: usize,
     embeddings: Matrix,
     has_embedding: Vec<bool>,
@@ -56,7 +56,11 @@ struct Queries<'a, F: Fn(usize, usize) -> bool> {
 }
 
 /// Fits with the given number of neighbours, or with the one that earns most when each prompt is left out.
-pub(super) fn fit(neighbours: Option<usize>, training: &Training<'_>, costs: &Matrix) -> FittedScores<Knn> {
+pub(in crate::router) fn fit(
+    neighbours: Option<usize>,
+    training: &Training<'_>,
+    costs: &Matrix,
+) -> FittedScores<Knn> {
     let (data, outcomes) = (training.data(), training.outcomes());
     let n_prompts = data.prompts.len();
     let candidates: Vec<usize> = match neighbours {

@@ -3,8 +3,8 @@
 pub(super) mod clusters;
 mod irt;
 pub(super) mod kernel;
-mod knn;
-mod linear;
+pub(super) mod knn;
+pub(super) mod linear;
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ impl RouterKind for PredictorSettings {
             PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
             PredictorModel::Irt => boxed(irt::fit(training, costs)?),
         };
-        Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
+        Ok(Trained { router: PlugIn::new(scores, fitted_costs), notes })
     }
 }
 
