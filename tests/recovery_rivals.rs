@@ -1,0 +1,107 @@
+//! Recovery: every rival router comes near the known optimum on a suite whose truth is what it assumes.
+//!
+//! Gaps are mean utilities lost against the optimum, in units of score; what was measured is beside each bound.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::path::Path;
+
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+
+/// The mean gap of each of these routers over the preferences, after that of the best single model.
+fn gaps(routers: &[&str], settings: &SyntheticSettings) -> Vec<f64> {
+    let synthetic = settings.generate().unwrap();
+    let (truth, suite) = (&synthetic.truth, &synthetic.suite);
+    let mut text = "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 12\n\
+        [[router]]\nkind = \"single\"\nchoose = \"best\"\n"
+        .to_owned();
+    routers.iter().for_each(|router| text.push_str(&format!("[[router]]\n{router}\n")));
+    let scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
+    let record = run(&scenario, suite.clone(), &|_| {}).unwrap();
+    let position = |id: &String| suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap();
+    let prompts: Vec<usize> =
+        record.test_prompts[0].iter().map(|&prompt| position(&record.prompts[prompt].id)).collect();
+    let unit = record.manifest.replicates[0].cost_unit_usd;
+    let pool: Vec<usize> = (0..truth.n_models()).collect();
+    let preferences = &record.manifest.preferences;
+    let mut gaps = vec![0.0; routers.len() + 1];
+    for (at, weight) in preferences.iter().enumerate() {
+        let optimum = truth.optimal_utility(&prompts, &pool, weight / unit);
+        for (gap, choices) in gaps.iter_mut().zip(&record.choices[0]) {
+            let earned = choices.at_preference(at).iter().zip(&prompts);
+            let earned: f64 = earned
+                .map(|(&model, &prompt)| truth.utility(prompt, usize::from(model), weight / unit))
+                .sum();
+            let lost = optimum - earned / prompts.len() as f64;
+            assert!(lost >= -1e-12, "nothing beats the optimum");
+            *gap += lost / preferences.len() as f64;
+        }
+    }
+    gaps
+}
+
+/// Every router's gap is below its bound, and that of the best single model is several times as large.
+fn assert_recovered(routers: &[(&str, f64)], settings: &SyntheticSettings) {
+    let names: Vec<&str> = routers.iter().map(|(router, _)| *router).collect();
+    let gaps = gaps(&names, settings);
+    eprintln!("{gaps:?}");
+    for ((router, bound), gap) in routers.iter().zip(&gaps[1..]) {
+        assert!(gap < bound, "{router}: {gap}");
+        assert!(*gap < 0.5 * gaps[0], "{router}: {gap} against {}", gaps[0]);
+    }
+}
+
+/// Logits are inner products of what embeddings show and abilities: what factor models and perceptrons assume.
+#[test]
+fn factor_models_recover_factors() {
+    let settings =
+        SyntheticSettings { n_prompts: 3000, n_models: 6, embedding_noise: 0.1, ..Default::default() };
+    assert_recovered(
+        &[
+            ("kind = \"predictor\"\nmodel = \"mlp\"", 0.02),
+            ("label = \"own\"\nkind = \"predictor\"\nmodel = \"mlp\"\nheads = \"per-model\"", 0.02),
+            ("kind = \"embedllm\"\ndimensions = 32", 0.02),
+            ("kind = \"mirt\"", 0.02),
+            ("kind = \"nirt\"", 0.02),
+            ("kind = \"hybrid-ensemble\"", 0.02),
+        ],
+        &settings,
+    );
+}
+
+/// Prompts of a cluster are all alike: what cluster routers assume.
+#[test]
+fn cluster_routers_recover_clusters() {
+    let settings = SyntheticSettings {
+        n_prompts: 3000,
+        n_models: 6,
+        embedding_noise: 0.1,
+        cluster_share: 1.0,
+        ..Default::default()
+    };
+    assert_recovered(
+        &[
+            ("kind = \"uniroute\"", 0.02),
+            ("kind = \"uniroute\"\nmap = \"learned\"", 0.02),
+            ("kind = \"avengers-pro\"", 0.02),
+        ],
+        &settings,
+    );
+}
+
+/// Answers of one benchmark are long: costs follow the prompt, as CARROT assumes.
+#[test]
+fn carrot_recovers_costs_that_follow_the_prompt() {
+    let settings = SyntheticSettings {
+        n_prompts: 3000,
+        n_models: 6,
+        embedding_noise: 0.1,
+        cluster_share: 0.9,
+        ..Default::default()
+    };
+    assert_recovered(
+        &[("kind = \"carrot\"", 0.02), ("kind = \"carrot\"\nheads = \"network\"", 0.02)],
+        &settings,
+    );
+}
