@@ -64,8 +64,7 @@ impl Default for NirtSettings {
 const DIMENSIONS: usize = 25;
 const NOISES: [f64; 2] = [0.05, 0.1];
 const MIRT_RATES: [f64; 2] = [2e-3, 6e-3];
-/// A training of `nirt` takes longer: one step is tried.
-const NIRT_RATES: [f64; 1] = [3e-3];
+const NIRT_RATES: [f64; 2] = [3e-3, 1e-2];
 /// Width of the hidden layer of `nirt`.
 const HIDDEN: usize = 32;
 
