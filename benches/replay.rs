@@ -46,6 +46,7 @@ fn replay(criterion: &mut Criterion) {
                 cost: None,
                 neighbours: None,
                 ridge: Some(10.0),
+                heads: None,
             };
             let training = Training::new(&data, &costs, Stream::root(1));
             let trained = RouterSettings::Predictor(predictor).train(&training).unwrap();

@@ -8,7 +8,7 @@ use llm_bandit::evaluate::summarise;
 use llm_bandit::metrics::curve::{hull, score_at};
 use llm_bandit::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
-use llm_bandit::router::{Choices, CostModels, Judge, Policy, Training};
+use llm_bandit::router::{Choices, CostModels, Judge, Policy, PredictorModel, RouterSettings, Training};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::seed::Stream;
@@ -43,6 +43,47 @@ kind = "cascade"
 kind = "cascade"
 judge = "predicted"
 "#;
+/// What others have published.
+const RIVALS: &str = r#"
+[[router]]
+kind = "predictor"
+model = "clusters"
+[[router]]
+kind = "predictor"
+model = "kernel"
+[[router]]
+kind = "predictor"
+model = "irt"
+[[router]]
+kind = "predictor"
+model = "mlp"
+[[router]]
+label = "mlp-per-model"
+kind = "predictor"
+model = "mlp"
+heads = "per-model"
+[[router]]
+kind = "embedllm"
+dimensions = 16
+[[router]]
+kind = "mirt"
+[[router]]
+kind = "nirt"
+[[router]]
+kind = "uniroute"
+[[router]]
+kind = "uniroute"
+map = "learned"
+[[router]]
+kind = "avengers-pro"
+[[router]]
+kind = "carrot"
+[[router]]
+kind = "carrot"
+heads = "network"
+[[router]]
+kind = "hybrid-ensemble"
+"#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"
 [[router]]
@@ -63,7 +104,7 @@ fn scenario(n_models: usize) -> Scenario {
     let head = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
         [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
     let pair = if n_models == 2 { PAIR_ROUTER } else { "" };
-    Scenario::parse(Path::new("s.toml"), &format!("{head}{ROUTERS}{BANDITS}{pair}")).unwrap()
+    Scenario::parse(Path::new("s.toml"), &format!("{head}{ROUTERS}{RIVALS}{BANDITS}{pair}")).unwrap()
 }
 
 fn suite(n_models: usize, missing: f64, seed: u64) -> Suite {
@@ -79,6 +120,31 @@ fn suites() -> [Suite; 3] {
 
 fn record(suite: &Suite) -> Record {
     run(&scenario(suite.models.len()), suite.clone(), &|_| {}).unwrap()
+}
+
+/// The names that a tagged enum of settings knows, from what it says of one that it does not.
+fn names_of<T: serde::de::DeserializeOwned>(text: &str) -> Vec<String> {
+    let message = toml::from_str::<T>(text).err().unwrap().to_string();
+    let (_, names) = message.split_once("expected one of ").unwrap();
+    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn no_kind_of_router_is_forgotten_here() {
+    #[derive(serde::Deserialize)]
+    struct Model {
+        #[serde(rename = "model")]
+        _model: PredictorModel,
+    }
+    let listed = scenario(2);
+    let kinds = names_of::<RouterSettings>("kind = \"?\"");
+    assert!(kinds.len() > 10);
+    for kind in kinds {
+        assert!(listed.routers.iter().any(|entry| entry.settings.kind() == kind), "{kind}");
+    }
+    for model in names_of::<Model>("model = \"?\"") {
+        assert!(listed.routers.iter().any(|entry| entry.label == model), "{model}");
+    }
 }
 
 type Labelled = (String, Policy);
@@ -209,7 +275,8 @@ proptest! {
     fn bounds_bound_and_random_is_flat(seed in 0_u64..1000, missing in prop_oneof![Just(0.0), Just(0.2)]) {
         let mut scenario = scenario(4);
         // The claims are about bounds: a few routers are enough.
-        scenario.routers.retain(|entry| entry.settings.kind() != "llm-bandit");
+        scenario.routers.retain(|entry| ["random", "single", "predictor"].contains(&entry.settings.kind()));
+        scenario.routers.truncate(6);
         let record = run(&scenario, suite(4, missing, seed), &|_| {}).unwrap();
         let summary = summarise(&record);
         let evaluated = &summary.replicates[0];

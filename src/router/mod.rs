@@ -4,10 +4,17 @@
 //! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
 //! and two lines in [`RouterSettings`].
 
+mod avengers_pro;
+mod carrot;
 mod cascade;
+mod cluster_means;
 mod cost_model;
+mod embedllm;
+mod hybrid_ensemble;
+mod irt_router;
 mod judge;
 mod llm_bandit;
+mod pair_network;
 mod plug_in;
 mod predictor;
 mod random;
@@ -16,22 +23,29 @@ mod routellm_mf;
 mod saved;
 mod single;
 mod tuning;
+mod uniroute;
 
 use std::collections::BTreeMap;
 
+pub use avengers_pro::AvengersProSettings;
+pub use carrot::{CarrotHeads, CarrotSettings};
 pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
+pub use embedllm::EmbedLlmSettings;
+pub use hybrid_ensemble::HybridEnsembleSettings;
+pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
 pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
-pub use predictor::{PredictorModel, PredictorSettings};
+pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
+pub use uniroute::{ClusterMap, UniRouteSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
 use crate::error::Result;
@@ -155,10 +169,26 @@ pub enum RouterSettings {
     Predictor(PredictorSettings),
     /// RouteLLM's matrix factorisation; pairs only.
     RoutellmMf(RoutellmMfSettings),
-    /// Models in price order until a judge accepts.
-    Cascade(CascadeSettings),
     /// Identity vectors and a preference-conditioned policy over any pool.
     LlmBandit(LlmBanditSettings),
+    /// EmbedLLM's matrix factorisation of models and prompts.
+    #[serde(rename = "embedllm")]
+    EmbedLlm(EmbedLlmSettings),
+    /// IRT-Router's multidimensional item response theory.
+    Mirt(MirtSettings),
+    /// IRT-Router's neural item response theory.
+    Nirt(NirtSettings),
+    /// UniRoute: a model is its errors by prompt cluster.
+    #[serde(rename = "uniroute")]
+    UniRoute(UniRouteSettings),
+    /// Avengers-Pro: a balance of score and cost by prompt cluster.
+    AvengersPro(AvengersProSettings),
+    /// CARROT: predicts score and cost.
+    Carrot(CarrotSettings),
+    /// Several predictors, weighted by how well they predict out of fold.
+    HybridEnsemble(HybridEnsembleSettings),
+    /// Models in price order until a judge accepts.
+    Cascade(CascadeSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -209,8 +239,15 @@ impl RouterSettings {
             RouterSettings::Single(settings) => settings,
             RouterSettings::Predictor(settings) => settings,
             RouterSettings::RoutellmMf(settings) => settings,
-            RouterSettings::Cascade(settings) => settings,
             RouterSettings::LlmBandit(settings) => settings,
+            RouterSettings::EmbedLlm(settings) => settings,
+            RouterSettings::Mirt(settings) => settings,
+            RouterSettings::Nirt(settings) => settings,
+            RouterSettings::UniRoute(settings) => settings,
+            RouterSettings::AvengersPro(settings) => settings,
+            RouterSettings::Carrot(settings) => settings,
+            RouterSettings::HybridEnsemble(settings) => settings,
+            RouterSettings::Cascade(settings) => settings,
         }
     }
 

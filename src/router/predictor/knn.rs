@@ -65,22 +65,41 @@ pub(in crate::router) fn fit(
     let n_prompts = data.prompts.len();
     let candidates: Vec<usize> = match neighbours {
         Some(neighbours) => vec![neighbours.min(n_prompts)],
-        None => NEIGHBOURS.iter().copied().filter(|&k| k == NEIGHBOURS[0] || k <= n_prompts / 2).collect(),
+        None => numbers_of_neighbours(n_prompts),
     };
+    fit_to(&outcomes.score, &outcomes.mean_score, &candidates, training, |scores| {
+        utility(training, scores, costs)
+    })
+}
+
+/// The numbers of neighbours tried among so many prompts.
+pub(in crate::router) fn numbers_of_neighbours(n_prompts: usize) -> Vec<usize> {
+    NEIGHBOURS.iter().copied().filter(|&k| k == NEIGHBOURS[0] || k <= n_prompts / 2).collect()
+}
+
+/// Fits to any outcome of the development prompts, with the number of neighbours, of those ascending, whose predictions
+/// are worth most when each prompt is left out.
+pub(in crate::router) fn fit_to(
+    values: &CellTable,
+    means: &[f64],
+    candidates: &[usize],
+    training: &Training<'_>,
+    worth: impl Fn(&Matrix) -> f64,
+) -> FittedScores<Knn> {
+    let data = training.data();
     let mut knn = Knn {
         neighbours: 0,
         embeddings: data.prompts.embeddings.clone(),
         has_embedding: data.prompts.has_embedding.clone(),
-        scores: outcomes.score.clone(),
-        mean_score: outcomes.mean_score.clone(),
-        partial: partial(&outcomes.score, &data.prompts.has_embedding),
+        scores: values.clone(),
+        mean_score: means.to_vec(),
+        partial: partial(values, &data.prompts.has_embedding),
     };
     let groups = &data.prompts.text_groups;
     let queries =
         Queries { prompts: &data.prompts, is_excluded: |query, other| groups[query] == groups[other] };
-    let mut predictions = knn.predict_each(&queries, &candidates);
-    let utilities: Vec<f64> = predictions.iter().map(|scores| utility(training, scores, costs)).collect();
-    let chosen = best(&utilities);
+    let mut predictions = knn.predict_each(&queries, candidates);
+    let chosen = best(&predictions.iter().map(worth).collect::<Vec<_>>());
     knn.neighbours = candidates[chosen];
     FittedScores {
         predictor: knn,
