@@ -127,6 +127,9 @@ struct SuiteFacts {
 /// Cuts a suite down to the candidates of a scenario that fits it.
 fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     let content_hash = suite.content_hash();
+    if suite.info.licence.is_empty() {
+        suite.info.licence = scenario.licence.clone().unwrap_or_default();
+    }
     let cells_with_assumed_tokens =
         scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
     let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
@@ -187,6 +190,12 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
             let near = suggestion(name, known.iter().copied());
             return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
         }
+    }
+    let stated = &suite.info.licence;
+    if let Some(licence) = scenario.licence.as_ref().filter(|given| !stated.is_empty() && *given != stated) {
+        let problem =
+            format!("`licence` is \"{licence}\", but suite `{}` says \"{stated}\"", suite.info.name);
+        return Err(Error::Usage(problem));
     }
     unseen_of(scenario, suite)?;
     for entry in &scenario.routers {

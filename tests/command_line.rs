@@ -162,6 +162,10 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
         "tiny.toml:2: unknown suite `simulated-open-suit`; did you mean `simulated-open-suite`?"
     );
     assert_eq!(
+        fault("replicates", "licence = \"MIT\"\nreplicates"),
+        "tiny.toml:3: `licence` is \"MIT\", but suite `simulated-open-suite` says \"MIT OR Apache-2.0\""
+    );
+    assert_eq!(
         fault("kind = \"random\"", "kind = \"randon\""),
         "tiny.toml:15: unknown variant `randon`; did you mean `random`?"
     );

@@ -1,6 +1,6 @@
 //! Operating points of routers and reference policies, replicate by replicate.
 
-use super::bounds;
+use super::bounds::{self, BoundCells, Bounds};
 use crate::metrics::curve::Point;
 use crate::record::Record;
 use crate::router::Choices;
@@ -69,6 +69,18 @@ pub struct Evaluated {
 
 /// Evaluates one replicate of a record.
 pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
+    lay_out(record, replicate).evaluated
+}
+
+/// One replicate with everything its operating points are means of.
+pub(super) struct Layout {
+    pub(super) table: TestTable,
+    pub(super) bounds: Bounds,
+    pub(super) evaluated: Evaluated,
+}
+
+/// Evaluates one replicate of a record and keeps what the means were taken over.
+pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
     let table = TestTable::new(record, replicate);
     let manifest = &record.manifest;
     let recorded = &manifest.replicates[replicate];
@@ -100,23 +112,37 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
         strong_share.push((0..choices.n_preferences()).map(share).collect());
     }
     let bounds = bounds::bounds(&table, manifest, recorded, &in_pool);
-    for (name, points) in bounds.policies {
-        policies.push(Policy { name: name.to_owned(), kind: PolicyKind::Bound, points });
+    for bound in &bounds.policies {
+        let means: Vec<Point> = match &bound.cells {
+            BoundCells::Prompts(cells) => cells.iter().map(|cells| mean(cells.iter().copied())).collect(),
+            BoundCells::Models(chosen) => chosen.iter().map(|&model| models[model]).collect(),
+        };
+        let preference = |at: usize| bound.has_preference.then(|| manifest.preferences[at]);
+        let point = |(position, mean): (usize, &Point)| OperatingPoint {
+            preference: preference(position),
+            score: mean.score,
+            cost_usd: mean.cost_usd,
+        };
+        let points = means.iter().enumerate().map(point).collect();
+        policies.push(Policy { name: bound.name.to_owned(), kind: PolicyKind::Bound, points });
     }
+    let utility_oracle = policies[manifest.scenario.routers.len()].points.iter();
+    let utility_oracle = utility_oracle.map(|point| point.point()).collect();
     for (name, point) in manifest.suite.models.iter().zip(&models) {
         let point = OperatingPoint { preference: None, score: point.score, cost_usd: point.cost_usd };
         policies.push(Policy { name: name.clone(), kind: PolicyKind::Model, points: vec![point] });
     }
-    Evaluated {
+    let evaluated = Evaluated {
         policies,
         best_single,
         models,
         in_pool,
-        random: bounds.random,
-        utility_oracle: bounds.utility_oracle,
+        random: mean(bounds.random.iter().copied()),
+        utility_oracle,
         cost_unit_usd: recorded.cost_unit_usd,
         strong_share,
-    }
+    };
+    Layout { table, bounds, evaluated }
 }
 
 /// The position of the highest value among those in the pool; ties go to the first.
