@@ -81,7 +81,7 @@ impl RouterKind for EmbedLlmSettings {
             ("validation-loss".to_owned(), format!("{:.4}", tuned.validation_loss)),
             ("settings-tried".to_owned(), trials.len().to_string()),
         ]);
-        let router = PlugIn::new(Box::new(tuned.predictor), training.costs(self.cost));
+        let router = PlugIn::policy(Box::new(tuned.predictor), training.costs(self.cost));
         Ok(Trained { router, notes })
     }
 }

@@ -83,7 +83,7 @@ impl RouterKind for HybridEnsembleSettings {
         let weighted =
             members.into_iter().zip(&weights).map(|(member, &weight)| (member.predictor, weight as f32));
         let scores = Box::new(Ensemble { members: weighted.filter(|(_, weight)| *weight > 0.0).collect() });
-        Ok(Trained { router: PlugIn::new(scores, costs), notes })
+        Ok(Trained { router: PlugIn::policy(scores, costs), notes })
     }
 }
 

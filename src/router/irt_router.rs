@@ -121,7 +121,7 @@ fn train<N: PairNetwork<Design = usize>>(
         ("validation-loss".to_owned(), format!("{:.4}", tuned.validation_loss)),
         ("settings-tried".to_owned(), trials.len().to_string()),
     ]);
-    let router = PlugIn::new(Box::new(tuned.predictor), training.costs(cost));
+    let router = PlugIn::policy(Box::new(tuned.predictor), training.costs(cost));
     Ok(Trained { router, notes })
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct PlugIn {
 
 impl PlugIn {
     /// The policy of these scores and costs.
-    pub(crate) fn new(scores: Box<dyn ScorePredictor>, costs: &FittedCosts) -> Policy {
+    pub(crate) fn policy(scores: Box<dyn ScorePredictor>, costs: &FittedCosts) -> Policy {
         Policy::Direct(Box::new(PlugIn { scores, costs: costs.model.clone() }))
     }
 }

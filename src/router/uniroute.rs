@@ -105,7 +105,7 @@ impl RouterKind for UniRouteSettings {
             ClusterMap::Kmeans => fit_nearest(self.clusters, training, &costs.out_of_fold),
             ClusterMap::Learned => fit_learned(self.clusters, training)?,
         };
-        Ok(Trained { router: PlugIn::new(Box::new(scores), costs), notes })
+        Ok(Trained { router: PlugIn::policy(Box::new(scores), costs), notes })
     }
 }
 

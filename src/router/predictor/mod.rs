@@ -102,7 +102,7 @@ impl RouterKind for PredictorSettings {
                 (Box::new(predictor) as Box<dyn ScorePredictor>, notes)
             }
         };
-        Ok(Trained { router: PlugIn::new(scores, fitted_costs), notes })
+        Ok(Trained { router: PlugIn::policy(scores, fitted_costs), notes })
     }
 }
 
