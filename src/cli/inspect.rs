@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
+use llm_bandit::online::OnlineScenario;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
@@ -31,8 +32,14 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
         }
     }
     for path in paths {
-        match Scenario::read(&path) {
-            Ok(scenario) => say(&format!("  {:<40} {}", path.display().to_string(), scenario.description)),
+        let online = OnlineScenario::read_if_online(&path);
+        let description = match online {
+            Ok(Some(scenario)) => Ok(scenario.description),
+            Ok(None) => Scenario::read(&path).map(|scenario| scenario.description),
+            Err(error) => Err(error),
+        };
+        match description {
+            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string())),
             Err(error) => say_aside(&format!("  {error}")),
         }
     }
@@ -58,6 +65,9 @@ fn verify_suite(folder: &Path) -> Result<()> {
 }
 
 fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
+    if let Some(scenario) = OnlineScenario::read_if_online(path)? {
+        return super::online::verify(path, &scenario, folders);
+    }
     let scenario = Scenario::read(path)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;

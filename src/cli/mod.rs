@@ -1,6 +1,7 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
 
 mod inspect;
+mod online;
 mod progress;
 mod route;
 mod run;

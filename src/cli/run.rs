@@ -41,16 +41,27 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     let paths = scenario_files(&arguments.scenarios)?;
+    let (paths, online) = super::online::part(paths, arguments.seed)?;
     // All are read before the first is run: a slip in the last should not cost an hour.
     let scenarios = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
-    let mut code = ExitCode::SUCCESS;
+    let (mut code, is_one) = (ExitCode::SUCCESS, scenarios.len() + online.len() == 1);
     for (path, scenario) in paths.iter().zip(&scenarios) {
         let out = match &arguments.out {
-            Some(out) if scenarios.len() > 1 => out.join(&scenario.name),
+            Some(out) if !is_one => out.join(&scenario.name),
             Some(out) => out.clone(),
             None => Path::new("reports").join(&scenario.name),
         };
         if !run_one(path, scenario, &out, arguments)? {
+            code = ExitCode::from(1);
+        }
+    }
+    for (path, scenario) in &online {
+        let out = match &arguments.out {
+            Some(out) if !is_one => out.join(&scenario.name),
+            Some(out) => out.clone(),
+            None => Path::new("reports").join(&scenario.name),
+        };
+        if !super::online::run(path, scenario, &out, (&arguments.datasets.datasets, arguments.quiet))? {
             code = ExitCode::from(1);
         }
     }
@@ -59,6 +70,9 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
 
 /// Rebuilds a report.
 pub(super) fn report(folder: &Path) -> Result<ExitCode> {
+    if let Some(code) = super::online::report(folder)? {
+        return Ok(code);
+    }
     let record = report::read_record(folder)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;

@@ -2,7 +2,7 @@
 //!
 //! `store` writes and reads it as a folder.
 
-mod store;
+pub(crate) mod store;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ mod overview;
 pub mod plot;
 mod unseen;
 
+pub(crate) use folder::{RECORD, record_folder, replace, write_files};
 pub use folder::{check_target, read_record, write_report, write_run};
 pub use overview::overview;
 

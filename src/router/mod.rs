@@ -18,11 +18,11 @@ mod tuning;
 use std::collections::BTreeMap;
 
 pub use cost_model::{CostModelKind, CostModels};
-pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
+pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
 pub use predictor::{PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;

@@ -19,6 +19,7 @@ mod model_labels;
 mod palette;
 mod pareto;
 mod pareto_notes;
+mod regret;
 mod render;
 mod scene;
 mod text;
@@ -27,6 +28,7 @@ mod utility;
 mod window;
 
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
 
 /// Whose line it is, and so how it is drawn.
