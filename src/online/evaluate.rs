@@ -171,33 +171,30 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
         push("last-quarter-regret", &|order| {
             between(&oracle, order, first, n_steps) / (n_steps - first) as f64
         });
-        for (number, windows) in windows(record).into_iter().enumerate() {
-            for (name, (from, to)) in ["before", "after", "settled"].into_iter().zip(windows) {
-                push(&format!("regret-{name}-change-{}", number + 1), &|order| {
-                    between(&oracle, order, from, to) / (to - from).max(1) as f64
-                });
-            }
+        for (name, (from, to)) in windows(record) {
+            push(&name, &|order| between(&oracle, order, from, to) / (to - from).max(1) as f64);
         }
     }
     OnlineSummary { checkpoints, series, values, off_policy: off_policy(record) }
 }
 
-/// The windows around each change: just before it, just after it, and at the end of what it began.
-pub(super) fn windows(record: &OnlineRecord) -> Vec<[(usize, usize); 3]> {
+/// The metrics of the windows just before and just after each change, and at the end, with their steps.
+pub(super) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
     let n_steps = record.manifest.n_steps;
     let width = ((WINDOW * n_steps as f64) as usize).max(1);
     let phases = &record.phases;
-    (1..phases.len())
-        .map(|phase| {
-            let (before, from) = (phases[phase - 1].from, phases[phase].from);
-            let end = phases.get(phase + 1).map_or(n_steps, |next| next.from);
-            [
-                (from.saturating_sub(width).max(before), from),
-                (from, (from + width).min(end)),
-                (end.saturating_sub(width).max(from), end),
-            ]
-        })
-        .collect()
+    let mut windows = Vec::new();
+    for phase in 1..phases.len() {
+        let (before, from) = (phases[phase - 1].from, phases[phase].from);
+        let end = phases.get(phase + 1).map_or(n_steps, |next| next.from);
+        windows
+            .push((format!("regret-before-change-{phase}"), (from.saturating_sub(width).max(before), from)));
+        windows.push((format!("regret-after-change-{phase}"), (from, (from + width).min(end))));
+        if phase + 1 == phases.len() {
+            windows.push(("regret-at-end".to_owned(), (end.saturating_sub(width).max(from), end)));
+        }
+    }
+    windows
 }
 
 /// Judges every expectation of a record's scenario, on means over orders.

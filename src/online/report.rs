@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::evaluate::{OnlineSummary, Series, Spread};
+use super::evaluate::{OnlineSummary, Series, Spread, windows};
 use super::off_policy::Estimator;
 use super::record::OnlineRecord;
 use super::router::OnlineRouterSettings;
@@ -368,26 +368,23 @@ fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
     for (number, phase) in record.phases.iter().skip(1).enumerate() {
         let _ = writeln!(text, "{}. After {} steps: {}.", number + 1, phase.from, phase.words.join("; "));
     }
-    text.push_str(
-        "\nRegret a step just before a change, just after it, and at the end of what it began:\n\n| policy |",
-    );
-    let n_changes = record.phases.len() - 1;
-    for number in 1..=n_changes {
-        let _ = write!(text, " before {number} | after {number} | settled {number} |");
+    text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n| policy |");
+    let windows = windows(record);
+    for (name, _) in &windows {
+        let title = name.trim_start_matches("regret-").replace("-change-", " ").replace('-', " ");
+        let _ = write!(text, " {title} |");
     }
     text.push_str("\n|---|");
-    text.push_str(&"---:|".repeat(3 * n_changes));
+    text.push_str(&"---:|".repeat(windows.len()));
     text.push('\n');
     for series in &summary.series {
         let policy = &series.policy;
         let name = if series.is_reference { format!("*{policy}*") } else { policy.clone() };
         let _ = write!(text, "| {name} |");
-        for number in 1..=n_changes {
-            for window in ["before", "after", "settled"] {
-                let value = summary.find(policy, &format!("regret-{window}-change-{number}"));
-                let words = value.map_or_else(|| "\u{2013}".to_owned(), |value| interval(value.spread(), 3));
-                let _ = write!(text, " {words} |");
-            }
+        for (metric, _) in &windows {
+            let value = summary.find(policy, metric);
+            let words = value.map_or_else(|| "\u{2013}".to_owned(), |value| interval(value.spread(), 3));
+            let _ = write!(text, " {words} |");
         }
         text.push('\n');
     }
