@@ -3,6 +3,7 @@
 use super::measure::measure;
 use super::policy::{Evaluated, PolicyKind, evaluate};
 use crate::record::Record;
+use crate::statistics::Interval;
 
 /// One metric of one policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Row {
     pub metric: &'static str,
     /// The value in each replicate; `None` where it is not defined or not reached.
     pub values: Vec<Option<f64>>,
+    /// The 95 % interval of the mean, for the headline metrics that every replicate reaches.
+    pub interval: Option<Interval>,
 }
 
 /// Mean and spread of a metric over the replicates in which it has a value.
@@ -74,7 +77,7 @@ pub fn summarise(record: &Record) -> Summary {
             .collect();
         for (at, (metric, _)) in measured[0].iter().enumerate() {
             let values = measured.iter().map(|metrics| metrics[at].1).collect();
-            rows.push(Row { policy: policy.name.clone(), kind: policy.kind, metric, values });
+            rows.push(Row { policy: policy.name.clone(), kind: policy.kind, metric, values, interval: None });
         }
     }
     Summary { replicates, rows }
