@@ -1,5 +1,8 @@
-//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
+//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression or an unmet expectation, 2 an
+//! error.
 
+mod check;
+mod diff;
 mod inspect;
 mod progress;
 mod route;
@@ -45,6 +48,24 @@ enum Command {
     Report {
         /// The report's folder
         folder: PathBuf,
+    },
+    /// Holds a report against a baseline: same prompts, same splits; exit code 1 if it got worse
+    #[command(after_help = "Example:\n  llm-bandit check reports/mine --against reports/baselines/mine")]
+    Check(check::CheckArguments),
+    /// Shows which prompts went to another model, what each gained, and what it cost
+    #[command(
+        after_help = "Examples:\n  llm-bandit diff reports/before reports/after --router knn --at 0.5\n  \
+            llm-bandit diff golden.csv reports/after --exit-code"
+    )]
+    Diff(diff::DiffArguments),
+    /// Prints the decisions of a router as a small file to commit and to compare by `diff`
+    #[command(after_help = "Example:\n  llm-bandit decisions reports/mine --router knn > golden.csv")]
+    Decisions {
+        /// The report's folder
+        folder: PathBuf,
+        /// The label of the router
+        #[arg(long, value_name = "LABEL")]
+        router: String,
     },
     /// Trains one router of a scenario and writes it to a file
     #[command(
@@ -92,6 +113,9 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
         Command::Run(arguments) => run::run(&arguments),
         Command::Report { folder } => run::report(&folder),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Decisions { folder, router } => diff::decisions(&folder, &router),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),

@@ -11,5 +11,6 @@ mod summary;
 
 pub use bounds::BOUND_NAMES;
 pub use expectation::{Verdict, judge};
+pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
 pub use summary::{Aggregate, Row, Summary, summarise};

@@ -127,17 +127,17 @@ fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
 
 /// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
 /// cost is known at all.
-pub(super) struct TestTable {
+pub(crate) struct TestTable {
     /// For each prompt and model the outcome, or `None` where the model is not in the pool.
-    pub(super) cells: Vec<Vec<Option<Point>>>,
+    pub(crate) cells: Vec<Vec<Option<Point>>>,
     /// The benchmark of each prompt, as a number.
     pub(super) benchmarks: Vec<usize>,
     /// The mean of each model over the prompts it answered, in their pools or not.
-    pub(super) models: Vec<Point>,
+    pub(crate) models: Vec<Point>,
 }
 
 impl TestTable {
-    fn new(record: &Record, replicate: usize) -> Self {
+    pub(crate) fn new(record: &Record, replicate: usize) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut cells = Vec::new();
         let mut benchmarks = Vec::new();
@@ -170,11 +170,13 @@ impl TestTable {
     }
 
     fn mean_of(&self, choices: &Choices, preference: usize) -> Point {
-        let chosen = choices.at_preference(preference);
-        self.mean(|prompt| {
-            self.cells[prompt][usize::from(chosen[prompt])]
-                .expect("a record's choices are in their prompts' pools")
-        })
+        self.mean(|prompt| self.realised(choices, preference, prompt))
+    }
+
+    /// The score and cost that the choice for a prompt (by its place among the replicate's test prompts) comes to.
+    pub(crate) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
+        let chosen = choices.at_preference(preference)[prompt];
+        self.cells[prompt][usize::from(chosen)].expect("a record's choices are in their prompts' pools")
     }
 
     /// The cell of a prompt's pool with the highest value; ties go to the first.
