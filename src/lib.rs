@@ -1,8 +1,10 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
 
 pub mod data;
+pub mod decisions;
 pub mod error;
 pub mod evaluate;
+pub mod gate;
 mod gzip;
 mod hash;
 pub mod kept;
