@@ -11,6 +11,7 @@ mod network;
 mod npy;
 pub mod pool;
 pub mod preference;
+pub mod prices;
 pub mod quiz;
 pub mod random;
 pub mod record;

@@ -1,6 +1,7 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
 
 mod inspect;
+mod prices;
 mod progress;
 mod route;
 mod run;
@@ -61,6 +62,11 @@ enum Command {
             {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
     )]
     Route(route::RouteArguments),
+    /// Looks prices of models up in a price book
+    #[command(
+        after_help = "Examples:\n  llm-bandit prices gpt-4o claude-3-haiku\n  llm-bandit prices --date 2024-06-01"
+    )]
+    Prices(prices::PricesArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -94,6 +100,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Report { folder } => run::report(&folder),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
+        Command::Prices(arguments) => prices::prices(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
     };
     match done {
