@@ -21,6 +21,7 @@ pub mod run;
 pub mod scenario;
 pub mod seed;
 pub mod split;
+pub mod statistics;
 pub mod suite;
 mod toml_file;
 pub mod unseen;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{Error, Result, suggestion};
-use crate::evaluate::BOUND_NAMES;
+use crate::evaluate::{BOUND_NAMES, HEADLINE};
 use crate::pool::PoolSettings;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::quiz::{QuizSettings, WrittenQuiz};
@@ -51,6 +51,9 @@ pub struct Scenario {
     pub unseen: Option<UnseenSettings>,
     /// The unseen models' quiz for every router that names none of its own; present exactly where `unseen` is.
     pub quiz: Option<QuizSettings>,
+    /// How sure the report is to be, and of what.
+    #[serde(default, skip_serializing_if = "EvidenceSettings::is_default")]
+    pub evidence: EvidenceSettings,
     /// The routers, in the order of the report.
     pub routers: Vec<RouterEntry>,
     /// What must come out.
@@ -71,6 +74,31 @@ pub struct CostSettings {
 impl Default for CostSettings {
     fn default() -> Self {
         CostSettings { model: CostModelKind::PerPrompt, assume_output_tokens: None }
+    }
+}
+
+/// The `[evidence]` of a scenario: what is compared with what, declared before the run.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EvidenceSettings {
+    /// The headline metric that decides; without one the expected utility.
+    pub primary: Option<String>,
+    /// Whom every router is compared with: a router's label or a bound's name. Without one the first predictor, and without
+    /// any predictor the zero router.
+    pub against: Option<String>,
+    /// Resamples behind every interval and exchanges behind every p-value.
+    pub resamples: usize,
+}
+
+impl Default for EvidenceSettings {
+    fn default() -> Self {
+        EvidenceSettings { primary: None, against: None, resamples: 2000 }
+    }
+}
+
+impl EvidenceSettings {
+    fn is_default(&self) -> bool {
+        *self == EvidenceSettings::default()
     }
 }
 
@@ -125,6 +153,8 @@ struct Written {
     cost: CostSettings,
     unseen: Option<Spanned<WrittenUnseen>>,
     quiz: Option<Spanned<WrittenQuiz>>,
+    #[serde(default)]
+    evidence: EvidenceSettings,
     router: Vec<Spanned<toml::Table>>,
     #[serde(default)]
     expect: Vec<Expectation>,
@@ -204,6 +234,7 @@ impl Scenario {
             cost: written.cost,
             unseen,
             quiz,
+            evidence: written.evidence,
             routers,
             expect: written.expect,
         };
@@ -229,6 +260,24 @@ impl Scenario {
         }
     }
 
+    fn check_evidence(&self) -> Result<()> {
+        let EvidenceSettings { primary, against, resamples } = &self.evidence;
+        let fault = |problem: String| Err(Error::Usage(problem));
+        if !(200..=1_000_000).contains(resamples) {
+            return fault("`resamples` must be from 200 to 1000000".into());
+        }
+        if let Some(primary) = primary.as_ref().filter(|primary| !HEADLINE.contains(&primary.as_str())) {
+            let near = suggestion(primary, HEADLINE);
+            return fault(format!("`primary` names `{primary}`, which is no headline metric{near}"));
+        }
+        let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(BOUND_NAMES);
+        if let Some(against) = against.as_ref().filter(|against| !known().any(|name| name == *against)) {
+            let near = suggestion(against, known());
+            return fault(format!("`against` names unknown router `{against}`{near}"));
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<()> {
         let fault = |problem: String| Err(Error::Usage(problem));
         if !(1..=MOST_REPLICATES).contains(&self.replicates) {
@@ -241,6 +290,7 @@ impl Scenario {
             return fault("`assume-output-tokens` must be a number of tokens".into());
         }
         PreferenceGrid::new(&self.preferences)?;
+        self.check_evidence()?;
         for expectation in &self.expect {
             if expectation.share.is_some() && expectation.above.is_none() {
                 return fault(format!(

@@ -1,6 +1,6 @@
 //! Policies that look at outcomes or ignore the prompt: what no router can beat, and what every router should.
 
-use super::policy::{OperatingPoint, TestTable};
+use super::policy::TestTable;
 use crate::metrics::curve::{Point, hull};
 use crate::record::{Manifest, RecordedReplicate};
 
@@ -13,12 +13,26 @@ const RIGHT: f64 = 0.5;
 
 /// The reference policies of one replicate.
 pub(super) struct Bounds {
-    /// By name, in the order of the report.
-    pub(super) policies: Vec<(&'static str, Vec<OperatingPoint>)>,
-    /// A uniform choice from each pool, in expectation.
-    pub(super) random: Point,
-    /// The utility oracle at each preference.
-    pub(super) utility_oracle: Vec<Point>,
+    /// In the order of the report.
+    pub(super) policies: Vec<Bound>,
+    /// For each prompt a uniform choice from its pool, in expectation.
+    pub(super) random: Vec<Point>,
+}
+
+/// One reference policy.
+pub(super) struct Bound {
+    pub(super) name: &'static str,
+    /// Whether it takes a preference; without one it has a single operating point.
+    pub(super) has_preference: bool,
+    pub(super) cells: BoundCells,
+}
+
+/// What a bound comes to, preference by preference.
+pub(super) enum BoundCells {
+    /// An outcome for each prompt.
+    Prompts(Vec<Vec<Point>>),
+    /// One model for all prompts: its mean over those it answered.
+    Models(Vec<usize>),
 }
 
 pub(super) fn bounds(
@@ -29,24 +43,18 @@ pub(super) fn bounds(
 ) -> Bounds {
     let unit = recorded.cost_unit_usd;
     let utility = |weight: f64, point: Point| point.score - weight * point.cost_usd / unit;
-    let sweep = |point: &dyn Fn(f64) -> Point| -> Vec<OperatingPoint> {
-        let at = |&preference: &f64| {
-            let Point { cost_usd, score } = point(preference);
-            OperatingPoint { preference: Some(preference), score, cost_usd }
-        };
-        manifest.preferences.iter().map(at).collect()
+    let each = |cell: &dyn Fn(usize) -> Point| -> Vec<Point> { (0..table.cells.len()).map(cell).collect() };
+    let sweep = |cells: &dyn Fn(f64) -> Vec<Point>| {
+        BoundCells::Prompts(manifest.preferences.iter().map(|&weight| cells(weight)).collect())
     };
-    let once = |point: Point| {
-        vec![OperatingPoint { preference: None, score: point.score, cost_usd: point.cost_usd }]
-    };
-    let utility_oracle =
-        sweep(&|weight| table.mean(|prompt| table.best(prompt, |_, cell| utility(weight, cell))));
+    let once = |cells: Vec<Point>| BoundCells::Prompts(vec![cells]);
+    let utility_oracle = sweep(&|weight| each(&|prompt| table.best(prompt, |_, cell| utility(weight, cell))));
     // The best score; among equal ones the cheapest. Costs are far below 1e9 units.
-    let oracle = table.mean(|prompt| {
+    let oracle = each(&|prompt| {
         let most = table.best(prompt, |_, cell| cell.score).score;
         table.best(prompt, |_, cell| if cell.score == most { -cell.cost_usd } else { f64::NEG_INFINITY })
     });
-    let cheapest_correct = table.mean(|prompt| {
+    let cheapest_correct = each(&|prompt| {
         let is_solvable = table.best(prompt, |_, cell| cell.score).score >= RIGHT;
         let counts = |cell: Point| !is_solvable || cell.score >= RIGHT;
         table.best(prompt, |_, cell| if counts(cell) { -cell.cost_usd } else { f64::NEG_INFINITY })
@@ -62,12 +70,12 @@ pub(super) fn bounds(
                 }
             }
         }
-        table.mean(|prompt| {
+        each(&|prompt| {
             let means = &totals[table.benchmarks[prompt]];
             table.best(prompt, |model, _| means[model].0 / f64::from(means[model].1.max(1)))
         })
     });
-    let random = table.mean(|prompt| {
+    let random = each(&|prompt| {
         let pool: Vec<Point> = table.cells[prompt].iter().flatten().copied().collect();
         let n = pool.len() as f64;
         Point {
@@ -75,15 +83,16 @@ pub(super) fn bounds(
             score: pool.iter().map(|cell| cell.score).sum::<f64>() / n,
         }
     });
-    let zero_router = sweep(&|weight| table.models[zero_router(recorded, in_pool, weight)]);
-    let points =
-        [utility_oracle.clone(), once(oracle), once(cheapest_correct), benchmark_oracle, zero_router];
-    let policies = BOUND_NAMES.into_iter().zip(points).collect();
-    Bounds {
-        policies,
-        random,
-        utility_oracle: utility_oracle.into_iter().map(OperatingPoint::point).collect(),
-    }
+    let zero_router = manifest.preferences.iter().map(|&weight| zero_router(recorded, in_pool, weight));
+    let cells = [
+        (true, utility_oracle),
+        (false, once(oracle)),
+        (false, once(cheapest_correct)),
+        (true, benchmark_oracle),
+        (true, BoundCells::Models(zero_router.collect())),
+    ];
+    let bound = |(name, (has_preference, cells))| Bound { name, has_preference, cells };
+    Bounds { policies: BOUND_NAMES.into_iter().zip(cells).map(bound).collect(), random }
 }
 
 /// The zero router mixes single models without looking at the prompt: at each preference it takes the corner of the

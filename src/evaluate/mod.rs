@@ -1,15 +1,23 @@
-//! From a record to numbers: pure arithmetic, no dataset, no randomness.
+//! From a record to numbers: arithmetic without any dataset; resamples are drawn from named streams of the record's seed.
 //!
 //! `policy` turns choices and bounds into operating points, `bounds` holds the policies that look at outcomes, `measure`
-//! computes every metric of one policy, `summary` lines them up over replicates, and `expectation` judges them.
+//! computes every metric of one policy, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
+//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts.
 
 mod bounds;
+mod evidence;
 mod expectation;
+mod headline;
 mod measure;
 mod policy;
+mod replay;
+mod resample;
 mod summary;
+mod sums;
 
 pub use bounds::BOUND_NAMES;
+pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
+pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
-pub use summary::{Aggregate, Row, Summary, summarise};
+pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

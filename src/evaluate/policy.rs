@@ -1,6 +1,6 @@
 //! Operating points of routers and reference policies, replicate by replicate.
 
-use super::bounds;
+use super::bounds::{self, BoundCells, Bounds};
 use crate::metrics::curve::Point;
 use crate::record::Record;
 use crate::router::Choices;
@@ -68,6 +68,18 @@ pub struct Evaluated {
 
 /// Evaluates one replicate of a record.
 pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
+    lay_out(record, replicate).evaluated
+}
+
+/// One replicate with everything its operating points are means of.
+pub(super) struct Layout {
+    pub(super) table: TestTable,
+    pub(super) bounds: Bounds,
+    pub(super) evaluated: Evaluated,
+}
+
+/// Evaluates one replicate of a record and keeps what the means were taken over.
+pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
     let table = TestTable::new(record, replicate);
     let manifest = &record.manifest;
     let recorded = &manifest.replicates[replicate];
@@ -88,30 +100,48 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
         let points = manifest.preferences.iter().enumerate().map(point).collect();
         policies.push(Policy { name: entry.label.clone(), kind: PolicyKind::Router, points });
         let share = |at_preference| {
-            let chosen = choices.at_preference(at_preference);
-            chosen.iter().filter(|&&model| usize::from(model) == best_single).count() as f64
-                / chosen.len() as f64
+            let n_prompts = choices.n_prompts();
+            let n_calls = (0..n_prompts)
+                .filter(|&prompt| {
+                    table.called(choices, at_preference, prompt).any(|model| model == best_single)
+                })
+                .count();
+            n_calls as f64 / n_prompts as f64
         };
         strong_share.push((0..choices.n_preferences()).map(share).collect());
     }
     let bounds = bounds::bounds(&table, manifest, recorded, &in_pool);
-    for (name, points) in bounds.policies {
-        policies.push(Policy { name: name.to_owned(), kind: PolicyKind::Bound, points });
+    for bound in &bounds.policies {
+        let means: Vec<Point> = match &bound.cells {
+            BoundCells::Prompts(cells) => cells.iter().map(|cells| mean(cells.iter().copied())).collect(),
+            BoundCells::Models(chosen) => chosen.iter().map(|&model| models[model]).collect(),
+        };
+        let preference = |at: usize| bound.has_preference.then(|| manifest.preferences[at]);
+        let point = |(position, mean): (usize, &Point)| OperatingPoint {
+            preference: preference(position),
+            score: mean.score,
+            cost_usd: mean.cost_usd,
+        };
+        let points = means.iter().enumerate().map(point).collect();
+        policies.push(Policy { name: bound.name.to_owned(), kind: PolicyKind::Bound, points });
     }
+    let utility_oracle = policies[manifest.scenario.routers.len()].points.iter();
+    let utility_oracle = utility_oracle.map(|point| point.point()).collect();
     for (name, point) in manifest.suite.models.iter().zip(&models) {
         let point = OperatingPoint { preference: None, score: point.score, cost_usd: point.cost_usd };
         policies.push(Policy { name: name.clone(), kind: PolicyKind::Model, points: vec![point] });
     }
-    Evaluated {
+    let evaluated = Evaluated {
         policies,
         best_single,
         models,
         in_pool,
-        random: bounds.random,
-        utility_oracle: bounds.utility_oracle,
+        random: mean(bounds.random.iter().copied()),
+        utility_oracle,
         cost_unit_usd: recorded.cost_unit_usd,
         strong_share,
-    }
+    };
+    Layout { table, bounds, evaluated }
 }
 
 /// The position of the highest value among those in the pool; ties go to the first.
@@ -177,6 +207,16 @@ impl TestTable {
     pub(super) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
         let model = usize::from(choices.at_preference(preference)[prompt]);
         self.cells[prompt][model].expect("a record's choices are in their prompts' pools")
+    }
+
+    /// The models that a router called for a prompt.
+    pub(super) fn called(
+        &self,
+        choices: &Choices,
+        preference: usize,
+        prompt: usize,
+    ) -> impl Iterator<Item = usize> {
+        std::iter::once(usize::from(choices.at_preference(preference)[prompt]))
     }
 
     /// The cell of a prompt's pool with the highest value; ties go to the first.

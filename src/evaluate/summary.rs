@@ -1,8 +1,10 @@
 //! Metrics of all policies over all replicates, in long form.
 
+use super::evidence::{Evidence, weigh};
 use super::measure::measure;
 use super::policy::{Evaluated, PolicyKind, evaluate};
 use crate::record::Record;
+use crate::statistics::Interval;
 
 /// One metric of one policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub struct Row {
     pub metric: &'static str,
     /// The value in each replicate; `None` where it is not defined or not reached.
     pub values: Vec<Option<f64>>,
+    /// The 95 % interval of the mean, for the headline metrics that every replicate reaches.
+    pub interval: Option<Interval>,
+    /// Whether a router is the best at a headline metric or cannot be told from the best; false for all where all would be.
+    pub is_among_best: bool,
 }
 
 /// Mean and spread of a metric over the replicates in which it has a value.
@@ -50,6 +56,8 @@ pub struct Summary {
     pub replicates: Vec<Evaluated>,
     /// By policy, then by metric.
     pub rows: Vec<Row>,
+    /// The routers against one rival; `None` where it was not asked for.
+    pub evidence: Option<Evidence>,
 }
 
 impl Summary {
@@ -59,8 +67,15 @@ impl Summary {
     }
 }
 
-/// Computes all metrics of a record.
+/// Computes all metrics of a record, with intervals and tests.
 pub fn summarise(record: &Record) -> Summary {
+    let mut summary = summarise_without_evidence(record);
+    summary.evidence = Some(weigh(record, &mut summary.rows));
+    summary
+}
+
+/// Computes all metrics of a record.
+pub fn summarise_without_evidence(record: &Record) -> Summary {
     let manifest = &record.manifest;
     let replicates: Vec<Evaluated> =
         (0..manifest.replicates.len()).map(|replicate| evaluate(record, replicate)).collect();
@@ -74,8 +89,15 @@ pub fn summarise(record: &Record) -> Summary {
             .collect();
         for (at, (metric, _)) in measured[0].iter().enumerate() {
             let values = measured.iter().map(|metrics| metrics[at].1).collect();
-            rows.push(Row { policy: policy.name.clone(), kind: policy.kind, metric, values });
+            rows.push(Row {
+                policy: policy.name.clone(),
+                kind: policy.kind,
+                metric,
+                values,
+                interval: None,
+                is_among_best: false,
+            });
         }
     }
-    Summary { replicates, rows }
+    Summary { replicates, rows, evidence: None }
 }

@@ -105,7 +105,7 @@ pub fn spearman(xs: &[f64], ys: &[f64]) -> Option<f64> {
 }
 
 /// The rank of each value from 1, tied values sharing the mean of their ranks.
-pub(super) fn mean_ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn mean_ranks(values: &[f64]) -> Vec<f64> {
     debug_assert!(values.iter().all(|value| !value.is_nan()), "a value to rank is a number");
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));

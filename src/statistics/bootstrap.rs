@@ -1,0 +1,285 @@
+//! The hierarchical bootstrap: prompts within strata, common to all models and replicates, and the replicates above them.
+//!
+//! Replicates are splits of the same prompts, so their test sets overlap. A prompt therefore counts the same number of
+//! times in every replicate that tests it; drawing anew in each would take noise that they share for noise that averages
+//! out. Between replicates there is, beside that shared noise, what another training split changes.
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+use super::{Interval, mean, variance};
+use crate::random::{ChaCha8Rng, index_below};
+
+/// The prompts of each stratum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strata {
+    members: Vec<Vec<usize>>,
+    n_prompts: usize,
+}
+
+impl Strata {
+    /// Strata from a label for each prompt; labels are numbers from 0, of which some may not occur.
+    pub fn new(labels: &[usize]) -> Self {
+        let n_labels = labels.iter().max().map_or(0, |most| most + 1);
+        let mut members = vec![Vec::new(); n_labels];
+        labels.iter().enumerate().for_each(|(prompt, &label)| members[label].push(prompt));
+        members.retain(|prompts| !prompts.is_empty());
+        Strata { members, n_prompts: labels.len() }
+    }
+
+    /// Number of prompts.
+    pub fn n_prompts(&self) -> usize {
+        self.n_prompts
+    }
+
+    /// Draws one resample: how much each prompt counts, written to `weights`.
+    ///
+    /// A stratum of m prompts gives m - 1 draws with replacement, each of weight m / (m - 1), so that a weighted mean has
+    /// the variance s^2 / m rather than the slightly too small (m - 1) s^2 / m^2 (Rao and Wu 1988). The weights of a
+    /// stratum sum to m. A prompt alone in its stratum always counts once.
+    ///
+    /// # Panics
+    /// If `weights` is not one number a prompt.
+    pub fn resample(&self, rng: &mut ChaCha8Rng, weights: &mut [f32]) {
+        assert_eq!(weights.len(), self.n_prompts, "every prompt has a weight");
+        for prompts in &self.members {
+            let n = prompts.len();
+            if n == 1 {
+                weights[prompts[0]] = 1.0;
+                continue;
+            }
+            prompts.iter().for_each(|&prompt| weights[prompt] = 0.0);
+            for _ in 1..n {
+                weights[prompts[index_below(rng, n)]] += 1.0;
+            }
+            let scale = n as f32 / (n - 1) as f32;
+            prompts.iter().for_each(|&prompt| weights[prompt] *= scale);
+        }
+    }
+
+    /// Scales the weights of each stratum so that they sum to its size (post-stratification), for a replicate that tests
+    /// only some of the prompts that were drawn. A stratum of which nothing was drawn counts as it is.
+    ///
+    /// # Panics
+    /// If `weights` is not one number a prompt.
+    pub fn rescale(&self, weights: &mut [f32]) {
+        assert_eq!(weights.len(), self.n_prompts, "every prompt has a weight");
+        for prompts in &self.members {
+            let total: f64 = prompts.iter().map(|&prompt| f64::from(weights[prompt])).sum();
+            if total > 0.0 {
+                let scale = (prompts.len() as f64 / total) as f32;
+                prompts.iter().for_each(|&prompt| weights[prompt] *= scale);
+            } else {
+                prompts.iter().for_each(|&prompt| weights[prompt] = 1.0);
+            }
+        }
+    }
+}
+
+/// Merges strata that are too small to be resampled on their own: labels of which some replicate tests fewer than `least`
+/// prompts become one label, and all become one if that is still too small. `replicates` holds the tested prompts.
+pub fn merge_small(labels: &[usize], replicates: &[&[usize]], least: usize) -> Vec<usize> {
+    let n_labels = labels.iter().max().map_or(0, |most| most + 1);
+    let fewest = |label_of: &dyn Fn(usize) -> usize| {
+        let mut fewest = vec![usize::MAX; n_labels];
+        for tested in replicates {
+            let mut n = vec![0_usize; n_labels];
+            tested.iter().for_each(|&prompt| n[label_of(prompt)] += 1);
+            // A label that a replicate does not test at all (a left-out benchmark) is not a small one.
+            let present = fewest.iter_mut().zip(n).filter(|(_, n)| *n > 0);
+            present.for_each(|(fewest, n)| *fewest = n.min(*fewest));
+        }
+        fewest
+    };
+    let own = fewest(&|prompt| labels[prompt]);
+    let Some(rest) = own.iter().position(|n| *n < least) else { return labels.to_vec() };
+    let merged: Vec<usize> =
+        labels.iter().map(|&label| if own[label] < least { rest } else { label }).collect();
+    if fewest(&|prompt| merged[prompt])[rest] < least { vec![0; labels.len()] } else { merged }
+}
+
+/// What resampling says about the mean of one metric over replicates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The interval.
+    pub interval: Interval,
+    /// The standard error; infinite where resamples have no value.
+    pub standard_error: f64,
+    /// The part of the variance between replicates that is not noise of test prompts: another training split, another
+    /// training seed. 0 for one replicate, which cannot tell.
+    pub training_variance: f64,
+    /// The two-sided p-value that the resamples give for a true value of 0: twice the share of them on the lesser side of
+    /// it, counting the observed one (Davison and Hinkley 1997, section 4.4.1).
+    pub p_of_zero: f64,
+}
+
+/// The interval for the mean over replicates: over new test prompts and, with several replicates, new training splits.
+///
+/// `observed` holds the value of each replicate; `resampled` its value in each resample of prompts, resample-major.
+/// Infinite values are values that a resample does not reach.
+///
+/// For each resample the mean over replicates is taken. To it the mean of as many residuals of replicates is added, drawn
+/// with replacement. A residual is the replicate's observed value minus the mean of all, shrunk to the variance that
+/// training adds: the variance s^2 between replicates less that part v which test prompts alone cause between them, as the
+/// resamples show it (residuals scaled to the estimated component: Carpenter, Goldstein, and Rasbash 2003). Drawing whole
+/// replicates instead would count the noise of prompts twice. The interval is the percentile interval of these sums,
+/// stretched by the quantile of Student's t over that of the normal, since s^2 comes of few replicates: with V the
+/// variance of the sums, R replicates, and V^2 R^2 (R - 1) / s^4 degrees of freedom (Satterthwaite 1946).
+///
+/// One replicate gives the plain percentile interval. `None` without replicates, without resamples, or if an observed
+/// value is not finite.
+pub fn estimate(observed: &[f64], resampled: &[f64], level: f64, rng: &mut ChaCha8Rng) -> Option<Estimate> {
+    let n_replicates = observed.len();
+    if resampled.is_empty() || n_replicates == 0 || observed.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    debug_assert!(resampled.len().is_multiple_of(n_replicates), "every resample has a value a replicate");
+    let centre = mean(observed);
+    let between = variance(observed);
+    let of_prompts = between_from_prompts(observed, resampled);
+    let of_training = (between - of_prompts).max(0.0);
+    let n = n_replicates as f64;
+    // The residuals have divisor n, the variance they are to have has divisor n - 1.
+    let shrink = if of_training > 0.0 { (of_training / between * n / (n - 1.0)).sqrt() } else { 0.0 };
+    let residuals: Vec<f64> = observed.iter().map(|value| (value - centre) * shrink).collect();
+    let draw = |values: &[f64]| {
+        let mut added = 0.0;
+        if of_training > 0.0 {
+            (0..n_replicates).for_each(|_| added += residuals[index_below(rng, n_replicates)]);
+        }
+        mean(values) + added / n
+    };
+    let mut means: Vec<f64> = resampled.chunks_exact(n_replicates).map(draw).collect();
+    let spread = variance(&means);
+    let standard_error = if spread.is_finite() { spread.sqrt() } else { f64::INFINITY };
+    if of_training > 0.0 && spread.is_finite() && spread > 0.0 {
+        let freedom = (spread * n / between).powi(2) * (n - 1.0);
+        let stretch = student_over_normal(freedom, level);
+        means.iter_mut().for_each(|value| *value = centre + stretch * (*value - centre));
+    }
+    let interval = Interval::percentile(&means, level)?;
+    let n_at_most = means.iter().filter(|value| value.is_nan() || **value <= 0.0).count();
+    let n_at_least = means.iter().filter(|value| value.is_nan() || **value >= 0.0).count();
+    let p_of_zero = (2.0 * (1 + n_at_most.min(n_at_least)) as f64 / (1 + means.len()) as f64).min(1.0);
+    Some(Estimate { interval, standard_error, training_variance: of_training, p_of_zero })
+}
+
+/// The variance between replicates that resampling prompts alone causes; resamples that are not reached are left out.
+fn between_from_prompts(observed: &[f64], resampled: &[f64]) -> f64 {
+    let (mut sum, mut n) = (0.0, 0_usize);
+    let mut moved = vec![0.0; observed.len()];
+    for values in resampled.chunks_exact(observed.len()).filter(|values| values.iter().all(|v| v.is_finite()))
+    {
+        moved.iter_mut().zip(values).zip(observed).for_each(|((moved, value), at)| *moved = value - at);
+        sum += variance(&moved);
+        n += 1;
+    }
+    sum / n.max(1) as f64
+}
+
+/// The quantile of Student's t over that of the normal, both two-sided at `level`; 1 for many degrees of freedom.
+fn student_over_normal(freedom: f64, level: f64) -> f64 {
+    // From here on they differ by less than 0.01 %, and the incomplete beta function behind t loses its digits.
+    if freedom > 1e4 {
+        return 1.0;
+    }
+    let share = (1.0 + level) / 2.0;
+    let student = StudentsT::new(0.0, 1.0, freedom.max(1.0)).map(|student| student.inverse_cdf(share));
+    student.map_or(1.0, |student| student / Normal::standard().inverse_cdf(share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{SeedableRng, standard_normal};
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(1)
+    }
+
+    #[test]
+    fn every_stratum_keeps_its_weight() {
+        let strata = Strata::new(&[0, 2, 0, 2, 0, 5]);
+        let mut weights = [0.0; 6];
+        let mut rng = rng();
+        for _ in 0..20 {
+            strata.resample(&mut rng, &mut weights);
+            assert!((weights[0] + weights[2] + weights[4] - 3.0).abs() < 1e-6);
+            assert_eq!(weights[1] + weights[3], 2.0);
+            assert_eq!(weights[5], 1.0);
+        }
+    }
+
+    #[test]
+    fn a_resampled_mean_has_the_variance_of_a_mean() {
+        let values = [0.0, 1.0, 5.0, 2.0];
+        let strata = Strata::new(&[0; 4]);
+        let (mut rng, mut weights) = (rng(), [0.0; 4]);
+        let means: Vec<f64> = (0..50_000)
+            .map(|_| {
+                strata.resample(&mut rng, &mut weights);
+                values.iter().zip(weights).map(|(value, weight)| value * f64::from(weight)).sum::<f64>() / 4.0
+            })
+            .collect();
+        assert!((mean(&means) - 2.0).abs() < 0.02);
+        assert!((variance(&means) / (variance(&values) / 4.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn weights_of_a_part_are_scaled_to_its_strata() {
+        let strata = Strata::new(&[0, 0, 1, 2]);
+        let mut weights = [3.0, 1.0, 0.0, 0.5];
+        strata.rescale(&mut weights);
+        assert_eq!(weights, [1.5, 0.5, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn small_strata_are_merged_and_left_out_ones_are_not_small() {
+        let labels = [0, 0, 0, 1, 2, 2, 2, 3];
+        let all: Vec<usize> = (0..8).collect();
+        assert_eq!(merge_small(&labels, &[&all], 1), labels);
+        assert_eq!(merge_small(&labels, &[&all], 2), [0, 0, 0, 1, 2, 2, 2, 1]);
+        assert_eq!(merge_small(&labels, &[&all], 3), [0; 8]);
+        assert_eq!(merge_small(&[0, 0, 1, 1], &[&[0, 1], &[2, 3]], 2), [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn one_replicate_gives_the_percentile_interval() {
+        let resampled: Vec<f64> = (1..=39).map(f64::from).collect();
+        let estimate = estimate(&[20.0], &resampled, 0.95, &mut rng()).unwrap();
+        assert_eq!(estimate.interval, Interval { low: 1.0, high: 39.0 });
+        assert_eq!(estimate.training_variance, 0.0);
+    }
+
+    #[test]
+    fn values_that_do_not_exist_have_no_interval_and_those_not_reached_no_bound() {
+        assert_eq!(estimate(&[], &[], 0.95, &mut rng()), None);
+        assert_eq!(estimate(&[f64::INFINITY], &[1.0], 0.95, &mut rng()), None);
+        let mut resampled = vec![0.5; 90];
+        resampled.extend(vec![f64::INFINITY; 10]);
+        let estimate = estimate(&[0.5], &resampled, 0.95, &mut rng()).unwrap();
+        assert_eq!(estimate.interval, Interval { low: 0.5, high: f64::INFINITY });
+    }
+
+    #[test]
+    fn noise_of_prompts_between_replicates_is_not_counted_as_training() {
+        // Four replicates on prompts of their own, no training noise: the variance of the mean is that of the mean.
+        let mut rng = rng();
+        let mut error = Vec::new();
+        for _ in 0..100 {
+            let observed: Vec<f64> = (0..4).map(|_| standard_normal(&mut rng)).collect();
+            let resampled: Vec<f64> =
+                (0..4000).map(|at| observed[at % 4] + standard_normal(&mut rng)).collect();
+            error.push(estimate(&observed, &resampled, 0.95, &mut rng).unwrap().standard_error);
+        }
+        // 0.5, and a little more as a variance is never taken to be negative.
+        assert!((0.5..0.6).contains(&mean(&error)), "{}", mean(&error));
+    }
+
+    #[test]
+    fn a_t_quantile_is_wider_for_few_degrees_of_freedom() {
+        // Tables: t(4) = 2.776, t(1) = 12.706, normal 1.960.
+        assert!((student_over_normal(4.0, 0.95) - 2.776_445 / 1.959_964).abs() < 1e-5);
+        assert!((student_over_normal(1.0, 0.95) - 12.706_205 / 1.959_964).abs() < 1e-5);
+        assert!((student_over_normal(1e6, 0.95) - 1.0).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,39 @@
+//! How sure a number is: intervals, paired tests, corrections for many comparisons, and ranks across suites.
+//!
+//! Pure arithmetic on slices: no record, no input or output; whatever needs chance takes a generator. Each function
+//! documents its formula, its source, and its value in the degenerate cases; where a value does not exist it is `None`.
+//!
+//! - [`interval`]: two bounds, and quantiles of resamples.
+//! - [`bootstrap`]: how often each prompt counts in a resample, and resamples of several replicates as one interval.
+//! - [`paired`]: sign-flip test, effect sizes, wins and losses, the smallest difference that could be seen.
+//! - [`overlap`]: a t-test over replicates whose training prompts overlap.
+//! - [`correction`]: p-values of many comparisons.
+//! - [`ranks`]: many routers on many suites.
+//! - [`studentised_range`]: the distribution behind the critical difference.
+
+pub mod bootstrap;
+pub mod correction;
+pub mod interval;
+pub mod overlap;
+pub mod paired;
+pub mod ranks;
+pub mod studentised_range;
+
+pub use interval::Interval;
+
+/// The level of every interval of a report.
+pub const LEVEL: f64 = 0.95;
+
+/// The mean; 0 of nothing.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The variance with divisor n - 1; 0 of fewer than two values.
+pub fn variance(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return 0.0;
+    }
+    let mean = mean(values);
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64
+}
