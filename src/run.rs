@@ -1,12 +1,15 @@
 //! Runs a scenario: pool, split, train, route; the result is a record.
 
+use std::path::Path;
+
 use rayon::prelude::*;
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::lesson::{Class, Lesson, School, Taught, classes};
-use crate::pool::{Pooled, pool};
+use crate::pool::{Pooled, candidates, pool};
 use crate::preference::PreferenceGrid;
+use crate::prices::{PriceBook, price_suite};
 use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
@@ -119,8 +122,14 @@ struct Prepared {
 struct SuiteFacts {
     has_cost: bool,
     left_out: crate::pool::LeftOut,
-    cells_with_assumed_tokens: usize,
+    uncounted: UncountedTokens,
     content_hash: String,
+}
+
+/// How many cells have tokens that nobody counted.
+struct UncountedTokens {
+    estimated: usize,
+    assumed: usize,
 }
 
 /// Cuts a suite down to the candidates of a scenario that fits it.
@@ -129,16 +138,32 @@ fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     if suite.info.licence.is_empty() {
         suite.info.licence = scenario.licence.clone().unwrap_or_default();
     }
-    let cells_with_assumed_tokens =
-        scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
-    let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(scenario, suite)?;
     check_fit(scenario, &suite)?;
     Ok(Prepared {
         groups: text_groups(&suite),
         grid: PreferenceGrid::new(&scenario.preferences)?,
-        facts: SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash },
+        facts: SuiteFacts { has_cost, left_out, uncounted, content_hash },
         suite,
     })
+}
+
+/// Puts the scenario's prices and tokens on a suite, then cuts it down to the candidates.
+fn cut(scenario: &Scenario, mut suite: Suite) -> Result<(UncountedTokens, Pooled)> {
+    let cost = &scenario.cost;
+    let estimated = if cost.estimate_tokens { suite.estimate_input_tokens() } else { 0 };
+    if let Some(prices) = &cost.prices {
+        let book = PriceBook::read(Path::new(prices))?;
+        let is_candidate = candidates(&suite, &scenario.pool);
+        price_suite(&mut suite, &is_candidate, &book, cost.prices_date)?;
+    }
+    let assumed = cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+    let pooled = pool(suite, &scenario.pool)?;
+    if let Some(prices) = cost.prices.as_ref().filter(|_| !pooled.has_cost) {
+        let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
+        return Err(Error::Usage(problem));
+    }
+    Ok((UncountedTokens { estimated, assumed }, pooled))
 }
 
 fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
@@ -160,11 +185,8 @@ fn blamed(entry: &RouterEntry, replicate: usize, error: Error) -> Error {
 ///
 /// # Errors
 /// As [`run`], before training.
-pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
-    if let Some(tokens) = scenario.cost.assume_output_tokens {
-        suite.assume_output_tokens(tokens);
-    }
-    let Pooled { suite, left_out, .. } = pool(suite, &scenario.pool)?;
+pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
+    let (_, Pooled { suite, left_out, .. }) = cut(scenario, suite)?;
     check_fit(scenario, &suite)?;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();
@@ -234,7 +256,7 @@ fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
 
 fn assemble(
     School { scenario, suite, grid, .. }: School<'_>,
-    SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash }: SuiteFacts,
+    SuiteFacts { has_cost, left_out, uncounted, content_hash }: SuiteFacts,
     (lessons, classes, taught): (&[Lesson], &[Class], Vec<Taught>),
 ) -> Record {
     let mut tested: Vec<usize> =
@@ -279,7 +301,9 @@ fn assemble(
                 models: suite.models.iter().map(|model| model.id.clone()).collect(),
                 has_cost,
                 cost_basis: suite.cost_basis,
-                cells_with_assumed_tokens,
+                priced_by: suite.priced_by.clone(),
+                cells_with_assumed_tokens: uncounted.assumed,
+                cells_with_estimated_tokens: uncounted.estimated,
                 left_out,
             },
             preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
+use llm_bandit::prices::Date;
 use llm_bandit::record::Record;
 use llm_bandit::scenario::{MOST_REPLICATES, Scenario};
 use llm_bandit::{report, run as simulation, suite};
@@ -30,6 +31,12 @@ pub(super) struct RunArguments {
     /// Another number of replicates than the scenario's
     #[arg(long)]
     replicates: Option<usize>,
+    /// A price book in the place of the scenario's, or of the suite's own prices; `built-in` is the one inside the program
+    #[arg(long, value_name = "FILE")]
+    prices: Option<String>,
+    /// The day whose prices are taken from it [default: each model's latest]
+    #[arg(long, value_name = "DATE", requires = "prices")]
+    prices_date: Option<Date>,
     /// Threads; the result does not depend on them [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
@@ -70,6 +77,10 @@ fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
     let mut scenario = Scenario::read(path)?;
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     scenario.replicates = arguments.replicates.unwrap_or(scenario.replicates);
+    if let Some(prices) = &arguments.prices {
+        scenario.cost.prices = Some(prices.clone());
+        scenario.cost.prices_date = arguments.prices_date;
+    }
     if !(1..=MOST_REPLICATES).contains(&scenario.replicates) {
         return Err(Error::Usage(format!("`--replicates` must be from 1 to {MOST_REPLICATES}")));
     }

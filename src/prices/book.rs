@@ -31,6 +31,7 @@ pub struct PriceBook {
     name: String,
     hash: String,
     is_hypothetical: bool,
+    note: String,
     models: Vec<ModelPrices>,
     /// Positions in `models` by every name, folded.
     index: BTreeMap<String, usize>,
@@ -73,6 +74,8 @@ struct WrittenBook {
     _unit: Unit,
     #[serde(default)]
     hypothetical: bool,
+    #[serde(default)]
+    note: String,
     model: Vec<Spanned<WrittenModel>>,
 }
 
@@ -138,6 +141,11 @@ impl PriceBook {
         self.is_hypothetical
     }
 
+    /// What the book says of its prices as a whole, or empty.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
     /// The models, in file order.
     pub fn models(&self) -> &[ModelPrices] {
         &self.models
@@ -176,6 +184,7 @@ impl PriceBook {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             hash: Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect(),
             is_hypothetical: written.hypothetical,
+            note: written.note,
             models: Vec::new(),
             index: BTreeMap::new(),
         };

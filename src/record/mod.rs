@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 
 use crate::data::Meter;
 use crate::pool::LeftOut;
+use crate::prices::PricedBy;
 use crate::quiz::QuizSettings;
 use crate::router::Choices;
 use crate::scenario::Scenario;
 use crate::suite::{CellTable, CostBasis, SuiteInfo};
 
 /// The number of the folder format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,10 +91,20 @@ pub struct RecordedSuite {
     pub has_cost: bool,
     /// Where the costs come from, over the whole suite.
     pub cost_basis: CostBasis,
+    /// The price book that the costs come from, where they are not the suite's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced_by: Option<PricedBy>,
     /// Cells whose cost rests on an assumed number of output tokens.
     pub cells_with_assumed_tokens: usize,
+    /// Cells whose input tokens are estimated from the length of the prompt's text.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cells_with_estimated_tokens: usize,
     /// What was left out.
     pub left_out: LeftOut,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One replicate of a record.

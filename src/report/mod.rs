@@ -6,6 +6,7 @@ mod folder;
 mod markdown;
 mod overview;
 pub mod plot;
+mod prices;
 mod unseen;
 
 pub use folder::{check_target, read_record, write_report, write_run};

@@ -1,0 +1,23 @@
+//! What a report says of prices that are not the suite's own, and of tokens that nobody counted.
+
+use std::fmt::Write;
+
+use crate::record::Record;
+
+/// Sentences for the paragraph on the setting, each with a blank after it; none where prices and tokens are the suite's.
+pub(super) fn prices_md(record: &Record) -> String {
+    let suite = &record.manifest.suite;
+    let mut text = String::new();
+    if let Some(priced_by) = &suite.priced_by {
+        let hypothetical = if priced_by.hypothetical { "**The prices are hypothetical.** " } else { "" };
+        let _ = write!(text, "{hypothetical}List prices are those of {priced_by}. ");
+    }
+    if suite.cells_with_estimated_tokens > 0 {
+        let n = suite.cells_with_estimated_tokens;
+        let _ = write!(
+            text,
+            "**Input tokens are estimated** for {n} answers of the suite: a quarter of the bytes of the prompt's text. "
+        );
+    }
+    text
+}
