@@ -9,7 +9,7 @@ use crate::data::{Meter, Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result};
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
+use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, tokens::mean_tokens};
 use crate::router::{
     Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
 };
@@ -51,6 +51,8 @@ pub(crate) struct Reference {
     pub(crate) score: Vec<f64>,
     /// Mean cost in US dollars by model.
     pub(crate) cost_usd: Vec<f64>,
+    /// Mean input and output tokens by model, where all are known; empty where none are.
+    pub(crate) tokens: Vec<Option<[f64; 2]>>,
 }
 
 /// The routers that see the same quiz.
@@ -113,10 +115,15 @@ impl Lesson {
             validation: answered(suite, split.validation, &seen, "validation")?,
             test: answered(suite, split.test, &test_pool, "test")?,
         };
+        let mut tokens = mean_tokens(suite, &[&split.training[..], &split.validation[..]].concat());
+        if tokens.iter().all(Option::is_none) {
+            tokens.clear();
+        }
         let all = TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone());
         let reference = Reference {
             cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
             score: all.outcomes.mean_score,
+            tokens,
         };
         let asks_by_identity = scenario
             .routers

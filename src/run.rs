@@ -12,7 +12,8 @@ use crate::preference::PreferenceGrid;
 use crate::prices::{PriceBook, price_suite};
 use crate::quiz::QuizStrategy;
 use crate::record::{
-    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
+    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining, Tokens,
+    tokens::list_prices,
 };
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
 use crate::scenario::{RouterEntry, Scenario};
@@ -266,6 +267,8 @@ fn assemble(
     let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
     let models: Vec<usize> = (0..suite.models.len()).collect();
     let select = |table: &CellTable| table.select(&tested, &models);
+    let tokens =
+        Tokens { input: select(&suite.outcomes.input_tokens), output: select(&suite.outcomes.output_tokens) };
     let mut choices = Vec::new();
     let mut replicates = Vec::new();
     let mut taught = taught.into_iter();
@@ -282,6 +285,7 @@ fn assemble(
             cost_unit_usd,
             development_score: lesson.reference.score.clone(),
             development_cost_usd: lesson.reference.cost_usd.clone(),
+            development_tokens: lesson.reference.tokens.clone(),
             unseen,
             routers,
         });
@@ -302,6 +306,8 @@ fn assemble(
                 has_cost,
                 cost_basis: suite.cost_basis,
                 priced_by: suite.priced_by.clone(),
+                repriced: None,
+                list_prices: list_prices(suite),
                 cells_with_assumed_tokens: uncounted.assumed,
                 cells_with_estimated_tokens: uncounted.estimated,
                 left_out,
@@ -313,6 +319,7 @@ fn assemble(
         prompts: tested.iter().map(prompt).collect(),
         score: select(&suite.outcomes.score),
         cost_usd: select(&suite.outcomes.cost_usd),
+        tokens: (tokens.input.n_known() + tokens.output.n_known() > 0).then_some(tokens),
         test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
     }

@@ -3,6 +3,7 @@
 mod inspect;
 mod prices;
 mod progress;
+mod reprice;
 mod route;
 mod run;
 mod train;
@@ -67,6 +68,11 @@ enum Command {
         after_help = "Examples:\n  llm-bandit prices gpt-4o claude-3-haiku\n  llm-bandit prices --date 2024-06-01"
     )]
     Prices(prices::PricesArguments),
+    /// Computes a finished report anew under another price book, without training: the choices stay
+    #[command(
+        after_help = "Example:\n  llm-bandit reprice reports/quickstart --prices mine.toml --date 2025-01-31 --out reports/repriced"
+    )]
+    Reprice(reprice::RepriceArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -101,6 +107,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),
+        Command::Reprice(arguments) => reprice::reprice(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
     };
     match done {

@@ -123,7 +123,7 @@ fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArgument
 }
 
 /// Says where the report is and which expectations are not met; true where all are.
-fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> bool {
+pub(super) fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> bool {
     say(&format!("{}", folder.join("report.md").display()));
     let unmet: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.holds).collect();
     for verdict in &unmet {

@@ -3,12 +3,15 @@
 //! `store` writes and reads it as a folder.
 
 mod store;
+pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 
+pub use tokens::{ListPrice, Tokens};
+
 use crate::data::Meter;
 use crate::pool::LeftOut;
-use crate::prices::PricedBy;
+use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
 use crate::router::Choices;
 use crate::scenario::Scenario;
@@ -28,6 +31,8 @@ pub struct Record {
     pub score: CellTable,
     /// Realised costs in US dollars of the same cells; missing throughout where the suite has none.
     pub cost_usd: CellTable,
+    /// Token counts of the same cells; `None` where the suite has none.
+    pub tokens: Option<Tokens>,
     /// For each replicate the test prompts, as ascending positions in `prompts`.
     pub test_prompts: Vec<Vec<usize>>,
     /// The choices of each router (by scenario order) in each replicate.
@@ -94,6 +99,12 @@ pub struct RecordedSuite {
     /// The price book that the costs come from, where they are not the suite's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priced_by: Option<PricedBy>,
+    /// Present where the costs were computed anew after the routers had chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repriced: Option<Repriced>,
+    /// The list price of each candidate, where known; empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub list_prices: Vec<Option<ListPrice>>,
     /// Cells whose cost rests on an assumed number of output tokens.
     pub cells_with_assumed_tokens: usize,
     /// Cells whose input tokens are estimated from the length of the prompt's text.
@@ -124,6 +135,10 @@ pub struct RecordedReplicate {
     pub development_score: Vec<f64>,
     /// Mean cost of each candidate on the development prompts, in US dollars; of unseen ones as above.
     pub development_cost_usd: Vec<f64>,
+    /// Mean input and output tokens of each candidate on the development prompts, of unseen ones as above; `None` where not
+    /// every answer has both counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub development_tokens: Vec<Option<[f64; 2]>>,
     /// Unseen models and their quizzes, where the scenario has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<RecordedUnseen>,

@@ -12,6 +12,25 @@ pub(super) fn prices_md(record: &Record) -> String {
         let hypothetical = if priced_by.hypothetical { "**The prices are hypothetical.** " } else { "" };
         let _ = write!(text, "{hypothetical}List prices are those of {priced_by}. ");
     }
+    if let Some(repriced) = &suite.repriced {
+        let before = match &repriced.chosen_under {
+            Some(book) => format!("those of {book}"),
+            None => "the suite's own prices and costs".into(),
+        };
+        let _ = write!(
+            text,
+            "**Repriced**: routers learned and chose under {before}; their choices and what training and quizzes cost stay, every \
+             other cost is computed anew from token counts. "
+        );
+        if !repriced.scaled.is_empty() {
+            let _ = write!(
+                text,
+                "Mean development costs of {} are scaled as those of their test prompts are, because not all of their tokens are \
+                 known. ",
+                repriced.scaled.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
     if suite.cells_with_estimated_tokens > 0 {
         let n = suite.cells_with_estimated_tokens;
         let _ = write!(
