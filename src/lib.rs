@@ -4,6 +4,8 @@ pub mod data;
 pub mod error;
 pub mod evaluate;
 mod gzip;
+mod hash;
+pub mod kept;
 mod lesson;
 pub mod linalg;
 pub mod metrics;

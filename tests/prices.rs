@@ -292,10 +292,11 @@ fn the_program_prices_runs_and_reports() {
     ] {
         assert!(report.contains(words), "{words}: {report}");
     }
-    // The report is what its record gives.
-    let before = files(&at.join("new"));
-    llm_bandit(at, &["report", "new"]);
-    assert!(files(&at.join("new")) == before);
+    // The choices are those committed to, and the report is what its record gives.
+    let verified = llm_bandit(at, &["verify", "new"]);
+    let words = String::from_utf8(verified.stdout).unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    assert!(words.starts_with("new: verified; choices of 10 cells are those committed to"), "{words}");
     let direct = run("direct", &["--prices", "flat.toml", "--prices-date", "2024-11-01"]);
     assert!(direct["costs_usd.npy.gz"] == new["costs_usd.npy.gz"]);
     // The built-in suite has the list prices of late 2024, and so has the built-in book.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
+use llm_bandit::report;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
@@ -42,7 +43,13 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
 pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for path in paths {
-        let checked = if path.is_dir() { verify_suite(path) } else { verify_scenario(path, folders) };
+        let checked = if report::is_report(path) {
+            verify_report(path)
+        } else if path.is_dir() {
+            verify_suite(path)
+        } else {
+            verify_scenario(path, folders)
+        };
         if let Err(error) = checked {
             say_aside(&format!("error: {error}"));
             code = ExitCode::from(2);
@@ -54,6 +61,23 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
 fn verify_suite(folder: &Path) -> Result<()> {
     let suite = Suite::read(folder)?;
     say(&SuiteCheck::new(&suite).to_string());
+    Ok(())
+}
+
+fn verify_report(folder: &Path) -> Result<()> {
+    let report::Verified { record, record_hash, n_files } = report::verify(folder)?;
+    let n_cells: usize = record.choices.iter().map(Vec::len).sum();
+    let (theirs, ours) = (&record.manifest.program_version, env!("CARGO_PKG_VERSION"));
+    let version = if theirs == ours {
+        String::new()
+    } else {
+        format!(", though by version {theirs} and not {ours} of the program")
+    };
+    say(&format!(
+        "{}: verified; choices of {n_cells} cells are those committed to, {n_files} files are what the record gives\
+         {version}; record {record_hash}",
+        folder.display()
+    ));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::{PriceBook, PricedBy};
 use crate::error::{Error, Result};
 use crate::prices::Date;
-use crate::record::{ListPrice, Record, RecordedReplicate, Tokens};
+use crate::record::{ListPrice, Record, RecordedReplicate, Tokens, list_prices_hash};
 use crate::suite::{CellTable, CostBasis};
 
 /// What a record says of itself that was repriced.
@@ -17,6 +17,22 @@ pub struct Repriced {
     /// the new prices make of their test prompts over what these did cost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scaled: Vec<String>,
+}
+
+/// What a model's tokens cost, in US dollars per million.
+struct Paid {
+    input: f64,
+    output: f64,
+}
+
+impl Paid {
+    fn cost_usd(&self, input_tokens: f64, output_tokens: f64) -> f64 {
+        (self.input * input_tokens + self.output * output_tokens) / 1e6
+    }
+
+    fn listed(&self) -> ListPrice {
+        ListPrice { input: Some(self.input), output: Some(self.output) }
+    }
 }
 
 /// The record under another price book. Choices, their commitments, and what training and quizzes cost at the time stay;
@@ -36,10 +52,9 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
             "the record holds no token counts, so new prices make no costs; run its scenario anew".into(),
         );
     };
-    let price = |name: &String| {
-        book.price(name, date).map(|price| ListPrice { input: price.input, output: price.output })
-    };
-    let prices = names.iter().map(price).collect::<Result<Vec<ListPrice>>>()?;
+    let price =
+        |name: &String| book.price(name, date).map(|price| Paid { input: price.input, output: price.output });
+    let prices = names.iter().map(price).collect::<Result<Vec<Paid>>>()?;
     let cost_usd = costs(record, tokens, &prices)?;
     let mut repriced = Repriced {
         chosen_under: match &record.manifest.suite.repriced {
@@ -78,7 +93,8 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
         names.iter().zip(&is_scaled).filter(|(_, scaled)| **scaled).map(|(name, _)| name.clone()).collect();
     let suite = &mut new.manifest.suite;
     suite.cost_basis = CostBasis { list_price: cost_usd.n_known(), ..CostBasis::default() };
-    suite.list_prices = prices.into_iter().map(Some).collect();
+    suite.list_prices = prices.iter().map(Paid::listed).collect();
+    new.manifest.list_prices_hash = list_prices_hash(&suite.models, &suite.list_prices);
     suite.priced_by = Some(PricedBy::new(book, date));
     suite.repriced = Some(repriced);
     new.cost_usd = cost_usd;
@@ -86,7 +102,7 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
 }
 
 /// The list cost of every scored cell.
-fn costs(record: &Record, tokens: &Tokens, prices: &[ListPrice]) -> Result<CellTable> {
+fn costs(record: &Record, tokens: &Tokens, prices: &[Paid]) -> Result<CellTable> {
     let mut cost_usd = CellTable::missing(record.score.n_prompts(), record.score.n_models());
     for (model, price) in prices.iter().enumerate() {
         let mut n_without_tokens = 0;

@@ -1,12 +1,16 @@
 //! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
 //!
-//! `store` writes and reads it as a folder.
+//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files,
+//! `tokens` holds what other prices need.
 
+mod commitment;
 mod store;
+pub(crate) mod sums;
 pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 
+pub use commitment::{commitment, list_prices_hash, scenario_hash};
 pub use tokens::{ListPrice, Tokens};
 
 use crate::data::Meter;
@@ -58,6 +62,12 @@ pub struct Manifest {
     pub program_version: String,
     /// The scenario as resolved: every default written out, the seed and replicates as run.
     pub scenario: Scenario,
+    /// [`scenario_hash`] of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scenario_hash: String,
+    /// [`list_prices_hash`] of the candidates and their prices.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list_prices_hash: String,
     /// The suite.
     pub suite: RecordedSuite,
     /// The preferences asked, ascending.
@@ -102,9 +112,9 @@ pub struct RecordedSuite {
     /// Present where the costs were computed anew after the routers had chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repriced: Option<Repriced>,
-    /// The list price of each candidate, where known; empty where none is.
+    /// The list prices of each candidate; empty where an earlier version did not record them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub list_prices: Vec<Option<ListPrice>>,
+    pub list_prices: Vec<ListPrice>,
     /// Cells whose cost rests on an assumed number of output tokens.
     pub cells_with_assumed_tokens: usize,
     /// Cells whose input tokens are estimated from the length of the prompt's text.
@@ -178,4 +188,7 @@ pub struct RecordedTraining {
     pub notes: BTreeMap<String, String>,
     /// What it paid to learn.
     pub paid: Meter,
+    /// The [`commitment`] to what it chose, made before any outcome of a test prompt was looked up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub choices_hash: String,
 }

@@ -1,9 +1,9 @@
-//! A record as a folder: `manifest.json`, `prompts.csv.gz`, and NumPy arrays of scores, costs, and choices.
+//! A record as a folder: `manifest.json`, `prompts.csv.gz`, NumPy arrays of scores, costs, and choices, and `SHA256SUMS`.
 
 use std::fs;
 use std::path::Path;
 
-use super::{FORMAT, Manifest, Record, RecordedPrompt, Tokens};
+use super::{FORMAT, Manifest, Record, RecordedPrompt, Tokens, commitment, sums};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
@@ -36,13 +36,14 @@ impl Record {
                 write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
             }
         }
-        Ok(())
+        sums::write(folder)
     }
 
     /// Reads a record.
     ///
     /// # Errors
-    /// A folder that is no record, one of another format, or parts that do not fit together.
+    /// A folder that is no record, one of another format, parts that do not fit together, or choices other than those
+    /// committed to.
     pub fn read(folder: &Path) -> Result<Record> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
@@ -75,7 +76,9 @@ impl Record {
                 let path = folder.join(choices_file(replicate, &entry.label));
                 read_choices(&path, [manifest.preferences.len(), test_prompts.len()], is_available)
             };
-            choices.push(manifest.scenario.routers.iter().map(read).collect::<Result<Vec<_>>>()?);
+            let read: Vec<Choices> = manifest.scenario.routers.iter().map(read).collect::<Result<_>>()?;
+            check_commitments(folder, &manifest, replicate, &read)?;
+            choices.push(read);
         }
         Ok(Record { manifest, prompts, score, cost_usd, tokens, test_prompts, choices })
     }
@@ -95,6 +98,25 @@ impl Record {
         }
         writer.into_inner().expect("writing into memory does not fail")
     }
+}
+
+/// A record of a program that made no commitments has nothing to compare; `verify` says so.
+fn check_commitments(
+    folder: &Path,
+    manifest: &Manifest,
+    replicate: usize,
+    choices: &[Choices],
+) -> Result<()> {
+    let routers = &manifest.scenario.routers;
+    for ((entry, training), choices) in
+        routers.iter().zip(&manifest.replicates[replicate].routers).zip(choices)
+    {
+        if !training.choices_hash.is_empty() && training.choices_hash != commitment(&entry.label, choices) {
+            let path = folder.join(choices_file(replicate, &entry.label));
+            return Err(Error::file(&path, "holds other choices than the manifest commits to"));
+        }
+    }
+    Ok(())
 }
 
 fn choices_file(replicate: usize, label: &str) -> String {

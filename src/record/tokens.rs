@@ -11,21 +11,14 @@ pub struct Tokens {
     pub output: CellTable,
 }
 
-/// The list price of a model in US dollars per million tokens.
+/// The list prices of a model in US dollars per million tokens, where known.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListPrice {
     /// Of input tokens.
-    pub input: f64,
+    pub input: Option<f64>,
     /// Of output tokens.
-    pub output: f64,
-}
-
-impl ListPrice {
-    /// The dollars that many tokens cost.
-    pub fn cost_usd(self, input_tokens: f64, output_tokens: f64) -> f64 {
-        (self.input * input_tokens + self.output * output_tokens) / 1e6
-    }
+    pub output: Option<f64>,
 }
 
 /// Mean input and output tokens of each model over these prompts of those that it has a score on; `None` where not all of
@@ -45,13 +38,13 @@ pub(crate) fn mean_tokens(suite: &Suite, prompts: &[usize]) -> Vec<Option<[f64; 
     (0..suite.models.len()).map(mean).collect()
 }
 
-/// The list prices of a suite's models; empty where none is known.
-pub(crate) fn list_prices(suite: &Suite) -> Vec<Option<ListPrice>> {
-    let price = |model: &crate::suite::Model| {
-        Some(ListPrice { input: model.price_in_usd_per_1m?, output: model.price_out_usd_per_1m? })
+/// The list prices of a suite's models.
+pub(crate) fn list_prices(suite: &Suite) -> Vec<ListPrice> {
+    let price = |model: &crate::suite::Model| ListPrice {
+        input: model.price_in_usd_per_1m,
+        output: model.price_out_usd_per_1m,
     };
-    let prices: Vec<Option<ListPrice>> = suite.models.iter().map(price).collect();
-    if prices.iter().all(Option::is_none) { Vec::new() } else { prices }
+    suite.models.iter().map(price).collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
 
 /// The record's folder inside a report.
-const RECORD: &str = "record";
+pub(super) const RECORD: &str = "record";
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
@@ -38,6 +38,11 @@ pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts:
     Ok(())
 }
 
+/// Whether a folder holds a report, or did when a run that was replacing it was stopped.
+pub fn is_report(folder: &Path) -> bool {
+    restore(folder).is_ok() && folder.join(RECORD).is_dir()
+}
+
 /// Reads the record of a report.
 ///
 /// # Errors
@@ -51,6 +56,14 @@ pub fn read_record(folder: &Path) -> Result<Record> {
     Record::read(&inner)
 }
 
+/// The hidden folder beside a report in which a run keeps its finished cells until the report is written.
+///
+/// # Errors
+/// A path that cannot name a report's folder.
+pub fn partial_folder(folder: &Path) -> Result<PathBuf> {
+    sibling(folder, "partial")
+}
+
 /// Refuses a target that cannot be replaced without loss, before anything is computed.
 ///
 /// # Errors
@@ -61,8 +74,15 @@ pub fn check_target(folder: &Path) -> Result<()> {
         return Err(Error::file(folder, "is a file; a report is a folder"));
     }
     let holds_something = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if holds_something && !folder.join(RECORD).join("manifest.json").is_file() {
+    if holds_something && !is_report(folder) {
         return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
+    }
+    // What a run left that was stopped while it wrote its report or just after.
+    for what in ["staged", "old"] {
+        let left = sibling(folder, what)?;
+        if left.is_dir() {
+            fs::remove_dir_all(&left).map_err(Error::io(&left, "remove"))?;
+        }
     }
     // Found out now rather than after the training.
     let probe = sibling(folder, "probe")?;

@@ -3,6 +3,23 @@
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
 //! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
 //! and two lines in [`RouterSettings`].
+//!
+//! No router has a way to an outcome of a test prompt: it is trained from development prompts alone, and [`Prompts`], all
+//! that it sees when it routes, holds ids, embeddings, tokens, and pools. This does not compile:
+//!
+//! ```compile_fail,E0609
+//! fn peek(prompts: &llm_bandit::data::Prompts) -> Option<f64> {
+//!     prompts.outcomes.score.get(0, 0)
+//! }
+//! ```
+//!
+//! while what a router may know does:
+//!
+//! ```
+//! fn look(prompts: &llm_bandit::data::Prompts) -> f64 {
+//!     prompts.input_tokens[0]
+//! }
+//! ```
 
 mod cost_model;
 mod llm_bandit;
@@ -44,7 +61,7 @@ pub trait Router: Send + Sync {
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Choices {
     n_prompts: usize,
     models: Vec<u16>,

@@ -10,6 +10,7 @@
 
 mod axis;
 mod clip;
+mod critical_difference;
 mod font;
 mod frame;
 mod header;
@@ -26,6 +27,7 @@ mod ticks;
 mod utility;
 mod window;
 
+pub use critical_difference::{RankChart, rank_svg};
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
 
