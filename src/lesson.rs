@@ -12,7 +12,8 @@ use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens};
 use crate::router::{
-    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
+    Asked, Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Surroundings, Training,
+    item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -203,19 +204,32 @@ impl Lesson {
             }
             let entry = &scenario.routers[*router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
+            let training = training.within(Surroundings::of(suite));
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let choices = trained.router.route(&self.test, grid.preferences());
+            let asked = trained.router.ask(&self.test, grid.preferences());
+            let Asked { choices, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Routed, entry);
             // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
             let choices_hash = commitment(&entry.label, &choices);
-            let training = RecordedTraining { notes: trained.notes, paid: training.meter(), choices_hash };
+            let notes = trained.notes.into_iter().chain(notes).collect();
+            let training = RecordedTraining { notes, paid: training.meter(), choices_hash };
             let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
         };
         Ok(Taught::new(class.routers.par_iter().map(teach_one).collect::<Result<Vec<Cell>>>()?))
+    }
+
+    /// Checks what can be checked of the scenario's routers before anything is trained.
+    ///
+    /// # Errors
+    /// A router made elsewhere that cannot route the test prompts.
+    pub(crate) fn rehearse(&self, School { scenario, suite, grid, .. }: School<'_>) -> Result<()> {
+        let test = Some((&self.test, grid.preferences()));
+        let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
+        scenario.routers.iter().try_for_each(check)
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

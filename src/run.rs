@@ -16,7 +16,7 @@ use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining, Tokens,
     list_prices_hash, scenario_hash, tokens::list_prices,
 };
-use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
+use crate::router::{Choices, Origin, RouterSettings, SavedRouter, Surroundings};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
@@ -86,7 +86,10 @@ pub fn resume(
     let n_cells = scenario.replicates * scenario.routers.len();
     progress(Event::Started { n_cells, left_out: facts.left_out.in_words() });
     let kept = kept.map(|kept| kept.of(scenario, &suite));
-    let find = |replicate: usize, entry| kept.as_ref().and_then(|kept| kept.find(replicate, entry));
+    let is_kept = |entry: &RouterEntry| entry.settings.as_kind().is_self_contained();
+    let find = |replicate: usize, entry: &RouterEntry| {
+        kept.as_ref().filter(|_| is_kept(entry)).and_then(|kept| kept.find(replicate, entry))
+    };
     let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
     let finished: Vec<Vec<Option<Cell>>> = (0..scenario.replicates).map(find_all).collect();
     let n_finished = finished.iter().flatten().flatten().count();
@@ -103,6 +106,7 @@ pub fn resume(
             Lesson::new(school, split, replicate_stream(scenario, replicate), to_teach)
         })
         .collect::<Result<Vec<Lesson>>>()?;
+    lessons.iter().try_for_each(|lesson| lesson.rehearse(school))?;
     let classes = classes(scenario);
     let taught = (0..lessons.len() * classes.len())
         .into_par_iter()
@@ -110,7 +114,10 @@ pub fn resume(
             let (replicate, class) = (at / classes.len(), &classes[at % classes.len()]);
             let attendant = Attendant {
                 tell: &|step, entry| progress(event(step, replicate, entry.label.clone())),
-                keep: &|entry, cell| kept.as_ref().map_or(Ok(()), |kept| kept.keep(replicate, entry, cell)),
+                keep: &|entry, cell| {
+                    let kept = kept.as_ref().filter(|_| is_kept(entry));
+                    kept.map_or(Ok(()), |kept| kept.keep(replicate, entry, cell))
+                },
                 blame: &|entry, error| blamed(entry, replicate, error),
             };
             lessons[replicate].teach(school, class, &finished[replicate], &attendant)
@@ -276,6 +283,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     }
     unseen_of(scenario, suite)?;
     for entry in &scenario.routers {
+        entry.settings.as_kind().rehearse(Surroundings::of(suite), None)?;
         let asks_by_identity =
             scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
         if asks_by_identity && suite.embeddings.is_none() {

@@ -150,7 +150,11 @@ fn every_file_of_the_record_is_under_a_hash() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 17, "manifest, prompts, scores, costs, two of tokens, ten cells, sums: {names:?}");
+    assert_eq!(
+        names.len(),
+        17,
+        "manifest, prompts, scores, costs, two of tokens, ten cells, sums: {names:?}"
+    );
     for name in names {
         // The last byte but one: in the length field of a packed file, in the text of the others.
         let words = tampered(folder.path(), &format!("record/{name}"), |mut bytes| {

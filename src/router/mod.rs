@@ -22,6 +22,7 @@
 //! ```
 
 mod cost_model;
+mod elsewhere;
 mod llm_bandit;
 mod plug_in;
 mod predictor;
@@ -30,11 +31,13 @@ mod ridge;
 mod routellm_mf;
 mod saved;
 mod single;
+mod surroundings;
 mod tuning;
 
 use std::collections::BTreeMap;
 
 pub use cost_model::{CostModelKind, CostModels};
+pub use elsewhere::{CommandSettings, DecisionsSettings};
 pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
@@ -45,9 +48,10 @@ pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
+pub use surroundings::Surroundings;
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::preference::Preference;
 use crate::seed::Stream;
 
@@ -58,6 +62,23 @@ use crate::seed::Stream;
 pub trait Router: Send + Sync {
     /// Chooses a model of each prompt's pool for every prompt at every preference.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
+
+    /// As [`route`](Self::route), for routers that ask elsewhere and may get no answer.
+    ///
+    /// # Errors
+    /// A router made elsewhere that does not answer, or not with a model of the pool.
+    fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
+        Ok(Asked { choices: self.route(prompts, preferences), notes: BTreeMap::new() })
+    }
+}
+
+/// What a router chose, and what was found out on the way, for the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The choices.
+    pub choices: Choices,
+    /// By name, as those of [`Trained`].
+    pub notes: BTreeMap<String, String>,
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
@@ -120,6 +141,10 @@ pub enum RouterSettings {
     RoutellmMf(RoutellmMfSettings),
     /// Identity vectors and a preference-conditioned policy over any pool.
     LlmBandit(LlmBanditSettings),
+    /// Choices made elsewhere, from a file.
+    Decisions(DecisionsSettings),
+    /// A program in any language.
+    Command(CommandSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -150,6 +175,25 @@ pub(crate) trait RouterKind {
         true
     }
 
+    /// Whether the choices depend on the program, the suite, and the settings alone. Cells of other routers are never taken up
+    /// from an interrupted run: what they depend on may have changed.
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
+    /// Checks what can be checked before anything is trained: with the candidates alone, or with the test prompts of a
+    /// replicate too.
+    ///
+    /// # Errors
+    /// A router made elsewhere that cannot route them.
+    fn rehearse(
+        &self,
+        _surroundings: Surroundings<'_>,
+        _test: Option<(&Prompts, &[Preference])>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Trains a router.
     ///
     /// # Errors
@@ -165,6 +209,8 @@ impl RouterSettings {
             RouterSettings::Predictor(settings) => settings,
             RouterSettings::RoutellmMf(settings) => settings,
             RouterSettings::LlmBandit(settings) => settings,
+            RouterSettings::Decisions(settings) => settings,
+            RouterSettings::Command(settings) => settings,
         }
     }
 
@@ -188,13 +234,28 @@ pub struct Training<'a> {
     data: &'a TrainingData,
     cost_models: &'a CostModels,
     stream: Stream,
+    surroundings: Option<Surroundings<'a>>,
     meter: std::cell::Cell<Meter>,
 }
 
 impl<'a> Training<'a> {
     /// A fresh meter on shared data.
     pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
-        Training { data, cost_models, stream, meter: std::cell::Cell::default() }
+        Training { data, cost_models, stream, surroundings: None, meter: std::cell::Cell::default() }
+    }
+
+    /// With the names and texts that a router made elsewhere goes by.
+    pub fn within(self, surroundings: Surroundings<'a>) -> Self {
+        Training { surroundings: Some(surroundings), ..self }
+    }
+
+    /// Names and texts.
+    ///
+    /// # Errors
+    /// Training without them.
+    pub(crate) fn surroundings(&self) -> Result<Surroundings<'a>> {
+        let missing = "a router made elsewhere needs the names of candidates and prompts";
+        self.surroundings.ok_or_else(|| Error::Usage(missing.into()))
     }
 
     /// Everything but the outcomes.
