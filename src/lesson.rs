@@ -3,17 +3,19 @@
 //! Routers that see the same quiz are a class and learn from the same material. It is made when a class is taught and
 //! dropped afterwards, so that a sweep over many quizzes needs no more memory than a few of them.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
-use crate::data::{Meter, Prompts, Quizzed, TrainingData};
+use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
 use crate::kept::Cell;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens};
 use crate::router::{
-    Asked, Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Surroundings, Training,
-    item_information,
+    Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
+    Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -189,7 +191,7 @@ impl Lesson {
         finished: &[Option<Cell>],
         attendant: &Attendant<'_>,
     ) -> Result<Taught> {
-        let School { scenario, suite, grid, .. } = school;
+        let School { scenario, suite, .. } = school;
         let finished_of = |router: &usize| finished[*router].clone();
         if let Some(cells) = class.routers.iter().map(finished_of).collect::<Option<Vec<Cell>>>() {
             return Ok(Taught::new(cells));
@@ -208,13 +210,17 @@ impl Lesson {
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let asked = trained.router.ask(&self.test, grid.preferences());
+            let asked = self.replay(school, entry, &trained.router);
             let Asked { choices, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Routed, entry);
+            let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
+            if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
+                notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
+            }
             // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
             let choices_hash = commitment(&entry.label, &choices);
-            let notes = trained.notes.into_iter().chain(notes).collect();
-            let training = RecordedTraining { notes, paid: training.meter(), choices_hash };
+            let calling_orders = choices.orders().map(<[_]>::to_vec);
+            let training = RecordedTraining { notes, paid: training.meter(), choices_hash, calling_orders };
             let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
@@ -230,6 +236,30 @@ impl Lesson {
         let test = Some((&self.test, grid.preferences()));
         let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
         scenario.routers.iter().try_for_each(check)
+    }
+
+    /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    ///
+    /// # Errors
+    /// A router made elsewhere that does not answer.
+    fn replay(
+        &self,
+        School { suite, grid, .. }: School<'_>,
+        entry: &RouterEntry,
+        policy: &Policy,
+    ) -> Result<Asked> {
+        let choices = match policy {
+            Policy::Direct(router) => router.route(&self.test, grid.preferences()),
+            Policy::Cascade(cascade) => {
+                let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
+                let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
+                let stream = self.stream_of(entry).named("judge");
+                let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
+                cascade.route(&self.test, grid.preferences(), &judge)
+            }
+            Policy::Elsewhere(router) => return router.ask(&self.test, grid.preferences()),
+        };
+        Ok(Asked { choices, notes: BTreeMap::new() })
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

@@ -12,7 +12,9 @@ use crate::data::Prompts;
 use crate::error::{Error, Result, suggestion};
 use crate::preference::Preference;
 use crate::router::cost_model::CostModel;
-use crate::router::{Asked, Choices, CostModelKind, Router, RouterKind, Trained, Training, model_number};
+use crate::router::{
+    Asked, Choices, CostModelKind, Elsewhere, Policy, RouterKind, Trained, Training, model_number,
+};
 
 /// A limit above this is none.
 const MOST_SECONDS: f64 = 1e6;
@@ -135,17 +137,11 @@ impl RouterKind for CommandSettings {
             texts: surroundings.prompts.iter().map(text).collect(),
             costs: training.costs(self.cost).model.clone(),
         };
-        Ok(Trained { router: Box::new(program), notes })
+        Ok(Trained { router: Policy::Elsewhere(Box::new(program)), notes })
     }
 }
 
-impl Router for Program {
-    /// # Panics
-    /// If the program fails: [`ask`](Router::ask) says how.
-    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        self.ask(prompts, preferences).unwrap_or_else(|error| panic!("{error}")).choices
-    }
-
+impl Elsewhere for Program {
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
         let mut process = self.process.lock().expect("no thread panics while it asks");
         let weights: Vec<f64> = preferences.iter().map(|preference| preference.weight()).collect();

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::data::Prompts;
 use crate::error::{Error, Result, suggestion};
 use crate::preference::Preference;
-use crate::router::{Asked, Choices, Router, RouterKind, Surroundings, Trained, Training, model_number};
+use crate::router::{
+    Asked, Choices, Elsewhere, Policy, RouterKind, Surroundings, Trained, Training, model_number,
+};
 
 /// The columns; the second may be left out.
 const COLUMNS: [&str; 3] = ["prompt_id", "preference", "model"];
@@ -64,7 +66,7 @@ impl RouterKind for DecisionsSettings {
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let decisions = Decisions::read(Path::new(&self.file), training.surroundings()?)?;
         let notes = BTreeMap::from([("decisions".to_owned(), self.file.clone())]);
-        Ok(Trained { router: Box::new(decisions), notes })
+        Ok(Trained { router: Policy::Elsewhere(Box::new(decisions)), notes })
     }
 }
 
@@ -150,13 +152,7 @@ impl Decisions {
     }
 }
 
-impl Router for Decisions {
-    /// # Panics
-    /// If a prompt is not decided: where files may have gaps, [`ask`](Router::ask).
-    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        self.ask(prompts, preferences).unwrap_or_else(|error| panic!("{error}")).choices
-    }
-
+impl Elsewhere for Decisions {
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
         let cells = preferences.iter().flat_map(|&w| (0..prompts.len()).map(move |prompt| (prompt, w)));
         let models =

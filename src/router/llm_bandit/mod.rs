@@ -70,7 +70,7 @@ impl RouterKind for LlmBanditSettings {
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (router, notes) = LlmBandit::train(self, training)?;
-        Ok(Trained { router: Box::new(router), notes })
+        Ok(Trained { router: super::Policy::Direct(Box::new(router)), notes })
     }
 }
 
