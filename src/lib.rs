@@ -1,5 +1,6 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
 
+mod costing;
 pub mod data;
 pub mod error;
 pub mod evaluate;
@@ -11,6 +12,7 @@ pub mod linalg;
 pub mod metrics;
 mod network;
 mod npy;
+pub mod online;
 pub mod pool;
 pub mod preference;
 pub mod prices;

@@ -1,16 +1,14 @@
 //! Runs a scenario: pool, split, train, route; the result is a record.
 
-use std::path::Path;
-
 use rayon::prelude::*;
 
+use crate::costing::{UncountedTokens, cut};
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::kept::{Cell, KeptCells};
 use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
-use crate::pool::{Pooled, candidates, pool};
+use crate::pool::Pooled;
 use crate::preference::PreferenceGrid;
-use crate::prices::{PriceBook, price_suite};
 use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining, Tokens,
@@ -182,19 +180,13 @@ struct SuiteFacts {
     content_hash: String,
 }
 
-/// How many cells have tokens that nobody counted.
-struct UncountedTokens {
-    estimated: usize,
-    assumed: usize,
-}
-
 /// Cuts a suite down to the candidates of a scenario that fits it.
 fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     let content_hash = suite.content_hash();
     if suite.info.licence.is_empty() {
         suite.info.licence = scenario.licence.clone().unwrap_or_default();
     }
-    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(scenario, suite)?;
+    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite)?;
     Ok(Prepared {
         groups: text_groups(&suite),
@@ -202,24 +194,6 @@ fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
         facts: SuiteFacts { has_cost, left_out, uncounted, content_hash },
         suite,
     })
-}
-
-/// Puts the scenario's prices and tokens on a suite, then cuts it down to the candidates.
-fn cut(scenario: &Scenario, mut suite: Suite) -> Result<(UncountedTokens, Pooled)> {
-    let cost = &scenario.cost;
-    let estimated = if cost.estimate_tokens { suite.estimate_input_tokens() } else { 0 };
-    if let Some(prices) = &cost.prices {
-        let book = PriceBook::read(Path::new(prices))?;
-        let is_candidate = candidates(&suite, &scenario.pool);
-        price_suite(&mut suite, &is_candidate, &book, cost.prices_date)?;
-    }
-    let assumed = cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
-    let pooled = pool(suite, &scenario.pool)?;
-    if let Some(prices) = cost.prices.as_ref().filter(|_| !pooled.has_cost) {
-        let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
-        return Err(Error::Usage(problem));
-    }
-    Ok((UncountedTokens { estimated, assumed }, pooled))
 }
 
 fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
@@ -250,7 +224,7 @@ fn blamed(entry: &RouterEntry, replicate: usize, error: Error) -> Error {
 /// # Errors
 /// As [`run`], before training.
 pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
-    let (_, Pooled { suite, left_out, .. }) = cut(scenario, suite)?;
+    let (_, Pooled { suite, left_out, .. }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite)?;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();

@@ -336,3 +336,20 @@ fn the_program_looks_prices_up() {
         "{unknown}"
     );
 }
+
+#[test]
+fn an_online_scenario_takes_its_costs_from_a_book_too() {
+    let text = "mode = \"online\"\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"humaneval\"]\n\
+        [online]\norders = 2\npreference = [0.1]\n[[router]]\nkind = \"random\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("online.toml"), text).unwrap();
+    let names: Vec<String> = names(&llm_bandit::suite::find("simulated-open-suite", &[]).unwrap());
+    fs::write(at.join("flat.toml"), book(&names, &vec![Some([1.0, 4.0]); names.len()])).unwrap();
+    let done = llm_bandit(at, &["run", "online.toml", "--quiet", "--out", "out", "--prices", "flat.toml"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report = fs::read_to_string(at.join("out/report.md")).unwrap();
+    assert!(report.contains("List prices are those of price book `flat.toml`"), "{report}");
+    let fault = error(&llm_bandit(at, &["reprice", "out", "--prices", "flat.toml", "--out", "new"]));
+    assert!(fault.starts_with("out: is the report of an online scenario"), "{fault}");
+}

@@ -2,6 +2,7 @@
 
 mod compare;
 mod inspect;
+mod online;
 mod prices;
 mod progress;
 mod reprice;

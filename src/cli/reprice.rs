@@ -8,7 +8,7 @@ use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
 use llm_bandit::prices::{Date, PriceBook, reprice as under};
-use llm_bandit::report;
+use llm_bandit::{online, report};
 
 use super::run::tell;
 use super::say_aside;
@@ -40,6 +40,10 @@ pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
         return Err(Error::file(out, "is the report that is repriced; choose another `--out`"));
     }
     let book = PriceBook::read(prices)?;
+    if online::read_record_if_online(folder)?.is_some() {
+        let problem = "is the report of an online scenario, whose learners would have learned otherwise; run it with `--prices`";
+        return Err(Error::file(folder, problem));
+    }
     let record = report::read_record(folder)?;
     let record = under(&record, &book, *date).map_err(|error| match error {
         Error::Usage(problem) => Error::file(folder, problem),

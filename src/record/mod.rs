@@ -4,7 +4,7 @@
 //! `tokens` holds what other prices need.
 
 mod commitment;
-mod store;
+pub(crate) mod store;
 pub(crate) mod sums;
 pub(crate) mod tokens;
 

@@ -159,7 +159,7 @@ fn setting(record: &Record) -> String {
     } else if suite.has_cost {
         let _ = write!(text, "Costs: {}. ", shares(basis));
     }
-    text.push_str(&prices_md(record));
+    text.push_str(&prices_md(&record.manifest.suite));
     if !suite.info.licence.is_empty() {
         let _ = write!(text, "Licence of the data: {}. ", suite.info.licence);
     }

@@ -2,11 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::record::Record;
+use crate::record::RecordedSuite;
 
 /// Sentences for the paragraph on the setting, each with a blank after it; none where prices and tokens are the suite's.
-pub(super) fn prices_md(record: &Record) -> String {
-    let suite = &record.manifest.suite;
+pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
     let mut text = String::new();
     if let Some(priced_by) = &suite.priced_by {
         let hypothetical = if priced_by.hypothetical { "**The prices are hypothetical.** " } else { "" };
