@@ -3,6 +3,9 @@
 //!
 //! The program is this one, started with an argument; it answers each line with the same words and parses nothing, so all
 //! time is the protocol's: writing and reading JSON, two pipes, and the switches between two processes.
+//!
+//! On two busy cores a decision takes 1.9 microseconds one by one, 28 with its embedding as text, 0.2 and 0.7 where all
+//! preferences are asked at once, which writes each embedding once instead of 61 times.
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use std::io::{BufRead, BufWriter, Write};
