@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use llm_bandit::kept::KeptCells;
 use llm_bandit::record::Record;
-use llm_bandit::run::{check, run};
+use llm_bandit::run::{check, resume, run};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
@@ -92,6 +93,26 @@ fn decisions_of_a_file_are_those_of_the_router_that_wrote_them() {
     fs::write(&path, text.replacen("small", "smal", 1)).unwrap();
     let unknown = check(&scenario(&decisions), suite()).unwrap_err().to_string();
     assert!(unknown.ends_with(": chooses `smal`, which is no candidate; did you mean `small`?"), "{unknown}");
+}
+
+#[test]
+fn no_choice_made_elsewhere_is_taken_up_from_an_interrupted_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("decisions.csv");
+    let kept = KeptCells::new(folder.path().join("cells"), "build".into());
+    let routers = format!(
+        "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"decisions\"\nfile = \"{}\"\n",
+        path.display()
+    );
+    let choices_of = |name: &str| {
+        let rows: String = suite().prompts.iter().map(|prompt| format!("{},{name}\n", prompt.id)).collect();
+        fs::write(&path, format!("prompt_id,model\n{rows}")).unwrap();
+        let record = resume(&scenario(&routers), suite(), Some(&kept), &|_| {}).unwrap();
+        all_choices(&record, 1).to_vec()
+    };
+    assert!(choices_of("small").iter().all(|&model| model == 0));
+    assert_eq!(fs::read_dir(folder.path().join("cells")).unwrap().count(), 1);
+    assert!(choices_of("odd").iter().all(|&model| model == 2));
 }
 
 #[test]
