@@ -4,7 +4,7 @@
 
 use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
-use crate::suite::{CellTable, Comparison, Suite};
+use crate::suite::{BYTES_PER_TOKEN, CellTable, Comparison, Suite};
 
 /// From which score on an answer counts as right.
 pub(crate) const RIGHT: f64 = 0.5;
@@ -148,7 +148,7 @@ impl Prompts {
 fn input_tokens(suite: &Suite, prompt: usize) -> f64 {
     let (sum, n) =
         suite.outcomes.input_tokens.row(prompt).flatten().fold((0.0, 0), |(sum, n), t| (sum + t, n + 1));
-    if n > 0 { sum / f64::from(n) } else { suite.prompts[prompt].text.len() as f64 / 4.0 }
+    if n > 0 { sum / f64::from(n) } else { suite.prompts[prompt].text.len() as f64 / BYTES_PER_TOKEN }
 }
 
 /// The outcomes of development prompts, with costs in units of the dearest seen model's mean development cost.

@@ -3,6 +3,8 @@
 //! Routers that see the same quiz are a class and learn from the same material. It is made when a class is taught and
 //! dropped afterwards, so that a sweep over many quizzes needs no more memory than a few of them.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
@@ -10,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::kept::Cell;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment};
+use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens};
 use crate::router::{
-    Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Training, item_information,
+    Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
+    Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -52,6 +55,8 @@ pub(crate) struct Reference {
     pub(crate) score: Vec<f64>,
     /// Mean cost in US dollars by model.
     pub(crate) cost_usd: Vec<f64>,
+    /// Mean input and output tokens by model, where all are known; empty where none are.
+    pub(crate) tokens: Vec<Option<[f64; 2]>>,
 }
 
 /// The routers that see the same quiz.
@@ -149,10 +154,15 @@ impl Lesson {
             validation: answered(suite, split.validation, &seen, "validation")?,
             test: answered(suite, split.test, &test_pool, "test")?,
         };
+        let mut tokens = mean_tokens(suite, &[&split.training[..], &split.validation[..]].concat());
+        if tokens.iter().all(Option::is_none) {
+            tokens.clear();
+        }
         let all = TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone());
         let reference = Reference {
             cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
             score: all.outcomes.mean_score,
+            tokens,
         };
         let asks_by_identity = to_teach
             .any(|entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher));
@@ -196,12 +206,14 @@ impl Lesson {
             }
             let entry = &scenario.routers[*router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
+            let training = training.within(Surroundings::of(suite));
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let choices = self.replay(school, entry, &trained.router);
+            let asked = self.replay(school, entry, &trained.router);
+            let Asked { choices, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Routed, entry);
-            let mut notes = trained.notes;
+            let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
             if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
                 notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
             }
@@ -216,14 +228,27 @@ impl Lesson {
         Ok(Taught::new(class.routers.par_iter().map(teach_one).collect::<Result<Vec<Cell>>>()?))
     }
 
+    /// Checks what can be checked of the scenario's routers before anything is trained.
+    ///
+    /// # Errors
+    /// A router made elsewhere that cannot route the test prompts.
+    pub(crate) fn rehearse(&self, School { scenario, suite, grid, .. }: School<'_>) -> Result<()> {
+        let test = Some((&self.test, grid.preferences()));
+        let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
+        scenario.routers.iter().try_for_each(check)
+    }
+
     /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    ///
+    /// # Errors
+    /// A router made elsewhere that does not answer.
     fn replay(
         &self,
         School { suite, grid, .. }: School<'_>,
         entry: &RouterEntry,
         policy: &Policy,
-    ) -> Choices {
-        match policy {
+    ) -> Result<Asked> {
+        let choices = match policy {
             Policy::Direct(router) => router.route(&self.test, grid.preferences()),
             Policy::Cascade(cascade) => {
                 let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
@@ -232,7 +257,9 @@ impl Lesson {
                 let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
                 cascade.route(&self.test, grid.preferences(), &judge)
             }
-        }
+            Policy::Elsewhere(router) => return router.ask(&self.test, grid.preferences()),
+        };
+        Ok(Asked { choices, notes: BTreeMap::new() })
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

@@ -1,5 +1,6 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
 
+mod costing;
 pub mod data;
 pub mod decisions;
 pub mod error;
@@ -16,6 +17,7 @@ mod npy;
 pub mod online;
 pub mod pool;
 pub mod preference;
+pub mod prices;
 pub mod quiz;
 pub mod random;
 pub mod record;

@@ -1,7 +1,7 @@
 //! Which models may be chosen and which prompts are replayed: pools with gaps, and an account of what was left out.
 
 use crate::error::{Error, Result, suggestion};
-use crate::suite::Suite;
+use crate::suite::{Model, Suite};
 
 /// The `[pool]` of a scenario.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -148,6 +148,23 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
         ));
     }
     Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
+}
+
+/// Whether each model is asked for and has answered enough of the prompts asked for, whatever the answers cost.
+pub(crate) fn candidates(suite: &Suite, settings: &PoolSettings) -> Vec<bool> {
+    let is_asked = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+    let benchmark = |prompt: usize| &suite.benchmarks[suite.prompts[prompt].benchmark];
+    let prompts: Vec<usize> = (0..suite.prompts.len())
+        .filter(|&prompt| is_asked(&settings.benchmarks, benchmark(prompt)))
+        .collect();
+    let is_answered = |prompt: usize, model: usize| suite.outcomes.score.get(prompt, model).is_some();
+    let is_candidate = |(model, card): (usize, &Model)| {
+        let n_answered = prompts.iter().filter(|&&prompt| is_answered(prompt, model)).count();
+        is_asked(&settings.models, &card.id)
+            && !settings.exclude.contains(&card.id)
+            && settings.min_coverage <= n_answered as f64 / prompts.len().max(1) as f64
+    };
+    suite.models.iter().enumerate().map(is_candidate).collect()
 }
 
 fn check_known(what: &str, name: &str, known: &[&str]) -> Result<()> {

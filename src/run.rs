@@ -2,18 +2,19 @@
 
 use rayon::prelude::*;
 
+use crate::costing::{UncountedTokens, cut};
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::kept::{Cell, KeptCells};
 use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
-use crate::pool::{Pooled, pool};
+use crate::pool::Pooled;
 use crate::preference::PreferenceGrid;
 use crate::quiz::QuizStrategy;
 use crate::record::{
-    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
-    list_prices_hash, scenario_hash,
+    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining, Tokens,
+    list_prices_hash, scenario_hash, tokens::list_prices,
 };
-use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
+use crate::router::{Choices, Origin, RouterSettings, SavedRouter, Surroundings};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
@@ -84,7 +85,10 @@ pub fn resume(
     let n_cells = scenario.replicates * scenario.routers.len();
     progress(Event::Started { n_cells, left_out: facts.left_out.in_words() });
     let kept = kept.map(|kept| kept.of(scenario, &suite));
-    let find = |replicate: usize, entry| kept.as_ref().and_then(|kept| kept.find(replicate, entry));
+    let is_kept = |entry: &RouterEntry| entry.settings.as_kind().is_self_contained();
+    let find = |replicate: usize, entry: &RouterEntry| {
+        kept.as_ref().filter(|_| is_kept(entry)).and_then(|kept| kept.find(replicate, entry))
+    };
     let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
     let finished: Vec<Vec<Option<Cell>>> = (0..scenario.replicates).map(find_all).collect();
     let n_finished = finished.iter().flatten().flatten().count();
@@ -101,6 +105,7 @@ pub fn resume(
             Lesson::new(school, split, replicate_stream(scenario, replicate), to_teach)
         })
         .collect::<Result<Vec<Lesson>>>()?;
+    lessons.iter().try_for_each(|lesson| lesson.rehearse(school))?;
     let classes = classes(scenario);
     let taught = (0..lessons.len() * classes.len())
         .into_par_iter()
@@ -108,7 +113,10 @@ pub fn resume(
             let (replicate, class) = (at / classes.len(), &classes[at % classes.len()]);
             let attendant = Attendant {
                 tell: &|step, entry| progress(event(step, replicate, entry.label.clone())),
-                keep: &|entry, cell| kept.as_ref().map_or(Ok(()), |kept| kept.keep(replicate, entry, cell)),
+                keep: &|entry, cell| {
+                    let kept = kept.as_ref().filter(|_| is_kept(entry));
+                    kept.map_or(Ok(()), |kept| kept.keep(replicate, entry, cell))
+                },
                 blame: &|entry, error| blamed(entry, replicate, error),
             };
             lessons[replicate].teach(school, class, &finished[replicate], &attendant)
@@ -168,7 +176,7 @@ struct Prepared {
 struct SuiteFacts {
     has_cost: bool,
     left_out: crate::pool::LeftOut,
-    cells_with_assumed_tokens: usize,
+    uncounted: UncountedTokens,
     content_hash: String,
 }
 
@@ -178,14 +186,12 @@ fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     if suite.info.licence.is_empty() {
         suite.info.licence = scenario.licence.clone().unwrap_or_default();
     }
-    let cells_with_assumed_tokens =
-        scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
-    let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite)?;
     Ok(Prepared {
         groups: text_groups(&suite),
         grid: PreferenceGrid::new(&scenario.preferences)?,
-        facts: SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash },
+        facts: SuiteFacts { has_cost, left_out, uncounted, content_hash },
         suite,
     })
 }
@@ -217,11 +223,8 @@ fn blamed(entry: &RouterEntry, replicate: usize, error: Error) -> Error {
 ///
 /// # Errors
 /// As [`run`], before training.
-pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
-    if let Some(tokens) = scenario.cost.assume_output_tokens {
-        suite.assume_output_tokens(tokens);
-    }
-    let Pooled { suite, left_out, .. } = pool(suite, &scenario.pool)?;
+pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
+    let (_, Pooled { suite, left_out, .. }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite)?;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();
@@ -255,6 +258,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     }
     unseen_of(scenario, suite)?;
     for entry in &scenario.routers {
+        entry.settings.as_kind().rehearse(Surroundings::of(suite), None)?;
         let is_unseen_only =
             scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
         if is_unseen_only && !entry.settings.as_kind().takes_unseen() {
@@ -299,7 +303,7 @@ fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
 
 fn assemble(
     School { scenario, suite, grid, .. }: School<'_>,
-    SuiteFacts { has_cost, left_out, cells_with_assumed_tokens, content_hash }: SuiteFacts,
+    SuiteFacts { has_cost, left_out, uncounted, content_hash }: SuiteFacts,
     (lessons, classes, taught): (&[Lesson], &[Class], Vec<Taught>),
 ) -> Record {
     let mut tested: Vec<usize> =
@@ -309,6 +313,8 @@ fn assemble(
     let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
     let models: Vec<usize> = (0..suite.models.len()).collect();
     let select = |table: &CellTable| table.select(&tested, &models);
+    let tokens =
+        Tokens { input: select(&suite.outcomes.input_tokens), output: select(&suite.outcomes.output_tokens) };
     let mut choices = Vec::new();
     let mut replicates = Vec::new();
     let mut taught = taught.into_iter();
@@ -325,10 +331,12 @@ fn assemble(
             cost_unit_usd,
             development_score: lesson.reference.score.clone(),
             development_cost_usd: lesson.reference.cost_usd.clone(),
+            development_tokens: lesson.reference.tokens.clone(),
             unseen,
             routers,
         });
     }
+    let names: Vec<String> = suite.models.iter().map(|model| model.id.clone()).collect();
     let prompt = |&prompt: &usize| RecordedPrompt {
         id: suite.prompts[prompt].id.clone(),
         benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
@@ -339,14 +347,18 @@ fn assemble(
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             scenario: scenario.clone(),
             scenario_hash: scenario_hash(scenario),
-            list_prices_hash: list_prices_hash(&suite.models),
+            list_prices_hash: list_prices_hash(&names, &list_prices(suite)),
             suite: RecordedSuite {
                 info: suite.info.clone(),
                 content_hash,
-                models: suite.models.iter().map(|model| model.id.clone()).collect(),
+                models: names,
                 has_cost,
                 cost_basis: suite.cost_basis,
-                cells_with_assumed_tokens,
+                priced_by: suite.priced_by.clone(),
+                repriced: None,
+                list_prices: list_prices(suite),
+                cells_with_assumed_tokens: uncounted.assumed,
+                cells_with_estimated_tokens: uncounted.estimated,
                 left_out,
             },
             preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),
@@ -356,6 +368,7 @@ fn assemble(
         prompts: tested.iter().map(prompt).collect(),
         score: select(&suite.outcomes.score),
         cost_usd: select(&suite.outcomes.cost_usd),
+        tokens: (tokens.input.n_known() + tokens.output.n_known() > 0).then_some(tokens),
         test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result, suggestion};
 use crate::evaluate::{BOUND_NAMES, HEADLINE};
 use crate::pool::PoolSettings;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
+use crate::prices::Date;
 use crate::quiz::{QuizSettings, WrittenQuiz};
 use crate::router::{CostModelKind, RouterSettings};
 use crate::split::SplitSettings;
@@ -69,11 +70,28 @@ pub struct CostSettings {
     /// Where a suite has no output tokens: so many are assumed for every answer, so that list prices give a cost. The
     /// report says so.
     pub assume_output_tokens: Option<f64>,
+    /// The price book whose list prices make all costs, in the place of the suite's own prices and costs: a file, relative to
+    /// the working directory, or `built-in`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<String>,
+    /// The day whose prices are taken from the book; each model's latest where none is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices_date: Option<Date>,
+    /// Whether the input tokens of answers whose cost is not known are estimated from the prompt's text where the suite does
+    /// not tell them. The report says so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub estimate_tokens: bool,
 }
 
 impl Default for CostSettings {
     fn default() -> Self {
-        CostSettings { model: CostModelKind::PerPrompt, assume_output_tokens: None }
+        CostSettings {
+            model: CostModelKind::PerPrompt,
+            assume_output_tokens: None,
+            prices: None,
+            prices_date: None,
+            estimate_tokens: false,
+        }
     }
 }
 
@@ -308,6 +326,9 @@ impl Scenario {
         if self.cost.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
             return fault("`assume-output-tokens` must be a number of tokens".into());
         }
+        if self.cost.prices_date.is_some() && self.cost.prices.is_none() {
+            return fault("`prices-date` needs `prices`: the suite's own prices have no date".into());
+        }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
         for expectation in &self.expect {
@@ -473,6 +494,16 @@ mod tests {
             ),
             ("[quiz]\nsize = 5", "", "x/s.toml:4: [quiz] needs `[unseen]`: nobody is asked"),
             ("", "quiz = { size = 5 }", "x/s.toml:8: a `quiz` needs `[unseen]`: nobody is asked"),
+            (
+                "[cost]\nprices-date = \"2024-05-13\"",
+                "",
+                "x/s.toml:5: `prices-date` needs `prices`: the suite's own prices have no date",
+            ),
+            (
+                "[cost]\nprices = \"built-in\"\nprices-date = \"May 2024\"",
+                "",
+                "x/s.toml:6: `May 2024` is no date; write it as in `2024-05-13`",
+            ),
             (
                 &format!("{unseen}\n[quiz]\nstrategy = \"fischer\""),
                 "",

@@ -131,7 +131,8 @@ fn a_report_is_rebuilt_from_its_record_alone() {
         error(&llm_bandit(folder.path(), &["report", "out"]))
             .contains("choices-0-knn.npy.gz: is not a whole gzip file")
     );
-    assert!(error(&llm_bandit(folder.path(), &["report", "."])).contains("holds no report"));
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    assert!(error(&llm_bandit(folder.path(), &["report", "empty"])).contains("holds no report"));
 }
 
 #[test]
@@ -270,8 +271,9 @@ fn verify_and_list_say_what_is_there_and_every_help_has_an_example() {
     );
     let listed = String::from_utf8(llm_bandit(root, &["list"]).stdout).unwrap();
     assert!(listed.contains("simulated-open-suite") && listed.contains("scenarios/quickstart.toml"));
-    for command in ["list", "verify", "run", "report", "synth"] {
+    for command in ["list", "verify", "run", "report", "prices", "reprice", "synth"] {
         let help = llm_bandit(folder.path(), &[command, "--help"]);
-        assert!(String::from_utf8(help.stdout).unwrap().contains("Example:"), "{command}");
+        let help = String::from_utf8(help.stdout).unwrap();
+        assert!(help.contains("Example:") || help.contains("Examples:"), "{command}");
     }
 }

@@ -150,7 +150,11 @@ fn every_file_of_the_record_is_under_a_hash() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 15, "manifest, prompts, scores, costs, ten cells, sums: {names:?}");
+    assert_eq!(
+        names.len(),
+        17,
+        "manifest, prompts, scores, costs, two of tokens, ten cells, sums: {names:?}"
+    );
     for name in names {
         // The last byte but one: in the length field of a packed file, in the text of the others.
         let words = tampered(folder.path(), &format!("record/{name}"), |mut bytes| {
@@ -205,7 +209,7 @@ fn a_changed_score_is_found_by_its_hash_and_by_the_numbers_computed_from_it() {
 }
 
 #[test]
-fn a_changed_scenario_and_another_version_of_the_program_are_said() {
+fn a_changed_scenario_changed_prices_and_another_version_of_the_program_are_said() {
     let folder = report();
     let manifest = folder.path().join("out/record/manifest.json");
     let before = fs::read_to_string(&manifest).unwrap();
@@ -214,6 +218,14 @@ fn a_changed_scenario_and_another_version_of_the_program_are_said() {
     assert_eq!(
         rejected(folder.path()),
         "out/record/manifest.json: holds another scenario than the one whose hash it holds"
+    );
+    let prices = before.replacen("\"output\": 10.0", "\"output\": 1.0", 1);
+    assert!(before != prices);
+    fs::write(&manifest, prices).unwrap();
+    sign(folder.path());
+    assert_eq!(
+        rejected(folder.path()),
+        "out/record/manifest.json: holds other list prices than those whose hash it holds"
     );
     let version = format!("\"program-version\": \"{}\"", env!("CARGO_PKG_VERSION"));
     let other = before.replacen(&version, "\"program-version\": \"0.0.1\"", 1);

@@ -6,7 +6,9 @@ mod compare;
 mod diff;
 mod inspect;
 mod online;
+mod prices;
 mod progress;
+mod reprice;
 mod route;
 mod run;
 mod timings;
@@ -89,6 +91,16 @@ enum Command {
             {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
     )]
     Route(route::RouteArguments),
+    /// Looks prices of models up in a price book
+    #[command(
+        after_help = "Examples:\n  llm-bandit prices gpt-4o claude-3-haiku\n  llm-bandit prices --date 2024-06-01"
+    )]
+    Prices(prices::PricesArguments),
+    /// Computes a finished report anew under another price book, without training: the choices stay
+    #[command(
+        after_help = "Example:\n  llm-bandit reprice reports/quickstart --prices mine.toml --date 2025-01-31 --out reports/repriced"
+    )]
+    Reprice(reprice::RepriceArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -126,6 +138,8 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Decisions { folder, router } => diff::decisions(&folder, &router),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
+        Command::Prices(arguments) => prices::prices(&arguments),
+        Command::Reprice(arguments) => reprice::reprice(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
     };
     match done {

@@ -7,8 +7,9 @@ use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
 use llm_bandit::kept::KeptCells;
+use llm_bandit::prices::Date;
 use llm_bandit::record::Record;
-use llm_bandit::scenario::{MOST_REPLICATES, Scenario};
+use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
 use llm_bandit::{report, run as simulation, suite};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +34,12 @@ pub(super) struct RunArguments {
     /// Another number of replicates than the scenario's
     #[arg(long)]
     replicates: Option<usize>,
+    /// A price book in the place of the scenario's, or of the suite's own prices; `built-in` is the one inside the program
+    #[arg(long, value_name = "FILE")]
+    prices: Option<String>,
+    /// The day whose prices are taken from it [default: each model's latest]
+    #[arg(long, value_name = "DATE", requires = "prices")]
+    prices_date: Option<Date>,
     /// Threads; the result does not depend on them [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
@@ -47,10 +54,21 @@ pub(super) struct RunArguments {
     quiet: bool,
 }
 
+impl RunArguments {
+    /// Puts the price book of the command line in the place of the scenario's.
+    fn put_prices(&self, cost: &mut CostSettings) {
+        if let Some(prices) = &self.prices {
+            cost.prices = Some(prices.clone());
+            cost.prices_date = self.prices_date;
+        }
+    }
+}
+
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     let paths = scenario_files(&arguments.scenarios)?;
-    let (paths, online) = super::online::part(paths, arguments.seed)?;
+    let (paths, mut online) = super::online::part(paths, arguments.seed)?;
+    online.iter_mut().for_each(|(_, scenario)| arguments.put_prices(&mut scenario.cost));
     // All are read before the first is run: a slip in the last should not cost an hour.
     let scenarios = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
     let base = base(arguments);
@@ -140,6 +158,7 @@ fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
     let mut scenario = Scenario::read(path)?;
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     scenario.replicates = arguments.replicates.unwrap_or(scenario.replicates);
+    arguments.put_prices(&mut scenario.cost);
     if !(1..=MOST_REPLICATES).contains(&scenario.replicates) {
         return Err(Error::Usage(format!("`--replicates` must be from 1 to {MOST_REPLICATES}")));
     }
@@ -206,7 +225,7 @@ fn program() -> Option<String> {
 }
 
 /// Says where the report is and which expectations are not met; true where all are.
-fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> bool {
+pub(super) fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> bool {
     say(&format!("{}", folder.join("report.md").display()));
     let unmet: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.holds).collect();
     for verdict in &unmet {

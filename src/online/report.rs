@@ -13,6 +13,7 @@ use crate::evaluate::Verdict;
 use crate::preference::DistributionKind;
 use crate::record::sums;
 use crate::report::plot::{LineKind, RegretChart, RegretLine, regret_png, regret_svg};
+use crate::report::prices::prices_md;
 use crate::report::{RECORD, compare, record_folder, replace, write_files};
 
 /// The references that the figure shows, each with a look of its own.
@@ -335,6 +336,7 @@ fn setting(record: &OnlineRecord) -> String {
         let tokens = manifest.scenario.cost.assume_output_tokens.unwrap_or_default();
         let _ = write!(text, "**Costs are assumed**: list prices with {tokens} output tokens an answer. ");
     }
+    text.push_str(&prices_md(suite));
     if !suite.has_cost {
         text.push_str("**This suite has no costs**: utility is the score. ");
     }

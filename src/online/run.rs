@@ -127,7 +127,11 @@ fn assemble(
                 models: world.arms,
                 has_cost: facts.has_cost,
                 cost_basis: facts.cost_basis,
-                cells_with_assumed_tokens: facts.cells_with_assumed_tokens,
+                priced_by: facts.priced_by,
+                repriced: None,
+                list_prices: facts.list_prices,
+                cells_with_assumed_tokens: facts.uncounted.assumed,
+                cells_with_estimated_tokens: facts.uncounted.estimated,
                 left_out: facts.left_out,
             },
             phases: world

@@ -4,13 +4,15 @@
 //! of their number, so that a context has about unit length whatever its dimensions; the constant 1 comes last. Directions,
 //! means, and variances are those of the warm-start prompts, or of all prompts where there are none. No outcome enters.
 
+use crate::costing::{UncountedTokens, cut};
 use crate::data::{Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result, suggestion};
 use crate::linalg::{Matrix, multiply, principal_directions};
-use crate::pool::{LeftOut, Pooled, pool};
+use crate::pool::{LeftOut, Pooled};
 use crate::preference::{DistributionKind, PreferenceGrid};
+use crate::prices::PricedBy;
 use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
-use crate::record::RecordedPrompt;
+use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
 use crate::router::CostModels;
 use crate::seed::Stream;
 use crate::split::{SplitKind, SplitSettings, split, text_groups};
@@ -96,7 +98,9 @@ pub(crate) struct SuiteFacts {
     pub(crate) content_hash: String,
     pub(crate) has_cost: bool,
     pub(crate) cost_basis: CostBasis,
-    pub(crate) cells_with_assumed_tokens: usize,
+    pub(crate) priced_by: Option<PricedBy>,
+    pub(crate) list_prices: Vec<ListPrice>,
+    pub(crate) uncounted: UncountedTokens,
     pub(crate) left_out: LeftOut,
 }
 
@@ -115,11 +119,9 @@ impl World {
     ///
     /// # Errors
     /// A scenario that does not fit the suite.
-    pub(crate) fn new(scenario: &OnlineScenario, mut suite: Suite) -> Result<World> {
+    pub(crate) fn new(scenario: &OnlineScenario, suite: Suite) -> Result<World> {
         let content_hash = suite.content_hash();
-        let cells_with_assumed_tokens =
-            scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
-        let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+        let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
         let stream = Stream::root(scenario.seed);
         let columns = arm_columns(scenario, &suite)?;
         let first = States::first(scenario, &suite, &columns);
@@ -177,7 +179,9 @@ impl World {
                 content_hash,
                 has_cost,
                 cost_basis: suite.cost_basis,
-                cells_with_assumed_tokens,
+                priced_by: suite.priced_by.clone(),
+                list_prices: list_prices(&suite),
+                uncounted,
                 left_out,
             },
         })

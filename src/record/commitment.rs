@@ -4,10 +4,10 @@
 
 use sha2::{Digest, Sha256};
 
+use super::ListPrice;
 use crate::hash::{hex, sha256, sha256_of_texts};
 use crate::router::Choices;
 use crate::scenario::Scenario;
-use crate::suite::Model;
 
 /// What the bytes hashed by [`commitment`] begin with.
 const CHOICES_TAG: &[u8] = b"llm-bandit choices 1\n";
@@ -41,11 +41,10 @@ pub fn scenario_hash(scenario: &Scenario) -> String {
 
 /// The hash of list prices: of each model's id, price of a million input tokens, and price of a million output tokens as
 /// shortest decimals (empty where unknown), each with its 64-bit little-endian length before it.
-pub fn list_prices_hash(models: &[Model]) -> String {
+pub fn list_prices_hash(models: &[String], prices: &[ListPrice]) -> String {
     let price = |price: Option<f64>| price.map_or(String::new(), |usd| usd.to_string());
-    let texts = models.iter().flat_map(|model| {
-        [model.id.clone(), price(model.price_in_usd_per_1m), price(model.price_out_usd_per_1m)]
-    });
+    let models = models.iter().zip(prices);
+    let texts = models.flat_map(|(model, prices)| [model.clone(), price(prices.input), price(prices.output)]);
     let texts: Vec<String> = texts.collect();
     sha256_of_texts(texts.iter().map(String::as_str))
 }

@@ -1,17 +1,21 @@
 //! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
 //!
-//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files.
+//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files,
+//! `tokens` holds what other prices need.
 
 mod commitment;
 pub(crate) mod store;
 pub(crate) mod sums;
+pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 
 pub use commitment::{commitment, list_prices_hash, scenario_hash};
+pub use tokens::{ListPrice, Tokens};
 
 use crate::data::Meter;
 use crate::pool::LeftOut;
+use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
 use crate::router::Choices;
 use crate::scenario::Scenario;
@@ -31,6 +35,8 @@ pub struct Record {
     pub score: CellTable,
     /// Realised costs in US dollars of the same cells; missing throughout where the suite has none.
     pub cost_usd: CellTable,
+    /// Token counts of the same cells; `None` where the suite has none.
+    pub tokens: Option<Tokens>,
     /// For each replicate the test prompts, as ascending positions in `prompts`.
     pub test_prompts: Vec<Vec<usize>>,
     /// The choices of each router (by scenario order) in each replicate.
@@ -59,7 +65,7 @@ pub struct Manifest {
     /// [`scenario_hash`] of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scenario_hash: String,
-    /// [`list_prices_hash`] of the candidates.
+    /// [`list_prices_hash`] of the candidates and their prices.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub list_prices_hash: String,
     /// The suite.
@@ -100,10 +106,26 @@ pub struct RecordedSuite {
     pub has_cost: bool,
     /// Where the costs come from, over the whole suite.
     pub cost_basis: CostBasis,
+    /// The price book that the costs come from, where they are not the suite's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced_by: Option<PricedBy>,
+    /// Present where the costs were computed anew after the routers had chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repriced: Option<Repriced>,
+    /// The list prices of each candidate; empty where an earlier version did not record them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub list_prices: Vec<ListPrice>,
     /// Cells whose cost rests on an assumed number of output tokens.
     pub cells_with_assumed_tokens: usize,
+    /// Cells whose input tokens are estimated from the length of the prompt's text.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cells_with_estimated_tokens: usize,
     /// What was left out.
     pub left_out: LeftOut,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One replicate of a record.
@@ -123,6 +145,10 @@ pub struct RecordedReplicate {
     pub development_score: Vec<f64>,
     /// Mean cost of each candidate on the development prompts, in US dollars; of unseen ones as above.
     pub development_cost_usd: Vec<f64>,
+    /// Mean input and output tokens of each candidate on the development prompts, of unseen ones as above; `None` where not
+    /// every answer has both counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub development_tokens: Vec<Option<[f64; 2]>>,
     /// Unseen models and their quizzes, where the scenario has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<RecordedUnseen>,

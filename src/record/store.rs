@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining, commitment, sums};
+use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining, Tokens, commitment, sums};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
@@ -13,6 +13,8 @@ const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
 const SCORES: &str = "scores.npy.gz";
 const COSTS: &str = "costs_usd.npy.gz";
+const INPUT_TOKENS: &str = "input_tokens.npy.gz";
+const OUTPUT_TOKENS: &str = "output_tokens.npy.gz";
 
 impl Record {
     /// Writes the record into a folder that exists.
@@ -22,6 +24,10 @@ impl Record {
         write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
         write(&folder.join(SCORES), &gzip::pack(&format_cells(&self.score)))?;
         write(&folder.join(COSTS), &gzip::pack(&format_cells(&self.cost_usd)))?;
+        if let Some(tokens) = &self.tokens {
+            write(&folder.join(INPUT_TOKENS), &gzip::pack(&format_cells(&tokens.input)))?;
+            write(&folder.join(OUTPUT_TOKENS), &gzip::pack(&format_cells(&tokens.output)))?;
+        }
         for (replicate, choices) in self.choices.iter().enumerate() {
             for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
                 let shape = [choices.n_preferences(), choices.n_prompts()];
@@ -54,6 +60,12 @@ impl Record {
         let shape = [prompts.len(), manifest.suite.models.len()];
         let score = read_cells(&folder.join(SCORES), shape)?;
         let cost_usd = read_cells(&folder.join(COSTS), shape)?;
+        let tokens = if folder.join(INPUT_TOKENS).is_file() {
+            let read = |name: &str| read_cells(&folder.join(name), shape);
+            Some(Tokens { input: read(INPUT_TOKENS)?, output: read(OUTPUT_TOKENS)? })
+        } else {
+            None
+        };
         let mut choices = Vec::new();
         for (replicate, test_prompts) in test_prompts.iter().enumerate() {
             let in_pool = manifest.test_pool(replicate);
@@ -76,7 +88,7 @@ impl Record {
             check_commitments(folder, &manifest, replicate, &read)?;
             choices.push(read);
         }
-        Ok(Record { manifest, prompts, score, cost_usd, test_prompts, choices })
+        Ok(Record { manifest, prompts, score, cost_usd, tokens, test_prompts, choices })
     }
 
     fn prompts_csv(&self) -> Vec<u8> {

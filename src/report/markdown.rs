@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::prices::prices_md;
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Row, Summary, Verdict};
 use crate::record::Record;
@@ -158,6 +159,7 @@ fn setting(record: &Record) -> String {
     } else if suite.has_cost {
         let _ = write!(text, "Costs: {}. ", shares(basis));
     }
+    text.push_str(&prices_md(&record.manifest.suite));
     if !suite.info.licence.is_empty() {
         let _ = write!(text, "Licence of the data: {}. ", suite.info.licence);
     }

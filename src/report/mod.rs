@@ -8,6 +8,7 @@ mod markdown;
 pub mod overall;
 mod overview;
 pub mod plot;
+pub(crate) mod prices;
 mod unseen;
 mod verify;
 

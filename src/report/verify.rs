@@ -8,7 +8,7 @@ use super::folder::{RECORD, read_record};
 use super::render;
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
-use crate::record::{Record, scenario_hash, sums};
+use crate::record::{Record, list_prices_hash, scenario_hash, sums};
 
 /// A report that was found sound.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +57,12 @@ fn check_hashes(inner: &Path, record: &Record) -> Result<()> {
     let path = inner.join("manifest.json");
     if manifest.scenario_hash != scenario_hash(&manifest.scenario) {
         return Err(Error::file(&path, "holds another scenario than the one whose hash it holds"));
+    }
+    let suite = &manifest.suite;
+    if !suite.list_prices.is_empty()
+        && manifest.list_prices_hash != list_prices_hash(&suite.models, &suite.list_prices)
+    {
+        return Err(Error::file(&path, "holds other list prices than those whose hash it holds"));
     }
     for (replicate, recorded) in manifest.replicates.iter().enumerate() {
         for (entry, training) in manifest.scenario.routers.iter().zip(&recorded.routers) {

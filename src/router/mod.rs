@@ -26,6 +26,7 @@ mod carrot;
 mod cascade;
 mod cluster_means;
 mod cost_model;
+mod elsewhere;
 mod embedllm;
 mod hybrid_ensemble;
 mod irt_router;
@@ -39,6 +40,7 @@ mod ridge;
 mod routellm_mf;
 mod saved;
 mod single;
+mod surroundings;
 mod tuning;
 mod uniroute;
 
@@ -48,6 +50,7 @@ pub use avengers_pro::AvengersProSettings;
 pub use carrot::{CarrotHeads, CarrotSettings};
 pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
+pub use elsewhere::{CommandSettings, DecisionsSettings};
 pub use embedllm::EmbedLlmSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
@@ -62,10 +65,11 @@ pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
+pub use surroundings::Surroundings;
 pub use uniroute::{ClusterMap, UniRouteSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::preference::Preference;
 use crate::seed::Stream;
 
@@ -76,6 +80,24 @@ use crate::seed::Stream;
 pub trait Router: Send + Sync {
     /// Chooses a model of each prompt's pool for every prompt at every preference.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
+}
+
+/// A policy made elsewhere: it is asked, and may give no answer.
+pub trait Elsewhere: Send + Sync {
+    /// Asks for a model of each prompt's pool for every prompt at every preference.
+    ///
+    /// # Errors
+    /// No answer, or one that is not a model of the pool.
+    fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked>;
+}
+
+/// What a policy chose, and what was found out on the way, for the record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// The choices.
+    pub choices: Choices,
+    /// By name, as those of [`Trained`].
+    pub notes: BTreeMap<String, String>,
 }
 
 /// A trained policy that calls models one after another until a judge accepts an answer: the one policy to which test
@@ -96,6 +118,8 @@ pub enum Policy {
     Direct(Box<dyn Router>),
     /// Decides on the way, by verdicts on answers.
     Cascade(Box<dyn Cascade>),
+    /// Decides outside this program.
+    Elsewhere(Box<dyn Elsewhere>),
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
@@ -206,6 +230,10 @@ pub enum RouterSettings {
     HybridEnsemble(HybridEnsembleSettings),
     /// Models in price order until a judge accepts.
     Cascade(CascadeSettings),
+    /// Choices made elsewhere, from a file.
+    Decisions(DecisionsSettings),
+    /// A program in any language.
+    Command(CommandSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -234,6 +262,25 @@ pub(crate) trait RouterKind {
     /// Whether the router can do nothing without prompt embeddings.
     fn needs_embeddings(&self) -> bool {
         true
+    }
+
+    /// Whether the choices depend on the program, the suite, and the settings alone. Cells of other routers are never taken up
+    /// from an interrupted run: what they depend on may have changed.
+    fn is_self_contained(&self) -> bool {
+        true
+    }
+
+    /// Checks what can be checked before anything is trained: with the candidates alone, or with the test prompts of a
+    /// replicate too.
+    ///
+    /// # Errors
+    /// A router made elsewhere that cannot route them.
+    fn rehearse(
+        &self,
+        _surroundings: Surroundings<'_>,
+        _test: Option<(&Prompts, &[Preference])>,
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
@@ -265,6 +312,8 @@ impl RouterSettings {
             RouterSettings::Carrot(settings) => settings,
             RouterSettings::HybridEnsemble(settings) => settings,
             RouterSettings::Cascade(settings) => settings,
+            RouterSettings::Decisions(settings) => settings,
+            RouterSettings::Command(settings) => settings,
         }
     }
 
@@ -288,13 +337,28 @@ pub struct Training<'a> {
     data: &'a TrainingData,
     cost_models: &'a CostModels,
     stream: Stream,
+    surroundings: Option<Surroundings<'a>>,
     meter: std::cell::Cell<Meter>,
 }
 
 impl<'a> Training<'a> {
     /// A fresh meter on shared data.
     pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
-        Training { data, cost_models, stream, meter: std::cell::Cell::default() }
+        Training { data, cost_models, stream, surroundings: None, meter: std::cell::Cell::default() }
+    }
+
+    /// With the names and texts that a router made elsewhere goes by.
+    pub fn within(self, surroundings: Surroundings<'a>) -> Self {
+        Training { surroundings: Some(surroundings), ..self }
+    }
+
+    /// Names and texts.
+    ///
+    /// # Errors
+    /// Training without them.
+    pub(crate) fn surroundings(&self) -> Result<Surroundings<'a>> {
+        let missing = "a router made elsewhere needs the names of candidates and prompts";
+        self.surroundings.ok_or_else(|| Error::Usage(missing.into()))
     }
 
     /// Everything but the outcomes.

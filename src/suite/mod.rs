@@ -21,6 +21,11 @@ pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, 
 
 use sha2::{Digest, Sha256};
 
+use crate::prices::PricedBy;
+
+/// English text in common tokenizers; other languages and code take more tokens.
+pub(crate) const BYTES_PER_TOKEN: f64 = 4.0;
+
 /// A benchmark suite: every recorded outcome of every model on every prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suite {
@@ -36,6 +41,8 @@ pub struct Suite {
     pub outcomes: Outcomes,
     /// Where the costs come from.
     pub cost_basis: CostBasis,
+    /// The book that the costs were computed by, where it is not the suite's own prices and costs.
+    pub priced_by: Option<PricedBy>,
     /// Pairwise judgements, where the suite has them.
     pub comparisons: Vec<Comparison>,
     /// Prompt embeddings, where the suite has them.
@@ -65,6 +72,29 @@ impl Suite {
         n_assumed
     }
 
+    /// Gives every scored cell without cost and input tokens a quarter of the bytes of its prompt's text as input tokens, so
+    /// that list prices and known output tokens make a cost. Returns how many cells were given tokens.
+    pub fn estimate_input_tokens(&mut self) -> usize {
+        let mut n_estimated = 0;
+        for (prompt, text) in self.prompts.iter().map(|prompt| &prompt.text).enumerate() {
+            let input_tokens = text.len() as f64 / BYTES_PER_TOKEN;
+            for (model, card) in self.models.iter().enumerate() {
+                let outcomes = &mut self.outcomes;
+                let is_open = outcomes.score.get(prompt, model).is_some()
+                    && outcomes.cost_usd.get(prompt, model).is_none()
+                    && outcomes.input_tokens.get(prompt, model).is_none();
+                if is_open && !text.is_empty() {
+                    let output_tokens = outcomes.output_tokens.get(prompt, model);
+                    let cost = output_tokens.and_then(|output| card.list_cost_usd(input_tokens, output));
+                    outcomes.input_tokens.set(prompt, model, Some(input_tokens));
+                    outcomes.cost_usd.set(prompt, model, cost);
+                    n_estimated += 1;
+                }
+            }
+        }
+        n_estimated
+    }
+
     /// The suite with only these prompts and models, in this order. Benchmarks keep their numbers; comparisons of what
     /// was left out are left out too.
     pub fn select(&self, prompts: &[usize], models: &[usize]) -> Suite {
@@ -90,6 +120,7 @@ impl Suite {
             models: models.iter().map(|&model| self.models[model].clone()).collect(),
             outcomes,
             cost_basis: self.cost_basis,
+            priced_by: self.priced_by.clone(),
             comparisons: comparisons.collect(),
             embeddings: self.embeddings.as_ref().map(|embeddings| embeddings.select(prompts)),
         }

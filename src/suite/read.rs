@@ -39,7 +39,18 @@ impl Suite {
             read_outcomes(required(folder, "outcomes")?, &prompt_ids, &model_ids, &models)?;
         let comparisons = read_comparisons(folder, &prompt_ids, &model_ids)?;
         let embeddings = read_embeddings(folder, prompts.len())?;
-        Ok(Suite { info, prompts, benchmarks, models, outcomes, cost_basis, comparisons, embeddings })
+        let priced_by = None;
+        Ok(Suite {
+            info,
+            prompts,
+            benchmarks,
+            models,
+            outcomes,
+            cost_basis,
+            priced_by,
+            comparisons,
+            embeddings,
+        })
     }
 }
 

@@ -82,6 +82,7 @@ impl SyntheticSettings {
             models: suite_models,
             outcomes,
             cost_basis,
+            priced_by: None,
             comparisons: Vec::new(),
             embeddings: Some(embeddings),
         };

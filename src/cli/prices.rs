@@ -1,0 +1,66 @@
+//! `prices`: what is in a price book.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use llm_bandit::error::Result;
+use llm_bandit::prices::{BUILT_IN, Date, ModelPrices, Price, PriceBook};
+
+use super::say;
+
+/// Arguments of `prices`.
+#[derive(Args)]
+pub(super) struct PricesArguments {
+    /// Models, by any of their names; all their prices are shown. Without any, one price of every model
+    models: Vec<String>,
+    /// A price book; `built-in` is the one inside the program
+    #[arg(long, value_name = "FILE", default_value = BUILT_IN)]
+    prices: PathBuf,
+    /// Only the prices that held on this day
+    #[arg(long, value_name = "DATE")]
+    date: Option<Date>,
+}
+
+pub(super) fn prices(arguments: &PricesArguments) -> Result<ExitCode> {
+    let book = PriceBook::read(&arguments.prices)?;
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    if arguments.models.is_empty() {
+        for model in book.models() {
+            rows.extend(model.price(arguments.date).map(|price| row(model, price)));
+        }
+    } else {
+        for name in &arguments.models {
+            let model = book.model(name)?;
+            match arguments.date {
+                Some(_) => rows.push(row(model, book.price(name, arguments.date)?)),
+                None => rows.extend(model.prices.iter().map(|price| row(model, price))),
+            }
+        }
+    }
+    let header = ["model", "from", "input", "output", "cached input", "source"].map(str::to_owned);
+    say(&table(header, &rows));
+    say("USD per million tokens");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(model: &ModelPrices, price: &Price) -> [String; 6] {
+    let [input, output] = [price.input, price.output].map(|usd| usd.to_string());
+    let cached_input = price.cached_input.map_or(String::new(), |usd| usd.to_string());
+    [model.name.clone(), price.from.to_string(), input, output, cached_input, price.source.clone()]
+}
+
+/// Columns of equal width, numbers to the right.
+fn table(header: [String; 6], rows: &[[String; 6]]) -> String {
+    let rows: Vec<&[String; 6]> = std::iter::once(&header).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |row: &&[String; 6]| {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 | 1 => format!("{cell:<width$}  "),
+            _ => format!("{cell:>width$}  "),
+        });
+        format!("{}{}", cells.collect::<String>(), row[5])
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

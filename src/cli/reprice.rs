@@ -1,0 +1,59 @@
+//! `reprice`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use llm_bandit::error::{Error, Result};
+use llm_bandit::evaluate::{judge, summarise};
+use llm_bandit::prices::{Date, PriceBook, reprice as under};
+use llm_bandit::{online, report};
+
+use super::run::tell;
+use super::say_aside;
+
+/// Arguments of `reprice`.
+#[derive(Args)]
+pub(super) struct RepriceArguments {
+    /// The folder of a finished report
+    folder: PathBuf,
+    /// A price book; `built-in` is the one inside the program
+    #[arg(long, value_name = "FILE")]
+    prices: PathBuf,
+    /// The day whose prices are taken [default: each model's latest]
+    #[arg(long, value_name = "DATE")]
+    date: Option<Date>,
+    /// The folder of the report under these prices
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Only the report's path
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
+    let RepriceArguments { folder, prices, date, out, quiet } = arguments;
+    report::check_target(out)?;
+    let is_same = fs::canonicalize(folder).is_ok_and(|from| fs::canonicalize(out).is_ok_and(|to| from == to));
+    if is_same {
+        return Err(Error::file(out, "is the report that is repriced; choose another `--out`"));
+    }
+    let book = PriceBook::read(prices)?;
+    if online::read_record_if_online(folder)?.is_some() {
+        let problem = "is the report of an online scenario, whose learners would have learned otherwise; run it with `--prices`";
+        return Err(Error::file(folder, problem));
+    }
+    let record = report::read_record(folder)?;
+    let record = under(&record, &book, *date).map_err(|error| match error {
+        Error::Usage(problem) => Error::file(folder, problem),
+        other => other,
+    })?;
+    let summary = summarise(&record);
+    let verdicts = judge(&record, &summary)?;
+    report::write_run(out, &record, &summary, &verdicts)?;
+    if !quiet {
+        say_aside(&report::overview(&record, &summary));
+    }
+    Ok(if tell(&record, out, &verdicts) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}

@@ -1,0 +1,41 @@
+//! What the answers of a suite cost under a scenario, settled before it is cut down to the candidates.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::pool::{PoolSettings, Pooled, candidates, pool};
+use crate::prices::{PriceBook, price_suite};
+use crate::scenario::CostSettings;
+use crate::suite::Suite;
+
+/// How many cells have tokens that nobody counted.
+pub(crate) struct UncountedTokens {
+    /// Input tokens, estimated from the text.
+    pub(crate) estimated: usize,
+    /// Output tokens, assumed.
+    pub(crate) assumed: usize,
+}
+
+/// Puts the scenario's prices and tokens on a suite, then cuts it down to the candidates.
+///
+/// # Errors
+/// A price book that cannot be read or does not know a candidate, prices that make no cost, and as [`pool`].
+pub(crate) fn cut(
+    cost: &CostSettings,
+    settings: &PoolSettings,
+    mut suite: Suite,
+) -> Result<(UncountedTokens, Pooled)> {
+    let estimated = if cost.estimate_tokens { suite.estimate_input_tokens() } else { 0 };
+    if let Some(prices) = &cost.prices {
+        let book = PriceBook::read(Path::new(prices))?;
+        let is_candidate = candidates(&suite, settings);
+        price_suite(&mut suite, &is_candidate, &book, cost.prices_date)?;
+    }
+    let assumed = cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+    let pooled = pool(suite, settings)?;
+    if let Some(prices) = cost.prices.as_ref().filter(|_| !pooled.has_cost) {
+        let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
+        return Err(Error::Usage(problem));
+    }
+    Ok((UncountedTokens { estimated, assumed }, pooled))
+}

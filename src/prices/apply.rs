@@ -1,0 +1,168 @@
+//! A price book in the place of a suite's list prices.
+
+use std::fmt;
+
+use super::{Date, PriceBook};
+use crate::error::{Error, Result};
+use crate::suite::{CostBasis, Suite};
+
+/// The book that costs come from, as a record names it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PricedBy {
+    /// The book's file name, or `built-in`.
+    pub book: String,
+    /// SHA-256 of its text.
+    pub sha256: String,
+    /// The day whose prices were taken; each model's latest where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Whether the book says that nobody ever asked its prices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hypothetical: bool,
+    /// What else the book says of its prices as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl PricedBy {
+    /// Names a book and the day it was asked about.
+    pub fn new(book: &PriceBook, date: Option<Date>) -> Self {
+        PricedBy {
+            book: book.name().to_owned(),
+            sha256: book.hash().to_owned(),
+            date,
+            hypothetical: book.is_hypothetical(),
+            note: book.note().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for PricedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "price book `{}`, SHA-256 {}, ", self.book, &self.sha256[..16.min(self.sha256.len())])?;
+        match self.date {
+            Some(date) => write!(f, "prices of {date}")?,
+            None => f.write_str("each model's latest price")?,
+        }
+        if self.hypothetical {
+            f.write_str(", hypothetical")?;
+        }
+        if self.note.is_empty() { Ok(()) } else { write!(f, "; it says of itself: {}", self.note) }
+    }
+}
+
+/// Gives the flagged models the list prices of a book, and all their answers the cost that these make of their tokens, in
+/// the place of costs from other prices and of recorded ones. Other models lose their prices and costs.
+///
+/// # Errors
+/// A flagged model that the book has no price of on that day, or one with recorded costs of answers whose tokens are not
+/// known.
+pub fn price_suite(suite: &mut Suite, is_asked: &[bool], book: &PriceBook, date: Option<Date>) -> Result<()> {
+    let mut basis = CostBasis::default();
+    for (model, card) in suite.models.iter_mut().enumerate() {
+        let price = if is_asked[model] { Some(book.price(&card.id, date)?) } else { None };
+        card.price_in_usd_per_1m = price.map(|price| price.input);
+        card.price_out_usd_per_1m = price.map(|price| price.output);
+        card.price_source =
+            price.map_or(String::new(), |price| format!("{}, from {}", price.source, price.from));
+        let outcomes = &mut suite.outcomes;
+        let mut n_without_tokens = 0;
+        for prompt in 0..suite.prompts.len() {
+            let tokens =
+                outcomes.input_tokens.get(prompt, model).zip(outcomes.output_tokens.get(prompt, model));
+            let cost = tokens.and_then(|(input, output)| card.list_cost_usd(input, output));
+            if price.is_some() && tokens.is_none() && outcomes.cost_usd.get(prompt, model).is_some() {
+                n_without_tokens += 1;
+            }
+            if outcomes.score.get(prompt, model).is_some() {
+                *(if cost.is_some() { &mut basis.list_price } else { &mut basis.unknown }) += 1;
+            }
+            outcomes.cost_usd.set(prompt, model, cost);
+        }
+        if n_without_tokens > 0 {
+            return Err(Error::Usage(format!(
+                "no prices can be put on model `{}`: {n_without_tokens} of its answers have a recorded cost but no token counts",
+                card.id
+            )));
+        }
+    }
+    suite.cost_basis = basis;
+    suite.priced_by = Some(PricedBy::new(book, date));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 20, n_models: 3, ..SyntheticSettings::default() };
+        let mut suite = settings.generate().unwrap().suite;
+        for prompt in 0..20 {
+            for model in 0..3 {
+                suite.outcomes.input_tokens.set(prompt, model, Some(1000.0));
+                suite.outcomes.output_tokens.set(prompt, model, Some(500.0 * model as f64));
+                suite.outcomes.cost_usd.set(prompt, model, Some(7.0));
+            }
+        }
+        suite
+    }
+
+    fn book(suite: &Suite) -> PriceBook {
+        let model = |at: usize| {
+            let (name, input) = (&suite.models[at].id, at + 1);
+            format!(
+                "[[model]]\nname = \"{name}\"\nvendor = \"v\"\nprice = [{{ from = \"2024-01-01\", input = {input}, \
+                 output = {}, source = \"s\" }}]\n",
+                2 * input
+            )
+        };
+        let text = format!("unit = \"USD per 1M tokens\"\n{}{}", model(0), model(2));
+        PriceBook::parse(Path::new("p.toml"), &text).unwrap()
+    }
+
+    #[test]
+    fn a_books_prices_make_the_cost_of_every_answer_of_the_models_asked_for() {
+        let mut suite = suite();
+        let book = book(&suite);
+        price_suite(&mut suite, &[true, false, true], &book, None).unwrap();
+        let costs: Vec<Option<f64>> = suite.outcomes.cost_usd.row(4).collect();
+        // 1,000 tokens at 1 dollar a million; 1,000 at 3 dollars and 1,000 at 6.
+        assert_eq!(costs, [Some(0.001), None, Some(0.009)]);
+        assert_eq!(suite.cost_basis, CostBasis { recorded: 0, list_price: 40, unknown: 20 });
+        assert_eq!(suite.models[2].price_source, "s, from 2024-01-01");
+        assert_eq!(
+            suite.priced_by.unwrap().to_string(),
+            format!("price book `p.toml`, SHA-256 {}, each model's latest price", &book.hash()[..16])
+        );
+    }
+
+    #[test]
+    fn an_unknown_price_and_unknown_tokens_are_errors_and_never_zero() {
+        let mut suite = suite();
+        let book = book(&suite);
+        let fault = |suite: &mut Suite, asked: [bool; 3]| {
+            price_suite(suite, &asked, &book, None).unwrap_err().to_string()
+        };
+        let unknown = fault(&mut suite.clone(), [true, true, true]);
+        assert!(
+            unknown.starts_with(&format!(
+                "p.toml: has no price of `{}`; the nearest names are",
+                suite.models[1].id
+            )),
+            "{unknown}"
+        );
+        suite.outcomes.output_tokens.set(3, 0, None);
+        assert_eq!(
+            fault(&mut suite, [true, false, true]),
+            format!(
+                "no prices can be put on model `{}`: 1 of its answers have a recorded cost but no token counts",
+                suite.models[0].id
+            )
+        );
+    }
+}

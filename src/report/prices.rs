@@ -1,0 +1,41 @@
+//! What a report says of prices that are not the suite's own, and of tokens that nobody counted.
+
+use std::fmt::Write;
+
+use crate::record::RecordedSuite;
+
+/// Sentences for the paragraph on the setting, each with a blank after it; none where prices and tokens are the suite's.
+pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
+    let mut text = String::new();
+    if let Some(priced_by) = &suite.priced_by {
+        let hypothetical = if priced_by.hypothetical { "**The prices are hypothetical.** " } else { "" };
+        let _ = write!(text, "{hypothetical}List prices are those of {priced_by}. ");
+    }
+    if let Some(repriced) = &suite.repriced {
+        let before = match &repriced.chosen_under {
+            Some(book) => format!("those of {book}"),
+            None => "the suite's own prices and costs".into(),
+        };
+        let _ = write!(
+            text,
+            "**Repriced**: routers learned and chose under {before}; their choices and what training and quizzes cost stay, every \
+             other cost is computed anew from token counts. "
+        );
+        if !repriced.scaled.is_empty() {
+            let _ = write!(
+                text,
+                "Mean development costs of {} are scaled as those of their test prompts are, because not all of their tokens are \
+                 known. ",
+                repriced.scaled.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
+    if suite.cells_with_estimated_tokens > 0 {
+        let n = suite.cells_with_estimated_tokens;
+        let _ = write!(
+            text,
+            "**Input tokens are estimated** for {n} answers of the suite: a quarter of the bytes of the prompt's text. "
+        );
+    }
+    text
+}

@@ -1,0 +1,288 @@
+//! A program in any language that routes: started once, asked in batches, held to a time limit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::handover::hand_over;
+use super::process::{Process, shown};
+use super::protocol::{Answer, Greeting, PROTOCOL, Request, Welcome};
+use crate::data::Prompts;
+use crate::error::{Error, Result, suggestion};
+use crate::preference::Preference;
+use crate::router::cost_model::CostModel;
+use crate::router::{
+    Asked, Choices, CostModelKind, Elsewhere, Policy, RouterKind, Trained, Training, model_number,
+};
+
+/// A limit above this is none.
+const MOST_SECONDS: f64 = 1e6;
+
+/// Settings of `kind = "command"`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CommandSettings {
+    /// The program and its arguments; nothing is expanded, and paths are relative to the working directory.
+    pub command: Vec<String>,
+    /// For so many seconds at most the program may be silent while an answer of its is awaited.
+    #[serde(default = "ten")]
+    pub time_limit_s: f64,
+    /// The same for its answer to the greeting, before which it may train.
+    #[serde(default = "six_hundred")]
+    pub start_limit_s: f64,
+    /// So many requests are sent before their answers are awaited; an empty line ends each batch.
+    #[serde(default = "sixty_four")]
+    pub batch: usize,
+    /// Whether all preferences of a prompt are asked in one request.
+    #[serde(default)]
+    pub at_once: bool,
+    /// Whether requests hold the prompt's embedding.
+    #[serde(default = "yes")]
+    pub embedding: bool,
+    /// A folder into which the training data of each replicate are written before the program is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_folder: Option<String>,
+    /// Which costs are weighed against the scores of a program that answers with scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostModelKind>,
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+fn six_hundred() -> f64 {
+    600.0
+}
+
+fn sixty_four() -> usize {
+    64
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A program that is ready.
+struct Program {
+    process: Mutex<Process>,
+    settings: CommandSettings,
+    names: Vec<String>,
+    texts: BTreeMap<String, String>,
+    costs: CostModel,
+}
+
+/// What the answers to all requests came to.
+struct Tally {
+    models: Vec<u16>,
+    cost_usd: f64,
+    n_costs: usize,
+}
+
+impl RouterKind for CommandSettings {
+    fn kind(&self) -> &'static str {
+        "command"
+    }
+
+    fn check(&self) -> Result<()> {
+        let fault = |problem: &str| Err(Error::Usage(problem.to_owned()));
+        let is_time = |seconds: f64| seconds > 0.0 && seconds <= MOST_SECONDS;
+        if self.command.first().is_none_or(String::is_empty) {
+            return fault("`command` names no program");
+        }
+        if !is_time(self.time_limit_s) || !is_time(self.start_limit_s) {
+            return fault("`time-limit-s` and `start-limit-s` are seconds above 0, a million at most");
+        }
+        if !(1..=100_000).contains(&self.batch) {
+            return fault("`batch` must be from 1 to 100000 requests");
+        }
+        Ok(())
+    }
+
+    fn needs_embeddings(&self) -> bool {
+        false
+    }
+
+    fn is_self_contained(&self) -> bool {
+        false
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let surroundings = training.surroundings()?;
+        let folder = self.training_folder.as_deref().map(Path::new);
+        let folder = folder.map(|folder| hand_over(folder, training)).transpose()?;
+        let mut process = Process::start(&self.command)?;
+        let greeting = Greeting {
+            llm_bandit: PROTOCOL,
+            models: surroundings.names().collect(),
+            preferences: training.data().preferences.preferences().iter().map(|w| w.weight()).collect(),
+            training_folder: folder.map(|folder| folder.to_string_lossy().into_owned()),
+        };
+        process.send(line(&greeting));
+        let welcome = process.receive(Duration::from_secs_f64(self.start_limit_s))?;
+        let welcome: Welcome = serde_json::from_slice(&welcome).map_err(|_| {
+            let said = shown(&String::from_utf8_lossy(&welcome));
+            process.fail(&format!("answers the greeting with `{said}` instead of `{{\"version\": ...}}`"))
+        })?;
+        let notes = BTreeMap::from([
+            ("program".to_owned(), shown(&self.command.join(" "))),
+            ("version".to_owned(), shown(&welcome.version)),
+        ]);
+        let text = |prompt: &crate::suite::Prompt| (prompt.id.clone(), prompt.text.clone());
+        let program = Program {
+            process: Mutex::new(process),
+            settings: self.clone(),
+            names: surroundings.names().map(str::to_owned).collect(),
+            texts: surroundings.prompts.iter().map(text).collect(),
+            costs: training.costs(self.cost).model.clone(),
+        };
+        Ok(Trained { router: Policy::Elsewhere(Box::new(program)), notes })
+    }
+}
+
+impl Elsewhere for Program {
+    fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
+        let mut process = self.process.lock().expect("no thread panics while it asks");
+        let weights: Vec<f64> = preferences.iter().map(|preference| preference.weight()).collect();
+        let per_prompt = if self.settings.at_once { 1 } else { weights.len() };
+        let n_requests = prompts.len() * per_prompt;
+        let costs = self.costs.predict(prompts);
+        let mut tally = Tally { models: vec![0; prompts.len() * weights.len()], cost_usd: 0.0, n_costs: 0 };
+        for start in (0..n_requests).step_by(self.settings.batch) {
+            let batch = start..(start + self.settings.batch).min(n_requests);
+            let mut lines = Vec::new();
+            for request in batch.clone() {
+                let (prompt, preference) = (request / per_prompt, request % per_prompt);
+                let asked =
+                    if self.settings.at_once { &weights[..] } else { &weights[preference..=preference] };
+                self.write_request(prompts, prompt, asked, &mut lines);
+            }
+            lines.push(b'\n');
+            process.send(lines);
+            for request in batch {
+                let (prompt, preference) = (request / per_prompt, request % per_prompt);
+                let asked = if self.settings.at_once { 0..weights.len() } else { preference..preference + 1 };
+                let answer = process.receive(Duration::from_secs_f64(self.settings.time_limit_s))?;
+                let taken = self.take(
+                    &answer,
+                    (prompts, prompt),
+                    (preferences, asked),
+                    costs.row(prompt),
+                    &mut tally,
+                );
+                taken.map_err(|problem| process.fail(&problem))?;
+            }
+        }
+        let mut notes = BTreeMap::new();
+        if tally.n_costs > 0 {
+            let mean = tally.cost_usd / (prompts.len() * weights.len()) as f64;
+            notes.insert("cost-usd-per-decision".to_owned(), mean.to_string());
+        }
+        Ok(Asked { choices: Choices::new(prompts.len(), tally.models), notes })
+    }
+}
+
+impl Program {
+    fn write_request(&self, prompts: &Prompts, prompt: usize, weights: &[f64], lines: &mut Vec<u8>) {
+        let models: Vec<&str> = (0..prompts.n_models())
+            .filter(|&model| prompts.is_available(prompt, model))
+            .map(|model| self.names[model].as_str())
+            .collect();
+        let id = &prompts.ids[prompt];
+        let is_known = self.settings.embedding && prompts.has_embedding[prompt];
+        let request = Request {
+            id,
+            prompt: self.texts.get(id).map_or("", String::as_str),
+            embedding: is_known.then(|| prompts.embeddings.row(prompt)),
+            input_tokens: prompts.input_tokens[prompt],
+            models: &models,
+            preference: (!self.settings.at_once).then(|| weights[0]),
+            preferences: self.settings.at_once.then_some(weights),
+        };
+        serde_json::to_writer(&mut *lines, &request).expect("a request is plain data");
+        lines.push(b'\n');
+    }
+
+    /// Takes an answer down, or says what is wrong with it.
+    fn take(
+        &self,
+        answer: &[u8],
+        (prompts, prompt): (&Prompts, usize),
+        (preferences, asked): (&[Preference], std::ops::Range<usize>),
+        costs: &[f32],
+        tally: &mut Tally,
+    ) -> std::result::Result<(), String> {
+        let said = || shown(&String::from_utf8_lossy(answer));
+        let id = &prompts.ids[prompt];
+        let parsed: Answer = serde_json::from_slice(answer).map_err(|error| {
+            format!("answers prompt `{id}` with `{}`, which is no answer: {error}", said())
+        })?;
+        if let Some(other) = parsed.id.as_ref().filter(|other| *other != id) {
+            return Err(format!("answers prompt `{}` where `{id}` was asked", shown(other)));
+        }
+        let place = |name: &String| {
+            let in_pool = |model: &usize| prompts.is_available(prompt, *model);
+            self.names.iter().position(|known| known == name).filter(in_pool).ok_or_else(|| {
+                let pool = (0..self.names.len()).filter(in_pool).map(|model| self.names[model].as_str());
+                let near = suggestion(name, pool);
+                format!("chooses `{}` for prompt `{id}`, which is not in its pool{near}", shown(name))
+            })
+        };
+        let n_asked = asked.len();
+        let places: Vec<usize> = match (parsed.model, parsed.models, parsed.scores) {
+            (Some(model), None, None) if !self.settings.at_once => vec![place(&model)?],
+            (None, Some(models), None) if self.settings.at_once && models.len() == n_asked => {
+                models.iter().map(place).collect::<std::result::Result<_, String>>()?
+            }
+            (None, None, Some(scores)) if !scores.is_empty() => {
+                let mut known: Vec<(usize, f64)> = Vec::new();
+                for (name, &score) in &scores {
+                    known.push((place(name)?, score));
+                }
+                known.sort_unstable_by_key(|(model, _)| *model);
+                preferences[asked.clone()].iter().map(|w| best(&known, *w, costs)).collect()
+            }
+            _ => {
+                let wanted = if self.settings.at_once {
+                    format!("`models` with {n_asked} names")
+                } else {
+                    "`model`".into()
+                };
+                return Err(format!(
+                    "answers prompt `{id}` with `{}`; {wanted} or `scores` is needed",
+                    said()
+                ));
+            }
+        };
+        for (preference, model) in asked.zip(places) {
+            tally.models[preference * prompts.len() + prompt] = model_number(model);
+        }
+        if let Some(cost_usd) = parsed.cost_usd {
+            if !(cost_usd.is_finite() && cost_usd >= 0.0) {
+                return Err(format!("says that prompt `{id}` cost {cost_usd} dollars to decide"));
+            }
+            tally.cost_usd += cost_usd;
+            tally.n_costs += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The model with the highest `score - w * cost`; ties go to the first.
+fn best(scores: &[(usize, f64)], preference: Preference, costs: &[f32]) -> usize {
+    let utility = |(model, score): (usize, f64)| preference.utility(score, f64::from(costs[model]));
+    let mut best = scores[0];
+    for &scored in &scores[1..] {
+        if utility(scored) > utility(best) {
+            best = scored;
+        }
+    }
+    best.0
+}
+
+fn line(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("what is said is plain data");
+    line.push(b'\n');
+    line
+}

@@ -1,0 +1,271 @@
+//! Choices made elsewhere and written into a file, replayed as they stand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::data::Prompts;
+use crate::error::{Error, Result, suggestion};
+use crate::preference::Preference;
+use crate::router::{
+    Asked, Choices, Elsewhere, Policy, RouterKind, Surroundings, Trained, Training, model_number,
+};
+
+/// The columns; the second may be left out.
+const COLUMNS: [&str; 3] = ["prompt_id", "preference", "model"];
+
+/// Preferences that differ by less than this share are the same, written with fewer digits.
+const PREFERENCE_TOLERANCE: f64 = 1e-6;
+
+/// Settings of `kind = "decisions"`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DecisionsSettings {
+    /// A CSV file with the columns `prompt_id`, `preference`, and `model`, relative to the working directory. An empty
+    /// preference, or no such column, means: whatever the preference.
+    pub file: String,
+}
+
+/// A decision and the line it stands on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Decision {
+    preference: Option<f64>,
+    model: u16,
+    line: u64,
+}
+
+/// All decisions of a file by prompt.
+struct Decisions {
+    path: PathBuf,
+    names: Vec<String>,
+    by_prompt: BTreeMap<String, Vec<Decision>>,
+}
+
+impl RouterKind for DecisionsSettings {
+    fn kind(&self) -> &'static str {
+        "decisions"
+    }
+
+    fn needs_embeddings(&self) -> bool {
+        false
+    }
+
+    fn is_self_contained(&self) -> bool {
+        false
+    }
+
+    fn rehearse(
+        &self,
+        surroundings: Surroundings<'_>,
+        test: Option<(&Prompts, &[Preference])>,
+    ) -> Result<()> {
+        let decisions = Decisions::read(Path::new(&self.file), surroundings)?;
+        test.map_or(Ok(()), |(prompts, preferences)| decisions.ask(prompts, preferences).map(|_| ()))
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let decisions = Decisions::read(Path::new(&self.file), training.surroundings()?)?;
+        let notes = BTreeMap::from([("decisions".to_owned(), self.file.clone())]);
+        Ok(Trained { router: Policy::Elsewhere(Box::new(decisions)), notes })
+    }
+}
+
+impl Decisions {
+    fn read(path: &Path, surroundings: Surroundings<'_>) -> Result<Decisions> {
+        let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+        Decisions::parse(path, &bytes, surroundings)
+    }
+
+    fn parse(path: &Path, bytes: &[u8], surroundings: Surroundings<'_>) -> Result<Decisions> {
+        let mut reader = csv::Reader::from_reader(bytes);
+        let fault = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            match error.kind() {
+                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                    Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
+                }
+                csv::ErrorKind::Utf8 { .. } => Error::line(path, line, "is not UTF-8"),
+                _ => Error::line(path, line, error.to_string()),
+            }
+        };
+        let header = reader.headers().map_err(fault)?.clone();
+        let column = |name: &str| header.iter().position(|column| column.trim() == name);
+        let needed = |name: &str| {
+            column(name).ok_or_else(|| {
+                let near = suggestion(name, header.iter()).replace("did you mean", "is it called");
+                Error::line(path, 1, format!("column `{name}` is missing{near}"))
+            })
+        };
+        let [prompt_column, model_column] = [needed(COLUMNS[0])?, needed(COLUMNS[2])?];
+        let preference_column = column(COLUMNS[1]);
+        let mut by_prompt: BTreeMap<String, Vec<Decision>> = BTreeMap::new();
+        for row in reader.records() {
+            let row = row.map_err(fault)?;
+            let line = row.position().map_or(1, csv::Position::line);
+            let fault = |problem: String| Err(Error::line(path, line, problem));
+            let written = preference_column.map_or("", |column| row[column].trim());
+            let preference = match (written, written.parse().ok().and_then(Preference::new)) {
+                ("", _) => None,
+                (_, Some(preference)) => Some(preference.weight()),
+                _ => return fault(format!("preference `{written}` is no number from 0 up")),
+            };
+            let name = &row[model_column];
+            let Some(model) = surroundings.model(name) else {
+                let near = suggestion(name, surroundings.names());
+                return fault(format!("chooses `{name}`, which is no candidate{near}"));
+            };
+            let decision = Decision { preference, model: model_number(model), line };
+            let decided = by_prompt.entry(row[prompt_column].to_owned()).or_default();
+            if let Some(earlier) = decided.iter().find(|earlier| earlier.is_for(preference)) {
+                let prompt = &row[prompt_column];
+                return fault(format!(
+                    "prompt `{prompt}` is decided a second time{}; the first is on line {}",
+                    at(preference),
+                    earlier.line
+                ));
+            }
+            decided.push(decision);
+        }
+        if by_prompt.is_empty() {
+            return Err(Error::file(path, "holds no decision"));
+        }
+        let names = surroundings.names().map(str::to_owned).collect();
+        Ok(Decisions { path: path.to_owned(), names, by_prompt })
+    }
+
+    fn choice(&self, prompts: &Prompts, prompt: usize, preference: Preference) -> Result<u16> {
+        let id = &prompts.ids[prompt];
+        let Some(decided) = self.by_prompt.get(id) else {
+            let near = suggestion(id, self.by_prompt.keys().map(String::as_str));
+            return Err(Error::file(&self.path, format!("decides nothing for prompt `{id}`{near}")));
+        };
+        let weight = Some(preference.weight());
+        let decision = decided.iter().find(|decision| decision.is_for(weight)).ok_or_else(|| {
+            Error::file(&self.path, format!("decides nothing for prompt `{id}`{}", at(weight)))
+        })?;
+        if !prompts.is_available(prompt, usize::from(decision.model)) {
+            let name = &self.names[usize::from(decision.model)];
+            let problem = format!("chooses `{name}`, which is not in the pool of prompt `{id}`");
+            return Err(Error::line(&self.path, decision.line, problem));
+        }
+        Ok(decision.model)
+    }
+}
+
+impl Elsewhere for Decisions {
+    fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
+        let cells = preferences.iter().flat_map(|&w| (0..prompts.len()).map(move |prompt| (prompt, w)));
+        let models =
+            cells.map(|(prompt, w)| self.choice(prompts, prompt, w)).collect::<Result<Vec<u16>>>()?;
+        Ok(Asked { choices: Choices::new(prompts.len(), models), notes: BTreeMap::new() })
+    }
+}
+
+impl Decision {
+    /// Whether it holds at a preference; one without a preference holds at all, and so stands alone.
+    fn is_for(&self, preference: Option<f64>) -> bool {
+        match (self.preference, preference) {
+            (Some(own), Some(asked)) => (own - asked).abs() <= PREFERENCE_TOLERANCE * asked,
+            _ => true,
+        }
+    }
+}
+
+fn at(preference: Option<f64>) -> String {
+    preference.map_or(String::new(), |weight| format!(" at preference {weight}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::suite::Suite;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 20, n_models: 3, ..SyntheticSettings::default() };
+        let mut suite = settings.generate().unwrap().suite;
+        for (model, name) in suite.models.iter_mut().zip(["small", "large", "odd"]) {
+            model.id = name.into();
+        }
+        for (at, prompt) in suite.prompts.iter_mut().enumerate() {
+            prompt.id = format!("p{at}");
+        }
+        suite.outcomes.score.set(1, 2, None);
+        suite
+    }
+
+    fn asked(text: &str) -> Result<Vec<u16>> {
+        let suite = suite();
+        let decisions = Decisions::parse(Path::new("d.csv"), text.as_bytes(), Surroundings::of(&suite))?;
+        let prompts = Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &[0, 1]);
+        let preferences = [0.0, 0.1 + 0.2].map(|weight| Preference::new(weight).unwrap());
+        decisions.ask(&prompts, &preferences).map(|asked| asked.choices.models().to_vec())
+    }
+
+    const GOOD: &str = "prompt_id,preference,model\np0,0,large\np1,0,small\np0,0.3,odd\np1,0.3,large\n";
+
+    #[test]
+    fn decisions_are_taken_as_they_stand_in_any_order_of_rows() {
+        assert_eq!(asked(GOOD).unwrap(), [1, 0, 2, 1]);
+        let mut rows: Vec<&str> = GOOD.lines().skip(1).collect();
+        rows.reverse();
+        let text = format!("prompt_id,preference,model\n{}\nelsewhere,7,odd\n", rows.join("\n"));
+        assert_eq!(asked(&text).unwrap(), [1, 0, 2, 1]);
+        assert_eq!(asked("model,why,prompt_id\nlarge,x,p0\nsmall,y,p1\n").unwrap(), [1, 0, 1, 0]);
+        assert_eq!(
+            asked("prompt_id,preference,model\np0,,odd\np1,0,small\np1,0.3,large").unwrap(),
+            [2, 0, 2, 1]
+        );
+    }
+
+    #[test]
+    fn each_fault_names_its_line() {
+        let fault = |from: &str, to: &str| {
+            assert!(GOOD.contains(from), "{from}");
+            asked(&GOOD.replacen(from, to, 1)).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fault("p1,0.3,large", "p1,0.3,larg"),
+            "d.csv:5: chooses `larg`, which is no candidate; did you mean `large`?"
+        );
+        assert_eq!(
+            fault("p1,0.3,large", "p1,0.3,odd"),
+            "d.csv:5: chooses `odd`, which is not in the pool of prompt `p1`"
+        );
+        assert_eq!(
+            fault("p1,0.3,large", "p1,0.4,large"),
+            "d.csv: decides nothing for prompt `p1` at preference 0.30000000000000004"
+        );
+        assert_eq!(
+            fault("p1,0,small\np0,0.3,odd\np1,0.3,large\n", ""),
+            "d.csv: decides nothing for prompt `p1`; did you mean `p0`?"
+        );
+        assert_eq!(fault("p1,0.3,large", "p1,0.3"), "d.csv:5: 2 fields where the header has 3");
+        assert_eq!(fault("p1,0.3", "p1,-0.3"), "d.csv:5: preference `-0.3` is no number from 0 up");
+        assert_eq!(
+            fault("p0,0.3", "p0,0"),
+            "d.csv:4: prompt `p0` is decided a second time at preference 0; the first is on line 2"
+        );
+        assert_eq!(
+            fault("p0,0.3", "p0,"),
+            "d.csv:4: prompt `p0` is decided a second time; the first is on line 2"
+        );
+        assert_eq!(
+            fault("prompt_id", "prompt"),
+            "d.csv:1: column `prompt_id` is missing; is it called `prompt`?"
+        );
+        assert_eq!(asked("prompt_id,model\n").unwrap_err().to_string(), "d.csv: holds no decision");
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_makes_the_reader_panic(at in 0..GOOD.len(), length in 0_usize..12, insert in "[a-z0-9,\"\n.é-]{0,8}") {
+            let end = (at + length).min(GOOD.len());
+            if let Err(error) = asked(&format!("{}{insert}{}", &GOOD[..at], &GOOD[end..])) {
+                prop_assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+}

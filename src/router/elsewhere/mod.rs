@@ -1,0 +1,14 @@
+//! Routers made elsewhere: their choices come from a file or from a program, and stand under the same split, prices, and
+//! intervals as all others.
+//!
+//! `decisions` reads choices that were made before, `command` asks a program, `process` is that program while it runs,
+//! `protocol` what is said to it and by it, `handover` the training data in a folder.
+
+mod command;
+mod decisions;
+mod handover;
+mod process;
+mod protocol;
+
+pub use command::CommandSettings;
+pub use decisions::DecisionsSettings;
