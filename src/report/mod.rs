@@ -14,6 +14,7 @@ pub use folder::{check_target, is_report, partial_folder, read_record, write_rep
 pub use overview::overview;
 pub use verify::{Verified, verify};
 
+use self::plot::Columns;
 use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
 
@@ -28,12 +29,40 @@ pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(
         ("report.md", markdown::report_md(record, summary, verdicts).into_bytes()),
     ];
     if record.manifest.suite.has_cost {
-        let drawn = "any finite data can be drawn";
-        let pareto = figures::pareto(record, summary);
-        files.push(("pareto.svg", plot::pareto_svg(&pareto).expect(drawn).into_bytes()));
-        files.push(("pareto.png", plot::pareto_png(&pareto).expect(drawn)));
-        let utility = figures::utility(record, summary);
-        files.push(("utility.svg", plot::utility_svg(&utility).expect(drawn).into_bytes()));
+        files.extend(pictures(record, summary));
+    }
+    files
+}
+
+/// The figures at their own size, and at the widths of one and of two columns of a paper.
+fn pictures(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
+    let drawn = "any finite data can be drawn";
+    let (pareto, utility) = (figures::pareto(record, summary), figures::utility(record, summary));
+    let mut files = vec![
+        ("pareto.svg", plot::pareto_svg(&pareto).expect(drawn).into_bytes()),
+        ("pareto.png", plot::pareto_png(&pareto).expect(drawn)),
+        ("utility.svg", plot::utility_svg(&utility).expect(drawn).into_bytes()),
+        ("utility.png", plot::utility_png(&utility).expect(drawn)),
+    ];
+    for (columns, names) in [
+        (
+            Columns::One,
+            ["pareto-1-column.svg", "pareto-1-column.png", "utility-1-column.svg", "utility-1-column.png"],
+        ),
+        (
+            Columns::Two,
+            [
+                "pareto-2-columns.svg",
+                "pareto-2-columns.png",
+                "utility-2-columns.svg",
+                "utility-2-columns.png",
+            ],
+        ),
+    ] {
+        let pareto = plot::pareto_print(&pareto, columns).expect(drawn);
+        let utility = plot::utility_print(&utility, columns).expect(drawn);
+        let contents = [pareto.svg.into_bytes(), pareto.png, utility.svg.into_bytes(), utility.png];
+        files.extend(names.into_iter().zip(contents));
     }
     files
 }

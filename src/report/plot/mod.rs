@@ -13,12 +13,12 @@ mod clip;
 mod font;
 mod frame;
 mod header;
-
 mod legend;
 mod model_labels;
 mod palette;
 mod pareto;
 mod pareto_notes;
+mod print;
 mod render;
 mod scene;
 mod text;
@@ -26,8 +26,9 @@ mod ticks;
 mod utility;
 mod window;
 
-pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
-pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
+pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
+pub use print::{Columns, Printed};
+pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};
 
 /// Whose line it is, and so how it is drawn.
 ///

@@ -7,6 +7,7 @@ use super::legend::{self, Entry, Swatch};
 use super::model_labels::{self, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
 use super::pareto_notes;
+use super::print::{Columns, Printed};
 use super::scene::{Point, Scene};
 use super::window::{self, Reach};
 use super::{LineKind, PlotError, drawable, drawable_band, drawable_pairs, render};
@@ -74,7 +75,7 @@ pub struct ModelPoint {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
+    render::svg(&scene(chart, REPORT))
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -83,12 +84,36 @@ pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_png(chart: &ParetoChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+    render::png(&scene(chart, REPORT))
 }
 
-/// As wide as a figure over two columns, at which text is printed at about 6.5 points.
-const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 330.0;
+/// The chart for a paper that is set in two columns: over both of them, or in one with the log axis alone.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn pareto_print(chart: &ParetoChart, columns: Columns) -> Result<Printed, PlotError> {
+    let layout = match columns {
+        Columns::One => Layout { width: columns.width(), height: 220.0, ..ONE_COLUMN },
+        Columns::Two => Layout { width: columns.width(), height: 260.0, is_titled: false, ..REPORT },
+    };
+    columns.print(&scene(chart, layout))
+}
+
+/// How a chart is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    width: f64,
+    /// Of the panels.
+    height: f64,
+    scales: &'static [Scale],
+    is_titled: bool,
+}
+
+/// Side by side, with all words.
+const REPORT: Layout =
+    Layout { width: 900.0, height: 330.0, scales: &[Scale::Linear, Scale::Log], is_titled: true };
+const ONE_COLUMN: Layout = Layout { scales: &[Scale::Log], is_titled: false, ..REPORT };
 const LEFT: f64 = 66.0;
 const GAP: f64 = 26.0;
 /// Single models below the routers tell little; those above tell a lot.
@@ -96,15 +121,20 @@ const SCORE_REACH: Reach = Reach { below: 0.2, above: 0.35 };
 const COST_REACH: Reach = Reach { below: 0.0, above: 0.3 };
 const LOG_COST_REACH: Reach = Reach { below: 0.2, above: 0.2 };
 
-fn scene(chart: &ParetoChart) -> Scene {
-    let mut scene = Scene::new(WIDTH);
+fn scene(chart: &ParetoChart, layout: Layout) -> Scene {
+    let mut scene = Scene::new(layout.width);
     let known = known(chart);
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
-    let panels = panels(&known, top);
+    let top = if layout.is_titled {
+        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+    } else {
+        MARGIN
+    };
+    let panels = panels(&known, top, layout);
     let labelled = model_labels::choose(&known.models, &panels[0].y.window);
     let mut named = vec![false; known.models.len()];
+    let n_ticks = (layout.width / layout.scales.len() as f64 / 55.0) as usize;
     for (k, panel) in panels.iter().enumerate() {
-        panel.draw_frame(&mut scene, &panel.x.ticks(8, "$"), &panel.y.ticks(10, ""), k == 0);
+        panel.draw_frame(&mut scene, &panel.x.ticks(n_ticks, "$"), &panel.y.ticks(10, ""), k == 0);
         let logarithmic = if panel.x.scale == Scale::Log { " (log scale)" } else { "" };
         panel.draw_x_label(&mut scene, &format!("{}{logarithmic}", chart.cost_label));
         let obstacles = draw_data(&mut scene, panel, &known);
@@ -113,8 +143,8 @@ fn scene(chart: &ParetoChart) -> Scene {
         }
     }
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
-    let entries = entries(&known, &panels, &named);
-    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
+    let bottom = top + layout.height + BELOW;
+    let bottom = legend::draw(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
     let notes = pareto_notes::notes(chart, &known, &panels);
     scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
     scene
@@ -135,8 +165,8 @@ fn known(chart: &ParetoChart) -> ParetoChart {
     known
 }
 
-/// The linear and the log panel, side by side over one range of scores.
-fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
+/// The panels side by side over one range of scores.
+fn panels(chart: &ParetoChart, top: f64, layout: Layout) -> Vec<Panel> {
     let both = |curve: &Curve| [curve.points.as_slice(), curve.hull.as_slice()].concat();
     let is_router = |curve: &&Curve| matches!(curve.kind, LineKind::Router { .. });
     let mut main: Vec<(f64, f64)> = chart.curves.iter().filter(is_router).flat_map(both).collect();
@@ -153,14 +183,16 @@ fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
     // What is too dear for both panels needs no room above them either.
     others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
     let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
-    let width = (WIDTH - LEFT - GAP - MARGIN) / 2.0;
+    let n_panels = layout.scales.len() as f64;
+    let width = (layout.width - LEFT - MARGIN - GAP * (n_panels - 1.0)) / n_panels;
     let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
-    let y = axis(Scale::Linear, score, top + HEIGHT, top);
-    let right = LEFT + width + GAP;
-    [
-        Panel { x: axis(Scale::Linear, cost, LEFT, LEFT + width), y },
-        Panel { x: axis(Scale::Log, log_cost, right, right + width), y },
-    ]
+    let y = axis(Scale::Linear, score, top + layout.height, top);
+    let panel = |(k, scale): (usize, &Scale)| {
+        let left = LEFT + k as f64 * (width + GAP);
+        let window = if *scale == Scale::Log { log_cost } else { cost };
+        Panel { x: axis(*scale, window, left, left + width), y }
+    };
+    layout.scales.iter().enumerate().map(panel).collect()
 }
 
 /// Draws bands, models, references, and routers, in this order, and returns what labels must avoid.
@@ -229,7 +261,7 @@ fn mixtures(panel: &Panel, hull: &[(f64, f64)]) -> Vec<Point> {
     path
 }
 
-fn entries(chart: &ParetoChart, panels: &[Panel; 2], named: &[bool]) -> Vec<Entry> {
+fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> {
     let curve = |curve: &Curve| {
         let look = curve.look();
         let swatch = match look.marker {

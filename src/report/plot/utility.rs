@@ -5,6 +5,7 @@ use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
 use super::legend::{self, Entry, Swatch};
 use super::palette::{self, EDGE, PAPER};
+use super::print::{Columns, Printed};
 use super::scene::{Point, Scene, Stroke};
 use super::ticks::Tick;
 use super::window::{self, Reach};
@@ -44,7 +45,7 @@ pub struct UtilityLine {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
+    render::svg(&scene(chart, REPORT))
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -53,11 +54,34 @@ pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_png(chart: &UtilityChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+    render::png(&scene(chart, REPORT))
 }
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 300.0;
+/// The chart for a paper that is set in two columns.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn utility_print(chart: &UtilityChart, columns: Columns) -> Result<Printed, PlotError> {
+    let height = match columns {
+        Columns::One => 220.0,
+        Columns::Two => 260.0,
+    };
+    let layout = Layout { width: columns.width(), height, is_titled: false };
+    columns.print(&scene(chart, layout))
+}
+
+/// How a chart is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    width: f64,
+    /// Of the panel.
+    height: f64,
+    is_titled: bool,
+}
+
+/// With all words.
+const REPORT: Layout = Layout { width: 640.0, height: 300.0, is_titled: true };
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
@@ -65,11 +89,15 @@ const ZERO_WIDTH: f64 = 44.0;
 const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
-fn scene(chart: &UtilityChart) -> Scene {
-    let mut scene = Scene::new(WIDTH);
+fn scene(chart: &UtilityChart, layout: Layout) -> Scene {
+    let mut scene = Scene::new(layout.width);
     let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
-    let panel = panel(&lines, top);
+    let top = if layout.is_titled {
+        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+    } else {
+        MARGIN
+    };
+    let panel = panel(&lines, top, layout);
     let mut x_ticks = panel.x.ticks(8, "");
     if panel.x.zero.is_some() {
         x_ticks.insert(0, Tick { value: 0.0, label: Some("0".to_owned()) });
@@ -92,10 +120,10 @@ fn scene(chart: &UtilityChart) -> Scene {
         panel.draw_line(&mut scene, &places, look.stroke);
         panel.draw_markers(&mut scene, &places, look);
     }
+    let bottom = top + layout.height + BELOW;
     let entries: Vec<Entry> = lines.iter().map(entry).collect();
-    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
-    let notes = notes(chart, &lines, &panel);
-    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
+    let bottom = legend::draw(&mut scene, &entries, bottom + 14.0);
+    scene.height = legend::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
     scene
 }
 
@@ -114,7 +142,7 @@ fn entry(line: &UtilityLine) -> Entry {
     Entry { swatch, label: line.label.clone() }
 }
 
-fn panel(lines: &[UtilityLine], top: f64) -> Panel {
+fn panel(lines: &[UtilityLine], top: f64, layout: Layout) -> Panel {
     let utilities = |line: &UtilityLine| -> Vec<f64> {
         let band = line.band.iter().flatten().flat_map(|(_, low, high)| [*low, *high]);
         line.points.iter().map(|point| point.1).chain(band).collect()
@@ -131,9 +159,9 @@ fn panel(lines: &[UtilityLine], top: f64) -> Panel {
     let start = if has_zero { LEFT + ZERO_WIDTH } else { LEFT };
     let zero = has_zero.then_some(LEFT + 12.0);
     let window = window::log(&preferences, &[], REACH);
-    let x = Axis { scale: Scale::Log, window, start, end: WIDTH - MARGIN - 6.0, zero };
+    let x = Axis { scale: Scale::Log, window, start, end: layout.width - MARGIN - 6.0, zero };
     let window = window::linear(&main, &others, REACH);
-    Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }
+    Panel { x, y: Axis { scale: Scale::Linear, window, start: top + layout.height, end: top, zero: None } }
 }
 
 /// Two strokes through the axis between zero and the rest: the distance between them means nothing.
