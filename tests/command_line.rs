@@ -8,9 +8,12 @@ use std::process::{Command, Output};
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 18] = [
     "points.csv",
     "summary.csv",
+    "comparisons.csv",
+    "summary.json",
+    "report.tex",
     "report.md",
     "pareto.svg",
     "pareto.png",

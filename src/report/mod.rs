@@ -2,11 +2,15 @@
 
 mod csv_tables;
 mod difference;
+mod evidence;
 mod figures;
 mod folder;
+mod latex;
 mod markdown;
 mod overview;
 pub mod plot;
+mod summary_json;
+mod table;
 mod unseen;
 mod verify;
 
@@ -26,6 +30,9 @@ pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(
     let mut files = vec![
         ("points.csv", csv_tables::points_csv(record, summary)),
         ("summary.csv", csv_tables::summary_csv(record, summary)),
+        ("comparisons.csv", csv_tables::comparisons_csv(record, summary)),
+        ("summary.json", summary_json::summary_json(record, summary, verdicts)),
+        ("report.tex", latex::report_tex(record, summary).into_bytes()),
         ("report.md", markdown::report_md(record, summary, verdicts).into_bytes()),
     ];
     if record.manifest.suite.has_cost {
