@@ -8,12 +8,13 @@ use std::process::{Command, Output};
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "points.csv",
     "summary.csv",
     "comparisons.csv",
     "summary.json",
     "report.tex",
+    "report.html",
     "report.md",
     "pareto.svg",
     "pareto.png",

@@ -145,7 +145,7 @@ pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
 }
 
 /// The position of the highest value among those in the pool; ties go to the first.
-fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
+pub(super) fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
     let mut best = None;
     for (at, &value) in values.iter().enumerate().filter(|(at, _)| in_pool[*at]) {
         if best.is_none_or(|(_, most)| value > most) {
@@ -167,7 +167,7 @@ pub(super) struct TestTable {
 }
 
 impl TestTable {
-    fn new(record: &Record, replicate: usize) -> Self {
+    pub(super) fn new(record: &Record, replicate: usize) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut cells = Vec::new();
         let mut benchmarks = Vec::new();

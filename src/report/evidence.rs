@@ -7,6 +7,8 @@ use crate::statistics::paired::WinTieLoss;
 /// A router against the rival on one metric.
 pub(super) struct EvidenceLine<'a> {
     pub(super) router: &'a str,
+    /// The metric's title, with its unit.
+    pub(super) title: &'static str,
     /// In the metric's unit and decimals, with its sign.
     pub(super) difference: String,
     /// The bounds of its 95 % interval.
@@ -21,7 +23,7 @@ pub(super) struct EvidenceLine<'a> {
 
 /// The heading of each column but the first, which is the router.
 pub(super) const TITLES: [&str; 6] =
-    ["difference [95 %]", "adjusted p", "verdict", "win / tie / loss", "effect", "smallest detectable"];
+    ["difference [95\u{a0}%]", "adjusted p", "verdict", "win / tie / loss", "effect", "smallest detectable"];
 
 /// The comparisons of a summary that has any.
 pub(super) fn compared(summary: &Summary) -> Option<&Evidence> {
@@ -31,6 +33,11 @@ pub(super) fn compared(summary: &Summary) -> Option<&Evidence> {
 /// The comparisons on the primary metric, in the order of the routers.
 pub(super) fn primary_lines(evidence: &Evidence) -> Vec<EvidenceLine<'_>> {
     evidence.comparisons.iter().filter(|comparison| comparison.is_primary).map(line).collect()
+}
+
+/// The comparisons on all other metrics, in the order of the routers.
+pub(super) fn other_lines(evidence: &Evidence) -> Vec<EvidenceLine<'_>> {
+    evidence.comparisons.iter().filter(|comparison| !comparison.is_primary).map(line).collect()
 }
 
 /// One row a router, one place a column: the comparisons on metrics that a table shows.
@@ -84,6 +91,7 @@ fn line(comparison: &Comparison) -> EvidenceLine<'_> {
     };
     EvidenceLine {
         router: &comparison.router,
+        title: column.map_or(comparison.metric, |column| column.title),
         difference: if is_signed { difference } else { format!("+{difference}") },
         bounds: [shown(comparison.interval.low), shown(comparison.interval.high)],
         adjusted_p: p_value(comparison.adjusted_p),

@@ -5,6 +5,7 @@ mod difference;
 mod evidence;
 mod figures;
 mod folder;
+mod html;
 mod latex;
 mod markdown;
 mod overview;
@@ -33,6 +34,7 @@ pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(
         ("comparisons.csv", csv_tables::comparisons_csv(record, summary)),
         ("summary.json", summary_json::summary_json(record, summary, verdicts)),
         ("report.tex", latex::report_tex(record, summary).into_bytes()),
+        ("report.html", html::report_html(record, summary, verdicts).into_bytes()),
         ("report.md", markdown::report_md(record, summary, verdicts).into_bytes()),
     ];
     if record.manifest.suite.has_cost {
@@ -67,6 +69,10 @@ fn pictures(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> 
         ),
     ] {
         let pareto = plot::pareto_print(&pareto, columns).expect(drawn);
+        let mut utility = utility.clone();
+        if columns == Columns::One {
+            "preference w, the weight of cost".clone_into(&mut utility.preference_label);
+        }
         let utility = plot::utility_print(&utility, columns).expect(drawn);
         let contents = [pareto.svg.into_bytes(), pareto.png, utility.svg.into_bytes(), utility.png];
         files.extend(names.into_iter().zip(contents));

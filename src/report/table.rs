@@ -91,6 +91,8 @@ pub(super) fn main_columns(record: &Record) -> &'static [Column] {
 /// One policy in a table.
 pub(super) struct Line<'a> {
     pub(super) policy: &'a str,
+    /// The position among the policies of the record; of a router, that in the scenario.
+    pub(super) position: usize,
     /// One a column.
     pub(super) cells: Vec<Cell>,
 }
@@ -117,6 +119,8 @@ pub(super) enum Standing {
 
 /// A mean over replicates, as it is shown.
 pub(super) struct Value {
+    /// As in `summary.csv`.
+    pub(super) exact: f64,
     /// In the column's unit and decimals.
     pub(super) mean: String,
     pub(super) spread: Option<Spread>,
@@ -176,6 +180,7 @@ impl Column {
         let interval = row.interval.map(|interval| Spread::Interval(self.bounds(interval)));
         let deviation = (aggregate.n > 1).then(|| Spread::Deviation(self.shown(aggregate.deviation)));
         Some(Value {
+            exact: aggregate.mean,
             mean: self.shown(aggregate.mean),
             spread: interval.or(deviation),
             reached: (aggregate.n < row.values.len()).then_some((aggregate.n, row.values.len())),
@@ -187,16 +192,16 @@ impl Column {
 pub(super) fn lines<'a>(summary: &'a Summary, columns: &[Column], kind: PolicyKind) -> Vec<Line<'a>> {
     let best = |column: &Column| if kind == PolicyKind::Router { winner(summary, column) } else { None };
     let winners: Vec<Option<f64>> = columns.iter().map(best).collect();
-    let policies = summary.replicates[0].policies.iter();
-    let line = |policy: &'a crate::evaluate::Policy| {
+    let policies = summary.replicates[0].policies.iter().enumerate();
+    let line = |(position, policy): (usize, &'a crate::evaluate::Policy)| {
         let cell = |(column, best): (&Column, &Option<f64>)| {
             let is_tested = summary.evidence.is_some() && HEADLINE.contains(&column.metric);
             column.cell(summary.find(&policy.name, column.metric), *best, is_tested)
         };
         let cells = columns.iter().zip(&winners).map(cell).collect();
-        Line { policy: &policy.name, cells }
+        Line { policy: &policy.name, position, cells }
     };
-    policies.filter(|policy| policy.kind == kind).map(line).collect()
+    policies.filter(|(_, policy)| policy.kind == kind).map(line).collect()
 }
 
 /// The mean of a metric that every replicate reached: one over some of them only is not comparable.
@@ -221,6 +226,8 @@ fn winner(summary: &Summary, column: &Column) -> Option<f64> {
 /// A candidate used for every prompt: means over replicates.
 pub(super) struct ModelLine<'a> {
     pub(super) name: &'a str,
+    /// Its place among the candidates.
+    pub(super) model: usize,
     pub(super) score: f64,
     /// In US dollars per 1,000 prompts; `None` where the suite has no costs.
     pub(super) cost_usd: Option<f64>,
@@ -234,6 +241,7 @@ pub(super) fn model_lines<'a>(record: &'a Record, summary: &Summary) -> Vec<Mode
     };
     let line = |(model, name): (usize, &'a String)| ModelLine {
         name,
+        model,
         score: over_replicates(&|evaluated| evaluated.models[model].score),
         cost_usd: (record.manifest.suite.has_cost)
             .then(|| over_replicates(&|evaluated| evaluated.models[model].cost_usd * 1000.0)),

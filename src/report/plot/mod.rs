@@ -13,6 +13,7 @@ mod clip;
 mod font;
 mod frame;
 mod header;
+mod inline;
 mod legend;
 mod model_labels;
 mod palette;
@@ -26,8 +27,12 @@ mod ticks;
 mod utility;
 mod window;
 
+pub(in crate::report) use inline::{Geometry, Inline, swatch};
+pub(in crate::report) use palette::properties;
+pub(in crate::report) use pareto::pareto_inline;
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
 pub use print::{Columns, Printed};
+pub(in crate::report) use utility::utility_inline;
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};
 
 /// Whose line it is, and so how it is drawn.

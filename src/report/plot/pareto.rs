@@ -3,6 +3,7 @@
 use super::axis::{Axis, Scale};
 use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
+use super::inline::Inline;
 use super::legend::{self, Entry, Swatch};
 use super::model_labels::{self, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
@@ -75,7 +76,7 @@ pub struct ModelPoint {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart, REPORT))
+    render::svg(&scene(chart, REPORT).0)
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -84,7 +85,7 @@ pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_png(chart: &ParetoChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart, REPORT))
+    render::png(&scene(chart, REPORT).0)
 }
 
 /// The chart for a paper that is set in two columns: over both of them, or in one with the log axis alone.
@@ -97,7 +98,17 @@ pub fn pareto_print(chart: &ParetoChart, columns: Columns) -> Result<Printed, Pl
         Columns::One => Layout { width: columns.width(), height: 220.0, ..ONE_COLUMN },
         Columns::Two => Layout { width: columns.width(), height: 260.0, is_titled: false, ..REPORT },
     };
-    columns.print(&scene(chart, layout))
+    columns.print(&scene(chart, layout).0)
+}
+
+/// The panels of the chart for a page, apart, the log axis first.
+pub(in crate::report) fn pareto_inline(chart: &ParetoChart) -> Vec<Inline> {
+    let panel = |scales| {
+        let layout = Layout { width: 520.0, height: 360.0, scales, is_titled: false, has_legend: false };
+        let (scene, panels) = scene(chart, layout);
+        Inline::new(&scene, &panels[0])
+    };
+    vec![panel(&[Scale::Log]), panel(&[Scale::Linear])]
 }
 
 /// How a chart is laid out.
@@ -108,11 +119,18 @@ struct Layout {
     height: f64,
     scales: &'static [Scale],
     is_titled: bool,
+    /// Whether a legend and notes stand below the panels.
+    has_legend: bool,
 }
 
 /// Side by side, with all words.
-const REPORT: Layout =
-    Layout { width: 900.0, height: 330.0, scales: &[Scale::Linear, Scale::Log], is_titled: true };
+const REPORT: Layout = Layout {
+    width: 900.0,
+    height: 330.0,
+    scales: &[Scale::Linear, Scale::Log],
+    is_titled: true,
+    has_legend: true,
+};
 const ONE_COLUMN: Layout = Layout { scales: &[Scale::Log], is_titled: false, ..REPORT };
 const LEFT: f64 = 66.0;
 const GAP: f64 = 26.0;
@@ -121,7 +139,7 @@ const SCORE_REACH: Reach = Reach { below: 0.2, above: 0.35 };
 const COST_REACH: Reach = Reach { below: 0.0, above: 0.3 };
 const LOG_COST_REACH: Reach = Reach { below: 0.2, above: 0.2 };
 
-fn scene(chart: &ParetoChart, layout: Layout) -> Scene {
+fn scene(chart: &ParetoChart, layout: Layout) -> (Scene, Vec<Panel>) {
     let mut scene = Scene::new(layout.width);
     let known = known(chart);
     let top = if layout.is_titled {
@@ -144,10 +162,14 @@ fn scene(chart: &ParetoChart, layout: Layout) -> Scene {
     }
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
     let bottom = top + layout.height + BELOW;
-    let bottom = legend::draw(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
-    let notes = pareto_notes::notes(chart, &known, &panels);
-    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
-    scene
+    scene.height = if layout.has_legend {
+        let bottom = legend::draw(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
+        let notes = pareto_notes::notes(chart, &known, &panels);
+        legend::draw_notes(&mut scene, &notes, bottom) + MARGIN
+    } else {
+        bottom + MARGIN
+    };
+    (scene, panels)
 }
 
 /// The chart without what is not a number.
@@ -198,16 +220,19 @@ fn panels(chart: &ParetoChart, top: f64, layout: Layout) -> Vec<Panel> {
 /// Draws bands, models, references, and routers, in this order, and returns what labels must avoid.
 fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles {
     let mut obstacles = Obstacles::default();
-    let routers = || chart.curves.iter().rev().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
-    let references = || chart.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Reference { .. }));
-    for curve in routers() {
+    let curves = || chart.curves.iter().enumerate();
+    let routers = || curves().rev().filter(|(_, curve)| matches!(curve.kind, LineKind::Router { .. }));
+    let references = || curves().filter(|(_, curve)| matches!(curve.kind, LineKind::Reference { .. }));
+    for (owner, curve) in routers() {
         if let Some(band) = &curve.band {
+            scene.owner(Some(owner));
             let low: Vec<_> = band.iter().map(|(cost, low, _)| (*cost, *low)).collect();
             let high: Vec<_> = band.iter().map(|(cost, _, high)| (*cost, *high)).collect();
             let (low, high) = (mixtures(panel, &low), mixtures(panel, &high));
             panel.draw_band(scene, &low, &high, palette::look(curve.kind));
         }
     }
+    scene.owner(None);
     for model in &chart.models {
         let Some(at) = panel.place((model.cost, model.score)) else { continue };
         if panel.rectangle().contains(at) {
@@ -216,20 +241,24 @@ fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles
         }
     }
     // Markers after all lines: a line across a marker changes its shape.
-    for curve in references().chain(routers()) {
+    for (owner, curve) in references().chain(routers()) {
+        scene.owner(Some(owner));
         let path = mixtures(panel, &curve.hull);
         for piece in panel.draw_line(scene, &path, palette::look(curve.kind).stroke) {
             obstacles.add_line(&piece);
         }
     }
-    let marked =
-        references().map(|curve| (curve, curve.places())).chain(routers().map(|c| (c, &c.points[..])));
-    for (curve, points) in marked {
+    let marked = references()
+        .map(|(owner, curve)| (owner, curve, curve.places()))
+        .chain(routers().map(|(owner, curve)| (owner, curve, &curve.points[..])));
+    for (owner, curve, points) in marked {
+        scene.owner(Some(owner));
         let places: Vec<Point> = points.iter().filter_map(|point| panel.place(*point)).collect();
         for at in panel.draw_markers(scene, &places, curve.look()) {
             obstacles.add_mark(at);
         }
     }
+    scene.owner(None);
     obstacles
 }
 
@@ -274,8 +303,10 @@ fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> 
     };
     let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
     if !chart.models.is_empty() {
+        // In one column of a paper a long entry would leave room for no second column.
         let label = match named.iter().filter(|named| !**named).count() {
             0 => "single model".to_owned(),
+            _ if panels.len() == 1 => "single model".to_owned(),
             n => format!("single model ({n} more unlabelled or outside)"),
         };
         entries.push(Entry { swatch: Swatch::Cross, label });

@@ -147,6 +147,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
                 }
                 Mark::Disc { centre, radius, colour } => self.disc(*centre, *radius, *colour)?,
                 Mark::Text { text, at, lettering } => self.text(text, *at, *lettering)?,
+                Mark::Owner(_) => {}
             }
         }
         self.area.present().map_err(refused)

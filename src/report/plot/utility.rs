@@ -3,6 +3,7 @@
 use super::axis::{Axis, Scale};
 use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
+use super::inline::Inline;
 use super::legend::{self, Entry, Swatch};
 use super::palette::{self, EDGE, PAPER};
 use super::print::{Columns, Printed};
@@ -45,7 +46,7 @@ pub struct UtilityLine {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart, REPORT))
+    render::svg(&scene(chart, REPORT).0)
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -54,7 +55,7 @@ pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_png(chart: &UtilityChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart, REPORT))
+    render::png(&scene(chart, REPORT).0)
 }
 
 /// The chart for a paper that is set in two columns.
@@ -67,8 +68,15 @@ pub fn utility_print(chart: &UtilityChart, columns: Columns) -> Result<Printed, 
         Columns::One => 220.0,
         Columns::Two => 260.0,
     };
-    let layout = Layout { width: columns.width(), height, is_titled: false };
-    columns.print(&scene(chart, layout))
+    let layout = Layout { width: columns.width(), height, is_titled: false, has_legend: true };
+    columns.print(&scene(chart, layout).0)
+}
+
+/// The chart for a page.
+pub(in crate::report) fn utility_inline(chart: &UtilityChart) -> Inline {
+    let layout = Layout { width: 640.0, height: 340.0, is_titled: false, has_legend: false };
+    let (scene, panel) = scene(chart, layout);
+    Inline::new(&scene, &panel)
 }
 
 /// How a chart is laid out.
@@ -78,10 +86,12 @@ struct Layout {
     /// Of the panel.
     height: f64,
     is_titled: bool,
+    /// Whether a legend and notes stand below the panel.
+    has_legend: bool,
 }
 
 /// With all words.
-const REPORT: Layout = Layout { width: 640.0, height: 300.0, is_titled: true };
+const REPORT: Layout = Layout { width: 640.0, height: 300.0, is_titled: true, has_legend: true };
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
@@ -89,7 +99,7 @@ const ZERO_WIDTH: f64 = 44.0;
 const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
-fn scene(chart: &UtilityChart, layout: Layout) -> Scene {
+fn scene(chart: &UtilityChart, layout: Layout) -> (Scene, Panel) {
     let mut scene = Scene::new(layout.width);
     let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
     let top = if layout.is_titled {
@@ -107,24 +117,31 @@ fn scene(chart: &UtilityChart, layout: Layout) -> Scene {
     panel.draw_x_label(&mut scene, &chart.preference_label);
     panel.draw_y_label(&mut scene, &chart.utility_label, MARGIN + 6.0);
     // The first router is the one the reader came for: it is drawn last, over the others.
-    for line in lines.iter().rev() {
+    for (owner, line) in lines.iter().enumerate().rev() {
         if let Some(band) = &line.band {
+            scene.owner(Some(owner));
             let low: Vec<Point> = band.iter().filter_map(|(w, low, _)| panel.place((*w, *low))).collect();
             let high: Vec<Point> = band.iter().filter_map(|(w, _, high)| panel.place((*w, *high))).collect();
             panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
         }
     }
-    for line in lines.iter().rev() {
+    for (owner, line) in lines.iter().enumerate().rev() {
+        scene.owner(Some(owner));
         let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
         let look = palette::look(line.kind);
         panel.draw_line(&mut scene, &places, look.stroke);
         panel.draw_markers(&mut scene, &places, look);
     }
+    scene.owner(None);
     let bottom = top + layout.height + BELOW;
-    let entries: Vec<Entry> = lines.iter().map(entry).collect();
-    let bottom = legend::draw(&mut scene, &entries, bottom + 14.0);
-    scene.height = legend::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
-    scene
+    scene.height = if layout.has_legend {
+        let entries: Vec<Entry> = lines.iter().map(entry).collect();
+        let bottom = legend::draw(&mut scene, &entries, bottom + 14.0);
+        legend::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
+    } else {
+        bottom + MARGIN
+    };
+    (scene, panel)
 }
 
 /// The line without what no axis can show.
