@@ -2,6 +2,7 @@
 
 mod compare;
 mod inspect;
+mod online;
 mod progress;
 mod route;
 mod run;

@@ -50,21 +50,30 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     let paths = scenario_files(&arguments.scenarios)?;
+    let (paths, online) = super::online::part(paths, arguments.seed)?;
     // All are read before the first is run: a slip in the last should not cost an hour.
     let scenarios = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
     let base = base(arguments);
-    let out_of = |scenario: &Scenario| match &arguments.out {
-        Some(out) if scenarios.len() == 1 => out.clone(),
-        _ => base.join(&scenario.name),
+    let is_one = scenarios.len() + online.len() == 1;
+    let out_of = |name: &str| match &arguments.out {
+        Some(out) if is_one => out.clone(),
+        _ => base.join(name),
     };
     let mut code = ExitCode::SUCCESS;
     for (path, scenario) in paths.iter().zip(&scenarios) {
-        if !run_one(path, scenario, &out_of(scenario), arguments)? {
+        if !run_one(path, scenario, &out_of(&scenario.name), arguments)? {
+            code = ExitCode::from(1);
+        }
+    }
+    for (path, scenario) in &online {
+        let settings = (arguments.datasets.datasets.as_slice(), arguments.quiet);
+        if !super::online::run(path, scenario, &out_of(&scenario.name), settings)? {
             code = ExitCode::from(1);
         }
     }
     if scenarios.len() > 1 {
-        super::compare::write_all(&base, &scenarios.iter().map(out_of).collect::<Vec<_>>())?;
+        let reports: Vec<PathBuf> = scenarios.iter().map(|scenario| out_of(&scenario.name)).collect();
+        super::compare::write_all(&base, &reports)?;
     }
     Ok(code)
 }
@@ -97,14 +106,21 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
     let ReportArguments { folder, splice } = arguments;
     let is_one = report::is_report(folder) || !folder.is_dir();
     let reports = if is_one { vec![folder.clone()] } else { report::overall::report_folders(folder)? };
-    let mut code = ExitCode::SUCCESS;
-    for report in &reports {
-        if !rebuild(report)? {
+    let (mut code, mut offline) = (ExitCode::SUCCESS, Vec::new());
+    for report in reports {
+        let is_met = if let Some(is_met) = super::online::report(&report)? {
+            is_met
+        } else {
+            let is_met = rebuild(&report)?;
+            offline.push(report);
+            is_met
+        };
+        if !is_met {
             code = ExitCode::from(1);
         }
     }
-    if !is_one {
-        super::compare::write_all(folder, &reports)?;
+    if !is_one && !offline.is_empty() {
+        super::compare::write_all(folder, &offline)?;
     }
     if let Some(text) = splice {
         super::compare::splice_into(text, folder)?;

@@ -3,7 +3,7 @@
 //! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files.
 
 mod commitment;
-mod store;
+pub(crate) mod store;
 pub(crate) mod sums;
 
 use std::collections::BTreeMap;

@@ -119,11 +119,11 @@ fn choices_file(replicate: usize, label: &str) -> String {
     format!("choices-{replicate}-{label}.npy.gz")
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(Error::io(path, "write"))
 }
 
-fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
     gzip::unpack(path, &bytes)
 }
@@ -148,13 +148,13 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
     Ok((prompts, test_prompts))
 }
 
-fn format_cells(table: &CellTable) -> Vec<u8> {
+pub(crate) fn format_cells(table: &CellTable) -> Vec<u8> {
     let cells = (0..table.n_prompts()).flat_map(|prompt| table.row(prompt));
     let data = cells.flat_map(|cell| cell.unwrap_or(f64::NAN).to_le_bytes());
     npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
 }
 
-fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
+pub(crate) fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
     let bytes = read_unpacked(path)?;
     let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
     if array.shape != shape {

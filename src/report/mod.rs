@@ -11,8 +11,10 @@ pub mod plot;
 mod unseen;
 mod verify;
 
+pub(crate) use folder::{RECORD, record_folder, replace, write_files};
 pub use folder::{check_target, is_report, partial_folder, read_record, write_report, write_run};
 pub use overview::overview;
+pub(crate) use verify::compare;
 pub use verify::{Verified, verify};
 
 use crate::evaluate::{Summary, Verdict};

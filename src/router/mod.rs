@@ -52,11 +52,11 @@ pub use embedllm::EmbedLlmSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
-pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
+pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
