@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use llm_bandit::data::{Prompts, TrainingData};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{
-    CostModelKind, CostModels, PredictorModel, PredictorSettings, RouterSettings, Training,
+    CostModelKind, CostModels, Policy, PredictorModel, PredictorSettings, RouterSettings, Training,
 };
 use llm_bandit::seed::Stream;
 use llm_bandit::split::text_groups;
@@ -46,9 +46,11 @@ fn replay(criterion: &mut Criterion) {
                 cost: None,
                 neighbours: None,
                 ridge: Some(10.0),
+                heads: None,
             };
             let training = Training::new(&data, &costs, Stream::root(1));
-            let router = RouterSettings::Predictor(predictor).train(&training).unwrap().router;
+            let trained = RouterSettings::Predictor(predictor).train(&training).unwrap();
+            let Policy::Direct(router) = trained.router else { unreachable!("it asks no judge") };
             group.throughput(Throughput::Elements((N_TEST * grid.preferences().len()) as u64));
             group.bench_function(BenchmarkId::new(name, n_models), |bencher| {
                 bencher.iter(|| router.route(&prompts, grid.preferences()));

@@ -6,6 +6,9 @@ use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
 use crate::suite::{CellTable, Comparison, Suite};
 
+/// From which score on an answer counts as right.
+pub(crate) const RIGHT: f64 = 0.5;
+
 /// What is known of prompts before any model answers them.
 #[derive(Clone, Debug)]
 pub struct Prompts {

@@ -140,7 +140,7 @@ mod tests {
         let choices = Choices::new(2, vec![0, 1, 2, 0]);
         let choices_hash = commitment(label, &choices);
         let notes = BTreeMap::from([("k".to_owned(), "7".to_owned())]);
-        let training = RecordedTraining { notes, paid: Meter::default(), choices_hash };
+        let training = RecordedTraining { notes, paid: Meter::default(), choices_hash, calling_orders: None };
         Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, training }
     }
 

@@ -5,14 +5,14 @@
 
 use rayon::prelude::*;
 
-use crate::data::{Meter, Prompts, Quizzed, TrainingData};
+use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
 use crate::kept::Cell;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment};
 use crate::router::{
-    Choices, CostModels, LlmBanditSettings, Origin, SavedRouter, Training, item_information,
+    Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -181,7 +181,7 @@ impl Lesson {
         finished: &[Option<Cell>],
         attendant: &Attendant<'_>,
     ) -> Result<Taught> {
-        let School { scenario, suite, grid, .. } = school;
+        let School { scenario, suite, .. } = school;
         let finished_of = |router: &usize| finished[*router].clone();
         if let Some(cells) = class.routers.iter().map(finished_of).collect::<Option<Vec<Cell>>>() {
             return Ok(Taught::new(cells));
@@ -199,16 +199,40 @@ impl Lesson {
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let choices = trained.router.route(&self.test, grid.preferences());
+            let choices = self.replay(school, entry, &trained.router);
             (attendant.tell)(Step::Routed, entry);
+            let mut notes = trained.notes;
+            if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
+                notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
+            }
             // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
             let choices_hash = commitment(&entry.label, &choices);
-            let training = RecordedTraining { notes: trained.notes, paid: training.meter(), choices_hash };
+            let calling_orders = choices.orders().map(<[_]>::to_vec);
+            let training = RecordedTraining { notes, paid: training.meter(), choices_hash, calling_orders };
             let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
         };
         Ok(Taught::new(class.routers.par_iter().map(teach_one).collect::<Result<Vec<Cell>>>()?))
+    }
+
+    /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    fn replay(
+        &self,
+        School { suite, grid, .. }: School<'_>,
+        entry: &RouterEntry,
+        policy: &Policy,
+    ) -> Choices {
+        match policy {
+            Policy::Direct(router) => router.route(&self.test, grid.preferences()),
+            Policy::Cascade(cascade) => {
+                let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
+                let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
+                let stream = self.stream_of(entry).named("judge");
+                let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
+                cascade.route(&self.test, grid.preferences(), &judge)
+            }
+        }
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

@@ -11,6 +11,7 @@ pub mod linalg;
 pub mod metrics;
 mod network;
 mod npy;
+pub mod online;
 pub mod pool;
 pub mod preference;
 pub mod quiz;

@@ -18,6 +18,7 @@ use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::split::{Split, split, text_groups};
 use crate::suite::{CellTable, Suite};
+use crate::unseen::TestPool;
 
 /// What happens while a scenario runs; events of different cells come in any order.
 #[derive(Clone, Debug, PartialEq)]
@@ -254,6 +255,14 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     }
     unseen_of(scenario, suite)?;
     for entry in &scenario.routers {
+        let is_unseen_only =
+            scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
+        if is_unseen_only && !entry.settings.as_kind().takes_unseen() {
+            return Err(Error::Usage(format!(
+                "router `{}` cannot take a new model without training anew: with `pool = \"unseen-only\"` it has nobody to choose",
+                entry.label
+            )));
+        }
         let asks_by_identity =
             scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
         if asks_by_identity && suite.embeddings.is_none() {

@@ -9,8 +9,10 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-/// Settings of kinds that need some, or that would take long without.
-const WRITTEN: [(&str, &str); 4] = [
+/// Settings of kinds that need some, or that would take long without. A cascade's simulated judge is there to tell it whether
+/// an answer that it paid for is right; its predicted judge knows no outcome.
+const WRITTEN: [(&str, &str); 5] = [
+    ("cascade", "judge = \"predicted\"\n"),
     ("single", "choose = \"best\"\n"),
     ("llm-bandit", "steps = 20\nout-of-fold = false\n"),
     ("routellm-mf", ""),

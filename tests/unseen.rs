@@ -13,13 +13,16 @@ use llm_bandit::suite::synthetic::SyntheticSettings;
 const HEAD: &str = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
     [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
 /// Every router that takes a pool of any size; a quiz is put at the end of each.
-const ROUTERS: [&str; 6] = [
+const ROUTERS: [&str; 9] = [
     "kind = \"random\"",
     "kind = \"single\"\nchoose = \"best\"",
     "kind = \"single\"\nchoose = \"cheapest\"",
     "kind = \"predictor\"\nmodel = \"knn\"",
     "kind = \"predictor\"\nmodel = \"linear\"",
     "kind = \"predictor\"\nmodel = \"linear\"\ncost = \"mean\"",
+    "kind = \"uniroute\"",
+    "kind = \"avengers-pro\"",
+    "kind = \"carrot\"",
 ];
 
 /// Those that train networks, as they are.
@@ -28,6 +31,18 @@ const NETWORKS: [&str; 2] = ["kind = \"predictor\"\nmodel = \"irt\"", "kind = \"
 const FEW_NETWORKS: [&str; 2] = [
     "kind = \"llm-bandit\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 5\nsteps = 20",
     "kind = \"llm-bandit\"\nout-of-fold = false\nsteps = 20",
+];
+
+/// Those of others that do.
+const RIVAL_NETWORKS: [&str; 8] = [
+    "kind = \"predictor\"\nmodel = \"mlp\"",
+    "kind = \"predictor\"\nmodel = \"mlp\"\nheads = \"per-model\"",
+    "kind = \"embedllm\"\ndimensions = 16",
+    "kind = \"mirt\"",
+    "kind = \"nirt\"",
+    "kind = \"uniroute\"\nmap = \"learned\"",
+    "kind = \"carrot\"\nheads = \"network\"",
+    "kind = \"hybrid-ensemble\"",
 ];
 
 /// A scenario with every router at every one of these quizzes.
@@ -117,12 +132,15 @@ fn no_router_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
 fn no_network_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
     assert_deaf_outside_the_quiz(&NETWORKS, FISHER, 0.15);
     assert_deaf_outside_the_quiz(&FEW_NETWORKS, "strategy = \"random\", size = 12", 0.15);
+    assert_deaf_outside_the_quiz(&RIVAL_NETWORKS, "strategy = \"random\", size = 12", 0.15);
+    assert_deaf_outside_the_quiz(&RIVAL_NETWORKS, "strategy = \"none\"", 0.0);
 }
 
 #[test]
 fn networks_hear_what_the_quiz_says_and_the_same_run_gives_the_same_record() {
     let suite = suite(7, 0.0);
-    let scenario = scenario_of(&FEW_NETWORKS, "share = 0.3", &[FISHER]);
+    let networks = [&FEW_NETWORKS[..], &RIVAL_NETWORKS].concat();
+    let scenario = scenario_of(&networks, "share = 0.3", &[FISHER]);
     let before = record(&scenario, &suite);
     assert!(before == record(&scenario, &suite));
     let models: Vec<usize> =
@@ -131,7 +149,7 @@ fn networks_hear_what_the_quiz_says_and_the_same_run_gives_the_same_record() {
     let after = record(&scenario, &turned(&suite, &models, |id| asked.iter().any(|asked| asked == id)));
     assert_eq!(asked, &unseen(&after).quizzes[0].prompts, "no answer moves what is asked");
     for (router, (before, after)) in before.choices[0].iter().zip(&after.choices[0]).enumerate() {
-        assert!(before != after, "{}", FEW_NETWORKS[router]);
+        assert!(before != after, "{}", networks[router]);
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
+use llm_bandit::online::{self, OnlineScenario};
 use llm_bandit::report;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
@@ -32,8 +33,14 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
         }
     }
     for path in paths {
-        match Scenario::read(&path) {
-            Ok(scenario) => say(&format!("  {:<40} {}", path.display().to_string(), scenario.description)),
+        let online = OnlineScenario::read_if_online(&path);
+        let description = match online {
+            Ok(Some(scenario)) => Ok(scenario.description),
+            Ok(None) => Scenario::read(&path).map(|scenario| scenario.description),
+            Err(error) => Err(error),
+        };
+        match description {
+            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string())),
             Err(error) => say_aside(&format!("  {error}")),
         }
     }
@@ -65,6 +72,14 @@ fn verify_suite(folder: &Path) -> Result<()> {
 }
 
 fn verify_report(folder: &Path) -> Result<()> {
+    if let Some(record) = online::read_record_if_online(folder)? {
+        let (n_files, hash) = online::verify_report(folder, &record)?;
+        say(&format!(
+            "{}: verified; {n_files} files are what the record gives; record {hash}",
+            folder.display()
+        ));
+        return Ok(());
+    }
     let report::Verified { record, record_hash, n_files } = report::verify(folder)?;
     let n_cells: usize = record.choices.iter().map(Vec::len).sum();
     let (theirs, ours) = (&record.manifest.program_version, env!("CARGO_PKG_VERSION"));
@@ -82,6 +97,9 @@ fn verify_report(folder: &Path) -> Result<()> {
 }
 
 fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
+    if let Some(scenario) = OnlineScenario::read_if_online(path)? {
+        return super::online::verify(path, &scenario, folders);
+    }
     let scenario = Scenario::read(path)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;

@@ -1,6 +1,8 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
 
+mod compare;
 mod inspect;
+mod online;
 mod progress;
 mod route;
 mod run;
@@ -43,12 +45,14 @@ enum Command {
         after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2"
     )]
     Run(run::RunArguments),
-    /// Rebuilds the tables and plots of a report from its record, without training anything
-    #[command(after_help = "Example:\n  llm-bandit report reports/quickstart")]
-    Report {
-        /// The report's folder
-        folder: PathBuf,
-    },
+    /// Rebuilds the tables and plots of reports from their records, without training anything
+    #[command(
+        after_help = "Examples:\n  llm-bandit report reports/quickstart\n  llm-bandit report reports/paper --splice README.md"
+    )]
+    Report(run::ReportArguments),
+    /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
+    #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
+    Compare(compare::CompareArguments),
     /// Trains one router of a scenario and writes it to a file
     #[command(
         after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
@@ -94,7 +98,8 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::List(datasets) => inspect::list(&datasets.datasets),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
         Command::Run(arguments) => run::run(&arguments),
-        Command::Report { folder } => run::report(&folder),
+        Command::Report(arguments) => run::report(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),

@@ -62,7 +62,8 @@ pub struct Evaluated {
     pub utility_oracle: Vec<Point>,
     /// US dollars in one cost unit.
     pub cost_unit_usd: f64,
-    /// For pools of two: the share of prompts that each policy sends to the better model, by policy and preference.
+    /// The share of prompts for which each router calls the best single model, whether or not it goes on to call another,
+    /// by router and preference.
     pub strong_share: Vec<Vec<f64>>,
 }
 
@@ -203,20 +204,24 @@ impl TestTable {
         self.mean(|prompt| self.realised(choices, preference, prompt))
     }
 
-    /// What a router's choice for a prompt came to.
+    /// What a router's choice for a prompt came to: the chosen model's score, and the costs of all models that were called
+    /// on the way to it.
     pub(super) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
-        let model = usize::from(choices.at_preference(preference)[prompt]);
-        self.cells[prompt][model].expect("a record's choices are in their prompts' pools")
+        let called = self.called(choices, preference, prompt);
+        let add =
+            |sum: Point, cell: Point| Point { cost_usd: sum.cost_usd + cell.cost_usd, score: cell.score };
+        called.filter_map(|model| self.cells[prompt][model]).fold(Point { cost_usd: 0.0, score: 0.0 }, add)
     }
 
-    /// The models that a router called for a prompt.
+    /// The models of a prompt's pool that a router called for it, the chosen one last.
     pub(super) fn called(
         &self,
         choices: &Choices,
         preference: usize,
         prompt: usize,
     ) -> impl Iterator<Item = usize> {
-        std::iter::once(usize::from(choices.at_preference(preference)[prompt]))
+        let called = choices.called(preference, prompt).iter().map(|&model| usize::from(model));
+        called.filter(move |&model| self.cells[prompt][model].is_some())
     }
 
     /// The cell of a prompt's pool with the highest value; ties go to the first.

@@ -14,8 +14,10 @@ const CHOICES_TAG: &[u8] = b"llm-bandit choices 1\n";
 
 /// The commitment to the choices of one router in one replicate, made where routing ends and nothing has been compared
 /// with an outcome yet: the hash of `"llm-bandit choices 1\n"`, the label's length and bytes, the number of preferences,
-/// the number of prompts, and the chosen models, preference-major in prompt order. Lengths and numbers are 64-bit,
-/// models 16-bit, all little-endian.
+/// the number of prompts, and the chosen models, preference-major in prompt order; of a cascade then each preference's
+/// calling order, its length before it. Lengths and numbers are 64-bit, models 16-bit, all little-endian.
+///
+/// A cascade has seen its judge's verdicts on the answers it called for, and nothing else of any outcome.
 pub fn commitment(label: &str, choices: &Choices) -> String {
     let mut hash = Sha256::new();
     hash.update(CHOICES_TAG);
@@ -23,8 +25,12 @@ pub fn commitment(label: &str, choices: &Choices) -> String {
     hash.update(label);
     hash.update((choices.n_preferences() as u64).to_le_bytes());
     hash.update((choices.n_prompts() as u64).to_le_bytes());
-    let models: Vec<u8> = choices.models().iter().flat_map(|model| model.to_le_bytes()).collect();
-    hash.update(&models);
+    let bytes = |models: &[u16]| models.iter().flat_map(|model| model.to_le_bytes()).collect::<Vec<u8>>();
+    hash.update(bytes(choices.models()));
+    for order in choices.orders().unwrap_or_default() {
+        hash.update((order.len() as u64).to_le_bytes());
+        hash.update(bytes(order));
+    }
     hex(&hash.finalize())
 }
 
@@ -53,7 +59,11 @@ mod tests {
         let choices = |n_prompts: usize, models: &[u16]| Choices::new(n_prompts, models.to_vec());
         let one = commitment("knn", &choices(2, &[0, 1, 1, 0]));
         assert_eq!(one, "74831ad3f77b14ac0dd1d2018e606f48f07b6aea717e312bcc61e76feded61b6");
+        let ordered =
+            |order: [u16; 2]| choices(2, &[0, 1, 1, 0]).with_orders(vec![order.to_vec(), vec![0, 1]]);
+        assert_ne!(commitment("knn", &ordered([0, 1])), commitment("knn", &ordered([1, 0])));
         for other in [
+            commitment("knn", &ordered([0, 1])),
             commitment("kn", &choices(2, &[0, 1, 1, 0])),
             commitment("knn", &choices(4, &[0, 1, 1, 0])),
             commitment("knn", &choices(2, &[0, 1, 1, 1])),

@@ -3,7 +3,7 @@
 //! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files.
 
 mod commitment;
-mod store;
+pub(crate) mod store;
 pub(crate) mod sums;
 
 use std::collections::BTreeMap;
@@ -165,4 +165,7 @@ pub struct RecordedTraining {
     /// The [`commitment`] to what it chose, made before any outcome of a test prompt was looked up.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub choices_hash: String,
+    /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calling_orders: Option<Vec<Vec<u16>>>,
 }

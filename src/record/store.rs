@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{FORMAT, Manifest, Record, RecordedPrompt, commitment, sums};
+use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining, commitment, sums};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
@@ -60,11 +60,19 @@ impl Record {
             let is_available = |at: usize, model: usize| {
                 in_pool.get(model) == Some(&true) && score.get(test_prompts[at], model).is_some()
             };
-            let read = |entry: &crate::scenario::RouterEntry| {
+            let trained = &manifest.replicates[replicate].routers;
+            if trained.len() != manifest.scenario.routers.len() {
+                let problem = format!("replicate {replicate} does not tell of every router");
+                return Err(Error::file(&folder.join(MANIFEST), problem));
+            }
+            let read = |(entry, trained): (&crate::scenario::RouterEntry, &RecordedTraining)| {
                 let path = folder.join(choices_file(replicate, &entry.label));
-                read_choices(&path, [manifest.preferences.len(), test_prompts.len()], is_available)
+                let shape = [manifest.preferences.len(), test_prompts.len()];
+                let choices = read_choices(&path, shape, is_available)?;
+                in_order(&path, choices, trained.calling_orders.as_deref(), manifest.suite.models.len())
             };
-            let read: Vec<Choices> = manifest.scenario.routers.iter().map(read).collect::<Result<_>>()?;
+            let routers = manifest.scenario.routers.iter().zip(trained);
+            let read: Vec<Choices> = routers.map(read).collect::<Result<_>>()?;
             check_commitments(folder, &manifest, replicate, &read)?;
             choices.push(read);
         }
@@ -111,11 +119,11 @@ fn choices_file(replicate: usize, label: &str) -> String {
     format!("choices-{replicate}-{label}.npy.gz")
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(Error::io(path, "write"))
 }
 
-fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
     gzip::unpack(path, &bytes)
 }
@@ -140,13 +148,13 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
     Ok((prompts, test_prompts))
 }
 
-fn format_cells(table: &CellTable) -> Vec<u8> {
+pub(crate) fn format_cells(table: &CellTable) -> Vec<u8> {
     let cells = (0..table.n_prompts()).flat_map(|prompt| table.row(prompt));
     let data = cells.flat_map(|cell| cell.unwrap_or(f64::NAN).to_le_bytes());
     npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
 }
 
-fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
+pub(crate) fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
     let bytes = read_unpacked(path)?;
     let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
     if array.shape != shape {
@@ -190,4 +198,32 @@ fn read_choices(
         }
     }
     Ok(Choices::new(n_prompts, models))
+}
+
+/// Adds the calling orders, where there are any, to the choices that were made along them.
+fn in_order(path: &Path, choices: Choices, orders: Option<&[Vec<u16>]>, n_models: usize) -> Result<Choices> {
+    let Some(orders) = orders else { return Ok(choices) };
+    let fault = |problem: String| Err(Error::file(path, problem));
+    if orders.len() != choices.n_preferences() {
+        return fault(format!(
+            "holds choices at {} preferences along {} calling orders",
+            choices.n_preferences(),
+            orders.len()
+        ));
+    }
+    for (preference, order) in orders.iter().enumerate() {
+        let mut is_called = vec![false; n_models];
+        for &model in order {
+            match is_called.get_mut(usize::from(model)) {
+                Some(is_called) if !*is_called => *is_called = true,
+                _ => return fault(format!("has a calling order with model {model} unknown or repeated")),
+            }
+        }
+        if let Some(model) =
+            choices.at_preference(preference).iter().find(|model| !is_called[usize::from(**model)])
+        {
+            return fault(format!("chooses model {model}, which is not in its calling order"));
+        }
+    }
+    Ok(choices.with_orders(orders.to_vec()))
 }

@@ -11,7 +11,7 @@ use crate::hash::sha256;
 const SUMS: &str = "SHA256SUMS";
 
 /// Hashes the files of a folder as they lie there.
-pub(super) fn write(folder: &Path) -> Result<()> {
+pub(crate) fn write(folder: &Path) -> Result<()> {
     let lines = hashes(folder)?.into_iter().map(|(name, hash)| format!("{hash}  {name}\n"));
     let path = folder.join(SUMS);
     fs::write(&path, lines.collect::<String>()).map_err(Error::io(&path, "write"))

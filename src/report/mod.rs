@@ -8,6 +8,7 @@ mod folder;
 mod html;
 mod latex;
 mod markdown;
+pub mod overall;
 mod overview;
 pub mod plot;
 mod summary_json;
@@ -15,8 +16,10 @@ mod table;
 mod unseen;
 mod verify;
 
+pub(crate) use folder::{RECORD, record_folder, replace, write_files};
 pub use folder::{check_target, is_report, partial_folder, read_record, write_report, write_run};
 pub use overview::overview;
+pub(crate) use verify::compare;
 pub use verify::{Verified, verify};
 
 use self::plot::Columns;

@@ -34,14 +34,20 @@ pub fn verify(folder: &Path) -> Result<Verified> {
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
     let files = render(&record, &summary, &verdicts);
-    for (name, expected) in &files {
+    compare(folder, &files, &record.manifest.program_version)?;
+    Ok(Verified { record_hash, n_files: files.len(), record })
+}
+
+/// Compares a report's files with what they should be.
+pub(crate) fn compare(folder: &Path, files: &[(&'static str, Vec<u8>)], made_by: &str) -> Result<()> {
+    for (name, expected) in files {
         let path = folder.join(name);
         let found = fs::read(&path).map_err(Error::io(&path, "read"))?;
         if let Some(difference) = difference(&path, &found, expected) {
-            return Err(difference.error(&path, &other_version(&record)));
+            return Err(difference.error(&path, &other_version(made_by)));
         }
     }
-    Ok(Verified { record_hash, n_files: files.len(), record })
+    Ok(())
 }
 
 /// The manifest's own commitments: that they are there, and that the scenario is the one that was run. Those to choices
@@ -64,8 +70,8 @@ fn check_hashes(inner: &Path, record: &Record) -> Result<()> {
 }
 
 /// Another version may compute or draw otherwise without anybody having meddled.
-fn other_version(record: &Record) -> String {
-    let (theirs, ours) = (&record.manifest.program_version, env!("CARGO_PKG_VERSION"));
+fn other_version(theirs: &str) -> String {
+    let ours = env!("CARGO_PKG_VERSION");
     if theirs == ours {
         return String::new();
     }

@@ -191,7 +191,7 @@ fn cheapest(costs: &CellTable, model: usize) -> f32 {
 }
 
 /// The sum of squared errors of each model over its known cells.
-fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
+pub(super) fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
     let mut errors = vec![0.0; targets.n_models()];
     for (row, predicted) in predictions.rows().enumerate() {
         for ((target, predicted), error) in targets.row(row).zip(predicted).zip(&mut errors) {

@@ -21,8 +21,17 @@
 //! }
 //! ```
 
+mod avengers_pro;
+mod carrot;
+mod cascade;
+mod cluster_means;
 mod cost_model;
+mod embedllm;
+mod hybrid_ensemble;
+mod irt_router;
+mod judge;
 mod llm_bandit;
+mod pair_network;
 mod plug_in;
 mod predictor;
 mod random;
@@ -31,20 +40,29 @@ mod routellm_mf;
 mod saved;
 mod single;
 mod tuning;
+mod uniroute;
 
 use std::collections::BTreeMap;
 
+pub use avengers_pro::AvengersProSettings;
+pub use carrot::{CarrotHeads, CarrotSettings};
+pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
-pub(crate) use llm_bandit::item_information;
+pub use embedllm::EmbedLlmSettings;
+pub use hybrid_ensemble::HybridEnsembleSettings;
+pub use irt_router::{MirtSettings, NirtSettings};
+pub use judge::Judge;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
-pub use predictor::{PredictorModel, PredictorSettings};
+pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
+pub use uniroute::{ClusterMap, UniRouteSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
 use crate::error::Result;
@@ -60,11 +78,32 @@ pub trait Router: Send + Sync {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
 }
 
+/// A trained policy that calls models one after another until a judge accepts an answer: the one policy to which test
+/// outcomes say anything, and they say no more than the judge's verdicts on the answers that it called for and pays.
+///
+/// A choice depends on the prompt, its pool, the preference, and the verdicts on this prompt alone.
+pub trait Cascade: Send + Sync {
+    /// The share of answers that the judge is to be wrong about.
+    fn judge_error(&self) -> f64;
+
+    /// Calls models of each prompt's pool for every prompt at every preference; the choices carry their calling orders.
+    fn route(&self, prompts: &Prompts, preferences: &[Preference], judge: &Judge<'_>) -> Choices;
+}
+
+/// What training makes.
+pub enum Policy {
+    /// Decides before any model is called.
+    Direct(Box<dyn Router>),
+    /// Decides on the way, by verdicts on answers.
+    Cascade(Box<dyn Cascade>),
+}
+
 /// The chosen models, preference by preference and within each in prompt order.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Choices {
     n_prompts: usize,
     models: Vec<u16>,
+    orders: Option<Vec<Vec<u16>>>,
 }
 
 impl Choices {
@@ -74,7 +113,21 @@ impl Choices {
     /// If the models do not fill whole preferences.
     pub fn new(n_prompts: usize, models: Vec<u16>) -> Self {
         assert!(n_prompts > 0 && models.len().is_multiple_of(n_prompts), "every prompt has a choice");
-        Choices { n_prompts, models }
+        Choices { n_prompts, models, orders: None }
+    }
+
+    /// Adds the calling order of each preference: of a prompt's pool all models of the order up to the chosen one were
+    /// called.
+    ///
+    /// # Panics
+    /// If there is not one order a preference, or a chosen model is not in its order.
+    pub fn with_orders(self, orders: Vec<Vec<u16>>) -> Self {
+        assert!(orders.len() == self.n_preferences(), "every preference has an order");
+        for (preference, order) in orders.iter().enumerate() {
+            let is_in_order = |model: &u16| order.contains(model);
+            assert!(self.at_preference(preference).iter().all(is_in_order), "a choice is in its order");
+        }
+        Choices { orders: Some(orders), ..self }
     }
 
     /// Number of prompts.
@@ -90,6 +143,21 @@ impl Choices {
     /// The model of each prompt at one preference.
     pub fn at_preference(&self, preference: usize) -> &[u16] {
         &self.models[preference * self.n_prompts..][..self.n_prompts]
+    }
+
+    /// The models that were called for a prompt before and with the chosen one, which is the last. Where models are called
+    /// in an order, those that are not in the prompt's pool were left out.
+    pub fn called(&self, preference: usize, prompt: usize) -> &[u16] {
+        let at = preference * self.n_prompts + prompt;
+        let chosen = &self.models[at..=at];
+        let Some(orders) = &self.orders else { return chosen };
+        let place = orders[preference].iter().position(|model| *model == chosen[0]);
+        &orders[preference][..=place.expect("a choice is in its order")]
+    }
+
+    /// The calling order of each preference; `None` where only the chosen model is called.
+    pub fn orders(&self) -> Option<&[Vec<u16>]> {
+        self.orders.as_deref()
     }
 
     /// All choices, preference-major.
@@ -120,6 +188,24 @@ pub enum RouterSettings {
     RoutellmMf(RoutellmMfSettings),
     /// Identity vectors and a preference-conditioned policy over any pool.
     LlmBandit(LlmBanditSettings),
+    /// EmbedLLM's matrix factorisation of models and prompts.
+    #[serde(rename = "embedllm")]
+    EmbedLlm(EmbedLlmSettings),
+    /// IRT-Router's multidimensional item response theory.
+    Mirt(MirtSettings),
+    /// IRT-Router's neural item response theory.
+    Nirt(NirtSettings),
+    /// UniRoute: a model is its errors by prompt cluster.
+    #[serde(rename = "uniroute")]
+    UniRoute(UniRouteSettings),
+    /// Avengers-Pro: a balance of score and cost by prompt cluster.
+    AvengersPro(AvengersProSettings),
+    /// CARROT: predicts score and cost.
+    Carrot(CarrotSettings),
+    /// Several predictors, weighted by how well they predict out of fold.
+    HybridEnsemble(HybridEnsembleSettings),
+    /// Models in price order until a judge accepts.
+    Cascade(CascadeSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -150,6 +236,12 @@ pub(crate) trait RouterKind {
         true
     }
 
+    /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
+    /// anew chooses among the seen models, and the report says so.
+    fn takes_unseen(&self) -> bool {
+        true
+    }
+
     /// Trains a router.
     ///
     /// # Errors
@@ -165,6 +257,14 @@ impl RouterSettings {
             RouterSettings::Predictor(settings) => settings,
             RouterSettings::RoutellmMf(settings) => settings,
             RouterSettings::LlmBandit(settings) => settings,
+            RouterSettings::EmbedLlm(settings) => settings,
+            RouterSettings::Mirt(settings) => settings,
+            RouterSettings::Nirt(settings) => settings,
+            RouterSettings::UniRoute(settings) => settings,
+            RouterSettings::AvengersPro(settings) => settings,
+            RouterSettings::Carrot(settings) => settings,
+            RouterSettings::HybridEnsemble(settings) => settings,
+            RouterSettings::Cascade(settings) => settings,
         }
     }
 
@@ -227,7 +327,7 @@ impl<'a> Training<'a> {
 /// A router and what its training found out, for the record.
 pub struct Trained {
     /// The policy.
-    pub router: Box<dyn Router>,
+    pub router: Policy,
     /// Tuned settings and the like, by name.
     pub notes: BTreeMap<String, String>,
 }

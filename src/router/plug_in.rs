@@ -1,7 +1,7 @@
 //! The plug-in rule: take the model with the highest predicted `score - w * cost`.
 
-use super::cost_model::CostModel;
-use super::{Choices, Router, model_number};
+use super::cost_model::{CostModel, FittedCosts};
+use super::{Choices, Policy, Router, model_number};
 use crate::data::Prompts;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
@@ -16,6 +16,13 @@ pub(crate) trait ScorePredictor: Send + Sync {
 pub(crate) struct PlugIn {
     pub(crate) scores: Box<dyn ScorePredictor>,
     pub(crate) costs: CostModel,
+}
+
+impl PlugIn {
+    /// The policy of these scores and costs.
+    pub(crate) fn policy(scores: Box<dyn ScorePredictor>, costs: &FittedCosts) -> Policy {
+        Policy::Direct(Box::new(PlugIn { scores, costs: costs.model.clone() }))
+    }
 }
 
 impl Router for PlugIn {

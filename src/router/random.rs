@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, Router, RouterKind, Trained, Training, model_number};
+use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
 use crate::data::Prompts;
 use crate::error::Result;
 use crate::preference::Preference;
@@ -28,7 +28,7 @@ impl RouterKind for RandomSettings {
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        let router = Box::new(Random { stream: training.stream().clone() });
+        let router = Policy::Direct(Box::new(Random { stream: training.stream().clone() }));
         Ok(Trained { router, notes: BTreeMap::new() })
     }
 }

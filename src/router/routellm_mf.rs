@@ -132,7 +132,7 @@ impl RouterKind for RoutellmMfSettings {
             ("validation-loss".to_owned(), format!("{:.4}", best.0)),
             ("comparisons".to_owned(), "derived from scores".to_owned()),
         ]);
-        Ok(Trained { router: Box::new(PlugIn { scores, costs: costs.model.clone() }), notes })
+        Ok(Trained { router: PlugIn::policy(scores, costs), notes })
     }
 }
 

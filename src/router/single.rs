@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, MODEL_NUMBER_NOTE, Router, RouterKind, Trained, Training, model_number};
+use super::{Choices, MODEL_NUMBER_NOTE, Policy, Router, RouterKind, Trained, Training, model_number};
 use crate::data::Prompts;
 use crate::error::Result;
 use crate::preference::Preference;
@@ -56,7 +56,7 @@ impl RouterKind for SingleSettings {
         // A stable sort: ties go to the lowest number.
         order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
         let notes = BTreeMap::from([(MODEL_NUMBER_NOTE.to_owned(), order[0].to_string())]);
-        Ok(Trained { router: Box::new(Single { order }), notes })
+        Ok(Trained { router: Policy::Direct(Box::new(Single { order })), notes })
     }
 }
 

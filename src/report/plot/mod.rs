@@ -10,6 +10,7 @@
 
 mod axis;
 mod clip;
+mod critical_difference;
 mod font;
 mod frame;
 mod header;
@@ -20,6 +21,7 @@ mod palette;
 mod pareto;
 mod pareto_notes;
 mod print;
+mod regret;
 mod render;
 mod scene;
 mod text;
@@ -27,11 +29,13 @@ mod ticks;
 mod utility;
 mod window;
 
+pub use critical_difference::{RankChart, rank_svg};
 pub(in crate::report) use inline::{Geometry, Inline, swatch};
 pub(in crate::report) use palette::properties;
 pub(in crate::report) use pareto::pareto_inline;
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
 pub use print::{Columns, Printed};
+pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
 pub(in crate::report) use utility::utility_inline;
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};
 

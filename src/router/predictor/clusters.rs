@@ -104,7 +104,7 @@ impl Features {
 }
 
 /// Memberships of unit length, prompts x clusters.
-fn memberships(embeddings: &Matrix, centres: &Matrix) -> Matrix {
+pub(in crate::router) fn memberships(embeddings: &Matrix, centres: &Matrix) -> Matrix {
     let mut values = vec![0.0; embeddings.n_rows() * centres.n_rows()];
     multiply(embeddings.as_strided(), centres.as_strided().transposed(), &mut values);
     for row in values.chunks_exact_mut(centres.n_rows()) {
@@ -117,7 +117,7 @@ fn memberships(embeddings: &Matrix, centres: &Matrix) -> Matrix {
 }
 
 /// Centres of unit length that maximise the sum of the rows' inner products with their nearest, from random rows.
-fn spherical_k_means(rows: &Matrix, n_clusters: usize, rng: &mut ChaCha8Rng) -> Matrix {
+pub(in crate::router) fn spherical_k_means(rows: &Matrix, n_clusters: usize, rng: &mut ChaCha8Rng) -> Matrix {
     let mut centres = rows.rows_at(&sample_indices(rng, rows.n_rows(), n_clusters));
     let mut products = vec![0.0; rows.n_rows() * n_clusters];
     for _ in 0..ROUNDS {

@@ -24,7 +24,7 @@ const NEIGHBOURS: [usize; 12] = [5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 
 /// How many queries are compared with all development prompts at once: their similarities stay in the cache.
 const BLOCK: usize = 128;
 
-pub(super) struct Knn {
+pub(in crate::router) struct Knn {
     neighbours: usize,
     embeddings: Matrix,
     has_embedding: Vec<bool>,
@@ -56,27 +56,50 @@ struct Queries<'a, F: Fn(usize, usize) -> bool> {
 }
 
 /// Fits with the given number of neighbours, or with the one that earns most when each prompt is left out.
-pub(super) fn fit(neighbours: Option<usize>, training: &Training<'_>, costs: &Matrix) -> FittedScores<Knn> {
+pub(in crate::router) fn fit(
+    neighbours: Option<usize>,
+    training: &Training<'_>,
+    costs: &Matrix,
+) -> FittedScores<Knn> {
     let (data, outcomes) = (training.data(), training.outcomes());
     let n_prompts = data.prompts.len();
     let candidates: Vec<usize> = match neighbours {
         Some(neighbours) => vec![neighbours.min(n_prompts)],
-        None => NEIGHBOURS.iter().copied().filter(|&k| k == NEIGHBOURS[0] || k <= n_prompts / 2).collect(),
+        None => numbers_of_neighbours(n_prompts),
     };
+    fit_to(&outcomes.score, &outcomes.mean_score, &candidates, training, |scores| {
+        utility(training, scores, costs)
+    })
+}
+
+/// The numbers of neighbours tried among so many prompts.
+pub(in crate::router) fn numbers_of_neighbours(n_prompts: usize) -> Vec<usize> {
+    NEIGHBOURS.iter().copied().filter(|&k| k == NEIGHBOURS[0] || k <= n_prompts / 2).collect()
+}
+
+/// Fits to any outcome of the development prompts, with the number of neighbours, of those ascending, whose predictions
+/// are worth most when each prompt is left out.
+pub(in crate::router) fn fit_to(
+    values: &CellTable,
+    means: &[f64],
+    candidates: &[usize],
+    training: &Training<'_>,
+    worth: impl Fn(&Matrix) -> f64,
+) -> FittedScores<Knn> {
+    let data = training.data();
     let mut knn = Knn {
         neighbours: 0,
         embeddings: data.prompts.embeddings.clone(),
         has_embedding: data.prompts.has_embedding.clone(),
-        scores: outcomes.score.clone(),
-        mean_score: outcomes.mean_score.clone(),
-        partial: partial(&outcomes.score, &data.prompts.has_embedding),
+        scores: values.clone(),
+        mean_score: means.to_vec(),
+        partial: partial(values, &data.prompts.has_embedding),
     };
     let groups = &data.prompts.text_groups;
     let queries =
         Queries { prompts: &data.prompts, is_excluded: |query, other| groups[query] == groups[other] };
-    let mut predictions = knn.predict_each(&queries, &candidates);
-    let utilities: Vec<f64> = predictions.iter().map(|scores| utility(training, scores, costs)).collect();
-    let chosen = best(&utilities);
+    let mut predictions = knn.predict_each(&queries, candidates);
+    let chosen = best(&predictions.iter().map(worth).collect::<Vec<_>>());
     knn.neighbours = candidates[chosen];
     FittedScores {
         predictor: knn,

@@ -10,7 +10,7 @@ use crate::router::plug_in::ScorePredictor;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 use crate::router::tuning::{best, folds, utility};
 
-pub(super) struct Linear {
+pub(in crate::router) struct Linear {
     ridge: Ridge,
 }
 
@@ -21,7 +21,11 @@ impl ScorePredictor for Linear {
 }
 
 /// Fits on all development prompts with the given ridge, or with the one that earns most out of fold.
-pub(super) fn fit(ridge: Option<f64>, training: &Training<'_>, costs: &Matrix) -> FittedScores<Linear> {
+pub(in crate::router) fn fit(
+    ridge: Option<f64>,
+    training: &Training<'_>,
+    costs: &Matrix,
+) -> FittedScores<Linear> {
     let data = training.data();
     let features = features(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));

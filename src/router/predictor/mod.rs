@@ -3,10 +3,13 @@
 pub(super) mod clusters;
 mod irt;
 pub(super) mod kernel;
-mod knn;
-mod linear;
+pub(super) mod knn;
+pub(super) mod linear;
+pub(super) mod mlp;
 
 use std::collections::BTreeMap;
+
+pub use mlp::Heads;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
@@ -26,6 +29,8 @@ pub struct PredictorSettings {
     pub neighbours: Option<usize>,
     /// A fixed ridge for `linear`; tuned where absent.
     pub ridge: Option<f64>,
+    /// How the models share the perceptron of `mlp`; they have one in common where absent.
+    pub heads: Option<Heads>,
 }
 
 /// How scores are predicted.
@@ -42,6 +47,8 @@ pub enum PredictorModel {
     Kernel,
     /// The response network of the LLM Bandit router's identity vectors: that paper's predictor baseline.
     Irt,
+    /// A network with one hidden layer, for all models together or for each alone.
+    Mlp,
 }
 
 impl RouterKind for PredictorSettings {
@@ -56,6 +63,7 @@ impl RouterKind for PredictorSettings {
             PredictorModel::Clusters => "clusters",
             PredictorModel::Kernel => "kernel",
             PredictorModel::Irt => "irt",
+            PredictorModel::Mlp => "mlp",
         }
     }
 
@@ -66,6 +74,9 @@ impl RouterKind for PredictorSettings {
         }
         if self.ridge.is_some() && self.model != PredictorModel::Linear {
             return fault("`ridge` is a setting of `linear` alone");
+        }
+        if self.heads.is_some() && self.model != PredictorModel::Mlp {
+            return fault("`heads` is a setting of `mlp` alone");
         }
         if self.neighbours == Some(0) {
             return fault("`neighbours` must be at least 1");
@@ -86,8 +97,12 @@ impl RouterKind for PredictorSettings {
             PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
             PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
             PredictorModel::Irt => boxed(irt::fit(training, costs)?),
+            PredictorModel::Mlp => {
+                let (predictor, notes) = mlp::fit(self.heads.unwrap_or_default(), training)?;
+                (Box::new(predictor) as Box<dyn ScorePredictor>, notes)
+            }
         };
-        Ok(Trained { router: Box::new(PlugIn { scores, costs: fitted_costs.model.clone() }), notes })
+        Ok(Trained { router: PlugIn::policy(scores, fitted_costs), notes })
     }
 }
 

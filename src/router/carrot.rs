@@ -1,0 +1,148 @@
+//! CARROT (arXiv 2502.03261): predicts from the embedding what every model will score and what its answer will cost, and
+//! takes the best (1 - mu) s_k - mu c_k. With mu = w / (1 + w) that is our s_k - w c_k, so that it takes any preference.
+//!
+//! `heads = "knn"`: both are means over the nearest prompts, each with a k of its own; the score's is the one that earns most
+//! leaving each prompt out, the cost's the one with the least squared error relative to each model's variance.
+//! `heads = "network"`: two perceptrons as `mlp` with shared heads, tuned as there, in the place of the paper's fine-tuned
+//! RoBERTa: suites have embeddings. The network of costs learns cost over the model's mean cost, minus 1, by squared error; no
+//! predicted cost is below 0.
+//!
+//! The paper predicts output tokens and multiplies by prices; a recorded cost is that product with the input's added, and it
+//! is predicted whole. Every other router of ours reckons with the costs of the scenario's cost model, this one with its own.
+//! Any pool: an unseen model's neighbours and vectors come from its quiz, its mean cost from there or from list prices.
+
+use std::collections::BTreeMap;
+
+use super::cost_model::squared_errors;
+use super::pair_network::{Output, PairPredictor, Targets, score_targets};
+use super::plug_in::{ScorePredictor, choose};
+use super::predictor::knn::{fit_to, numbers_of_neighbours};
+use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
+use super::tuning::utility;
+use super::{Choices, Policy, Router, RouterKind, Trained, Training};
+use crate::data::Prompts;
+use crate::error::Result;
+use crate::linalg::Matrix;
+use crate::preference::Preference;
+
+/// Settings of `kind = "carrot"`.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CarrotSettings {
+    /// What predicts.
+    pub heads: CarrotHeads,
+}
+
+/// What predicts scores and costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CarrotHeads {
+    /// Nearest neighbours.
+    #[default]
+    Knn,
+    /// Perceptrons.
+    Network,
+}
+
+/// The trained policy.
+struct Carrot {
+    scores: Box<dyn ScorePredictor>,
+    costs: Box<dyn ScorePredictor>,
+}
+
+/// Costs as a network predicts them: relative to means.
+struct CostNetwork {
+    network: PairPredictor<Perceptron>,
+    means: Vec<f32>,
+}
+
+impl RouterKind for CarrotSettings {
+    fn kind(&self) -> &'static str {
+        "carrot"
+    }
+
+    fn default_label(&self) -> &'static str {
+        match self.heads {
+            CarrotHeads::Knn => "carrot-knn",
+            CarrotHeads::Network => "carrot-network",
+        }
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        let (router, notes) = match self.heads {
+            CarrotHeads::Knn => fit_neighbours(training),
+            CarrotHeads::Network => fit_networks(training)?,
+        };
+        Ok(Trained { router: Policy::Direct(Box::new(router)), notes })
+    }
+}
+
+impl Router for Carrot {
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        let (scores, costs) = (self.scores.predict(prompts), self.costs.predict(prompts));
+        let mut models = vec![0; prompts.len() * preferences.len()];
+        for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
+            choose(prompts, &scores, &costs, *preference, models);
+        }
+        Choices::new(prompts.len(), models)
+    }
+}
+
+impl ScorePredictor for CostNetwork {
+    fn predict(&self, prompts: &Prompts) -> Matrix {
+        let mut costs = self.network.predict(prompts);
+        for row in 0..costs.n_rows() {
+            let cells = costs.row_mut(row).iter_mut().zip(&self.means);
+            cells.for_each(|(cost, mean)| *cost = (mean * (1.0 + *cost)).max(0.0));
+        }
+        costs
+    }
+}
+
+fn fit_neighbours(training: &Training<'_>) -> (Carrot, BTreeMap<String, String>) {
+    let (data, outcomes) = (training.data(), training.outcomes());
+    let candidates = numbers_of_neighbours(data.prompts.len());
+    let means: Vec<f32> = outcomes.mean_cost_units.iter().map(|&mean| mean as f32).collect();
+    let of_means = Matrix::new(means.repeat(data.prompts.len()), data.prompts.len(), means.len());
+    let spread = squared_errors(&outcomes.cost_units, &of_means);
+    let relative = |costs: &Matrix| -> f64 {
+        let errors = squared_errors(&outcomes.cost_units, costs).into_iter().zip(&spread);
+        -errors.map(|(error, spread)| if *spread > 0.0 { error / spread } else { 0.0 }).sum::<f64>()
+    };
+    let costs = fit_to(&outcomes.cost_units, &outcomes.mean_cost_units, &candidates, training, relative);
+    let earned = |scores: &Matrix| utility(training, scores, &costs.out_of_fold);
+    let scores = fit_to(&outcomes.score, &outcomes.mean_score, &candidates, training, earned);
+    let notes = BTreeMap::from([
+        ("neighbours".to_owned(), scores.notes["neighbours"].clone()),
+        ("neighbours-of-cost".to_owned(), costs.notes["neighbours"].clone()),
+        ("settings-tried".to_owned(), (2 * candidates.len()).to_string()),
+    ]);
+    (Carrot { scores: Box::new(scores.predictor), costs: Box::new(costs.predictor) }, notes)
+}
+
+fn fit_networks(training: &Training<'_>) -> Result<(Carrot, BTreeMap<String, String>)> {
+    let (data, outcomes) = (training.data(), training.outcomes());
+    let (scores, mut notes) = tune_perceptron(Heads::Shared, training, &score_targets("carrot", training))?;
+    let means = &outcomes.mean_cost_units;
+    let relative = |(cost, &mean): (Option<f64>, &f64)| match cost {
+        Some(cost) if mean > 0.0 => (cost / mean - 1.0) as f32,
+        Some(_) => 0.0,
+        None => f32::NAN,
+    };
+    let cells =
+        (0..data.prompts.len()).flat_map(|prompt| outcomes.cost_units.row(prompt).zip(means).map(relative));
+    let targets = Targets {
+        name: "carrot",
+        embeddings: &data.prompts.embeddings,
+        values: Matrix::new(cells.collect(), data.prompts.len(), data.n_models()),
+        output: Output::Value,
+        stream: training.stream().named("costs"),
+    };
+    let (costs, notes_of_cost) = tune_perceptron(Heads::Shared, training, &targets)?;
+    for name in ["hidden-width", "noise", "epochs", "validation-loss"] {
+        notes.insert(format!("{name}-of-cost"), notes_of_cost[name].clone());
+    }
+    let means = means.iter().map(|&mean| mean as f32).collect();
+    let costs = CostNetwork { network: costs.predictor, means };
+    Ok((Carrot { scores: Box::new(scores.predictor), costs: Box::new(costs) }, notes))
+}

@@ -1,0 +1,247 @@
+//! Cascades: call models from the cheapest to the dearest and stop when a judge accepts the answer (RouterBench, arXiv
+//! 2403.12031, section 5; Yue et al., ICLR 2024, arXiv 2310.03094; Gupta et al., ICLR 2024, arXiv 2404.10136).
+//!
+//! A cascade is a list of members in price order (mean development cost) and a rule of acceptance. The first member whose
+//! answer is accepted is the choice; the last one that a prompt's pool holds is accepted unseen. Every call is paid.
+//! A prompt whose pool holds no member gets the cheapest model of its pool.
+//!
+//! - `judge = "simulated"`: the judge sees the answer and is wrong about a share `judge-error` of them, as RouterBench's.
+//!   It says right (a score from 0.5 on) or wrong, so that there is no threshold to set: the members make the curve.
+//! - `judge = "predicted"`: an answer is accepted where the score that `predictor` predicts for its model, before any call,
+//!   reaches a threshold. As this looks at no answer, whoever decides at once by the same predictions pays less: it shows
+//!   what a cascade is worth whose judge learns nothing from the answers.
+//!
+//! Members and threshold are chosen for each preference w by utility on development prompts (see `search`; its budget is
+//! in the notes): the simulated judge's verdicts enter by their expectation, the predicted scores out of fold. What was
+//! found for the preferences of the grid is kept; any preference takes what has most utility among it.
+//!
+//! Gupta et al. and Yue et al. defer by what the small model's own answer says (token-level uncertainty, consistency of
+//! samples). Only a suite that records such signals could replay that; none of the known ones does, so it is not offered.
+
+mod search;
+
+use std::collections::BTreeMap;
+
+use self::search::{Acceptance, Answers, Corner, search};
+use super::cost_model::CostModelKind;
+use super::plug_in::ScorePredictor;
+use super::predictor::{knn, linear};
+use super::{Cascade, Choices, Judge, Policy, Router, RouterKind, Trained, Training, model_number};
+use crate::data::Prompts;
+use crate::error::{Error, Result};
+use crate::linalg::Matrix;
+use crate::preference::Preference;
+
+/// Settings of `kind = "cascade"`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CascadeSettings {
+    /// Who accepts answers.
+    pub judge: JudgeKind,
+    /// The share of answers that the simulated judge is wrong about.
+    pub judge_error: f64,
+    /// Whose predictions accept where the judge is predicted.
+    pub predictor: CascadePredictor,
+}
+
+/// Who accepts the answers of a cascade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgeKind {
+    /// A judge who sees whether the answer is right, and errs.
+    Simulated,
+    /// A prediction made before any answer is seen.
+    Predicted,
+}
+
+/// Whose predictions accept an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CascadePredictor {
+    /// As the predictor of that name.
+    Knn,
+    /// As the predictor of that name.
+    Linear,
+}
+
+impl Default for CascadeSettings {
+    fn default() -> Self {
+        CascadeSettings { judge: JudgeKind::Simulated, judge_error: 0.1, predictor: CascadePredictor::Linear }
+    }
+}
+
+/// What both kinds of cascade are made of.
+struct Plan {
+    /// All models from the cheapest to the dearest.
+    price_order: Vec<usize>,
+    /// What was found best at one preference or another.
+    corners: Vec<Corner>,
+}
+
+/// Calls until a judge accepts.
+struct Judged {
+    plan: Plan,
+    error: f64,
+}
+
+/// Calls until a predicted score is high enough.
+struct Predicted {
+    plan: Plan,
+    scores: Box<dyn ScorePredictor>,
+}
+
+impl RouterKind for CascadeSettings {
+    fn kind(&self) -> &'static str {
+        "cascade"
+    }
+
+    fn default_label(&self) -> &'static str {
+        match self.judge {
+            JudgeKind::Simulated => "cascade",
+            JudgeKind::Predicted => "cascade-predicted",
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.judge_error) {
+            return Err(Error::Usage("`judge-error` must be a share from 0 to 1".into()));
+        }
+        Ok(())
+    }
+
+    fn needs_embeddings(&self) -> bool {
+        self.judge == JudgeKind::Predicted
+    }
+
+    /// Which members go well together shows only where all of them answered the same prompts.
+    fn takes_unseen(&self) -> bool {
+        false
+    }
+
+    fn train(&self, training: &Training<'_>) -> Result<Trained> {
+        match self.judge {
+            JudgeKind::Simulated => {
+                let (plan, notes) = plan(training, Acceptance::Verdicts { error: self.judge_error });
+                let cascade = Judged { plan, error: self.judge_error };
+                Ok(Trained { router: Policy::Cascade(Box::new(cascade)), notes })
+            }
+            JudgeKind::Predicted => {
+                let (scores, out_of_fold) = self.predictor(training);
+                let (plan, notes) = plan(training, Acceptance::thresholds(&out_of_fold));
+                Ok(Trained { router: Policy::Direct(Box::new(Predicted { plan, scores })), notes })
+            }
+        }
+    }
+}
+
+impl CascadeSettings {
+    /// A predictor, tuned for routing at once, and its predictions for prompts it was not fitted on.
+    fn predictor(&self, training: &Training<'_>) -> (Box<dyn ScorePredictor>, Matrix) {
+        let costs = &training.costs(None::<CostModelKind>).out_of_fold;
+        match self.predictor {
+            CascadePredictor::Knn => {
+                let fitted = knn::fit(None, training, costs);
+                (Box::new(fitted.predictor), fitted.out_of_fold)
+            }
+            CascadePredictor::Linear => {
+                let fitted = linear::fit(None, training, costs);
+                (Box::new(fitted.predictor), fitted.out_of_fold)
+            }
+        }
+    }
+}
+
+fn plan(training: &Training<'_>, acceptance: Acceptance) -> (Plan, BTreeMap<String, String>) {
+    let (data, outcomes) = (training.data(), training.outcomes());
+    let mut price_order: Vec<usize> = (0..data.n_models()).collect();
+    // A stable sort: ties go to the lowest number.
+    price_order.sort_by(|&a, &b| outcomes.mean_cost_units[a].total_cmp(&outcomes.mean_cost_units[b]));
+    let candidates: Vec<usize> = price_order.iter().copied().filter(|&model| !data.unseen[model]).collect();
+    let answers = Answers::new(outcomes, &price_order, acceptance);
+    let (corners, n_tried) = search(&answers, &candidates, data.preferences.preferences());
+    let longest = corners.iter().map(|corner| corner.members.len()).max().unwrap_or(0);
+    let notes = BTreeMap::from([
+        ("cascades-kept".to_owned(), corners.len().to_string()),
+        ("cascades-tried".to_owned(), n_tried.to_string()),
+        ("longest-cascade".to_owned(), longest.to_string()),
+    ]);
+    (Plan { price_order, corners }, notes)
+}
+
+impl Plan {
+    /// Routes by what `accepts` says of a prompt, a model, and the corner's threshold.
+    fn route(
+        &self,
+        prompts: &Prompts,
+        preferences: &[Preference],
+        accepts: impl Fn(usize, usize, f32) -> bool,
+    ) -> Choices {
+        let mut models: Vec<u16> = Vec::with_capacity(prompts.len() * preferences.len());
+        let mut orders = Vec::with_capacity(preferences.len());
+        let mut before: Option<&Corner> = None;
+        for preference in preferences {
+            let corner = self.best_corner(*preference);
+            if before == Some(corner) {
+                models.extend_from_within(models.len() - prompts.len()..);
+            } else {
+                let choose = |prompt| {
+                    let accepts = |model| accepts(prompt, model, corner.threshold);
+                    self.choose(corner, |model| prompts.is_available(prompt, model), accepts)
+                };
+                models.extend((0..prompts.len()).map(|prompt| model_number(choose(prompt))));
+            }
+            orders.push(self.calling_order(corner, prompts.has_whole_pool()));
+            before = Some(corner);
+        }
+        Choices::new(prompts.len(), models).with_orders(orders)
+    }
+
+    fn best_corner(&self, preference: Preference) -> &Corner {
+        let mut best = &self.corners[0];
+        for corner in &self.corners[1..] {
+            if corner.utility(preference) > best.utility(preference) {
+                best = corner;
+            }
+        }
+        best
+    }
+
+    fn choose(
+        &self,
+        corner: &Corner,
+        is_available: impl Fn(usize) -> bool,
+        accepts: impl Fn(usize) -> bool,
+    ) -> usize {
+        let available = |models: &[usize]| -> Vec<usize> {
+            models.iter().copied().filter(|&model| is_available(model)).collect()
+        };
+        match available(&corner.members).split_last() {
+            Some((last, earlier)) => earlier.iter().copied().find(|&model| accepts(model)).unwrap_or(*last),
+            None => *available(&self.price_order).first().expect("the pool of a prompt is never empty"),
+        }
+    }
+
+    /// The members; where pools vary, then the others, of whom the cheapest is called where there is no member.
+    fn calling_order(&self, corner: &Corner, whole_pool: bool) -> Vec<u16> {
+        let others = self.price_order.iter().filter(|model| !whole_pool && !corner.members.contains(model));
+        corner.members.iter().chain(others).map(|&model| model_number(model)).collect()
+    }
+}
+
+impl Cascade for Judged {
+    fn judge_error(&self) -> f64 {
+        self.error
+    }
+
+    fn route(&self, prompts: &Prompts, preferences: &[Preference], judge: &Judge<'_>) -> Choices {
+        self.plan.route(prompts, preferences, |prompt, model, _| judge.accepts(&prompts.ids[prompt], model))
+    }
+}
+
+impl Router for Predicted {
+    fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        let scores = self.scores.predict(prompts);
+        self.plan
+            .route(prompts, preferences, |prompt, model, threshold| scores.row(prompt)[model] >= threshold)
+    }
+}

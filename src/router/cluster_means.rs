@@ -1,0 +1,187 @@
+//! Prompts parted into clusters, and the mean outcome of every model in each: what cluster routers know.
+//!
+//! A model's mean in a cluster is shrunk towards its mean over all prompts as if it had given m_0 answers more there,
+//!
+//! ```text
+//! (sum of outcomes + m_0 mean) / (n + m_0),     m_0 = variance within clusters / variance between clusters
+//! ```
+//!
+//! with the variances estimated from the seen models (one-way analysis of variance, each model's in units of its own
+//! variance): the best linear prediction for a cluster drawn at random. A cluster in which a model has answered nothing, as
+//! there are many after a short quiz, is then as good as its mean, and so is a prompt without an embedding.
+
+use super::predictor::clusters::spherical_k_means;
+use super::tuning::N_FOLDS;
+use crate::data::Prompts;
+use crate::linalg::{Matrix, multiply};
+use crate::seed::Stream;
+use crate::suite::CellTable;
+
+/// A cluster has at least so many development prompts on average.
+const LEAST_MEMBERS: usize = 8;
+/// m_0 at most: where nothing lies between the clusters, every model is as good as its mean.
+const MOST_PRIOR_ANSWERS: f64 = 1000.0;
+
+/// Centres of unit length.
+#[derive(Clone)]
+pub(super) struct Clustering {
+    pub(super) centres: Matrix,
+}
+
+/// Sums and counts of outcomes by fold, cluster, and model.
+pub(super) struct ClusterTally<'a> {
+    n_clusters: usize,
+    /// By fold, then clusters x models.
+    sums: Vec<Vec<f64>>,
+    counts: Vec<Vec<f64>>,
+    means: &'a [f64],
+    prior_answers: f64,
+}
+
+impl Clustering {
+    /// Spherical k-means over the prompts that have an embedding; `None` where clusters would be too small.
+    pub(super) fn new(prompts: &Prompts, n_clusters: usize, stream: &Stream) -> Option<Self> {
+        let known: Vec<usize> = (0..prompts.len()).filter(|&prompt| prompts.has_embedding[prompt]).collect();
+        if n_clusters * LEAST_MEMBERS > known.len() && n_clusters > 1 {
+            return None;
+        }
+        if known.is_empty() {
+            return Some(Clustering { centres: Matrix::zeros(1, prompts.embeddings.n_columns()) });
+        }
+        let mut rng = stream.numbered(n_clusters).generator();
+        Some(Clustering {
+            centres: spherical_k_means(&prompts.embeddings.rows_at(&known), n_clusters, &mut rng),
+        })
+    }
+
+    /// The nearest clusters of each prompt, nearest first, equal ones by number; none of a prompt without embedding.
+    pub(super) fn nearest(&self, prompts: &Prompts, n: usize) -> Vec<Vec<usize>> {
+        let n_clusters = self.centres.n_rows();
+        let mut products = vec![0.0; prompts.len() * n_clusters];
+        multiply(prompts.embeddings.as_strided(), self.centres.as_strided().transposed(), &mut products);
+        let nearest = |(prompt, products): (usize, &[f32])| {
+            if !prompts.has_embedding[prompt] {
+                return Vec::new();
+            }
+            let mut order: Vec<usize> = (0..n_clusters).collect();
+            order.sort_by(|&a, &b| products[b].total_cmp(&products[a]));
+            order.truncate(n);
+            order
+        };
+        products.chunks_exact(n_clusters).enumerate().map(nearest).collect()
+    }
+}
+
+impl<'a> ClusterTally<'a> {
+    /// Counts the outcomes of the development prompts; `means` are those of the models over all of them.
+    pub(super) fn new(
+        outcomes: &CellTable,
+        means: &'a [f64],
+        unseen: &[bool],
+        n_clusters: usize,
+        clusters: &[Option<usize>],
+        folds: &[usize],
+    ) -> Self {
+        let n_models = outcomes.n_models();
+        let zeros = vec![vec![0.0; n_clusters * n_models]; N_FOLDS];
+        let mut tally =
+            ClusterTally { n_clusters, sums: zeros.clone(), counts: zeros, means, prior_answers: 0.0 };
+        let mut squares = vec![0.0; n_models];
+        for (prompt, cluster) in clusters.iter().enumerate() {
+            let Some(cluster) = cluster else { continue };
+            for (model, value) in outcomes.row(prompt).enumerate() {
+                let Some(value) = value else { continue };
+                tally.sums[folds[prompt]][cluster * n_models + model] += value;
+                tally.counts[folds[prompt]][cluster * n_models + model] += 1.0;
+                squares[model] += value * value;
+            }
+        }
+        tally.prior_answers = tally.prior_answers(&squares, unseen);
+        tally
+    }
+
+    /// Means of the models, clusters x models and one row more for prompts without a cluster; without one fold, or of all.
+    pub(super) fn means(&self, without: Option<usize>) -> Matrix {
+        let n_models = self.means.len();
+        let mut means = Matrix::zeros(self.n_clusters + 1, n_models);
+        for cluster in 0..=self.n_clusters {
+            for model in 0..n_models {
+                let (sum, n) =
+                    if cluster < self.n_clusters { self.cell(cluster, model, without) } else { (0.0, 0.0) };
+                let weight = n + self.prior_answers;
+                let mean = self.means[model];
+                let value = if weight > 0.0 { (sum + self.prior_answers * mean) / weight } else { mean };
+                means.row_mut(cluster)[model] = value as f32;
+            }
+        }
+        means
+    }
+
+    fn cell(&self, cluster: usize, model: usize, without: Option<usize>) -> (f64, f64) {
+        let at = cluster * self.means.len() + model;
+        let folds = (0..N_FOLDS).filter(|&fold| Some(fold) != without);
+        folds.fold((0.0, 0.0), |(sum, n), fold| (sum + self.sums[fold][at], n + self.counts[fold][at]))
+    }
+
+    /// m_0, from the sums of squares of the seen models' outcomes.
+    fn prior_answers(&self, squares: &[f64], unseen: &[bool]) -> f64 {
+        let (mut within, mut between) = (0.0, 0.0);
+        for model in (0..unseen.len()).filter(|&model| !unseen[model]) {
+            let cells: Vec<(f64, f64)> = (0..self.n_clusters)
+                .map(|cluster| self.cell(cluster, model, None))
+                .filter(|(_, n)| *n > 0.0)
+                .collect();
+            let groups = cells.len() as f64;
+            let (sum, n) = cells.iter().fold((0.0, 0.0), |(sum, n), cell| (sum + cell.0, n + cell.1));
+            let total = squares[model] - sum * sum / n.max(1.0);
+            // Rounding of equal outcomes is no variance.
+            if groups < 2.0 || n <= groups || total <= 1e-9 * squares[model] {
+                continue;
+            }
+            let explained = cells.iter().map(|(sum, n)| sum * sum / n).sum::<f64>() - sum * sum / n;
+            let error = (total - explained) / (n - groups);
+            let size = (n - cells.iter().map(|(_, n)| n * n).sum::<f64>() / n) / (groups - 1.0);
+            let variance = total / n;
+            within += error / variance;
+            between += (explained / (groups - 1.0) - error) / size / variance;
+        }
+        if within <= 0.0 {
+            return 0.0;
+        }
+        if between <= within / MOST_PRIOR_ANSWERS { MOST_PRIOR_ANSWERS } else { within / between }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::bernoulli;
+
+    #[test]
+    fn means_are_shrunk_as_far_as_clusters_are_alike() {
+        let mut rng = Stream::root(1).generator();
+        let clusters: Vec<Option<usize>> = (0..4000).map(|prompt| Some(prompt % 40)).collect();
+        let folds: Vec<usize> = (0..4000).map(|prompt| prompt / 40 % N_FOLDS).collect();
+        let mut tally = |spread: f64| {
+            let mut outcomes = CellTable::missing(4000, 2);
+            for prompt in 0..4000 {
+                let p = 0.5 + if prompt % 40 < 20 { spread } else { -spread };
+                outcomes.set(prompt, 0, Some(f64::from(u8::from(bernoulli(&mut rng, p)))));
+            }
+            ClusterTally::new(&outcomes, &[0.5, 0.3], &[false, true], 40, &clusters, &folds).prior_answers
+        };
+        // Within p (1 - p) = 0.16, between 0.3^2.
+        assert!((tally(0.3) - 0.16 / 0.09).abs() < 0.4);
+        assert!(tally(0.0) > 50.0);
+    }
+
+    #[test]
+    fn a_cluster_without_answers_and_a_prompt_without_cluster_have_the_mean() {
+        let mut outcomes = CellTable::missing(3, 1);
+        [1.0, 0.0].iter().enumerate().for_each(|(prompt, &score)| outcomes.set(prompt, 0, Some(score)));
+        let clusters = [Some(0), Some(0), Some(1)];
+        let tally = ClusterTally::new(&outcomes, &[0.25], &[false], 2, &clusters, &[0, 1, 2]);
+        assert_eq!(tally.means(None).values(), [0.5, 0.25, 0.25]);
+        assert_eq!(tally.means(Some(0)).values(), [0.0, 0.25, 0.25]);
+    }
+}
