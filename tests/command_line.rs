@@ -8,8 +8,27 @@ use std::process::{Command, Output};
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
-const TABLES: [&str; 6] =
-    ["points.csv", "summary.csv", "report.md", "pareto.svg", "pareto.png", "utility.svg"];
+const TABLES: [&str; 19] = [
+    "points.csv",
+    "summary.csv",
+    "comparisons.csv",
+    "summary.json",
+    "report.tex",
+    "report.html",
+    "report.md",
+    "pareto.svg",
+    "pareto.png",
+    "pareto-1-column.svg",
+    "pareto-1-column.png",
+    "pareto-2-columns.svg",
+    "pareto-2-columns.png",
+    "utility.svg",
+    "utility.png",
+    "utility-1-column.svg",
+    "utility-1-column.png",
+    "utility-2-columns.svg",
+    "utility-2-columns.png",
+];
 
 /// Runs the program in a folder.
 fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {

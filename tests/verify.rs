@@ -119,8 +119,8 @@ fn a_changed_table_is_named_by_line_and_column() {
             lines.join("\n") + "\n"
         }
     };
-    let words = tampered(folder.path(), "summary.csv", text(last_digit(6)));
-    assert!(words.starts_with("out/summary.csv:7: column `value` is `0."), "{words}");
+    let words = tampered(folder.path(), "summary.csv", text(last_digit(3)));
+    assert!(words.starts_with("out/summary.csv:4: column `high` is `0."), "{words}");
     assert!(words.contains("; the record gives `0."), "{words}");
     let words = tampered(folder.path(), "points.csv", text(last_digit(9)));
     assert!(words.starts_with("out/points.csv:10: column `cost_usd_per_1000` is `"), "{words}");

@@ -1,10 +1,11 @@
 //! From a record to numbers: arithmetic without any dataset; resamples are drawn from named streams of the record's seed.
 //!
 //! `policy` turns choices and bounds into operating points, `bounds` holds the policies that look at outcomes, `measure`
-//! computes every metric of one policy, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
+//! computes every metric of one policy, `breakdown` takes routers apart by benchmark, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
 //! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts.
 
 mod bounds;
+mod breakdown;
 mod evidence;
 mod expectation;
 mod headline;
@@ -16,6 +17,7 @@ mod summary;
 mod sums;
 
 pub use bounds::BOUND_NAMES;
+pub use breakdown::{Benchmark, Breakdown, FEW, Traffic, breakdown};
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};

@@ -146,7 +146,7 @@ pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
 }
 
 /// The position of the highest value among those in the pool; ties go to the first.
-fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
+pub(super) fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
     let mut best = None;
     for (at, &value) in values.iter().enumerate().filter(|(at, _)| in_pool[*at]) {
         if best.is_none_or(|(_, most)| value > most) {

@@ -1,7 +1,10 @@
 //! `points.csv` and `summary.csv`: the numbers behind every table and plot, in long form.
 
-use crate::evaluate::{PolicyKind, Summary};
+use super::summary_json::kind;
+use crate::evaluate::Summary;
 use crate::record::Record;
+use crate::statistics::Interval;
+use crate::statistics::paired::WinTieLoss;
 
 /// Every operating point of every policy in every replicate, and their means as replicate `all`. Costs are in US
 /// dollars per 1,000 prompts.
@@ -32,34 +35,84 @@ pub(super) fn points_csv(record: &Record, summary: &Summary) -> Vec<u8> {
     write(&rows)
 }
 
-/// Every metric in every replicate, and its mean over the replicates that reached it as replicate `all`. An empty value
-/// means "not reached" or "not defined".
+/// Every metric in every replicate, and its mean over the replicates that reached it as replicate `all`, with its 95 %
+/// interval where it has one; an infinite bound is `inf`. An empty value means "not reached" or "not defined".
 pub(super) fn summary_csv(record: &Record, summary: &Summary) -> Vec<u8> {
-    let mut rows = vec![["scenario", "router", "metric", "replicate", "value"].map(str::to_owned)];
+    let mut rows =
+        vec![["scenario", "router", "metric", "replicate", "value", "low", "high"].map(str::to_owned)];
     let scenario = &record.manifest.scenario.name;
     for row in &summary.rows {
-        let mut push = |replicate: String, value: Option<f64>| {
-            let value = value.map_or(String::new(), |value| value.to_string());
-            rows.push([scenario.clone(), row.policy.clone(), row.metric.to_owned(), replicate, value]);
+        let mut push = |replicate: String, value: Option<f64>, interval: Option<Interval>| {
+            let [low, high] = bounds(interval);
+            let [policy, metric] = [row.policy.clone(), row.metric.to_owned()];
+            rows.push([scenario.clone(), policy, metric, replicate, number(value), low, high]);
         };
         for (replicate, value) in row.values.iter().enumerate() {
-            push(replicate.to_string(), *value);
+            push(replicate.to_string(), *value, None);
         }
-        push("all".to_owned(), row.aggregate().map(|aggregate| aggregate.mean));
+        push("all".to_owned(), row.aggregate().map(|aggregate| aggregate.mean), row.interval);
     }
     write(&rows)
 }
 
-fn cost(record: &Record, usd: f64) -> String {
-    if record.manifest.suite.has_cost { usd.to_string() } else { String::new() }
+/// Every router against the rival on every metric that both have.
+pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+    let header = [
+        "scenario",
+        "router",
+        "against",
+        "metric",
+        "is_primary",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "adjusted_p",
+        "overlap_p",
+        "smallest_detectable",
+        "wins",
+        "ties",
+        "losses",
+        "effect",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    if let Some(evidence) = &summary.evidence {
+        for comparison in &evidence.comparisons {
+            let [low, high] = bounds(Some(comparison.interval));
+            let WinTieLoss { wins, ties, losses } = comparison.prompts;
+            rows.push([
+                record.manifest.scenario.name.clone(),
+                comparison.router.clone(),
+                evidence.against.clone(),
+                comparison.metric.to_owned(),
+                comparison.is_primary.to_string(),
+                comparison.difference.to_string(),
+                low,
+                high,
+                comparison.p.to_string(),
+                comparison.adjusted_p.to_string(),
+                number(comparison.overlap_p),
+                number(Some(comparison.smallest_detectable).filter(|smallest| smallest.is_finite())),
+                wins.to_string(),
+                ties.to_string(),
+                losses.to_string(),
+                number(comparison.effect),
+            ]);
+        }
+    }
+    write(&rows)
 }
 
-fn kind(kind: PolicyKind) -> &'static str {
-    match kind {
-        PolicyKind::Router => "router",
-        PolicyKind::Bound => "bound",
-        PolicyKind::Model => "model",
-    }
+fn bounds(interval: Option<Interval>) -> [String; 2] {
+    [interval.map(|interval| interval.low), interval.map(|interval| interval.high)].map(number)
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+fn cost(record: &Record, usd: f64) -> String {
+    if record.manifest.suite.has_cost { usd.to_string() } else { String::new() }
 }
 
 fn write<const N: usize>(rows: &[[String; N]]) -> Vec<u8> {

@@ -7,11 +7,41 @@ use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
 use crate::router::RouterSettings;
 
+/// A policy that a figure shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Its position among the policies.
+    pub(super) position: usize,
+    /// Its look.
+    pub(super) kind: LineKind,
+    /// Different places on the figure.
+    pub(super) n_places: usize,
+}
+
+/// Whose curves [`pareto`] draws, in order.
+pub(super) fn in_pareto(record: &Record, summary: &Summary) -> Vec<Shown> {
+    shown(record, summary, &BOUNDS_OF_COST)
+}
+
+/// Whose lines [`utility`] draws, in order.
+pub(super) fn in_utility(record: &Record, summary: &Summary) -> Vec<Shown> {
+    shown(record, summary, &BOUNDS_OF_UTILITY)
+}
+
+fn shown(record: &Record, summary: &Summary, bounds: &[&str]) -> Vec<Shown> {
+    let policies = summary.replicates[0].policies.iter().enumerate();
+    let shown = |(position, policy): (usize, &Policy)| {
+        let kind = line_kind(record, position, policy, bounds)?;
+        Some(Shown { position, kind, n_places: hull(&mean_points(summary, position)).len() })
+    };
+    policies.filter_map(shown).collect()
+}
+
 /// Score against cost: means over replicates at each preference.
 pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
     let mut curves = Vec::new();
-    for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
-        let Some(kind) = line_kind(record, position, policy, &BOUNDS_OF_COST) else { continue };
+    for Shown { position, kind, .. } in in_pareto(record, summary) {
+        let policy = &summary.replicates[0].policies[position];
         let points = mean_points(summary, position);
         let pair = |point: &Point| (point.cost_usd, point.score);
         let hull = hull(&points).iter().map(pair).collect();
@@ -37,7 +67,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
         subtitle: subtitle(record),
         curves,
         models: models.map(model).collect(),
-        cost_label: "mean cost, US dollars per 1,000 prompts".into(),
+        cost_label: "mean cost, USD per 1,000 prompts".into(),
         score_label: "mean score".into(),
     }
 }
@@ -45,17 +75,11 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
 /// Normalised utility against preference: the mean over replicates, and their extent as a band.
 pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
     let mut lines = Vec::new();
-    for (position, policy) in summary.replicates[0].policies.iter().enumerate() {
-        let Some(kind) = line_kind(record, position, policy, &BOUNDS_OF_UTILITY) else { continue };
+    for Shown { position, kind, .. } in in_utility(record, summary) {
+        let policy = &summary.replicates[0].policies[position];
         let mut points = Vec::new();
         for (at, &preference) in record.manifest.preferences.iter().enumerate() {
-            let of_replicate = |evaluated: &Evaluated| {
-                normalised(evaluated, evaluated.policies[position].points[at], evaluated.utility_oracle[at])
-            };
-            let values: Vec<f64> = summary.replicates.iter().filter_map(of_replicate).collect();
-            if values.len() == summary.replicates.len() {
-                points.push((preference, values.iter().sum::<f64>() / values.len() as f64));
-            }
+            points.extend(mean_utility(summary, position, at).map(|utility| (preference, utility)));
         }
         lines.push(UtilityLine { label: policy.name.clone(), points, band: None, kind });
     }
@@ -93,6 +117,16 @@ fn line_kind(record: &Record, position: usize, policy: &Policy, bounds: &[&str])
     }
 }
 
+/// The normalised utility of a policy at one preference, averaged over replicates; `None` where one of them defines none.
+pub(super) fn mean_utility(summary: &Summary, position: usize, at: usize) -> Option<f64> {
+    let of_replicate = |evaluated: &Evaluated| {
+        let point = *evaluated.policies[position].points.get(at)?;
+        normalised(evaluated, point, evaluated.utility_oracle[at])
+    };
+    let values: Vec<f64> = summary.replicates.iter().filter_map(of_replicate).collect();
+    (values.len() == summary.replicates.len()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 fn normalised(evaluated: &Evaluated, point: OperatingPoint, oracle: Point) -> Option<f64> {
     let preference = point.preference?;
     let utility = |point: Point| point.score - preference * point.cost_usd / evaluated.cost_unit_usd;
@@ -100,7 +134,7 @@ fn normalised(evaluated: &Evaluated, point: OperatingPoint, oracle: Point) -> Op
 }
 
 /// The operating points of a policy, averaged over replicates, in US dollars per 1,000 prompts.
-fn mean_points(summary: &Summary, position: usize) -> Vec<Point> {
+pub(super) fn mean_points(summary: &Summary, position: usize) -> Vec<Point> {
     let n = summary.replicates.len() as f64;
     let of = |at: usize| {
         let points = summary.replicates.iter().map(|evaluated| evaluated.policies[position].points[at]);

@@ -2,71 +2,24 @@
 
 use std::fmt::Write;
 
+use super::evidence::{self, EvidenceLine};
 use super::prices::prices_md;
+use super::table::{ABSENT, Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
 use super::unseen::unseen_md;
-use crate::evaluate::{PolicyKind, Row, Summary, Verdict};
+use crate::evaluate::{PolicyKind, Summary, Verdict};
 use crate::record::Record;
 use crate::router::MODEL_NUMBER_NOTE;
 use crate::suite::CostBasis;
 
-/// A column of a table of policies.
-struct Column {
-    title: &'static str,
-    metric: &'static str,
-    /// Which end is best.
-    best: Best,
-    /// Shown times this, with so many decimals.
-    scale: f64,
-    decimals: usize,
-}
+/// Below the table of the pair.
+pub(super) const PAIR_LEGEND: &str = "APGR: mean performance gap recovered over the share of calls to the strong model \
+    (trapezoid; calling only one of the two is always possible, so both ends are part of every curve). CPT(x): least share \
+    of strong calls that recovers x of the gap. The strong model is the one with the better development score.";
 
-#[derive(Clone, Copy, PartialEq)]
-enum Best {
-    Highest,
-    Lowest,
-}
-
-const fn column(
-    title: &'static str,
-    metric: &'static str,
-    best: Best,
-    scale: f64,
-    decimals: usize,
-) -> Column {
-    Column { title, metric, best, scale, decimals }
-}
-
-/// Stands where a metric is not defined.
-const ABSENT: &str = "\u{2013}";
-
-const QUALITY: [Column; 2] = [
-    column("score at w = 0", "score-at-w0", Best::Highest, 1.0, 4),
-    column("best score", "best-score", Best::Highest, 1.0, 4),
-];
-
-const MAIN: [Column; 6] = [
-    column("AIQ", "aiq", Best::Highest, 1.0, 4),
-    column("normalised utility", "normalised-utility", Best::Highest, 1.0, 4),
-    column("score at w = 0", "score-at-w0", Best::Highest, 1.0, 4),
-    column("QNC, %", "qnc", Best::Lowest, 100.0, 1),
-    column("cost at 99 % score, %", "cost-share-at-99", Best::Lowest, 100.0, 1),
-    column("saving at 99 % score, %", "saving-at-99", Best::Highest, 100.0, 1),
-];
-
-const FURTHER: [Column; 5] = [
-    column("cost at 95 % score, %", "cost-share-at-95", Best::Lowest, 100.0, 1),
-    column("largest utility loss", "maximum-utility-loss", Best::Lowest, 1.0, 4),
-    column("rank correlation of w and cost", "cost-preference-rho", Best::Lowest, 1.0, 3),
-    column("inversions", "cost-inversions", Best::Lowest, 1.0, 1),
-    column("points on the front", "distinct-points", Best::Highest, 1.0, 1),
-];
-
-const PAIR: [Column; 4] = [
-    column("APGR", "apgr", Best::Highest, 1.0, 4),
-    column("CPT(20 %), %", "cpt-20", Best::Lowest, 100.0, 1),
-    column("CPT(50 %), %", "cpt-50", Best::Lowest, 100.0, 1),
-    column("CPT(80 %), %", "cpt-80", Best::Lowest, 100.0, 1),
-];
+/// Below the table of further metrics.
+pub(super) const FURTHER_LEGEND: &str = "Largest utility loss: against the utility oracle, at the worst w for the router. \
+    The last three say whether w moves the cost as it should: -1 is a perfect rank correlation; inversions are pairs of \
+    preferences of which the thriftier costs more; points on the front are what there is to choose from.";
 
 /// The whole report.
 pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
@@ -82,18 +35,15 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     } else {
         text.push_str("**This suite has no costs**: only quality is compared, and no curve is drawn.\n\n");
     }
-    let columns = if suite.has_cost { &MAIN[..] } else { &QUALITY[..] };
     text.push_str("## Routers\n\n");
-    table(&mut text, summary, columns, &[PolicyKind::Router, PolicyKind::Bound]);
-    text.push_str(&legend(record));
+    table(&mut text, summary, main_columns(record), &[PolicyKind::Router, PolicyKind::Bound]);
+    text.push_str(&legend(record, summary));
+    text.push_str("\n\n");
+    comparisons(&mut text, record, summary);
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("## The pair\n\n");
         table(&mut text, summary, &PAIR, &[PolicyKind::Router]);
-        text.push_str(
-            "APGR: mean performance gap recovered over the share of calls to the strong model (trapezoid; calling only \
-             one of the two is always possible, so both ends are part of every curve). CPT(x): least share of strong \
-             calls that recovers x of the gap. The strong model is the one with the better development score.\n\n",
-        );
+        let _ = write!(text, "{PAIR_LEGEND}\n\n");
     }
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
@@ -101,11 +51,7 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     if suite.has_cost {
         text.push_str("## Lower scores, and the dial\n\n");
         table(&mut text, summary, &FURTHER, &[PolicyKind::Router, PolicyKind::Bound]);
-        text.push_str(
-            "Largest utility loss: against the utility oracle, at the worst w for the router. The last three say whether w \
-             moves the cost as it should: -1 is a perfect rank correlation; inversions are pairs of preferences of which \
-             the thriftier costs more; points on the front are what there is to choose from.\n\n",
-        );
+        let _ = write!(text, "{FURTHER_LEGEND}\n\n");
     }
     text.push_str("## Single models\n\n");
     models(&mut text, record, summary);
@@ -136,7 +82,8 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     text
 }
 
-fn setting(record: &Record) -> String {
+/// What was run on what, in a paragraph.
+pub(super) fn setting(record: &Record) -> String {
     let manifest = &record.manifest;
     let (suite, first) = (&manifest.suite, &manifest.replicates[0]);
     let mut text = format!(
@@ -181,18 +128,24 @@ fn shares(basis: CostBasis) -> String {
     present.into_iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
-fn legend(record: &Record) -> String {
+/// Below the table of routers.
+pub(super) fn legend(record: &Record, summary: &Summary) -> String {
     let distribution = record.manifest.scenario.preferences.distribution;
+    let best = if summary.evidence.is_some() {
+        "Means over replicates [95 % interval], or \u{b1} standard deviation between replicates. Bold: the best router of a \
+         column; \u{2020}: cannot be told from it (p at least 0.05, adjusted by Holm). Nobody is marked where that holds for all."
+    } else {
+        "Means over replicates \u{b1} standard deviation between them. Bold: the best router of a column."
+    };
     if !record.manifest.suite.has_cost {
-        return "Means over replicates, with their standard deviation where there are several.\n\n".into();
+        return best.to_owned();
     }
     format!(
-        "Means over replicates \u{b1} standard deviation between them; k/n: reached in k of n replicates. The best router of \
-         a column is bold; bounds look at outcomes or ignore the prompt. AIQ: mean height of the hull from the cheapest \
+        "{best} k/n: reached in k of n replicates. Bounds look at outcomes or ignore the prompt. AIQ: mean height of the hull from the cheapest \
          to the dearest single model, the cheapest joined to every curve. Normalised utility: 0 is a random model, 1 the \
          utility oracle; mean over a {} distribution of w from {} to {}. QNC and cost at x %: least cost that reaches the \
          score of the best single model (chosen on development prompts), or x % of it, as a share of that model's cost, \
-         on the hull. Saving: that cost against the zero router's at the same score.\n\n",
+         on the hull. Saving: that cost against the zero router's at the same score.",
         match distribution.kind {
             crate::preference::DistributionKind::Uniform => "uniform",
             crate::preference::DistributionKind::LogUniform => "log-uniform",
@@ -211,20 +164,14 @@ fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[Poli
     text.push_str("\n|---|");
     columns.iter().for_each(|_| text.push_str("---:|"));
     text.push('\n');
-    let winners: Vec<Option<f64>> = columns.iter().map(|column| winner(summary, column)).collect();
     for (at, &kind) in kinds.iter().enumerate() {
         if at > 0 {
             let _ = writeln!(text, "| *bounds* |{}", " |".repeat(columns.len()));
         }
-        let first = &summary.replicates[0].policies;
-        for policy in first.iter().filter(|policy| policy.kind == kind) {
-            let _ = write!(text, "| {} |", policy.name);
-            for (column, winner) in columns.iter().zip(&winners) {
-                let row = summary.find(&policy.name, column.metric);
-                let cell = row.map_or_else(|| ABSENT.to_owned(), |row| cell(row, column));
-                let mean = mean(summary, &policy.name, column.metric);
-                let is_best = kind == PolicyKind::Router && winner.is_some() && mean == *winner;
-                let _ = if is_best { write!(text, " **{cell}** |") } else { write!(text, " {cell} |") };
+        for line in lines(summary, columns, kind) {
+            let _ = write!(text, "| {} |", line.policy);
+            for cell in &line.cells {
+                let _ = write!(text, " {} |", words(cell));
             }
             text.push('\n');
         }
@@ -232,65 +179,95 @@ fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[Poli
     text.push('\n');
 }
 
-fn mean(summary: &Summary, policy: &str, metric: &str) -> Option<f64> {
-    let row = summary.find(policy, metric)?;
-    let aggregate = row.aggregate()?;
-    // A mean over only the replicates that reached a score is not comparable.
-    (aggregate.n == row.values.len()).then_some(aggregate.mean)
+fn words(cell: &Cell) -> String {
+    let Some(value) = &cell.value else { return cell.placeholder().to_owned() };
+    let mut words = match cell.standing {
+        Standing::Best => format!("**{}**", value.mean),
+        Standing::Alike => format!("{}\u{2020}", value.mean),
+        Standing::Other => value.mean.clone(),
+    };
+    let _ = match &value.spread {
+        Some(Spread::Interval([low, high])) => write!(words, " [{low}, {high}]"),
+        Some(Spread::Deviation(deviation)) => write!(words, " \u{b1} {deviation}"),
+        None => Ok(()),
+    };
+    if let Some((n, of)) = value.reached {
+        let _ = write!(words, " ({n}/{of})");
+    }
+    words
 }
 
-/// The best mean among routers that reached the metric in every replicate; `None` where all share it.
-fn winner(summary: &Summary, column: &Column) -> Option<f64> {
-    let routers = summary.replicates[0].policies.iter().filter(|policy| policy.kind == PolicyKind::Router);
-    let means: Vec<Option<f64>> = routers.map(|policy| mean(summary, &policy.name, column.metric)).collect();
-    let known = means.iter().flatten().copied();
-    let best = match column.best {
-        Best::Highest => known.max_by(f64::total_cmp),
-        Best::Lowest => known.min_by(f64::total_cmp),
-    };
-    best.filter(|_| means.iter().any(|mean| *mean != best))
+/// Every router against the rival; nothing where nobody was compared.
+fn comparisons(text: &mut String, record: &Record, summary: &Summary) {
+    let Some(evidence) = evidence::compared(summary) else { return };
+    let _ = writeln!(text, "## How sure that is\n\n{}\n", evidence::in_words(evidence));
+    let _ =
+        writeln!(text, "| router | {} |\n|---|---:|---:|---|---:|---:|---:|", evidence::TITLES.join(" | "));
+    for line in evidence::primary_lines(evidence) {
+        let _ = writeln!(text, "| {} {}", line.router, compared(&line));
+    }
+    let columns = main_columns(record);
+    let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
+    let _ = writeln!(
+        text,
+        "\nDifference (adjusted p) on the other metrics; bold where it is told apart from none:\n\n| router | {} |\n|---|{}",
+        titles.join(" | "),
+        "---:|".repeat(columns.len())
+    );
+    for (router, cells) in evidence::matrix(evidence, columns) {
+        let words = |cell: &Option<EvidenceLine>| match cell {
+            Some(EvidenceLine { difference, adjusted_p, is_told_apart: true, .. }) => {
+                format!("**{difference}** ({adjusted_p})")
+            }
+            Some(EvidenceLine { difference, adjusted_p, .. }) => format!("{difference} ({adjusted_p})"),
+            None => ABSENT.to_owned(),
+        };
+        let cells: Vec<String> = cells.iter().map(words).collect();
+        let _ = writeln!(text, "| {router} | {} |", cells.join(" | "));
+    }
+    let _ = writeln!(text, "\n{}\n", evidence::legend(evidence));
 }
 
-fn cell(row: &Row, column: &Column) -> String {
-    let Some(aggregate) = row.aggregate() else {
-        let can_be_reached =
-            ["qnc", "cost-share-", "saving-", "cpt-"].iter().any(|m| column.metric.starts_with(m));
-        return if can_be_reached { "not reached" } else { ABSENT }.to_owned();
-    };
-    let (mean, deviation) = (aggregate.mean * column.scale, aggregate.deviation * column.scale);
-    let mut cell = format!("{mean:.*}", column.decimals);
-    if aggregate.n > 1 {
-        let _ = write!(cell, " \u{b1} {deviation:.*}", column.decimals);
-    }
-    if aggregate.n < row.values.len() {
-        let _ = write!(cell, " ({}/{})", aggregate.n, row.values.len());
-    }
-    cell
+fn compared(line: &EvidenceLine) -> String {
+    let EvidenceLine { difference, bounds: [low, high], adjusted_p, verdict, prompts, .. } = line;
+    format!(
+        "| {difference} [{low}, {high}] | {adjusted_p} | {verdict} | {} / {} / {} | {} | {} |",
+        prompts.wins, prompts.ties, prompts.losses, line.effect, line.smallest_detectable
+    )
 }
 
 fn models(text: &mut String, record: &Record, summary: &Summary) {
     text.push_str("| model | mean score | mean cost, USD per 1,000 prompts |\n|---|---:|---:|\n");
-    let n_replicates = summary.replicates.len() as f64;
-    let over_replicates = |value: &dyn Fn(&crate::evaluate::Evaluated) -> f64| -> f64 {
-        summary.replicates.iter().map(value).sum::<f64>() / n_replicates
-    };
-    let mut rows: Vec<(f64, String)> = (record.manifest.suite.models.iter().enumerate())
-        .map(|(model, name)| {
-            let score = over_replicates(&|evaluated| evaluated.models[model].score);
-            let cost = over_replicates(&|evaluated| evaluated.models[model].cost_usd * 1000.0);
-            let cost = if record.manifest.suite.has_cost { format!("{cost:.4}") } else { "unknown".into() };
-            (score, format!("| {name} | {score:.4} | {cost} |\n"))
-        })
-        .collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
-    rows.iter().for_each(|(_, row)| text.push_str(row));
+    for line in model_lines(record, summary) {
+        let cost = line.cost_usd.map_or_else(|| "unknown".to_owned(), |cost| format!("{cost:.4}"));
+        let _ = writeln!(text, "| {} | {:.4} | {cost} |", line.name, line.score);
+    }
     text.push('\n');
 }
 
 fn trainings(text: &mut String, record: &Record) {
     text.push_str("| router | outcomes seen | what they cost, USD | settings found (replicate 0) |\n|---|---:|---:|---|\n");
-    for (at, entry) in record.manifest.scenario.routers.iter().enumerate() {
-        let training = &record.manifest.replicates[0].routers[at];
+    for TrainingLine { label, outcomes_seen, dollars, found } in training_lines(record) {
+        let _ = writeln!(text, "| {label} | {outcomes_seen} | {dollars} | {found} |");
+    }
+    text.push('\n');
+}
+
+/// What the training of a router paid and found out, in replicate 0.
+pub(super) struct TrainingLine<'a> {
+    pub(super) label: &'a str,
+    pub(super) outcomes_seen: usize,
+    /// What these cost in US dollars, where that is known.
+    pub(super) dollars: String,
+    pub(super) found: String,
+}
+
+/// One line a router, in scenario order.
+pub(super) fn training_lines(record: &Record) -> Vec<TrainingLine<'_>> {
+    let mut lines = Vec::new();
+    for (entry, training) in
+        record.manifest.scenario.routers.iter().zip(&record.manifest.replicates[0].routers)
+    {
         let notes: Vec<String> =
             training.notes.iter().map(|(name, value)| note(record, name, value)).collect();
         let dollars = if record.manifest.suite.has_cost {
@@ -298,10 +275,14 @@ fn trainings(text: &mut String, record: &Record) {
         } else {
             "unknown".into()
         };
-        let seen = training.paid.outcomes_seen;
-        let _ = writeln!(text, "| {} | {seen} | {dollars} | {} |", entry.label, notes.join(", "));
+        lines.push(TrainingLine {
+            label: &entry.label,
+            outcomes_seen: training.paid.outcomes_seen,
+            dollars,
+            found: notes.join(", "),
+        });
     }
-    text.push('\n');
+    lines
 }
 
 /// What was found out in training, with the model's name where the router knew only its number.

@@ -7,17 +7,37 @@ use crate::unseen::{TestPool, UnseenChoice};
 
 /// The section; empty where every model is seen.
 pub(super) fn unseen_md(record: &Record) -> String {
+    let words = in_words(record);
+    if words.is_empty() {
+        return words;
+    }
+    let mut text = format!(
+        "## Unseen models\n\n{words}\n\n| quiz | routers | answers a replicate | what they cost, USD |\n|---|---|---:|---:|\n"
+    );
+    for QuizLine { quiz, routers, answers, dollars } in quiz_lines(record) {
+        let _ = writeln!(text, "| {quiz} | {routers} | {answers} | {dollars} |");
+    }
+    text.push('\n');
+    text
+}
+
+fn replicates(record: &Record) -> Vec<&RecordedUnseen> {
+    record.manifest.replicates.iter().filter_map(|replicate| replicate.unseen.as_ref()).collect()
+}
+
+fn mean(replicates: &[&RecordedUnseen], of: impl Fn(&RecordedUnseen) -> f64) -> f64 {
+    replicates.iter().map(|unseen| of(unseen)).sum::<f64>() / replicates.len() as f64
+}
+
+/// Who is unseen and what is known of them, in a paragraph; empty where every model is seen.
+pub(super) fn in_words(record: &Record) -> String {
     let manifest = &record.manifest;
-    let replicates: Vec<&RecordedUnseen> =
-        manifest.replicates.iter().filter_map(|replicate| replicate.unseen.as_ref()).collect();
+    let replicates = replicates(record);
     let (Some(settings), Some(first)) = (&manifest.scenario.unseen, replicates.first()) else {
         return String::new();
     };
-    let n = replicates.len() as f64;
-    let mean =
-        |of: &dyn Fn(&RecordedUnseen) -> f64| replicates.iter().map(|unseen| of(unseen)).sum::<f64>() / n;
     let (n_unseen, n_models) = (first.models.len(), manifest.suite.models.len());
-    let mut text = "## Unseen models\n\n".to_owned();
+    let mut text = String::new();
     let _ = match settings.choice {
         UnseenChoice::Share(_) => write!(
             text,
@@ -36,7 +56,7 @@ pub(super) fn unseen_md(record: &Record) -> String {
              comparison. "
         }
     });
-    let n_left_out = mean(&|unseen| unseen.prompts_left_out as f64);
+    let n_left_out = mean(&replicates, |unseen| unseen.prompts_left_out as f64);
     if n_left_out > 0.0 {
         let _ = write!(
             text,
@@ -47,23 +67,45 @@ pub(super) fn unseen_md(record: &Record) -> String {
     text.push_str(
         "Of an unseen model a router knows its answers to the quiz, which are training prompts, and list prices. Single \
          models, the best single model, and the zero router are reference points: they go by all development outcomes of \
-         all candidates, whatever the quiz.\n\n\
-         | quiz | routers | answers a replicate | what they cost, USD |\n|---|---|---:|---:|\n",
+         all candidates, whatever the quiz.",
     );
-    for (at, quiz) in first.quizzes.iter().enumerate() {
+    text
+}
+
+/// One distinct quiz.
+pub(super) struct QuizLine {
+    pub(super) quiz: String,
+    /// The labels of the routers that get it.
+    pub(super) routers: String,
+    /// Of all unseen models together, a replicate.
+    pub(super) answers: String,
+    /// What these cost in US dollars, where that is known.
+    pub(super) dollars: String,
+}
+
+/// The quizzes, in the order of the routers.
+pub(super) fn quiz_lines(record: &Record) -> Vec<QuizLine> {
+    let manifest = &record.manifest;
+    let replicates = replicates(record);
+    let mut lines = Vec::new();
+    for (at, quiz) in replicates.first().map_or(&[][..], |first| &first.quizzes).iter().enumerate() {
         let entries = manifest.scenario.routers.iter();
         let routers: Vec<&str> = entries
             .filter(|entry| manifest.scenario.quiz_of(entry) == Some(&quiz.settings))
             .map(|entry| entry.label.as_str())
             .collect();
-        let answers = mean(&|unseen| unseen.quizzes[at].price.outcomes_seen as f64);
+        let answers = mean(&replicates, |unseen| unseen.quizzes[at].price.outcomes_seen as f64);
         let dollars = if manifest.suite.has_cost {
-            format!("{:.4}", mean(&|unseen| unseen.quizzes[at].price.dollars))
+            format!("{:.4}", mean(&replicates, |unseen| unseen.quizzes[at].price.dollars))
         } else {
             "unknown".to_owned()
         };
-        let _ = writeln!(text, "| {} | {} | {answers:.0} | {dollars} |", quiz.settings, routers.join(", "));
+        lines.push(QuizLine {
+            quiz: quiz.settings.to_string(),
+            routers: routers.join(", "),
+            answers: format!("{answers:.0}"),
+            dollars,
+        });
     }
-    text.push('\n');
-    text
+    lines
 }

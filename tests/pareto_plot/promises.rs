@@ -1,6 +1,8 @@
 //! Any data can be drawn, however odd.
 
-use llm_bandit::report::plot::{Curve, LineKind, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+use llm_bandit::report::plot::{
+    Columns, Curve, LineKind, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg,
+};
 use proptest::prelude::*;
 
 use crate::{pools, samples};
@@ -27,6 +29,19 @@ fn nothing_and_next_to_nothing_are_drawn() {
     {
         pareto_png(&chart(curves.clone(), Vec::new())).unwrap();
         pareto_svg(&chart(curves, vec![model("one", 1.0, 0.5)])).unwrap();
+    }
+}
+
+#[test]
+fn a_figure_for_a_paper_is_as_wide_as_its_columns_at_300_dots_an_inch() {
+    let chart = chart(vec![router(&[(1.0, 0.5), (2.0, 0.7)])], vec![model("one", 1.5, 0.5)]);
+    for (columns, inches, dots) in [(Columns::One, "3.3in", 990), (Columns::Two, "6.9in", 2070)] {
+        let printed = pareto_print(&chart, columns).unwrap();
+        assert!(printed.svg.contains(&format!("width=\"{inches}\"")), "{inches}");
+        let reader = png::Decoder::new(&printed.png[..]).read_info().unwrap();
+        assert_eq!(reader.info().width, dots);
+        // 300 dots an inch are 11,811 a metre.
+        assert_eq!(reader.info().pixel_dims.unwrap().xppu, 11_811);
     }
 }
 

@@ -14,12 +14,13 @@ mod critical_difference;
 mod font;
 mod frame;
 mod header;
-
+mod inline;
 mod legend;
 mod model_labels;
 mod palette;
 mod pareto;
 mod pareto_notes;
+mod print;
 mod regret;
 mod render;
 mod scene;
@@ -29,9 +30,14 @@ mod utility;
 mod window;
 
 pub use critical_difference::{RankChart, rank_svg};
-pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+pub(in crate::report) use inline::{Geometry, Inline, swatch};
+pub(in crate::report) use palette::properties;
+pub(in crate::report) use pareto::pareto_inline;
+pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
+pub use print::{Columns, Printed};
 pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
-pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
+pub(in crate::report) use utility::utility_inline;
+pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};
 
 /// Whose line it is, and so how it is drawn.
 ///

@@ -62,6 +62,18 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(51, 34, 136),
 ];
 
+/// The same on a dark ground: as far apart, but lighter.
+const COLOURS_ON_DARK: [RGBColor; 8] = [
+    RGBColor(63, 151, 216),
+    RGBColor(240, 122, 42),
+    RGBColor(31, 191, 146),
+    RGBColor(221, 149, 189),
+    RGBColor(240, 180, 41),
+    RGBColor(143, 208, 245),
+    RGBColor(208, 99, 140),
+    RGBColor(141, 127, 240),
+];
+
 const MARKERS: [Marker; 8] = [
     Marker::Circle,
     Marker::Square,
@@ -99,6 +111,25 @@ pub(super) fn look(kind: LineKind) -> Look {
             Look { stroke: Stroke { colour, width: 1.2, dash }, marker: None }
         }
     }
+}
+
+/// The name of a colour in a style sheet, where light and dark pages may differ.
+pub(super) fn name(colour: RGBColor) -> String {
+    let names = [(TEXT, "text"), (FAINT_TEXT, "faint"), (EDGE, "edge"), (GRID, "grid"), (PAPER, "paper")];
+    if let Some((_, name)) = names.iter().find(|(known, _)| *known == colour) {
+        return (*name).to_owned();
+    }
+    COLOURS.iter().position(|known| *known == colour).map_or("ref".to_owned(), |at| format!("c{at}"))
+}
+
+/// The routers' colours as properties of a style sheet, for light and for dark pages.
+pub(in crate::report) fn properties() -> [String; 2] {
+    [COLOURS, COLOURS_ON_DARK].map(|colours| {
+        let property = |(at, RGBColor(red, green, blue)): (usize, RGBColor)| {
+            format!("--c{at}:#{red:02x}{green:02x}{blue:02x};")
+        };
+        colours.into_iter().enumerate().map(property).collect()
+    })
 }
 
 /// Draws a marker with a thin white rim, so that neighbours stay apart.

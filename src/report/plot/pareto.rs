@@ -3,10 +3,12 @@
 use super::axis::{Axis, Scale};
 use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
+use super::inline::Inline;
 use super::legend::{self, Entry, Swatch};
 use super::model_labels::{self, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
 use super::pareto_notes;
+use super::print::{Columns, Printed};
 use super::scene::{Point, Scene};
 use super::window::{self, Reach};
 use super::{LineKind, PlotError, drawable, drawable_band, drawable_pairs, render};
@@ -74,7 +76,7 @@ pub struct ModelPoint {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
+    render::svg(&scene(chart, REPORT).0)
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -83,12 +85,53 @@ pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn pareto_png(chart: &ParetoChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+    render::png(&scene(chart, REPORT).0)
 }
 
-/// As wide as a figure over two columns, at which text is printed at about 6.5 points.
-const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 330.0;
+/// The chart for a paper that is set in two columns: over both of them, or in one with the log axis alone.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn pareto_print(chart: &ParetoChart, columns: Columns) -> Result<Printed, PlotError> {
+    let layout = match columns {
+        Columns::One => Layout { width: columns.width(), height: 220.0, ..ONE_COLUMN },
+        Columns::Two => Layout { width: columns.width(), height: 260.0, is_titled: false, ..REPORT },
+    };
+    columns.print(&scene(chart, layout).0)
+}
+
+/// The panels of the chart for a page, apart, the log axis first.
+pub(in crate::report) fn pareto_inline(chart: &ParetoChart) -> Vec<Inline> {
+    let panel = |scales| {
+        let layout = Layout { width: 520.0, height: 360.0, scales, is_titled: false, has_legend: false };
+        let (scene, panels) = scene(chart, layout);
+        Inline::new(&scene, &panels[0])
+    };
+    vec![panel(&[Scale::Log]), panel(&[Scale::Linear])]
+}
+
+/// How a chart is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    width: f64,
+    /// Of the panels.
+    height: f64,
+    scales: &'static [Scale],
+    is_titled: bool,
+    /// Whether a legend and notes stand below the panels.
+    has_legend: bool,
+}
+
+/// Side by side, with all words.
+const REPORT: Layout = Layout {
+    width: 900.0,
+    height: 330.0,
+    scales: &[Scale::Linear, Scale::Log],
+    is_titled: true,
+    has_legend: true,
+};
+const ONE_COLUMN: Layout = Layout { scales: &[Scale::Log], is_titled: false, ..REPORT };
 const LEFT: f64 = 66.0;
 const GAP: f64 = 26.0;
 /// Single models below the routers tell little; those above tell a lot.
@@ -96,15 +139,20 @@ const SCORE_REACH: Reach = Reach { below: 0.2, above: 0.35 };
 const COST_REACH: Reach = Reach { below: 0.0, above: 0.3 };
 const LOG_COST_REACH: Reach = Reach { below: 0.2, above: 0.2 };
 
-fn scene(chart: &ParetoChart) -> Scene {
-    let mut scene = Scene::new(WIDTH);
+fn scene(chart: &ParetoChart, layout: Layout) -> (Scene, Vec<Panel>) {
+    let mut scene = Scene::new(layout.width);
     let known = known(chart);
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
-    let panels = panels(&known, top);
+    let top = if layout.is_titled {
+        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+    } else {
+        MARGIN
+    };
+    let panels = panels(&known, top, layout);
     let labelled = model_labels::choose(&known.models, &panels[0].y.window);
     let mut named = vec![false; known.models.len()];
+    let n_ticks = (layout.width / layout.scales.len() as f64 / 55.0) as usize;
     for (k, panel) in panels.iter().enumerate() {
-        panel.draw_frame(&mut scene, &panel.x.ticks(8, "$"), &panel.y.ticks(10, ""), k == 0);
+        panel.draw_frame(&mut scene, &panel.x.ticks(n_ticks, "$"), &panel.y.ticks(10, ""), k == 0);
         let logarithmic = if panel.x.scale == Scale::Log { " (log scale)" } else { "" };
         panel.draw_x_label(&mut scene, &format!("{}{logarithmic}", chart.cost_label));
         let obstacles = draw_data(&mut scene, panel, &known);
@@ -113,11 +161,15 @@ fn scene(chart: &ParetoChart) -> Scene {
         }
     }
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
-    let entries = entries(&known, &panels, &named);
-    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
-    let notes = pareto_notes::notes(chart, &known, &panels);
-    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
-    scene
+    let bottom = top + layout.height + BELOW;
+    scene.height = if layout.has_legend {
+        let bottom = legend::draw(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
+        let notes = pareto_notes::notes(chart, &known, &panels);
+        legend::draw_notes(&mut scene, &notes, bottom) + MARGIN
+    } else {
+        bottom + MARGIN
+    };
+    (scene, panels)
 }
 
 /// The chart without what is not a number.
@@ -135,8 +187,8 @@ fn known(chart: &ParetoChart) -> ParetoChart {
     known
 }
 
-/// The linear and the log panel, side by side over one range of scores.
-fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
+/// The panels side by side over one range of scores.
+fn panels(chart: &ParetoChart, top: f64, layout: Layout) -> Vec<Panel> {
     let both = |curve: &Curve| [curve.points.as_slice(), curve.hull.as_slice()].concat();
     let is_router = |curve: &&Curve| matches!(curve.kind, LineKind::Router { .. });
     let mut main: Vec<(f64, f64)> = chart.curves.iter().filter(is_router).flat_map(both).collect();
@@ -153,29 +205,34 @@ fn panels(chart: &ParetoChart, top: f64) -> [Panel; 2] {
     // What is too dear for both panels needs no room above them either.
     others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
     let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
-    let width = (WIDTH - LEFT - GAP - MARGIN) / 2.0;
+    let n_panels = layout.scales.len() as f64;
+    let width = (layout.width - LEFT - MARGIN - GAP * (n_panels - 1.0)) / n_panels;
     let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
-    let y = axis(Scale::Linear, score, top + HEIGHT, top);
-    let right = LEFT + width + GAP;
-    [
-        Panel { x: axis(Scale::Linear, cost, LEFT, LEFT + width), y },
-        Panel { x: axis(Scale::Log, log_cost, right, right + width), y },
-    ]
+    let y = axis(Scale::Linear, score, top + layout.height, top);
+    let panel = |(k, scale): (usize, &Scale)| {
+        let left = LEFT + k as f64 * (width + GAP);
+        let window = if *scale == Scale::Log { log_cost } else { cost };
+        Panel { x: axis(*scale, window, left, left + width), y }
+    };
+    layout.scales.iter().enumerate().map(panel).collect()
 }
 
 /// Draws bands, models, references, and routers, in this order, and returns what labels must avoid.
 fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles {
     let mut obstacles = Obstacles::default();
-    let routers = || chart.curves.iter().rev().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
-    let references = || chart.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Reference { .. }));
-    for curve in routers() {
+    let curves = || chart.curves.iter().enumerate();
+    let routers = || curves().rev().filter(|(_, curve)| matches!(curve.kind, LineKind::Router { .. }));
+    let references = || curves().filter(|(_, curve)| matches!(curve.kind, LineKind::Reference { .. }));
+    for (owner, curve) in routers() {
         if let Some(band) = &curve.band {
+            scene.owner(Some(owner));
             let low: Vec<_> = band.iter().map(|(cost, low, _)| (*cost, *low)).collect();
             let high: Vec<_> = band.iter().map(|(cost, _, high)| (*cost, *high)).collect();
             let (low, high) = (mixtures(panel, &low), mixtures(panel, &high));
             panel.draw_band(scene, &low, &high, palette::look(curve.kind));
         }
     }
+    scene.owner(None);
     for model in &chart.models {
         let Some(at) = panel.place((model.cost, model.score)) else { continue };
         if panel.rectangle().contains(at) {
@@ -184,20 +241,24 @@ fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles
         }
     }
     // Markers after all lines: a line across a marker changes its shape.
-    for curve in references().chain(routers()) {
+    for (owner, curve) in references().chain(routers()) {
+        scene.owner(Some(owner));
         let path = mixtures(panel, &curve.hull);
         for piece in panel.draw_line(scene, &path, palette::look(curve.kind).stroke) {
             obstacles.add_line(&piece);
         }
     }
-    let marked =
-        references().map(|curve| (curve, curve.places())).chain(routers().map(|c| (c, &c.points[..])));
-    for (curve, points) in marked {
+    let marked = references()
+        .map(|(owner, curve)| (owner, curve, curve.places()))
+        .chain(routers().map(|(owner, curve)| (owner, curve, &curve.points[..])));
+    for (owner, curve, points) in marked {
+        scene.owner(Some(owner));
         let places: Vec<Point> = points.iter().filter_map(|point| panel.place(*point)).collect();
         for at in panel.draw_markers(scene, &places, curve.look()) {
             obstacles.add_mark(at);
         }
     }
+    scene.owner(None);
     obstacles
 }
 
@@ -229,7 +290,7 @@ fn mixtures(panel: &Panel, hull: &[(f64, f64)]) -> Vec<Point> {
     path
 }
 
-fn entries(chart: &ParetoChart, panels: &[Panel; 2], named: &[bool]) -> Vec<Entry> {
+fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> {
     let curve = |curve: &Curve| {
         let look = curve.look();
         let swatch = match look.marker {
@@ -242,8 +303,10 @@ fn entries(chart: &ParetoChart, panels: &[Panel; 2], named: &[bool]) -> Vec<Entr
     };
     let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
     if !chart.models.is_empty() {
+        // In one column of a paper a long entry would leave room for no second column.
         let label = match named.iter().filter(|named| !**named).count() {
             0 => "single model".to_owned(),
+            _ if panels.len() == 1 => "single model".to_owned(),
             n => format!("single model ({n} more unlabelled or outside)"),
         };
         entries.push(Entry { swatch: Swatch::Cross, label });

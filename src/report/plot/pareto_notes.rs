@@ -1,11 +1,13 @@
 //! What a Pareto figure leaves outside its axes, in words.
 
 use super::LineKind;
+use super::axis::Scale;
 use super::frame::Panel;
 use super::pareto::{Curve, ParetoChart};
+use super::window::Window;
 
 /// Behind the label of a curve that is wholly outside of an axis: where it is.
-pub(super) fn whereabouts(curve: &Curve, panels: &[Panel; 2]) -> String {
+pub(super) fn whereabouts(curve: &Curve, panels: &[Panel]) -> String {
     let places = curve.places();
     let ends = |values: &mut dyn Iterator<Item = f64>| {
         values
@@ -24,7 +26,7 @@ pub(super) fn whereabouts(curve: &Curve, panels: &[Panel; 2]) -> String {
         format!(" (below the axis: {range})")
     } else if panels.iter().all(dearer) {
         format!(" (dearer than the axes; score {range})")
-    } else if dearer(&panels[0]) {
+    } else if panels.iter().any(dearer) {
         " (on the log axis only)".to_owned()
     } else {
         String::new()
@@ -32,21 +34,28 @@ pub(super) fn whereabouts(curve: &Curve, panels: &[Panel; 2]) -> String {
 }
 
 /// Counts of what is not shown, each a clause.
-pub(super) fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel; 2]) -> Vec<String> {
+pub(super) fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel]) -> Vec<String> {
     let score = panels[0].y.window;
     let models = |outside: &dyn Fn(f64, f64) -> bool| {
         known.models.iter().filter(|model| outside(model.cost, model.score)).count()
     };
     let points = |chart: &ParetoChart| chart.curves.iter().map(|curve| curve.points.len()).sum::<usize>();
     let free = known.curves.iter().flat_map(|curve| &curve.points).filter(|point| point.0 <= 0.0).count();
-    let cost = |k: usize| panels[k].x.window;
+    // Nothing is outside of an axis that is not drawn.
+    let cost = |scale: Scale| {
+        let whole = Window { low: 0.0, high: f64::INFINITY };
+        panels.iter().find(|panel| panel.x.scale == scale).map_or(whole, |panel| panel.x.window)
+    };
+    let has_log = panels.iter().any(|panel| panel.x.scale == Scale::Log);
+    let without_cost = if has_log { models(&|cost, _| cost <= 0.0) + free } else { 0 };
+    let (linear, log) = (cost(Scale::Linear), cost(Scale::Log));
     let counts = [
         (models(&|_, value| value < score.low), "single model", "below the score axis"),
         (models(&|_, value| score.high < value), "single model", "above the score axis"),
-        (models(&|value, _| cost(0).high < value), "single model", "dearer than the linear axis"),
-        (models(&|value, _| cost(1).high < value), "single model", "dearer than the log axis"),
-        (models(&|value, _| 0.0 < value && value < cost(1).low), "single model", "cheaper than the log axis"),
-        (models(&|value, _| value <= 0.0) + free, "point", "without a cost, which a log axis cannot show"),
+        (models(&|value, _| linear.high < value), "single model", "dearer than the linear axis"),
+        (models(&|value, _| log.high < value), "single model", "dearer than the log axis"),
+        (models(&|value, _| 0.0 < value && value < log.low), "single model", "cheaper than the log axis"),
+        (without_cost, "point", "without a cost, which a log axis cannot show"),
         (chart.models.len() - known.models.len(), "single model", "without a number"),
         (points(chart) - points(known), "operating point", "without a number"),
     ];
@@ -56,7 +65,7 @@ pub(super) fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel; 2
 }
 
 /// How far down routers go whose cheap end is cut off.
-fn below(known: &ParetoChart, panels: &[Panel; 2]) -> Option<String> {
+fn below(known: &ParetoChart, panels: &[Panel]) -> Option<String> {
     let routers = known.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
     let scores = routers.flat_map(|curve| curve.points.iter().chain(&curve.hull)).map(|point| point.1);
     let lowest = scores.fold(f64::INFINITY, f64::min);

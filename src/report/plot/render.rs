@@ -14,8 +14,6 @@ use super::scene::{Align, Lettering, Mark, Point, Scene};
 
 /// Steps per pixel of an SVG figure: the backend takes whole numbers only, which would make curves stagger.
 const SVG_STEPS: u32 = 8;
-/// Pixels of the picture per pixel of the figure.
-const PNG_SCALE: u32 = 2;
 /// Each pixel of the picture is the mean of this many squared: it smooths edges, and letters stand more evenly.
 const PNG_SAMPLES: u32 = 2;
 
@@ -34,43 +32,81 @@ const SVG_TEXT: Typesetting = Typesetting { size_em: 1.24, baseline_em: 0.76 };
 const PNG_TEXT: Typesetting =
     Typesetting { size_em: font::LINE_HEIGHT_EM, baseline_em: font::LINE_HEIGHT_EM / 2.0 };
 
-/// The figure as SVG; text stays text.
+/// How large a figure is printed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Print {
+    pub(super) width_inches: f64,
+    pub(super) dots_per_inch: f64,
+}
+
+impl Print {
+    /// The pHYs chunk counts in metres.
+    fn dots_per_metre(self) -> u32 {
+        (self.dots_per_inch / 0.0254).round() as u32
+    }
+}
+
+/// The figure as SVG that is shown one pixel a pixel; text stays text.
 pub(super) fn svg(scene: &Scene) -> Result<String, PlotError> {
     font::register()?;
-    let size = size_in(scene, SVG_STEPS);
+    let size = size_in(scene, f64::from(SVG_STEPS));
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         let pen = Pen { area: &area, scale: f64::from(SVG_STEPS), typesetting: SVG_TEXT, joins: false };
         pen.draw(scene)?;
     }
-    let (width, height) = size_in(scene, 1);
+    let (width, height) = size_in(scene, 1.0);
     // The first tag alone says how large the figure is shown.
     let fine = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
     Ok(svg.replacen(&fine, &format!("width=\"{width}\" height=\"{height}\""), 1))
 }
 
-/// The figure as a PNG picture.
+/// The figure as SVG of a printed width.
+pub(super) fn svg_print(scene: &Scene, print: Print) -> Result<String, PlotError> {
+    let (width, height) = size_in(scene, 1.0);
+    let pixels = format!("width=\"{width}\" height=\"{height}\"");
+    let height_inches = print.width_inches * f64::from(height) / f64::from(width);
+    let inches = format!("width=\"{}in\" height=\"{height_inches:.4}in\"", print.width_inches);
+    Ok(svg(scene)?.replacen(&pixels, &inches, 1))
+}
+
+/// The figure as a PNG picture, two pixels a pixel.
 pub(super) fn png(scene: &Scene) -> Result<Vec<u8>, PlotError> {
+    picture(scene, 2.0, None)
+}
+
+/// The figure as a PNG picture that says how large it is printed.
+pub(super) fn png_print(scene: &Scene, print: Print) -> Result<Vec<u8>, PlotError> {
+    let scale = print.width_inches * print.dots_per_inch / scene.width.ceil();
+    picture(scene, scale, Some(print.dots_per_metre()))
+}
+
+fn picture(scene: &Scene, scale: f64, dots_per_metre: Option<u32>) -> Result<Vec<u8>, PlotError> {
     font::register()?;
-    let (width, height) = size_in(scene, PNG_SCALE);
+    let (width, height) = size_in(scene, scale);
     let fine = (width * PNG_SAMPLES, height * PNG_SAMPLES);
     let mut samples = vec![0; fine.0 as usize * fine.1 as usize * 3];
     {
         let area = BitMapBackend::with_buffer(&mut samples, fine).into_drawing_area();
-        let scale = f64::from(PNG_SCALE * PNG_SAMPLES);
+        let scale = scale * f64::from(PNG_SAMPLES);
         Pen { area: &area, scale, typesetting: PNG_TEXT, joins: true }.draw(scene)?;
     }
     let mut picture = Vec::new();
     let mut encoder = png::Encoder::new(&mut picture, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::Best);
+    encoder.set_pixel_dims(dots_per_metre.map(|dots| png::PixelDimensions {
+        xppu: dots,
+        yppu: dots,
+        unit: png::Unit::Meter,
+    }));
     encoder.write_header()?.write_image_data(&averaged(&samples, width as usize, height as usize))?;
     Ok(picture)
 }
 
-fn size_in(scene: &Scene, steps: u32) -> (u32, u32) {
-    (scene.width.ceil() as u32 * steps, scene.height.ceil() as u32 * steps)
+fn size_in(scene: &Scene, scale: f64) -> (u32, u32) {
+    ((scene.width.ceil() * scale).round() as u32, (scene.height.ceil() * scale).round() as u32)
 }
 
 /// The mean of each square of samples.
@@ -111,6 +147,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
                 }
                 Mark::Disc { centre, radius, colour } => self.disc(*centre, *radius, *colour)?,
                 Mark::Text { text, at, lettering } => self.text(text, *at, *lettering)?,
+                Mark::Owner(_) => {}
             }
         }
         self.area.present().map_err(refused)

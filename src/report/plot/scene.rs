@@ -46,10 +46,27 @@ impl Stroke {
 
 /// One thing to draw.
 pub(super) enum Mark {
-    Line { points: Vec<Point>, colour: RGBColor, width: f64 },
-    Area { points: Vec<Point>, colour: RGBAColor },
-    Disc { centre: Point, radius: f64, colour: RGBColor },
-    Text { text: String, at: Point, lettering: Lettering },
+    Line {
+        points: Vec<Point>,
+        colour: RGBColor,
+        width: f64,
+    },
+    Area {
+        points: Vec<Point>,
+        colour: RGBAColor,
+    },
+    Disc {
+        centre: Point,
+        radius: f64,
+        colour: RGBColor,
+    },
+    Text {
+        text: String,
+        at: Point,
+        lettering: Lettering,
+    },
+    /// What follows belongs to the curve at this position of the chart, or to none.
+    Owner(Option<usize>),
 }
 
 /// A figure: later marks cover earlier ones.
@@ -69,6 +86,11 @@ impl Scene {
         for piece in dashes(points, stroke.dash) {
             self.marks.push(Mark::Line { points: piece, colour: stroke.colour, width: stroke.width });
         }
+    }
+
+    /// Says whose the following marks are, by position in the chart.
+    pub(super) fn owner(&mut self, curve: Option<usize>) {
+        self.marks.push(Mark::Owner(curve));
     }
 
     /// Adds a filled polygon.

@@ -3,8 +3,10 @@
 use super::axis::{Axis, Scale};
 use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
+use super::inline::Inline;
 use super::legend::{self, Entry, Swatch};
 use super::palette::{self, EDGE, PAPER};
+use super::print::{Columns, Printed};
 use super::scene::{Point, Scene, Stroke};
 use super::ticks::Tick;
 use super::window::{self, Reach};
@@ -44,7 +46,7 @@ pub struct UtilityLine {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
+    render::svg(&scene(chart, REPORT).0)
 }
 
 /// The chart as the bytes of a PNG picture, at twice the size of the SVG.
@@ -53,11 +55,43 @@ pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
 ///
 /// Only if the drawing backend fails; any data can be drawn.
 pub fn utility_png(chart: &UtilityChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+    render::png(&scene(chart, REPORT).0)
 }
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 300.0;
+/// The chart for a paper that is set in two columns.
+///
+/// # Errors
+///
+/// Only if the drawing backend fails; any data can be drawn.
+pub fn utility_print(chart: &UtilityChart, columns: Columns) -> Result<Printed, PlotError> {
+    let height = match columns {
+        Columns::One => 220.0,
+        Columns::Two => 260.0,
+    };
+    let layout = Layout { width: columns.width(), height, is_titled: false, has_legend: true };
+    columns.print(&scene(chart, layout).0)
+}
+
+/// The chart for a page.
+pub(in crate::report) fn utility_inline(chart: &UtilityChart) -> Inline {
+    let layout = Layout { width: 640.0, height: 340.0, is_titled: false, has_legend: false };
+    let (scene, panel) = scene(chart, layout);
+    Inline::new(&scene, &panel)
+}
+
+/// How a chart is laid out.
+#[derive(Clone, Copy)]
+struct Layout {
+    width: f64,
+    /// Of the panel.
+    height: f64,
+    is_titled: bool,
+    /// Whether a legend and notes stand below the panel.
+    has_legend: bool,
+}
+
+/// With all words.
+const REPORT: Layout = Layout { width: 640.0, height: 300.0, is_titled: true, has_legend: true };
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
@@ -65,11 +99,15 @@ const ZERO_WIDTH: f64 = 44.0;
 const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
-fn scene(chart: &UtilityChart) -> Scene {
-    let mut scene = Scene::new(WIDTH);
+fn scene(chart: &UtilityChart, layout: Layout) -> (Scene, Panel) {
+    let mut scene = Scene::new(layout.width);
     let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
-    let panel = panel(&lines, top);
+    let top = if layout.is_titled {
+        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+    } else {
+        MARGIN
+    };
+    let panel = panel(&lines, top, layout);
     let mut x_ticks = panel.x.ticks(8, "");
     if panel.x.zero.is_some() {
         x_ticks.insert(0, Tick { value: 0.0, label: Some("0".to_owned()) });
@@ -79,24 +117,31 @@ fn scene(chart: &UtilityChart) -> Scene {
     panel.draw_x_label(&mut scene, &chart.preference_label);
     panel.draw_y_label(&mut scene, &chart.utility_label, MARGIN + 6.0);
     // The first router is the one the reader came for: it is drawn last, over the others.
-    for line in lines.iter().rev() {
+    for (owner, line) in lines.iter().enumerate().rev() {
         if let Some(band) = &line.band {
+            scene.owner(Some(owner));
             let low: Vec<Point> = band.iter().filter_map(|(w, low, _)| panel.place((*w, *low))).collect();
             let high: Vec<Point> = band.iter().filter_map(|(w, _, high)| panel.place((*w, *high))).collect();
             panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
         }
     }
-    for line in lines.iter().rev() {
+    for (owner, line) in lines.iter().enumerate().rev() {
+        scene.owner(Some(owner));
         let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
         let look = palette::look(line.kind);
         panel.draw_line(&mut scene, &places, look.stroke);
         panel.draw_markers(&mut scene, &places, look);
     }
-    let entries: Vec<Entry> = lines.iter().map(entry).collect();
-    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
-    let notes = notes(chart, &lines, &panel);
-    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
-    scene
+    scene.owner(None);
+    let bottom = top + layout.height + BELOW;
+    scene.height = if layout.has_legend {
+        let entries: Vec<Entry> = lines.iter().map(entry).collect();
+        let bottom = legend::draw(&mut scene, &entries, bottom + 14.0);
+        legend::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
+    } else {
+        bottom + MARGIN
+    };
+    (scene, panel)
 }
 
 /// The line without what no axis can show.
@@ -114,7 +159,7 @@ fn entry(line: &UtilityLine) -> Entry {
     Entry { swatch, label: line.label.clone() }
 }
 
-fn panel(lines: &[UtilityLine], top: f64) -> Panel {
+fn panel(lines: &[UtilityLine], top: f64, layout: Layout) -> Panel {
     let utilities = |line: &UtilityLine| -> Vec<f64> {
         let band = line.band.iter().flatten().flat_map(|(_, low, high)| [*low, *high]);
         line.points.iter().map(|point| point.1).chain(band).collect()
@@ -131,9 +176,9 @@ fn panel(lines: &[UtilityLine], top: f64) -> Panel {
     let start = if has_zero { LEFT + ZERO_WIDTH } else { LEFT };
     let zero = has_zero.then_some(LEFT + 12.0);
     let window = window::log(&preferences, &[], REACH);
-    let x = Axis { scale: Scale::Log, window, start, end: WIDTH - MARGIN - 6.0, zero };
+    let x = Axis { scale: Scale::Log, window, start, end: layout.width - MARGIN - 6.0, zero };
     let window = window::linear(&main, &others, REACH);
-    Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }
+    Panel { x, y: Axis { scale: Scale::Linear, window, start: top + layout.height, end: top, zero: None } }
 }
 
 /// Two strokes through the axis between zero and the rest: the distance between them means nothing.

@@ -1,0 +1,172 @@
+//! `summary.json`: the numbers of `summary.csv` with what was run, for programs. `reports/README.md` says what a field means.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::evaluate::{Comparison, Evidence, PolicyKind, Row, Summary, Verdict};
+use crate::record::Record;
+use crate::statistics::Interval;
+use crate::statistics::paired::WinTieLoss;
+
+/// Rises when a field changes its meaning or goes away; new fields may come at any time.
+const SCHEMA_VERSION: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Document<'a> {
+    schema_version: u32,
+    program_version: &'a str,
+    scenario: &'a str,
+    description: &'a str,
+    seed: u64,
+    replicates: usize,
+    suite: Suite<'a>,
+    test_prompts: Vec<usize>,
+    policies: Vec<Policy<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<Compared<'a>>,
+    expectations: Vec<Expectation<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Suite<'a> {
+    name: &'a str,
+    content_hash: &'a str,
+    simulated: bool,
+    has_cost: bool,
+    candidates: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Policy<'a> {
+    name: &'a str,
+    kind: &'static str,
+    metrics: BTreeMap<&'static str, Metric<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metric<'a> {
+    mean: Option<f64>,
+    deviation: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<Interval>,
+    is_among_best: bool,
+    reached: usize,
+    values: &'a [Option<f64>],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Compared<'a> {
+    against: &'a str,
+    primary: &'a str,
+    resamples: usize,
+    comparisons: Vec<Difference<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Difference<'a> {
+    router: &'a str,
+    metric: &'static str,
+    is_primary: bool,
+    difference: f64,
+    interval: Interval,
+    p: f64,
+    adjusted_p: f64,
+    overlap_p: Option<f64>,
+    smallest_detectable: f64,
+    prompts: WinTieLoss,
+    effect: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Expectation<'a> {
+    holds: bool,
+    words: &'a str,
+}
+
+pub(super) fn summary_json(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<u8> {
+    let manifest = &record.manifest;
+    let policies = summary.replicates[0].policies.iter().map(|policy| Policy {
+        name: &policy.name,
+        kind: kind(policy.kind),
+        metrics: (summary.rows.iter())
+            .filter(|row| row.policy == policy.name && row.kind == policy.kind)
+            .map(|row| (row.metric, metric(row)))
+            .collect(),
+    });
+    let document = Document {
+        schema_version: SCHEMA_VERSION,
+        program_version: &manifest.program_version,
+        scenario: &manifest.scenario.name,
+        description: &manifest.scenario.description,
+        seed: manifest.scenario.seed,
+        replicates: manifest.replicates.len(),
+        suite: Suite {
+            name: &manifest.suite.info.name,
+            content_hash: &manifest.suite.content_hash,
+            simulated: manifest.suite.info.simulated,
+            has_cost: manifest.suite.has_cost,
+            candidates: &manifest.suite.models,
+        },
+        test_prompts: manifest.replicates.iter().map(|replicate| replicate.n_test).collect(),
+        policies: policies.collect(),
+        evidence: summary.evidence.as_ref().map(compared),
+        expectations: (verdicts.iter())
+            .map(|verdict| Expectation { holds: verdict.holds, words: &verdict.words })
+            .collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("a summary is plain data");
+    text.push('\n');
+    text.into_bytes()
+}
+
+fn metric(row: &Row) -> Metric<'_> {
+    let aggregate = row.aggregate();
+    Metric {
+        mean: aggregate.map(|aggregate| aggregate.mean),
+        deviation: aggregate.filter(|aggregate| aggregate.n > 1).map(|aggregate| aggregate.deviation),
+        interval: row.interval,
+        is_among_best: row.is_among_best,
+        reached: aggregate.map_or(0, |aggregate| aggregate.n),
+        values: &row.values,
+    }
+}
+
+fn compared(evidence: &Evidence) -> Compared<'_> {
+    Compared {
+        against: &evidence.against,
+        primary: &evidence.primary,
+        resamples: evidence.n_resamples,
+        comparisons: evidence.comparisons.iter().map(difference).collect(),
+    }
+}
+
+fn difference(comparison: &Comparison) -> Difference<'_> {
+    Difference {
+        router: &comparison.router,
+        metric: comparison.metric,
+        is_primary: comparison.is_primary,
+        difference: comparison.difference,
+        interval: comparison.interval,
+        p: comparison.p,
+        adjusted_p: comparison.adjusted_p,
+        overlap_p: comparison.overlap_p,
+        smallest_detectable: comparison.smallest_detectable,
+        prompts: comparison.prompts,
+        effect: comparison.effect,
+    }
+}
+
+/// The name of a kind of policy in files for programs.
+pub(super) fn kind(kind: PolicyKind) -> &'static str {
+    match kind {
+        PolicyKind::Router => "router",
+        PolicyKind::Bound => "bound",
+        PolicyKind::Model => "model",
+    }
+}
