@@ -97,13 +97,20 @@ preset = "paper"
 pretraining-steps = 3
 steps = 5
 "#;
-const PAIR_ROUTER: &str = "[[router]]\nkind = \"routellm-mf\"\n";
+const PAIR_ROUTERS: &str = r#"
+[[router]]
+kind = "routellm-mf"
+[[router]]
+kind = "routellm-sw"
+[[router]]
+kind = "routellm-classifier"
+"#;
 
 /// A scenario over every router that can take a pool of that size.
 fn scenario(n_models: usize) -> Scenario {
     let head = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
         [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
-    let pair = if n_models == 2 { PAIR_ROUTER } else { "" };
+    let pair = if n_models == 2 { PAIR_ROUTERS } else { "" };
     Scenario::parse(Path::new("s.toml"), &format!("{head}{ROUTERS}{RIVALS}{BANDITS}{pair}")).unwrap()
 }
 

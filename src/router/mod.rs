@@ -19,7 +19,10 @@ mod plug_in;
 mod predictor;
 mod random;
 mod ridge;
+mod routellm_classifier;
 mod routellm_mf;
+mod routellm_pair;
+mod routellm_sw;
 mod saved;
 mod single;
 mod tuning;
@@ -42,7 +45,9 @@ pub use llm_bandit::{
 };
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
+pub use routellm_classifier::RoutellmClassifierSettings;
 pub use routellm_mf::RoutellmMfSettings;
+pub use routellm_sw::RoutellmSwSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
 pub use uniroute::{ClusterMap, UniRouteSettings};
@@ -189,6 +194,10 @@ pub enum RouterSettings {
     HybridEnsemble(HybridEnsembleSettings),
     /// Models in price order until a judge accepts.
     Cascade(CascadeSettings),
+    /// RouteLLM's similarity-weighted ranking; pairs only.
+    RoutellmSw(RoutellmSwSettings),
+    /// RouteLLM's classifier, over the embedding; pairs only.
+    RoutellmClassifier(RoutellmClassifierSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -248,6 +257,8 @@ impl RouterSettings {
             RouterSettings::Carrot(settings) => settings,
             RouterSettings::HybridEnsemble(settings) => settings,
             RouterSettings::Cascade(settings) => settings,
+            RouterSettings::RoutellmSw(settings) => settings,
+            RouterSettings::RoutellmClassifier(settings) => settings,
         }
     }
 
