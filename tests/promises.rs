@@ -83,6 +83,8 @@ kind = "carrot"
 heads = "network"
 [[router]]
 kind = "hybrid-ensemble"
+[[router]]
+kind = "graph-attention"
 "#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"

@@ -10,6 +10,7 @@ mod cascade;
 mod cluster_means;
 mod cost_model;
 mod embedllm;
+mod graph_attention;
 mod hybrid_ensemble;
 mod irt_router;
 mod judge;
@@ -35,6 +36,7 @@ pub use carrot::{CarrotHeads, CarrotSettings};
 pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
 pub use embedllm::EmbedLlmSettings;
+pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
@@ -198,6 +200,8 @@ pub enum RouterSettings {
     RoutellmSw(RoutellmSwSettings),
     /// RouteLLM's classifier, over the embedding; pairs only.
     RoutellmClassifier(RoutellmClassifierSettings),
+    /// GraphRouter's idea: messages along the answers of models to prompts.
+    GraphAttention(GraphAttentionSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -259,6 +263,7 @@ impl RouterSettings {
             RouterSettings::Cascade(settings) => settings,
             RouterSettings::RoutellmSw(settings) => settings,
             RouterSettings::RoutellmClassifier(settings) => settings,
+            RouterSettings::GraphAttention(settings) => settings,
         }
     }
 
