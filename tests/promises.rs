@@ -85,6 +85,8 @@ heads = "network"
 kind = "hybrid-ensemble"
 [[router]]
 kind = "graph-attention"
+[[router]]
+kind = "ppo-fixed"
 "#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"

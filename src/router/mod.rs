@@ -17,6 +17,7 @@ mod judge;
 mod llm_bandit;
 mod pair_network;
 mod plug_in;
+mod ppo_fixed;
 mod predictor;
 mod random;
 mod ridge;
@@ -45,6 +46,7 @@ pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
+pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
 pub use routellm_classifier::RoutellmClassifierSettings;
@@ -202,6 +204,8 @@ pub enum RouterSettings {
     RoutellmClassifier(RoutellmClassifierSettings),
     /// GraphRouter's idea: messages along the answers of models to prompts.
     GraphAttention(GraphAttentionSettings),
+    /// A policy of its own for each of several preferences, bound to the pool it was trained for.
+    PpoFixed(PpoFixedSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -264,6 +268,7 @@ impl RouterSettings {
             RouterSettings::RoutellmSw(settings) => settings,
             RouterSettings::RoutellmClassifier(settings) => settings,
             RouterSettings::GraphAttention(settings) => settings,
+            RouterSettings::PpoFixed(settings) => settings,
         }
     }
 
