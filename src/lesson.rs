@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
+use crate::kept::Cell;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen};
+use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment};
 use crate::router::{
     Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Training, item_information,
 };
@@ -68,6 +69,27 @@ struct Material {
     cost_models: CostModels,
 }
 
+/// What is done with the cells of one replicate while they are made.
+pub(crate) struct Attendant<'a> {
+    /// Is told of each step of a router.
+    pub(crate) tell: &'a (dyn Fn(Step, &RouterEntry) + Sync),
+    /// Keeps a finished cell.
+    pub(crate) keep: &'a (dyn Fn(&RouterEntry, &Cell) -> Result<()> + Sync),
+    /// Says whose error it is.
+    pub(crate) blame: &'a (dyn Fn(&RouterEntry, Error) -> Error + Sync),
+}
+
+/// A step of a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Training begins.
+    Started,
+    /// It is trained, and routing begins.
+    Trained,
+    /// It has routed.
+    Routed,
+}
+
 /// What came of teaching a class in one replicate.
 pub(crate) struct Taught {
     /// US dollars in one cost unit; the same for every class of a replicate.
@@ -76,6 +98,15 @@ pub(crate) struct Taught {
     quiz: Option<RecordedQuiz>,
     /// What each router of the class chose on the test prompts, and what its training found out and paid.
     pub(crate) routers: Vec<(Choices, RecordedTraining)>,
+}
+
+impl Taught {
+    /// From the cells of a class, which has at least one.
+    fn new(cells: Vec<Cell>) -> Self {
+        let (cost_unit_usd, quiz) = (cells[0].cost_unit_usd, cells[0].quiz.clone());
+        let routers = cells.into_iter().map(|cell| (cell.choices, cell.training)).collect();
+        Taught { cost_unit_usd, quiz, routers }
+    }
 }
 
 /// The classes of a scenario, in the order of their first routers.
@@ -93,12 +124,17 @@ pub(crate) fn classes(scenario: &Scenario) -> Vec<Class> {
 
 impl Lesson {
     /// Draws the unseen models, leaves out the prompts that nobody in question answered, and learns from the seen models
-    /// what the quizzes need to know.
+    /// what the quizzes of these routers need to know.
     ///
     /// # Errors
     /// As [`UnseenSettings::choose`](crate::unseen::UnseenSettings::choose); a part of the split in which nobody
     /// answered anything; identity vectors that diverge.
-    pub(crate) fn new(school: School<'_>, split: Split, stream: Stream) -> Result<Self> {
+    pub(crate) fn new<'e>(
+        school: School<'_>,
+        split: Split,
+        stream: Stream,
+        mut to_teach: impl Iterator<Item = &'e RouterEntry>,
+    ) -> Result<Self> {
         let School { scenario, suite, groups, grid } = school;
         let n_models = suite.models.len();
         let unseen = match &scenario.unseen {
@@ -118,11 +154,8 @@ impl Lesson {
             cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
             score: all.outcomes.mean_score,
         };
-        let asks_by_identity = scenario
-            .routers
-            .iter()
-            .filter_map(|entry| scenario.quiz_of(entry))
-            .any(|quiz| quiz.strategy == QuizStrategy::Fisher);
+        let asks_by_identity = to_teach
+            .any(|entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher));
         let information =
             if asks_by_identity { Some(inform(school, &split, &unseen, &stream)?) } else { None };
         Ok(Lesson {
@@ -136,38 +169,51 @@ impl Lesson {
         })
     }
 
-    /// Asks the unseen models the quiz of a class, trains its routers, and lets them route the test prompts; `report` is
-    /// called with each router that is done.
+    /// Asks the unseen models the quiz of a class, trains its routers, and lets them route the test prompts. Routers with
+    /// a finished cell are not trained, and nothing is asked where all have one.
     ///
     /// # Errors
-    /// Training that diverges; `blame` is told which router it was.
+    /// Training that diverges; a cell that cannot be kept.
     pub(crate) fn teach(
         &self,
         school: School<'_>,
         class: &Class,
-        report: &(dyn Fn(&RouterEntry) + Sync),
-        blame: &(dyn Fn(&RouterEntry, Error) -> Error + Sync),
+        finished: &[Option<Cell>],
+        attendant: &Attendant<'_>,
     ) -> Result<Taught> {
         let School { scenario, suite, .. } = school;
+        let finished_of = |router: &usize| finished[*router].clone();
+        if let Some(cells) = class.routers.iter().map(finished_of).collect::<Option<Vec<Cell>>>() {
+            return Ok(Taught::new(cells));
+        }
         let Material { quizzed, data, cost_models } = self.material(school, class.quiz.as_ref());
-        let teach_one = |&router: &usize| {
-            let entry = &scenario.routers[router];
+        let record =
+            |settings: &QuizSettings| self.record_quiz(suite, settings, &quizzed, data.price_of_quiz);
+        let quiz = class.quiz.as_ref().map(record);
+        let teach_one = |router: &usize| {
+            if let Some(cell) = finished_of(router) {
+                return Ok(cell);
+            }
+            let entry = &scenario.routers[*router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
-            let trained = entry.settings.train(&training).map_err(|error| blame(entry, error))?;
+            (attendant.tell)(Step::Started, entry);
+            let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
+            (attendant.tell)(Step::Trained, entry);
             let choices = self.replay(school, entry, &trained.router);
-            report(entry);
+            (attendant.tell)(Step::Routed, entry);
             let mut notes = trained.notes;
             if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
                 notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
             }
+            // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
+            let choices_hash = commitment(&entry.label, &choices);
             let calling_orders = choices.orders().map(<[_]>::to_vec);
-            Ok((choices, RecordedTraining { notes, paid: training.meter(), calling_orders }))
+            let training = RecordedTraining { notes, paid: training.meter(), choices_hash, calling_orders };
+            let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
+            (attendant.keep)(entry, &cell)?;
+            Ok(cell)
         };
-        let routers = class.routers.par_iter().map(teach_one).collect::<Result<Vec<_>>>()?;
-        let record =
-            |settings: &QuizSettings| self.record_quiz(suite, settings, &quizzed, data.price_of_quiz);
-        let quiz = class.quiz.as_ref().map(record);
-        Ok(Taught { cost_unit_usd: data.cost_unit_usd, quiz, routers })
+        Ok(Taught::new(class.routers.par_iter().map(teach_one).collect::<Result<Vec<Cell>>>()?))
     }
 
     /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.

@@ -4,12 +4,14 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
-use crate::lesson::{Class, Lesson, School, Taught, classes};
+use crate::kept::{Cell, KeptCells};
+use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
 use crate::pool::{Pooled, pool};
 use crate::preference::PreferenceGrid;
 use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining,
+    list_prices_hash, scenario_hash,
 };
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter};
 use crate::scenario::{RouterEntry, Scenario};
@@ -28,6 +30,25 @@ pub enum Event {
         /// What was left out of the suite, in words; empty where nothing was.
         left_out: String,
     },
+    /// So many of the cells were finished by an earlier run and are taken up; no other event names them.
+    TakenUp {
+        /// How many cells.
+        n_cells: usize,
+    },
+    /// The training of a router begins.
+    CellStarted {
+        /// The replicate.
+        replicate: usize,
+        /// The router's label.
+        router: String,
+    },
+    /// A router is trained and begins to route its test prompts.
+    CellTrained {
+        /// The replicate.
+        replicate: usize,
+        /// The router's label.
+        router: String,
+    },
     /// A router was trained and has routed its test prompts.
     CellDone {
         /// The replicate.
@@ -42,28 +63,55 @@ pub enum Event {
 /// # Errors
 /// A scenario that does not fit the suite, found before anything is trained; training that diverges.
 pub fn run(scenario: &Scenario, suite: Suite, progress: &(dyn Fn(Event) + Sync)) -> Result<Record> {
+    resume(scenario, suite, None, progress)
+}
+
+/// As [`run`], with the same result; takes up the cells that an interrupted run of the same has finished, and keeps those
+/// that it finishes itself.
+///
+/// # Errors
+/// As [`run`]; cells that cannot be kept.
+pub fn resume(
+    scenario: &Scenario,
+    suite: Suite,
+    kept: Option<&KeptCells>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Record> {
     let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
     let splits = (0..scenario.replicates)
         .map(|replicate| split_of(scenario, &suite, replicate))
         .collect::<Result<Vec<Split>>>()?;
     let n_cells = scenario.replicates * scenario.routers.len();
     progress(Event::Started { n_cells, left_out: facts.left_out.in_words() });
+    let kept = kept.map(|kept| kept.of(scenario, &suite));
+    let find = |replicate: usize, entry| kept.as_ref().and_then(|kept| kept.find(replicate, entry));
+    let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
+    let finished: Vec<Vec<Option<Cell>>> = (0..scenario.replicates).map(find_all).collect();
+    let n_finished = finished.iter().flatten().flatten().count();
+    if n_finished > 0 {
+        progress(Event::TakenUp { n_cells: n_finished });
+    }
     let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
     let lessons = splits
         .into_par_iter()
         .enumerate()
-        .map(|(replicate, split)| Lesson::new(school, split, replicate_stream(scenario, replicate)))
+        .map(|(replicate, split)| {
+            let to_teach = scenario.routers.iter().zip(&finished[replicate]);
+            let to_teach = to_teach.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry);
+            Lesson::new(school, split, replicate_stream(scenario, replicate), to_teach)
+        })
         .collect::<Result<Vec<Lesson>>>()?;
     let classes = classes(scenario);
     let taught = (0..lessons.len() * classes.len())
         .into_par_iter()
         .map(|at| {
             let (replicate, class) = (at / classes.len(), &classes[at % classes.len()]);
-            let report = |entry: &RouterEntry| {
-                progress(Event::CellDone { replicate, router: entry.label.clone() });
+            let attendant = Attendant {
+                tell: &|step, entry| progress(event(step, replicate, entry.label.clone())),
+                keep: &|entry, cell| kept.as_ref().map_or(Ok(()), |kept| kept.keep(replicate, entry, cell)),
+                blame: &|entry, error| blamed(entry, replicate, error),
             };
-            let blame = |entry: &RouterEntry, error: Error| blamed(entry, replicate, error);
-            lessons[replicate].teach(school, class, &report, &blame)
+            lessons[replicate].teach(school, class, &finished[replicate], &attendant)
         })
         .collect::<Result<Vec<Taught>>>()?;
     Ok(assemble(school, facts, (&lessons, &classes, taught)))
@@ -96,7 +144,7 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
     let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
     let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
     let split = split_of(scenario, &suite, replicate)?;
-    let lesson = Lesson::new(school, split, replicate_stream(scenario, replicate))?;
+    let lesson = Lesson::new(school, split, replicate_stream(scenario, replicate), std::iter::once(entry))?;
     let origin = Origin {
         suite: suite.info.name.clone(),
         suite_content_hash: facts.content_hash,
@@ -148,6 +196,14 @@ fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
 
 fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> Result<Split> {
     split(suite, &scenario.split, replicate, &replicate_stream(scenario, replicate).named("split"))
+}
+
+fn event(step: Step, replicate: usize, router: String) -> Event {
+    match step {
+        Step::Started => Event::CellStarted { replicate, router },
+        Step::Trained => Event::CellTrained { replicate, router },
+        Step::Routed => Event::CellDone { replicate, router },
+    }
 }
 
 fn blamed(entry: &RouterEntry, replicate: usize, error: Error) -> Error {
@@ -282,6 +338,8 @@ fn assemble(
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             scenario: scenario.clone(),
+            scenario_hash: scenario_hash(scenario),
+            list_prices_hash: list_prices_hash(&suite.models),
             suite: RecordedSuite {
                 info: suite.info.clone(),
                 content_hash,

@@ -132,10 +132,23 @@ pub struct Expectation {
     pub share: Option<f64>,
 }
 
+/// How routers are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Trained on recorded outcomes, then judged on other prompts.
+    #[default]
+    Offline,
+    /// Learning on the way from the outcomes of its own choices: [`online`](crate::online).
+    Online,
+}
+
 /// The file as written, before labels are given and routers are told apart.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Written {
+    #[serde(default)]
+    mode: Mode,
     description: String,
     suite: String,
     licence: Option<String>,
@@ -180,6 +193,12 @@ impl Scenario {
     /// Parses the text of a scenario file; `path` names it.
     pub fn parse(path: &Path, text: &str) -> Result<Scenario> {
         let written: Written = toml_file::parse(path, text)?;
+        if written.mode == Mode::Online {
+            return Err(Error::file(
+                path,
+                "is a scenario of `mode = \"online\"`, which `run` and `verify` take",
+            ));
+        }
         let unseen =
             written.unseen.map(|unseen| located(path, text, unseen, WrittenUnseen::settings)).transpose()?;
         let quiz = match (written.quiz, &unseen) {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
+use llm_bandit::online::{self, OnlineScenario};
+use llm_bandit::report;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
@@ -31,8 +33,14 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
         }
     }
     for path in paths {
-        match Scenario::read(&path) {
-            Ok(scenario) => say(&format!("  {:<40} {}", path.display().to_string(), scenario.description)),
+        let online = OnlineScenario::read_if_online(&path);
+        let description = match online {
+            Ok(Some(scenario)) => Ok(scenario.description),
+            Ok(None) => Scenario::read(&path).map(|scenario| scenario.description),
+            Err(error) => Err(error),
+        };
+        match description {
+            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string())),
             Err(error) => say_aside(&format!("  {error}")),
         }
     }
@@ -42,7 +50,13 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
 pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for path in paths {
-        let checked = if path.is_dir() { verify_suite(path) } else { verify_scenario(path, folders) };
+        let checked = if report::is_report(path) {
+            verify_report(path)
+        } else if path.is_dir() {
+            verify_suite(path)
+        } else {
+            verify_scenario(path, folders)
+        };
         if let Err(error) = checked {
             say_aside(&format!("error: {error}"));
             code = ExitCode::from(2);
@@ -57,7 +71,35 @@ fn verify_suite(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+fn verify_report(folder: &Path) -> Result<()> {
+    if let Some(record) = online::read_record_if_online(folder)? {
+        let (n_files, hash) = online::verify_report(folder, &record)?;
+        say(&format!(
+            "{}: verified; {n_files} files are what the record gives; record {hash}",
+            folder.display()
+        ));
+        return Ok(());
+    }
+    let report::Verified { record, record_hash, n_files } = report::verify(folder)?;
+    let n_cells: usize = record.choices.iter().map(Vec::len).sum();
+    let (theirs, ours) = (&record.manifest.program_version, env!("CARGO_PKG_VERSION"));
+    let version = if theirs == ours {
+        String::new()
+    } else {
+        format!(", though by version {theirs} and not {ours} of the program")
+    };
+    say(&format!(
+        "{}: verified; choices of {n_cells} cells are those committed to, {n_files} files are what the record gives\
+         {version}; record {record_hash}",
+        folder.display()
+    ));
+    Ok(())
+}
+
 fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
+    if let Some(scenario) = OnlineScenario::read_if_online(path)? {
+        return super::online::verify(path, &scenario, folders);
+    }
     let scenario = Scenario::read(path)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;

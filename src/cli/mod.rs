@@ -1,9 +1,12 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
 
+mod compare;
 mod inspect;
+mod online;
 mod progress;
 mod route;
 mod run;
+mod timings;
 mod train;
 
 use std::io::Write;
@@ -26,10 +29,12 @@ enum Command {
     /// Lists suites and scenarios
     #[command(after_help = "Example:\n  llm-bandit list --datasets ~/suites")]
     List(DatasetArguments),
-    /// Checks suites and scenarios and prints what is in them
-    #[command(after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml")]
+    /// Checks suites and scenarios and prints what is in them; checks that reports are what their records give
+    #[command(
+        after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml reports/quickstart"
+    )]
     Verify {
-        /// Suite folders and scenario files
+        /// Suite folders, scenario files, and report folders
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         #[command(flatten)]
@@ -40,12 +45,14 @@ enum Command {
         after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2"
     )]
     Run(run::RunArguments),
-    /// Rebuilds the tables and plots of a report from its record, without training anything
-    #[command(after_help = "Example:\n  llm-bandit report reports/quickstart")]
-    Report {
-        /// The report's folder
-        folder: PathBuf,
-    },
+    /// Rebuilds the tables and plots of reports from their records, without training anything
+    #[command(
+        after_help = "Examples:\n  llm-bandit report reports/quickstart\n  llm-bandit report reports/paper --splice README.md"
+    )]
+    Report(run::ReportArguments),
+    /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
+    #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
+    Compare(compare::CompareArguments),
     /// Trains one router of a scenario and writes it to a file
     #[command(
         after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
@@ -91,7 +98,8 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::List(datasets) => inspect::list(&datasets.datasets),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
         Command::Run(arguments) => run::run(&arguments),
-        Command::Report { folder } => run::report(&folder),
+        Command::Report(arguments) => run::report(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),

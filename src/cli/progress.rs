@@ -1,6 +1,7 @@
 //! Progress: a bar on a terminal, plain lines elsewhere, nothing when quiet.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use llm_bandit::run::Event;
@@ -12,6 +13,7 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     scenario: String,
+    n_cells: AtomicUsize,
 }
 
 impl Progress {
@@ -22,7 +24,7 @@ impl Progress {
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(scenario.to_owned())
         });
-        Progress { bar, quiet, scenario: scenario.to_owned() }
+        Progress { bar, quiet, scenario: scenario.to_owned(), n_cells: AtomicUsize::new(0) }
     }
 
     /// Shows one event.
@@ -35,11 +37,20 @@ impl Progress {
                 if !left_out.is_empty() {
                     self.line(left_out);
                 }
+                self.n_cells.store(*n_cells, Ordering::Relaxed);
                 match bar {
                     Some(bar) => bar.set_length(*n_cells as u64),
                     None => self.line(&format!("training and routing {n_cells} cells")),
                 }
             }
+            (Event::TakenUp { n_cells }, bar) => {
+                let all = self.n_cells.load(Ordering::Relaxed);
+                self.line(&format!("taking up {n_cells} of {all} cells from an interrupted run"));
+                if let Some(bar) = bar {
+                    bar.inc(*n_cells as u64);
+                }
+            }
+            (Event::CellStarted { .. } | Event::CellTrained { .. }, _) => {}
             (Event::CellDone { router, .. }, Some(bar)) => {
                 bar.set_message(router.clone());
                 bar.inc(1);

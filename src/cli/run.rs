@@ -6,11 +6,14 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
+use llm_bandit::kept::KeptCells;
 use llm_bandit::record::Record;
 use llm_bandit::scenario::{MOST_REPLICATES, Scenario};
 use llm_bandit::{report, run as simulation, suite};
+use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
+use super::timings::Timings;
 use super::{DatasetArguments, say, say_aside, use_threads};
 
 /// Arguments of `run`.
@@ -21,7 +24,7 @@ pub(super) struct RunArguments {
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     datasets: DatasetArguments,
-    /// The report's folder; several scenarios get one each inside it [default: reports/<scenario>]
+    /// The report's folder; several scenarios get one each inside it [default: reports/<scenario>, or reports/<folder>/<scenario>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Another root seed than the scenario's
@@ -33,6 +36,12 @@ pub(super) struct RunArguments {
     /// Threads; the result does not depend on them [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
+    /// Train every cell anew: take up nothing that an interrupted run has finished
+    #[arg(long)]
+    fresh: bool,
+    /// Write `timings.csv` beside the report; use `--threads 1` for clean numbers
+    #[arg(long)]
+    timings: bool,
     /// No progress
     #[arg(long)]
     quiet: bool,
@@ -41,29 +50,90 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     let paths = scenario_files(&arguments.scenarios)?;
+    let (paths, online) = super::online::part(paths, arguments.seed)?;
     // All are read before the first is run: a slip in the last should not cost an hour.
     let scenarios = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
+    let base = base(arguments);
+    let is_one = scenarios.len() + online.len() == 1;
+    let out_of = |name: &str| match &arguments.out {
+        Some(out) if is_one => out.clone(),
+        _ => base.join(name),
+    };
     let mut code = ExitCode::SUCCESS;
     for (path, scenario) in paths.iter().zip(&scenarios) {
-        let out = match &arguments.out {
-            Some(out) if scenarios.len() > 1 => out.join(&scenario.name),
-            Some(out) => out.clone(),
-            None => Path::new("reports").join(&scenario.name),
-        };
-        if !run_one(path, scenario, &out, arguments)? {
+        if !run_one(path, scenario, &out_of(&scenario.name), arguments)? {
             code = ExitCode::from(1);
         }
+    }
+    for (path, scenario) in &online {
+        let settings = (arguments.datasets.datasets.as_slice(), arguments.quiet);
+        if !super::online::run(path, scenario, &out_of(&scenario.name), settings)? {
+            code = ExitCode::from(1);
+        }
+    }
+    if scenarios.len() > 1 {
+        let reports: Vec<PathBuf> = scenarios.iter().map(|scenario| out_of(&scenario.name)).collect();
+        super::compare::write_all(&base, &reports)?;
     }
     Ok(code)
 }
 
-/// Rebuilds a report.
-pub(super) fn report(folder: &Path) -> Result<ExitCode> {
+/// The folder of several reports: `--out`, or below `reports` that of the folder of scenarios that was named.
+fn base(arguments: &RunArguments) -> PathBuf {
+    let reports = PathBuf::from("reports");
+    match (&arguments.out, &arguments.scenarios[..]) {
+        (Some(out), _) => out.clone(),
+        (None, [folder]) if folder.is_dir() => {
+            folder.file_name().map_or_else(|| reports.clone(), |name| reports.join(name))
+        }
+        _ => reports,
+    }
+}
+
+/// Arguments of `report`.
+#[derive(Args)]
+pub(super) struct ReportArguments {
+    /// A report's folder, or a folder of reports
+    folder: PathBuf,
+    /// Puts the overall table into a text between `<!-- llm-bandit:overall -->` and `<!-- /llm-bandit:overall -->`, of the
+    /// suites whose licence allows publishing figures
+    #[arg(long, value_name = "FILE")]
+    splice: Option<PathBuf>,
+}
+
+/// Rebuilds a report, or all reports of a folder and their overall table.
+pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
+    let ReportArguments { folder, splice } = arguments;
+    let is_one = report::is_report(folder) || !folder.is_dir();
+    let reports = if is_one { vec![folder.clone()] } else { report::overall::report_folders(folder)? };
+    let (mut code, mut offline) = (ExitCode::SUCCESS, Vec::new());
+    for report in reports {
+        let is_met = if let Some(is_met) = super::online::report(&report)? {
+            is_met
+        } else {
+            let is_met = rebuild(&report)?;
+            offline.push(report);
+            is_met
+        };
+        if !is_met {
+            code = ExitCode::from(1);
+        }
+    }
+    if !is_one && !offline.is_empty() {
+        super::compare::write_all(folder, &offline)?;
+    }
+    if let Some(text) = splice {
+        super::compare::splice_into(text, folder)?;
+    }
+    Ok(code)
+}
+
+fn rebuild(folder: &Path) -> Result<bool> {
     let record = report::read_record(folder)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
     report::write_report(folder, &record, &summary, &verdicts)?;
-    Ok(if tell(&record, folder, &verdicts) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(tell(&record, folder, &verdicts))
 }
 
 fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
@@ -99,16 +169,40 @@ fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArgument
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
-    let record = simulation::run(scenario, suite, &|event| progress.show(&event));
+    let timings = Timings::default();
+    let kept = program().map(|program| report::partial_folder(out).map(|at| KeptCells::new(at, program)));
+    let kept = kept.transpose()?;
+    if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
+        kept.clear()?;
+    }
+    let watch = |event| {
+        timings.note(&event);
+        progress.show(&event);
+    };
+    let record = simulation::resume(scenario, suite, kept.as_ref(), &watch);
     progress.finish();
     let record = record.map_err(named)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary).map_err(named)?;
     report::write_run(out, &record, &summary, &verdicts)?;
+    if let Some(kept) = kept {
+        kept.clear()?;
+    }
+    if arguments.timings {
+        timings.write(out, &record)?;
+    }
     if !arguments.quiet {
         say_aside(&report::overview(&record, &summary));
     }
     Ok(tell(&record, out, &verdicts))
+}
+
+/// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
+/// keeps no cells.
+fn program() -> Option<String> {
+    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{} {hash}", env!("CARGO_PKG_VERSION")))
 }
 
 /// Says where the report is and which expectations are not met; true where all are.

@@ -1,10 +1,14 @@
 //! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
 //!
-//! `store` writes and reads it as a folder.
+//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files.
 
-mod store;
+mod commitment;
+pub(crate) mod store;
+pub(crate) mod sums;
 
 use std::collections::BTreeMap;
+
+pub use commitment::{commitment, list_prices_hash, scenario_hash};
 
 use crate::data::Meter;
 use crate::pool::LeftOut;
@@ -52,6 +56,12 @@ pub struct Manifest {
     pub program_version: String,
     /// The scenario as resolved: every default written out, the seed and replicates as run.
     pub scenario: Scenario,
+    /// [`scenario_hash`] of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scenario_hash: String,
+    /// [`list_prices_hash`] of the candidates.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub list_prices_hash: String,
     /// The suite.
     pub suite: RecordedSuite,
     /// The preferences asked, ascending.
@@ -152,6 +162,9 @@ pub struct RecordedTraining {
     pub notes: BTreeMap<String, String>,
     /// What it paid to learn.
     pub paid: Meter,
+    /// The [`commitment`] to what it chose, made before any outcome of a test prompt was looked up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub choices_hash: String,
     /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_orders: Option<Vec<Vec<u16>>>,

@@ -1,9 +1,9 @@
-//! A record as a folder: `manifest.json`, `prompts.csv.gz`, and NumPy arrays of scores, costs, and choices.
+//! A record as a folder: `manifest.json`, `prompts.csv.gz`, NumPy arrays of scores, costs, and choices, and `SHA256SUMS`.
 
 use std::fs;
 use std::path::Path;
 
-use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining};
+use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining, commitment, sums};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
@@ -30,13 +30,14 @@ impl Record {
                 write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
             }
         }
-        Ok(())
+        sums::write(folder)
     }
 
     /// Reads a record.
     ///
     /// # Errors
-    /// A folder that is no record, one of another format, or parts that do not fit together.
+    /// A folder that is no record, one of another format, parts that do not fit together, or choices other than those
+    /// committed to.
     pub fn read(folder: &Path) -> Result<Record> {
         let path = folder.join(MANIFEST);
         let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
@@ -71,7 +72,9 @@ impl Record {
                 in_order(&path, choices, trained.calling_orders.as_deref(), manifest.suite.models.len())
             };
             let routers = manifest.scenario.routers.iter().zip(trained);
-            choices.push(routers.map(read).collect::<Result<Vec<_>>>()?);
+            let read: Vec<Choices> = routers.map(read).collect::<Result<_>>()?;
+            check_commitments(folder, &manifest, replicate, &read)?;
+            choices.push(read);
         }
         Ok(Record { manifest, prompts, score, cost_usd, test_prompts, choices })
     }
@@ -93,15 +96,34 @@ impl Record {
     }
 }
 
+/// A record of a program that made no commitments has nothing to compare; `verify` says so.
+fn check_commitments(
+    folder: &Path,
+    manifest: &Manifest,
+    replicate: usize,
+    choices: &[Choices],
+) -> Result<()> {
+    let routers = &manifest.scenario.routers;
+    for ((entry, training), choices) in
+        routers.iter().zip(&manifest.replicates[replicate].routers).zip(choices)
+    {
+        if !training.choices_hash.is_empty() && training.choices_hash != commitment(&entry.label, choices) {
+            let path = folder.join(choices_file(replicate, &entry.label));
+            return Err(Error::file(&path, "holds other choices than the manifest commits to"));
+        }
+    }
+    Ok(())
+}
+
 fn choices_file(replicate: usize, label: &str) -> String {
     format!("choices-{replicate}-{label}.npy.gz")
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(Error::io(path, "write"))
 }
 
-fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
     gzip::unpack(path, &bytes)
 }
@@ -126,13 +148,13 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
     Ok((prompts, test_prompts))
 }
 
-fn format_cells(table: &CellTable) -> Vec<u8> {
+pub(crate) fn format_cells(table: &CellTable) -> Vec<u8> {
     let cells = (0..table.n_prompts()).flat_map(|prompt| table.row(prompt));
     let data = cells.flat_map(|cell| cell.unwrap_or(f64::NAN).to_le_bytes());
     npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
 }
 
-fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
+pub(crate) fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
     let bytes = read_unpacked(path)?;
     let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
     if array.shape != shape {

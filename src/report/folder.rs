@@ -9,16 +9,29 @@ use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
 
 /// The record's folder inside a report.
-const RECORD: &str = "record";
+pub(crate) const RECORD: &str = "record";
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
 /// # Errors
 /// A folder that holds something other than a report, or that cannot be written.
 pub fn write_run(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+    replace(folder, |staged| {
+        let inner = staged.join(RECORD);
+        fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
+        record.write(&inner)?;
+        write_report(staged, record, summary, verdicts)
+    })
+}
+
+/// Fills a folder beside a report's and puts it in its place, as a whole or not at all.
+pub(crate) fn replace(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     check_target(folder)?;
     let staged = sibling(folder, "staged")?;
-    let result = fill(&staged, record, summary, verdicts).and_then(|()| swap(folder, &staged));
+    if staged.exists() {
+        fs::remove_dir_all(&staged).map_err(Error::io(&staged, "remove"))?;
+    }
+    let result = fill(&staged).and_then(|()| swap(folder, &staged));
     if result.is_err() {
         let _ = fs::remove_dir_all(&staged);
     }
@@ -30,7 +43,12 @@ pub fn write_run(folder: &Path, record: &Record, summary: &Summary, verdicts: &[
 /// # Errors
 /// A folder that cannot be written.
 pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
-    for (name, bytes) in render(record, summary, verdicts) {
+    write_files(folder, render(record, summary, verdicts))
+}
+
+/// Writes files, each in one step.
+pub(crate) fn write_files(folder: &Path, files: Vec<(&'static str, Vec<u8>)>) -> Result<()> {
+    for (name, bytes) in files {
         let (path, staged) = (folder.join(name), folder.join(format!(".{name}.staged")));
         fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
         fs::rename(&staged, &path).map_err(Error::io(&path, "replace"))?;
@@ -38,17 +56,38 @@ pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts:
     Ok(())
 }
 
+/// Whether a folder holds a report, or did when a run that was replacing it was stopped.
+pub fn is_report(folder: &Path) -> bool {
+    restore(folder).is_ok() && folder.join(RECORD).is_dir()
+}
+
 /// Reads the record of a report.
 ///
 /// # Errors
 /// A folder that holds no report, or one that cannot be read.
 pub fn read_record(folder: &Path) -> Result<Record> {
+    Record::read(&record_folder(folder)?)
+}
+
+/// The folder of the record of a report.
+///
+/// # Errors
+/// A folder that holds no report.
+pub(crate) fn record_folder(folder: &Path) -> Result<PathBuf> {
     restore(folder)?;
     let inner = folder.join(RECORD);
     if !inner.is_dir() {
         return Err(Error::file(folder, format!("holds no report: there is no folder `{RECORD}` in it")));
     }
-    Record::read(&inner)
+    Ok(inner)
+}
+
+/// The hidden folder beside a report in which a run keeps its finished cells until the report is written.
+///
+/// # Errors
+/// A path that cannot name a report's folder.
+pub fn partial_folder(folder: &Path) -> Result<PathBuf> {
+    sibling(folder, "partial")
 }
 
 /// Refuses a target that cannot be replaced without loss, before anything is computed.
@@ -61,23 +100,20 @@ pub fn check_target(folder: &Path) -> Result<()> {
         return Err(Error::file(folder, "is a file; a report is a folder"));
     }
     let holds_something = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if holds_something && !folder.join(RECORD).join("manifest.json").is_file() {
+    if holds_something && !is_report(folder) {
         return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
+    }
+    // What a run left that was stopped while it wrote its report or just after.
+    for what in ["staged", "old"] {
+        let left = sibling(folder, what)?;
+        if left.is_dir() {
+            fs::remove_dir_all(&left).map_err(Error::io(&left, "remove"))?;
+        }
     }
     // Found out now rather than after the training.
     let probe = sibling(folder, "probe")?;
     fs::create_dir_all(&probe).map_err(Error::io(folder, "write"))?;
     fs::remove_dir(&probe).map_err(Error::io(&probe, "remove"))
-}
-
-fn fill(staged: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
-    if staged.exists() {
-        fs::remove_dir_all(staged).map_err(Error::io(staged, "remove"))?;
-    }
-    let inner = staged.join(RECORD);
-    fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
-    record.write(&inner)?;
-    write_report(staged, record, summary, verdicts)
 }
 
 /// Puts the staged folder in the place of the old one.

@@ -1,15 +1,21 @@
 //! Reports: files made from a record and nothing else.
 
 mod csv_tables;
+mod difference;
 mod figures;
 mod folder;
 mod markdown;
+pub mod overall;
 mod overview;
 pub mod plot;
 mod unseen;
+mod verify;
 
-pub use folder::{check_target, read_record, write_report, write_run};
+pub(crate) use folder::{RECORD, record_folder, replace, write_files};
+pub use folder::{check_target, is_report, partial_folder, read_record, write_report, write_run};
 pub use overview::overview;
+pub(crate) use verify::compare;
+pub use verify::{Verified, verify};
 
 use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;

@@ -3,6 +3,23 @@
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
 //! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
 //! and two lines in [`RouterSettings`].
+//!
+//! No router has a way to an outcome of a test prompt: it is trained from development prompts alone, and [`Prompts`], all
+//! that it sees when it routes, holds ids, embeddings, tokens, and pools. This does not compile:
+//!
+//! ```compile_fail,E0609
+//! fn peek(prompts: &llm_bandit::data::Prompts) -> Option<f64> {
+//!     prompts.outcomes.score.get(0, 0)
+//! }
+//! ```
+//!
+//! while what a router may know does:
+//!
+//! ```
+//! fn look(prompts: &llm_bandit::data::Prompts) -> f64 {
+//!     prompts.input_tokens[0]
+//! }
+//! ```
 
 mod avengers_pro;
 mod carrot;
@@ -41,11 +58,11 @@ pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
-pub(crate) use llm_bandit::item_information;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
+pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
@@ -91,7 +108,7 @@ pub enum Policy {
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Choices {
     n_prompts: usize,
     models: Vec<u16>,

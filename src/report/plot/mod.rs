@@ -10,6 +10,7 @@
 
 mod axis;
 mod clip;
+mod critical_difference;
 mod font;
 mod frame;
 mod header;
@@ -19,6 +20,7 @@ mod model_labels;
 mod palette;
 mod pareto;
 mod pareto_notes;
+mod regret;
 mod render;
 mod scene;
 mod text;
@@ -26,7 +28,9 @@ mod ticks;
 mod utility;
 mod window;
 
+pub use critical_difference::{RankChart, rank_svg};
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_svg};
 
 /// Whose line it is, and so how it is drawn.

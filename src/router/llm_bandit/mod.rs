@@ -7,7 +7,7 @@
 //! 3. `pretrain` teaches the policy the predictor's best actions; `ppo` (from sampled actions) or `learning` (from all of
 //!    them) improves it on recorded outcomes, with the losses of `objective` on the prompts and pools of `experience`.
 //!
-//! `choose` takes the decisions; `file` is what a trained router is in a file. `settings` has the two presets: "paper" is the reconstruction, "best" the default.
+//! `online` lets the policy learn from its own choices. `choose` takes the decisions; `file` is what a trained router is in a file. `settings` has the two presets: "paper" is the reconstruction, "best" the default.
 
 mod batch;
 mod choose;
@@ -18,6 +18,7 @@ mod information;
 mod learned;
 mod learning;
 pub(in crate::router) mod objective;
+mod online;
 mod policy;
 mod ppo;
 mod predictors;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 pub(crate) use file::Numbers;
 pub(crate) use information::item_information;
 pub(crate) use learned::{LearnFrom, Learned, Placement, learn};
+pub(crate) use online::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 

@@ -1,0 +1,71 @@
+//! `compare`, and what `run` and `report` do with several runs at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use llm_bandit::error::{Error, Result};
+use llm_bandit::report::overall::{
+    Finished, Overall, Published, overall_md, read_finished, read_reports, splice, write_overall,
+};
+
+use super::{say, say_aside};
+
+/// Arguments of `compare`.
+#[derive(Args)]
+pub(super) struct CompareArguments {
+    /// Folders of reports, or folders of such folders
+    #[arg(required = true, value_name = "DIR")]
+    reports: Vec<PathBuf>,
+    /// Writes overall.md, overall.csv, and critical-difference.svg into this folder instead of printing the table
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
+    let runs = finished(&arguments.reports)?;
+    match &arguments.out {
+        Some(out) => write(out, &runs)?,
+        None => say(overall_md(&Overall::new(&runs)).trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the overall table of runs that were made together.
+pub(super) fn write_all(folder: &Path, reports: &[PathBuf]) -> Result<()> {
+    let runs = reports.iter().map(|report| read_finished(report)).collect::<Result<Vec<_>>>()?;
+    write(folder, &runs)
+}
+
+/// Puts the table of the reports below a folder into a text, and writes it beside them.
+pub(super) fn splice_into(text: &Path, folder: &Path) -> Result<()> {
+    let old = fs::read_to_string(text).map_err(Error::io(text, "read"))?;
+    let runs = finished(&[folder.to_owned()])?;
+    let new = splice(text, &old, &Published::of(runs), &commit())?;
+    let mut staged = text.to_owned().into_os_string();
+    staged.push(".staged");
+    let staged = PathBuf::from(staged);
+    fs::write(&staged, new).map_err(Error::io(&staged, "write"))?;
+    fs::rename(&staged, text).map_err(Error::io(text, "replace"))?;
+    say_aside(&format!("{}: the overall table is up to date", text.display()));
+    Ok(())
+}
+
+fn finished(folders: &[PathBuf]) -> Result<Vec<Finished>> {
+    Ok(read_reports(folders)?.into_iter().map(|(_, run)| run).collect())
+}
+
+fn write(folder: &Path, runs: &[Finished]) -> Result<()> {
+    write_overall(folder, runs)?;
+    say(&folder.join("overall.md").display().to_string());
+    Ok(())
+}
+
+/// The state of the source in the working directory, as git names it.
+fn commit() -> String {
+    let described = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
+    let described = described.ok().filter(|output| output.status.success());
+    let name = described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
+}

@@ -1,0 +1,199 @@
+//! Cells that a run has finished, kept so that a run that was interrupted need not train them again.
+//!
+//! A cell is one router in one replicate. It is kept in a folder that the caller names, in a file named by a hash over all
+//! that the cell depends on: the program, the suite as learned from, the scenario without what no cell can see, the
+//! replicate, and the router with its label, settings, and quiz. So a cell is never taken up where any of it has changed.
+//! Nothing is kept where the caller names no folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::gzip;
+use crate::hash::{sha256, sha256_of_texts};
+use crate::record::{RecordedQuiz, RecordedTraining, commitment};
+use crate::router::Choices;
+use crate::scenario::{RouterEntry, Scenario};
+use crate::suite::Suite;
+
+/// A folder of finished cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCells {
+    folder: PathBuf,
+    program: String,
+}
+
+/// What came of one router in one replicate, and what its class shares.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cell {
+    /// US dollars in one cost unit.
+    pub(crate) cost_unit_usd: f64,
+    /// Where there are unseen models.
+    pub(crate) quiz: Option<RecordedQuiz>,
+    /// What it chose on the test prompts.
+    pub(crate) choices: Choices,
+    /// What its training found out and paid.
+    pub(crate) training: RecordedTraining,
+}
+
+/// The kept cells of one run.
+pub(crate) struct CellsOf<'a> {
+    kept: &'a KeptCells,
+    /// Hash over what all cells of the run depend on.
+    inputs: String,
+}
+
+impl KeptCells {
+    /// A folder, which need not exist, and what tells this build of the program from any other: cells of another build
+    /// are not taken up. Bytes may differ between machines too, so a folder belongs to one machine.
+    pub fn new(folder: PathBuf, program: String) -> Self {
+        KeptCells { folder, program }
+    }
+
+    /// Removes the folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be removed.
+    pub fn clear(&self) -> Result<()> {
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(Error::io(&self.folder, "remove"))?;
+        }
+        Ok(())
+    }
+
+    /// The cells of a scenario on a suite, which is already cut down to the candidates.
+    pub(crate) fn of(&self, scenario: &Scenario, suite: &Suite) -> CellsOf<'_> {
+        // What is blank here enters no cell, or by another way: the suite by its content, a router by its own entry.
+        let seen_by_all = Scenario {
+            name: String::new(),
+            description: String::new(),
+            suite: String::new(),
+            replicates: 0,
+            routers: Vec::new(),
+            expect: Vec::new(),
+            ..scenario.clone()
+        };
+        let (suite, scenario) = (suite.content_hash(), json(&seen_by_all));
+        CellsOf { kept: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario]) }
+    }
+}
+
+impl CellsOf<'_> {
+    /// The cell of a router in a replicate, where it is kept and whole.
+    pub(crate) fn find(&self, replicate: usize, entry: &RouterEntry) -> Option<Cell> {
+        let path = self.path(replicate, entry);
+        let bytes = fs::read(&path).ok()?;
+        let (hash, packed) = bytes.split_at_checked(64)?;
+        if hash != sha256(packed).as_bytes() {
+            return None;
+        }
+        let cell: Cell = serde_json::from_slice(&gzip::unpack(&path, packed).ok()?).ok()?;
+        (cell.training.choices_hash == commitment(&entry.label, &cell.choices)).then_some(cell)
+    }
+
+    /// Keeps a cell: written under another name first, so that a file under its own name is whole.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub(crate) fn keep(&self, replicate: usize, entry: &RouterEntry, cell: &Cell) -> Result<()> {
+        let folder: &Path = &self.kept.folder;
+        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+        let path = self.path(replicate, entry);
+        let staged = path.with_extension("staged");
+        let packed = gzip::pack(json(cell).as_bytes());
+        let bytes = [sha256(&packed).as_bytes(), &packed].concat();
+        fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
+        fs::rename(&staged, &path).map_err(Error::io(&path, "write"))
+    }
+
+    fn path(&self, replicate: usize, entry: &RouterEntry) -> PathBuf {
+        let key = sha256_of_texts([self.inputs.as_str(), &replicate.to_string(), &json(entry)]);
+        self.kept.folder.join(format!("{key}.cell"))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data can be written as JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::data::Meter;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    fn scenario() -> Scenario {
+        let text = "description = \"d\"\nsuite = \"s\"\n[[router]]\nkind = \"random\"\n\
+            [[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n";
+        Scenario::parse(Path::new("s.toml"), text).unwrap()
+    }
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 20, n_models: 3, ..SyntheticSettings::default() };
+        settings.generate().unwrap().suite
+    }
+
+    fn cell(label: &str) -> Cell {
+        let choices = Choices::new(2, vec![0, 1, 2, 0]);
+        let choices_hash = commitment(label, &choices);
+        let notes = BTreeMap::from([("k".to_owned(), "7".to_owned())]);
+        let training = RecordedTraining { notes, paid: Meter::default(), choices_hash, calling_orders: None };
+        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, training }
+    }
+
+    #[test]
+    fn a_cell_is_found_as_it_was_kept_and_only_where_nothing_it_depends_on_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = KeptCells::new(folder.path().join("cells"), "build 1".into());
+        let (scenario, suite) = (scenario(), suite());
+        let entry = &scenario.routers[1];
+        let cells = kept.of(&scenario, &suite);
+        assert!(cells.find(0, entry).is_none());
+        cells.keep(0, entry, &cell("knn")).unwrap();
+        assert_eq!(cells.find(0, entry), Some(cell("knn")));
+        // What no cell depends on.
+        let other =
+            Scenario { name: "other".into(), description: "e".into(), replicates: 9, ..scenario.clone() };
+        assert!(kept.of(&other, &suite).find(0, entry).is_some());
+        // What it does.
+        assert!(cells.find(1, entry).is_none());
+        assert!(cells.find(0, &scenario.routers[0]).is_none());
+        assert!(cells.find(0, &RouterEntry { label: "k".into(), ..entry.clone() }).is_none());
+        let seed = Scenario { seed: 1, ..scenario.clone() };
+        assert!(kept.of(&seed, &suite).find(0, entry).is_none());
+        let mut split = scenario.clone();
+        split.split.test = 0.4;
+        assert!(kept.of(&split, &suite).find(0, entry).is_none());
+        let mut changed = suite.clone();
+        changed.outcomes.score.set(3, 1, Some(0.123));
+        assert!(kept.of(&scenario, &changed).find(0, entry).is_none());
+        let build = KeptCells::new(folder.path().join("cells"), "build 2".into());
+        assert!(build.of(&scenario, &suite).find(0, entry).is_none());
+        kept.clear().unwrap();
+        assert!(cells.find(0, entry).is_none() && kept.clear().is_ok());
+    }
+
+    #[test]
+    fn a_damaged_cell_is_not_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = KeptCells::new(folder.path().to_owned(), "build".into());
+        let (scenario, suite) = (scenario(), suite());
+        let (cells, entry) = (kept.of(&scenario, &suite), &scenario.routers[0]);
+        cells.keep(0, entry, &cell("random")).unwrap();
+        let path = cells.path(0, entry);
+        let whole = fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(7) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(cells.find(0, entry).is_none(), "byte {at}");
+            fs::write(&path, &whole[..at]).unwrap();
+            assert!(cells.find(0, entry).is_none(), "{at} bytes");
+        }
+        cells.keep(0, entry, &cell("another label")).unwrap();
+        assert!(cells.find(0, entry).is_none());
+    }
+}

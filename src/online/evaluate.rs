@@ -1,0 +1,415 @@
+//! From an online record to numbers: regrets of routers and references, step by step and in windows around changes.
+//!
+//! The regret of a step is the utility of the utility oracle, which knows all outcomes of the prompt, less that of the arm
+//! chosen; with w the step's preference, utility = score - w cost. References:
+//!
+//! - `oracle`: the best arm of every step;
+//! - `best-single`: the one arm, there at every step, that earns most over the whole order, in hindsight;
+//! - `best-single-warm`: the one with the highest mean warm-start utility at the order's mean preference;
+//! - `zero-router`: at each w the arm with the highest mean score less w times its mean cost; means are those of the warm
+//!   start or, without one, of all prompts in the phase under way, in hindsight;
+//! - `uniform`: a uniform choice from each pool, in expectation.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::record::{Log, OnlineRecord, Order};
+use super::targets::{OffPolicyRow, off_policy};
+use crate::error::{Error, Result, suggestion};
+use crate::evaluate::Verdict;
+use crate::scenario::Expectation;
+
+/// The names of the references, in the order of the report. No router may be labelled so.
+pub(super) const REFERENCE_NAMES: [&str; 5] =
+    ["oracle", "best-single", "best-single-warm", "zero-router", "uniform"];
+
+/// Places at which curves are kept.
+const CHECKPOINTS: usize = 100;
+/// Share of the steps in a window around a change.
+const WINDOW: f64 = 0.1;
+
+/// One metric of one policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    /// A router's label or a reference's name.
+    pub policy: String,
+    /// The metric's name.
+    pub metric: String,
+    /// Its value in each order.
+    pub values: Vec<f64>,
+}
+
+/// A mean over orders and its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// The mean.
+    pub mean: f64,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// Cumulative regrets of one policy at the checkpoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// A router's label or a reference's name.
+    pub policy: String,
+    /// Whether it is a reference.
+    pub is_reference: bool,
+    /// Against the oracle.
+    pub regret: Vec<Spread>,
+    /// Against the best single arm; `None` where no arm is there at every step.
+    pub to_best_single: Option<Vec<Spread>>,
+    /// Against the zero router.
+    pub to_zero_router: Vec<Spread>,
+}
+
+/// Everything that tables and plots show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnlineSummary {
+    /// How many steps are done at each checkpoint.
+    pub checkpoints: Vec<usize>,
+    /// Routers in scenario order, then references.
+    pub series: Vec<Series>,
+    /// By policy, then by metric.
+    pub values: Vec<Value>,
+    /// Estimates of other policies from the logs of those that explore by chance.
+    pub off_policy: Vec<OffPolicyRow>,
+}
+
+/// What a policy got at every step of one order.
+#[derive(Clone, Debug, Default)]
+struct Track {
+    utility: Vec<f64>,
+    score: f64,
+    cost_usd: f64,
+}
+
+impl Spread {
+    /// The mean of independent values and its Student-t interval; a point where there is but one.
+    pub fn of(values: &[f64]) -> Spread {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        if values.len() < 2 {
+            return Spread { mean, low: mean, high: mean };
+        }
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let quantile = StudentsT::new(0.0, 1.0, n - 1.0).map_or(1.96, |t| t.inverse_cdf(0.975));
+        let half = quantile * (variance / n).sqrt();
+        Spread { mean, low: mean - half, high: mean + half }
+    }
+}
+
+impl Value {
+    /// Mean and interval over orders.
+    pub fn spread(&self) -> Spread {
+        Spread::of(&self.values)
+    }
+}
+
+impl OnlineSummary {
+    /// One metric of one policy.
+    pub fn find(&self, policy: &str, metric: &str) -> Option<&Value> {
+        self.values.iter().find(|value| value.policy == policy && value.metric == metric)
+    }
+}
+
+/// Computes everything.
+pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
+    let n_steps = record.manifest.n_steps;
+    let by_order: Vec<Vec<(String, Track)>> =
+        (0..record.orders.len()).map(|order| tracks(record, order)).collect();
+    let checkpoints = checkpoints(record);
+    let mut series = Vec::new();
+    let mut values = Vec::new();
+    for (at, (policy, _)) in by_order[0].iter().enumerate() {
+        let policy_tracks: Vec<&Track> = by_order.iter().map(|tracks| &tracks[at].1).collect();
+        let against = |name: &str| -> Option<Vec<&Track>> {
+            by_order
+                .iter()
+                .map(|tracks| tracks.iter().find(|(known, _)| known == name).map(|(_, track)| track))
+                .collect()
+        };
+        let known = |name: &str| against(name).expect("this reference is always there");
+        let (oracle, zero_router) = (known("oracle"), known("zero-router"));
+        let best_single = against("best-single");
+        let curve = |reference: &[&Track]| -> Vec<Spread> {
+            let cumulative: Vec<Vec<f64>> = reference
+                .iter()
+                .zip(&policy_tracks)
+                .map(|(r, own)| cumulative(r, own, &checkpoints))
+                .collect();
+            let at = |place: usize| cumulative.iter().map(|order| order[place]).collect::<Vec<f64>>();
+            (0..checkpoints.len()).map(|place| Spread::of(&at(place))).collect()
+        };
+        series.push(Series {
+            policy: policy.clone(),
+            is_reference: at >= record.manifest.scenario.routers.len(),
+            regret: curve(&oracle),
+            to_best_single: best_single.as_deref().map(curve),
+            to_zero_router: curve(&zero_router),
+        });
+        let mut push = |metric: &str, of: &dyn Fn(usize) -> f64| {
+            let values_of = (0..by_order.len()).map(of).collect();
+            values.push(Value { policy: policy.clone(), metric: metric.to_owned(), values: values_of });
+        };
+        let between = |reference: &[&Track], order: usize, from: usize, to: usize| {
+            let terms =
+                reference[order].utility[from..to].iter().zip(&policy_tracks[order].utility[from..to]);
+            terms.map(|(reference, own)| reference - own).sum::<f64>()
+        };
+        push("score", &|order| policy_tracks[order].score);
+        push("cost-usd", &|order| policy_tracks[order].cost_usd);
+        let utility = |order: usize| policy_tracks[order].utility.iter().sum::<f64>() / n_steps as f64;
+        push("mean-utility", &utility);
+        push("regret", &|order| between(&oracle, order, 0, n_steps));
+        if let Some(best_single) = &best_single {
+            push("regret-to-best-single", &|order| between(best_single, order, 0, n_steps));
+        }
+        push("regret-to-zero-router", &|order| between(&zero_router, order, 0, n_steps));
+        let first = n_steps - n_steps.div_ceil(4);
+        push("last-quarter-regret", &|order| {
+            between(&oracle, order, first, n_steps) / (n_steps - first) as f64
+        });
+        for (name, (from, to)) in windows(record) {
+            push(&name, &|order| between(&oracle, order, from, to) / (to - from).max(1) as f64);
+        }
+    }
+    OnlineSummary { checkpoints, series, values, off_policy: off_policy(record) }
+}
+
+/// The metrics of the windows just before and just after each change, and at the end, with their steps.
+pub(super) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
+    let n_steps = record.manifest.n_steps;
+    let width = ((WINDOW * n_steps as f64) as usize).max(1);
+    let phases = &record.phases;
+    let mut windows = Vec::new();
+    for phase in 1..phases.len() {
+        let (before, from) = (phases[phase - 1].from, phases[phase].from);
+        let end = phases.get(phase + 1).map_or(n_steps, |next| next.from);
+        windows
+            .push((format!("regret-before-change-{phase}"), (from.saturating_sub(width).max(before), from)));
+        windows.push((format!("regret-after-change-{phase}"), (from, (from + width).min(end))));
+        if phase + 1 == phases.len() {
+            windows.push(("regret-at-end".to_owned(), (end.saturating_sub(width).max(from), end)));
+        }
+    }
+    windows
+}
+
+/// Judges every expectation of a record's scenario, on means over orders.
+///
+/// # Errors
+/// An expectation that names an unknown router or metric.
+pub fn judge(record: &OnlineRecord, summary: &OnlineSummary) -> Result<Vec<Verdict>> {
+    record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
+}
+
+fn judge_one(expectation: &Expectation, summary: &OnlineSummary) -> Result<Verdict> {
+    let Expectation { router, metric, at_least, at_most, above, share } = expectation;
+    let value = mean(summary, router, metric)?;
+    let mut holds = true;
+    let mut bounds = Vec::new();
+    if let Some(bound) = at_least {
+        holds &= value >= *bound;
+        bounds.push(format!("at least {bound}"));
+    }
+    if let Some(bound) = at_most {
+        holds &= value <= *bound;
+        bounds.push(format!("at most {bound}"));
+    }
+    if let Some(other) = above {
+        let bound = mean(summary, other, metric)?;
+        holds &= value > share.unwrap_or(1.0) * bound;
+        let of = share.map_or_else(String::new, |share| format!("{share} of "));
+        bounds.push(format!("above {of}that of `{other}` ({bound:.4})"));
+    }
+    let words = format!("`{metric}` of `{router}` is {value:.4}; expected {}", bounds.join(" and "));
+    Ok(Verdict { holds, words })
+}
+
+fn mean(summary: &OnlineSummary, policy: &str, metric: &str) -> Result<f64> {
+    if let Some(value) = summary.find(policy, metric) {
+        return Ok(value.spread().mean);
+    }
+    let policies = summary.values.iter().map(|value| value.policy.as_str());
+    if !policies.clone().any(|known| known == policy) {
+        let near = suggestion(policy, policies);
+        return Err(Error::Usage(format!("an expectation names unknown router `{policy}`{near}")));
+    }
+    let of_policy = summary.values.iter().filter(|value| value.policy == policy);
+    let near = suggestion(metric, of_policy.map(|value| value.metric.as_str()));
+    Err(Error::Usage(format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}")))
+}
+
+/// Evenly spaced, with the first step of every phase and the end.
+fn checkpoints(record: &OnlineRecord) -> Vec<usize> {
+    let n_steps = record.manifest.n_steps;
+    let even = (0..=CHECKPOINTS).map(|at| at * n_steps / CHECKPOINTS);
+    let mut all: Vec<usize> = even.chain(record.phases.iter().map(|phase| phase.from)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+fn cumulative(reference: &Track, own: &Track, checkpoints: &[usize]) -> Vec<f64> {
+    let (mut total, mut done) = (0.0, 0);
+    let until = |&checkpoint: &usize| {
+        for step in done..checkpoint {
+            total += reference.utility[step] - own.utility[step];
+        }
+        done = checkpoint;
+        total
+    };
+    checkpoints.iter().map(until).collect()
+}
+
+/// Routers in scenario order, then references.
+fn tracks(record: &OnlineRecord, order: usize) -> Vec<(String, Track)> {
+    let place = &record.orders[order];
+    let mut tracks: Vec<(String, Track)> = Vec::new();
+    for (entry, logs) in record.manifest.scenario.routers.iter().zip(&record.logs) {
+        let Log { arms, .. } = &logs[order];
+        tracks.push((entry.label.clone(), follow(record, place, |step| usize::from(arms[step]))));
+    }
+    let mut refer = |name: &str, track: Track| tracks.push((name.to_owned(), track));
+    refer(
+        "oracle",
+        follow(record, place, |step| best_of(record, place, step, |arm| record.utility(place, step, arm))),
+    );
+    if let Some(arm) = best_single(record, place) {
+        refer("best-single", follow(record, place, |_| arm));
+    }
+    if let Some(arm) = best_single_warm(record, place) {
+        refer("best-single-warm", follow(record, place, |_| arm));
+    }
+    let means: Vec<Means> = (0..record.phases.len()).map(|phase| Means::new(record, phase)).collect();
+    refer(
+        "zero-router",
+        follow(record, place, |step| {
+            let means = &means[record.phase_at(step)];
+            best_of(record, place, step, |arm| means.utility(arm, place.preferences[step]))
+        }),
+    );
+    let mut uniform = Track::default();
+    for step in 0..record.manifest.n_steps {
+        let pool = record.pool(place, step);
+        let n = pool.len() as f64;
+        uniform.utility.push(pool.iter().map(|&arm| record.utility(place, step, arm)).sum::<f64>() / n);
+        for &arm in &pool {
+            let (score, cost_usd) = record.outcome(place, step, arm);
+            uniform.score += score / n;
+            uniform.cost_usd += cost_usd / n;
+        }
+    }
+    uniform.score /= record.manifest.n_steps as f64;
+    uniform.cost_usd /= record.manifest.n_steps as f64;
+    refer("uniform", uniform);
+    tracks
+}
+
+fn follow(record: &OnlineRecord, order: &Order, arm: impl Fn(usize) -> usize) -> Track {
+    let mut track = Track::default();
+    for step in 0..record.manifest.n_steps {
+        let arm = arm(step);
+        let (score, cost_usd) = record.outcome(order, step, arm);
+        track.utility.push(record.utility(order, step, arm));
+        track.score += score;
+        track.cost_usd += cost_usd;
+    }
+    track.score /= record.manifest.n_steps as f64;
+    track.cost_usd /= record.manifest.n_steps as f64;
+    track
+}
+
+fn best_of(record: &OnlineRecord, order: &Order, step: usize, value: impl Fn(usize) -> f64) -> usize {
+    let mut best: Option<(f64, usize)> = None;
+    for arm in record.pool(order, step) {
+        let value = value(arm);
+        if best.is_none_or(|(most, _)| value > most) {
+            best = Some((value, arm));
+        }
+    }
+    best.expect("a pool is never empty").1
+}
+
+/// The arm, there at every step, with the highest total utility.
+pub(super) fn best_single(record: &OnlineRecord, order: &Order) -> Option<usize> {
+    let steps = || 0..record.manifest.n_steps;
+    let is_there = |arm: &usize| steps().all(|step| record.is_available(order, step, *arm));
+    let total = |arm: usize| steps().map(|step| record.utility(order, step, arm)).sum::<f64>();
+    let arms = (0..record.manifest.suite.models.len()).filter(is_there);
+    let mut best: Option<(f64, usize)> = None;
+    for (value, arm) in arms.map(|arm| (total(arm), arm)) {
+        if best.is_none_or(|(most, _)| value > most) {
+            best = Some((value, arm));
+        }
+    }
+    best.map(|(_, arm)| arm)
+}
+
+fn best_single_warm(record: &OnlineRecord, order: &Order) -> Option<usize> {
+    let warm = record.manifest.warm_start.as_ref()?;
+    let weight = order.preferences.iter().sum::<f64>() / order.preferences.len() as f64;
+    let is_there =
+        |arm: usize| (0..record.manifest.n_steps).all(|step| record.is_available(order, step, arm));
+    let mut best: Option<(f64, usize)> = None;
+    for arm in 0..warm.score.len() {
+        let (Some(score), Some(cost_usd)) = (warm.score[arm], warm.cost_usd[arm]) else { continue };
+        let value = score - weight * cost_usd / record.manifest.cost_unit_usd;
+        if is_there(arm) && best.is_none_or(|(most, _)| value > most) {
+            best = Some((value, arm));
+        }
+    }
+    best.map(|(_, arm)| arm)
+}
+
+/// What the zero router knows: mean score and cost in cost units of each arm; nothing of arms it has never seen.
+struct Means(Vec<Option<(f64, f64)>>);
+
+impl Means {
+    fn new(record: &OnlineRecord, phase: usize) -> Self {
+        let unit = record.manifest.cost_unit_usd;
+        if let Some(warm) = &record.manifest.warm_start {
+            let known = |(score, cost): (&Option<f64>, &Option<f64>)| Some(((*score)?, (*cost)? / unit));
+            return Means(warm.score.iter().zip(&warm.cost_usd).map(known).collect());
+        }
+        let phase = &record.phases[phase];
+        let mean = |arm: usize| {
+            let cells = (0..phase.score.n_prompts())
+                .filter_map(|prompt| Some((phase.score.get(prompt, arm)?, phase.cost_usd.get(prompt, arm)?)));
+            let (score, cost, n) =
+                cells.fold((0.0, 0.0, 0_u32), |(score, cost, n), (s, c)| (score + s, cost + c, n + 1));
+            (n > 0).then(|| (score / f64::from(n), cost / f64::from(n) / unit))
+        };
+        Means((0..phase.score.n_models()).map(mean).collect())
+    }
+
+    fn utility(&self, arm: usize, weight: f64) -> f64 {
+        self.0[arm].map_or(f64::MIN, |(score, cost)| score - weight * cost)
+    }
+}
+
+impl OnlineRecord {
+    /// Score and cost in US dollars of an arm of the pool at a step.
+    pub(super) fn outcome(&self, order: &Order, step: usize, arm: usize) -> (f64, f64) {
+        let (phase, prompt) = (&self.phases[self.phase_at(step)], order.prompts[step]);
+        let score = phase.score.get(prompt, arm).expect("an arm of the pool has an outcome");
+        (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
+    }
+
+    /// The utility of an arm of the pool at a step.
+    pub(super) fn utility(&self, order: &Order, step: usize, arm: usize) -> f64 {
+        let (score, cost_usd) = self.outcome(order, step, arm);
+        score - order.preferences[step] * cost_usd / self.manifest.cost_unit_usd
+    }
+
+    pub(super) fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
+        self.phases[self.phase_at(step)].score.get(order.prompts[step], arm).is_some()
+    }
+
+    /// The arms that can be chosen at a step.
+    pub(super) fn pool(&self, order: &Order, step: usize) -> Vec<usize> {
+        (0..self.manifest.suite.models.len()).filter(|&arm| self.is_available(order, step, arm)).collect()
+    }
+}

@@ -1,0 +1,570 @@
+//! What can happen in an online scenario: contexts, and every arm's outcome on every prompt in every phase.
+//!
+//! Contexts are the principal components of the embeddings, centred, each brought to unit variance and divided by the root
+//! of their number, so that a context has about unit length whatever its dimensions; the constant 1 comes last. Directions,
+//! means, and variances are those of the warm-start prompts, or of all prompts where there are none. No outcome enters.
+
+use crate::data::{Prompts, Quizzed, TrainingData};
+use crate::error::{Error, Result, suggestion};
+use crate::linalg::{Matrix, multiply, principal_directions};
+use crate::pool::{LeftOut, Pooled, pool};
+use crate::preference::{DistributionKind, PreferenceGrid};
+use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
+use crate::record::RecordedPrompt;
+use crate::router::CostModels;
+use crate::seed::Stream;
+use crate::split::{SplitKind, SplitSettings, split, text_groups};
+use crate::suite::{CellTable, CostBasis, Suite, SuiteInfo};
+
+use super::record::Order;
+use super::scenario::{ChangeKind, OnlineScenario};
+
+/// Share of the warm-start prompts that is kept for validation, as in offline scenarios.
+const VALIDATION: f64 = 0.15;
+/// Directions with less than this share of the longest one's deviation hold rounding errors.
+const LEAST_DEVIATION: f64 = 1e-3;
+
+/// Rows of contexts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contexts {
+    values: Vec<f64>,
+    width: usize,
+}
+
+impl Contexts {
+    /// Rows of equal width, one after another.
+    ///
+    /// # Panics
+    /// If the values do not fill whole rows.
+    pub fn new(values: Vec<f64>, width: usize) -> Self {
+        assert!(values.len().is_multiple_of(width), "contexts fill whole rows");
+        Contexts { values, width }
+    }
+
+    /// The context of a prompt.
+    #[inline]
+    pub fn row(&self, prompt: usize) -> &[f64] {
+        &self.values[prompt * self.width..][..self.width]
+    }
+
+    /// Numbers in a context, the constant included.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many contexts.
+    pub fn n_rows(&self) -> usize {
+        self.values.len() / self.width
+    }
+
+    /// All numbers, row after row.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
+/// What the arms are worth for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// The first step of it.
+    pub from: usize,
+    /// What began it, in words; empty for the first.
+    pub words: Vec<String>,
+    /// Scores, replayed prompts x arms; missing where the arm cannot be chosen.
+    pub score: CellTable,
+    /// Costs in US dollars of the same cells.
+    pub cost_usd: CellTable,
+}
+
+/// An online scenario met its suite.
+pub(crate) struct World {
+    pub(crate) arms: Vec<String>,
+    pub(crate) suite: SuiteFacts,
+    /// The replayed prompts.
+    pub(crate) prompts: Vec<RecordedPrompt>,
+    pub(crate) contexts: Contexts,
+    pub(crate) phases: Vec<Phase>,
+    /// Mean cost of the dearest arm of the first phase, in US dollars.
+    pub(crate) cost_unit_usd: f64,
+    pub(crate) n_steps: usize,
+    pub(crate) warm: Option<WarmStart>,
+}
+
+/// What is said of the suite in the record.
+pub(crate) struct SuiteFacts {
+    pub(crate) info: SuiteInfo,
+    pub(crate) content_hash: String,
+    pub(crate) has_cost: bool,
+    pub(crate) cost_basis: CostBasis,
+    pub(crate) cells_with_assumed_tokens: usize,
+    pub(crate) left_out: LeftOut,
+}
+
+/// What learners may look at before the first step.
+pub(crate) struct WarmStart {
+    pub(crate) contexts: Contexts,
+    /// Outcomes of the first phase; costs are in cost units. Arms that arrive later are missing.
+    pub(crate) data: TrainingData,
+    pub(crate) cost_models: CostModels,
+    /// The replayed prompts without their outcomes, for routers that read embeddings themselves.
+    pub(crate) replayed: Prompts,
+}
+
+impl World {
+    /// Cuts a suite down to the scenario's arms and plays its changes through.
+    ///
+    /// # Errors
+    /// A scenario that does not fit the suite.
+    pub(crate) fn new(scenario: &OnlineScenario, mut suite: Suite) -> Result<World> {
+        let content_hash = suite.content_hash();
+        let cells_with_assumed_tokens =
+            scenario.cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+        let Pooled { suite, has_cost, left_out } = pool(suite, &scenario.pool)?;
+        let stream = Stream::root(scenario.seed);
+        let columns = arm_columns(scenario, &suite)?;
+        let first = States::first(scenario, &suite, &columns);
+        let (warm_parts, replayed) = parts(scenario, &suite, &stream)?;
+        let n_steps = scenario.online.steps.unwrap_or(usize::MAX).min(replayed.len());
+        let phases = phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        // Whoever cannot be answered in some phase is asked in none.
+        let is_kept = |at: &usize| phases.iter().all(|phase| phase.score.row(*at).any(|cell| cell.is_some()));
+        let kept: Vec<usize> = (0..replayed.len()).filter(is_kept).collect();
+        if kept.is_empty() {
+            return Err(Error::Usage(
+                "[online] leaves no prompt that somebody answers in every phase".into(),
+            ));
+        }
+        let replayed: Vec<usize> = kept.iter().map(|&at| replayed[at]).collect();
+        let n_steps = n_steps.min(replayed.len());
+        let phases = self::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let warm_prompts =
+            warm_parts.as_ref().map(|(training, validation)| [&training[..], validation].concat());
+        let mut rng = stream.named("contexts").generator();
+        let reduction = Reduction::fit(
+            &suite,
+            warm_prompts.as_deref().unwrap_or(&replayed),
+            scenario.online.dimensions,
+            &mut rng,
+        );
+        let warm = match &warm_parts {
+            Some((training, validation)) => Some(warm_start(
+                (scenario, &suite),
+                (&columns, &first),
+                (training, validation),
+                &replayed,
+                (&reduction, &stream),
+            )?),
+            None => None,
+        };
+        let cost_unit_usd = match &warm {
+            Some(warm) => warm.data.cost_unit_usd,
+            None => dearest_mean(&phases[0].cost_usd),
+        };
+        let recorded = |&prompt: &usize| RecordedPrompt {
+            id: suite.prompts[prompt].id.clone(),
+            benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
+        };
+        Ok(World {
+            arms: columns.iter().map(|&column| suite.models[column].id.clone()).collect(),
+            prompts: replayed.iter().map(recorded).collect(),
+            contexts: reduction.contexts(&suite, &replayed),
+            phases,
+            cost_unit_usd,
+            n_steps,
+            warm,
+            suite: SuiteFacts {
+                info: suite.info.clone(),
+                content_hash,
+                has_cost,
+                cost_basis: suite.cost_basis,
+                cells_with_assumed_tokens,
+                left_out,
+            },
+        })
+    }
+
+    /// How many arms there are over all phases.
+    pub(crate) fn n_arms(&self) -> usize {
+        self.arms.len()
+    }
+
+    /// The phase of a step.
+    pub(crate) fn phase_at(&self, step: usize) -> usize {
+        self.phases.partition_point(|phase| phase.from <= step) - 1
+    }
+
+    /// The orders, each with a preference for every step.
+    pub(crate) fn orders(&self, scenario: &OnlineScenario) -> Vec<Order> {
+        let stream = Stream::root(scenario.seed).named("order");
+        let order = |number: usize| {
+            let stream = stream.numbered(number);
+            let mut prompts: Vec<usize> = (0..self.prompts.len()).collect();
+            shuffle(&mut stream.named("prompts").generator(), &mut prompts);
+            prompts.truncate(self.n_steps);
+            let mut rng = stream.named("preferences").generator();
+            let preferences = prompts.iter().map(|_| draw_preference(scenario, &mut rng)).collect();
+            Order { prompts, preferences }
+        };
+        (0..scenario.online.orders).map(order).collect()
+    }
+}
+
+/// A preference as the scenario asks for it.
+pub(crate) fn draw_preference(scenario: &OnlineScenario, rng: &mut ChaCha8Rng) -> f64 {
+    if let Some(weights) = &scenario.online.preference {
+        return weights[index_below(rng, weights.len())];
+    }
+    let distribution = scenario.preferences.distribution;
+    let (low, high, share) = (distribution.low, distribution.high, uniform(rng));
+    match distribution.kind {
+        DistributionKind::Uniform => low + share * (high - low),
+        DistributionKind::LogUniform => low * (share * (high / low).ln()).exp(),
+    }
+}
+
+/// The candidates that are arms of their own: all but those whose answers others give later.
+fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
+    let names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    let known = |name: &str| match names.iter().position(|known| *known == name) {
+        Some(column) => Ok(column),
+        None => {
+            let near = suggestion(name, names.iter().copied());
+            Err(Error::Usage(format!("a change names `{name}`, which is no candidate{near}")))
+        }
+    };
+    let mut stand_ins = Vec::new();
+    for change in &scenario.changes {
+        known(change.what.model())?;
+        if let ChangeKind::Replace(replacement) = &change.what {
+            stand_ins.push(known(&replacement.by)?);
+        }
+    }
+    let columns: Vec<usize> = (0..names.len()).filter(|column| !stand_ins.contains(column)).collect();
+    for change in &scenario.changes {
+        let column = known(change.what.model())?;
+        if !columns.contains(&column) {
+            let name = names[column];
+            return Err(Error::Usage(format!(
+                "a change happens to `{name}`, whose answers another model gives"
+            )));
+        }
+    }
+    if columns.len() < 2 {
+        return Err(Error::Usage("[online] leaves fewer than two arms".into()));
+    }
+    Ok(columns)
+}
+
+type WarmParts = Option<(Vec<usize>, Vec<usize>)>;
+
+/// The warm-start prompts, for training and validation, and the prompts to be replayed.
+fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(WarmParts, Vec<usize>)> {
+    let share = scenario.online.warm_start;
+    if share == 0.0 {
+        return Ok((None, (0..suite.prompts.len()).collect()));
+    }
+    let settings =
+        SplitSettings { kind: SplitKind::Random, test: 1.0 - share, validation: VALIDATION, benchmark: None };
+    let split = split(suite, &settings, 0, &stream.named("warm-start"))?;
+    Ok((Some((split.training, split.validation)), split.test))
+}
+
+/// How each arm stands in a phase.
+#[derive(Clone)]
+struct States {
+    is_present: Vec<bool>,
+    column: Vec<usize>,
+    price: Vec<f64>,
+    /// Whether each prompt's answer of the arm fails, where any do.
+    fails: Vec<Option<Vec<bool>>>,
+}
+
+impl States {
+    fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[usize]) -> Self {
+        let arrives = |&column: &usize| {
+            let id = &suite.models[column].id;
+            let of_arm = scenario.changes.iter().map(|change| &change.what).filter(|what| what.model() == id);
+            let mut comings =
+                of_arm.filter(|what| matches!(what, ChangeKind::Arrive(_) | ChangeKind::Leave(_)));
+            matches!(comings.next(), Some(ChangeKind::Arrive(_)))
+        };
+        States {
+            is_present: columns.iter().map(|column| !arrives(column)).collect(),
+            column: columns.to_vec(),
+            price: vec![1.0; columns.len()],
+            fails: vec![None; columns.len()],
+        }
+    }
+
+    fn apply(&mut self, what: &ChangeKind, suite: &Suite, columns: &[usize], stream: &Stream) {
+        let column = |name: &str| {
+            let column = suite.models.iter().position(|model| model.id == name);
+            column.expect("changes name candidates: this was checked")
+        };
+        let own = column(what.model());
+        let arm = columns.iter().position(|&column| column == own);
+        let arm = arm.expect("changes happen to arms: this was checked");
+        match what {
+            ChangeKind::Price(change) => self.price[arm] *= change.factor,
+            ChangeKind::Quality(change) => {
+                let mut rng = stream.generator();
+                let mut fails: Vec<bool> =
+                    suite.prompts.iter().map(|_| !bernoulli(&mut rng, change.factor)).collect();
+                if let Some(before) = &self.fails[arm] {
+                    fails.iter_mut().zip(before).for_each(|(fails, before)| *fails |= before);
+                }
+                self.fails[arm] = Some(fails);
+            }
+            ChangeKind::Arrive(_) => self.is_present[arm] = true,
+            ChangeKind::Leave(_) => self.is_present[arm] = false,
+            ChangeKind::Replace(change) => self.column[arm] = column(&change.by),
+        }
+    }
+
+    /// Scores and costs in US dollars on these prompts.
+    fn outcomes(&self, suite: &Suite, prompts: &[usize]) -> (CellTable, CellTable) {
+        let n_arms = self.column.len();
+        let mut score = CellTable::missing(prompts.len(), n_arms);
+        let mut cost_usd = CellTable::missing(prompts.len(), n_arms);
+        for (at, &prompt) in prompts.iter().enumerate() {
+            for arm in (0..n_arms).filter(|&arm| self.is_present[arm]) {
+                let Some(known) = suite.outcomes.score.get(prompt, self.column[arm]) else { continue };
+                let fails = self.fails[arm].as_ref().is_some_and(|fails| fails[prompt]);
+                let usd = suite.outcomes.cost_usd.get(prompt, self.column[arm]).unwrap_or(0.0);
+                score.set(at, arm, Some(if fails { 0.0 } else { known }));
+                cost_usd.set(at, arm, Some(usd * self.price[arm]));
+            }
+        }
+        (score, cost_usd)
+    }
+}
+
+fn phases(
+    scenario: &OnlineScenario,
+    suite: &Suite,
+    columns: &[usize],
+    mut states: States,
+    prompts: &[usize],
+    n_steps: usize,
+) -> Result<Vec<Phase>> {
+    let phase = |from: usize, words: Vec<String>, states: &States| {
+        let (score, cost_usd) = states.outcomes(suite, prompts);
+        Phase { from, words, score, cost_usd }
+    };
+    let mut phases = vec![phase(0, Vec::new(), &states)];
+    let stream = Stream::root(scenario.seed).named("change");
+    for (number, change) in scenario.changes.iter().enumerate() {
+        let from = (change.at * n_steps as f64) as usize;
+        states.apply(&change.what, suite, columns, &stream.numbered(number));
+        if !states.is_present.contains(&true) {
+            return Err(Error::Usage(format!("[[online.change]]: after {} nobody is left", change.what)));
+        }
+        let mut words = vec![change.what.to_string()];
+        if phases.len() > 1 && phases.last().is_some_and(|before| before.from == from) {
+            words = phases.pop().map_or(Vec::new(), |before| before.words);
+            words.push(change.what.to_string());
+        }
+        phases.push(phase(from, words, &states));
+    }
+    Ok(phases)
+}
+
+fn warm_start(
+    (scenario, suite): (&OnlineScenario, &Suite),
+    (columns, first): (&[usize], &States),
+    (training, validation): (&[usize], &[usize]),
+    replayed: &[usize],
+    (reduction, stream): (&Reduction, &Stream),
+) -> Result<WarmStart> {
+    let all: Vec<usize> = (0..suite.prompts.len()).collect();
+    let arms = suite.select(&all, columns);
+    let answers = |prompt: &usize| {
+        (0..columns.len()).any(|arm| first.is_present[arm] && arms.outcomes.score.get(*prompt, arm).is_some())
+    };
+    let [training, validation] =
+        [training, validation].map(|part| part.iter().copied().filter(answers).collect::<Vec<usize>>());
+    if training.is_empty() || validation.is_empty() {
+        return Err(Error::Usage("[online]: `warm-start` leaves no prompt that an arm answered".into()));
+    }
+    let groups = text_groups(&arms);
+    let grid = PreferenceGrid::new(&scenario.preferences)?;
+    let quizzed = Quizzed {
+        unseen: first.is_present.iter().map(|is_present| !is_present).collect(),
+        asked: vec![Vec::new(); columns.len()],
+    };
+    let data = TrainingData::with_unseen(&arms, &groups, (&training, &validation), grid, &quizzed);
+    Ok(WarmStart {
+        contexts: reduction.contexts(suite, &[training, validation].concat()),
+        cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),
+        replayed: Prompts::new(&arms, &groups, replayed),
+        data,
+    })
+}
+
+/// The mean cost of the dearest arm; 1 where nothing costs anything.
+fn dearest_mean(cost_usd: &CellTable) -> f64 {
+    let mean = |arm: usize| {
+        let known = (0..cost_usd.n_prompts()).filter_map(|prompt| cost_usd.get(prompt, arm));
+        let (sum, n) = known.fold((0.0, 0_u32), |(sum, n), usd| (sum + usd, n + 1));
+        if n > 0 { sum / f64::from(n) } else { 0.0 }
+    };
+    let dearest = (0..cost_usd.n_models()).map(mean).fold(0.0, f64::max);
+    if dearest > 0.0 { dearest } else { 1.0 }
+}
+
+/// From embeddings to contexts.
+struct Reduction {
+    /// Width x directions; none where the suite has no embeddings.
+    directions: Option<Matrix>,
+    mean: Vec<f32>,
+    scale: Vec<f64>,
+}
+
+impl Reduction {
+    fn fit(suite: &Suite, prompts: &[usize], n_directions: usize, rng: &mut ChaCha8Rng) -> Self {
+        let Some(embeddings) = &suite.embeddings else {
+            return Reduction { directions: None, mean: Vec::new(), scale: Vec::new() };
+        };
+        let width = embeddings.n_dimensions();
+        let mut rows = Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), width);
+        let mut mean = vec![0.0_f64; width];
+        for row in rows.rows() {
+            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        let mean: Vec<f32> = mean.iter().map(|sum| (sum / prompts.len() as f64) as f32).collect();
+        centre(&mut rows, &mean);
+        let directions = principal_directions(&rows, n_directions, rng);
+        let projected = project(&rows, &directions);
+        let mut squares = vec![0.0_f64; directions.n_columns()];
+        for row in projected.rows() {
+            squares.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value).powi(2));
+        }
+        let deviation: Vec<f64> = squares.iter().map(|sum| (sum / prompts.len() as f64).sqrt()).collect();
+        let longest = deviation.iter().copied().fold(0.0, f64::max);
+        let n = directions.n_columns() as f64;
+        let scale = |deviation: &f64| {
+            if *deviation > LEAST_DEVIATION * longest { 1.0 / (deviation * n.sqrt()) } else { 0.0 }
+        };
+        Reduction { scale: deviation.iter().map(scale).collect(), directions: Some(directions), mean }
+    }
+
+    fn contexts(&self, suite: &Suite, prompts: &[usize]) -> Contexts {
+        let (Some(directions), Some(embeddings)) = (&self.directions, &suite.embeddings) else {
+            return Contexts::new(vec![1.0; prompts.len()], 1);
+        };
+        let mut rows =
+            Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), self.mean.len());
+        centre(&mut rows, &self.mean);
+        let projected = project(&rows, directions);
+        let mut values = Vec::with_capacity(prompts.len() * (self.scale.len() + 1));
+        for row in projected.rows() {
+            values.extend(row.iter().zip(&self.scale).map(|(value, scale)| f64::from(*value) * scale));
+            values.push(1.0);
+        }
+        Contexts::new(values, self.scale.len() + 1)
+    }
+}
+
+fn centre(rows: &mut Matrix, mean: &[f32]) {
+    for row in 0..rows.n_rows() {
+        rows.row_mut(row).iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
+    }
+}
+
+fn project(rows: &Matrix, directions: &Matrix) -> Matrix {
+    let mut projected = Matrix::zeros(rows.n_rows(), directions.n_columns());
+    multiply(rows.as_strided(), directions.as_strided(), projected.values_mut());
+    projected
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::suite::synthetic::SyntheticSettings;
+    use std::path::Path;
+
+    /// A scenario over a small synthetic suite of models `model-0`, ...
+    pub(in crate::online) fn scenario(text: &str) -> OnlineScenario {
+        let head = "mode = \"online\"\ndescription = \"d\"\nsuite = \"s\"\n";
+        OnlineScenario::parse(Path::new("s.toml"), &format!("{head}{text}")).unwrap()
+    }
+
+    pub(in crate::online) fn suite(n_prompts: usize) -> Suite {
+        SyntheticSettings { n_prompts, n_models: 4, ..SyntheticSettings::default() }.generate().unwrap().suite
+    }
+
+    pub(in crate::online) fn world() -> (World, Order) {
+        let scenario = scenario("[online]\norders = 2\n[[router]]\nkind = \"random\"\n");
+        let world = World::new(&scenario, suite(40)).unwrap();
+        let order = world.orders(&scenario).remove(0);
+        (world, order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{scenario, suite};
+    use super::*;
+
+    fn world(changes: &str) -> World {
+        let suite = suite(100);
+        let text = format!("[online]\norders = 2\n{changes}\n[[router]]\nkind = \"random\"\n");
+        let named = |text: String| {
+            suite
+                .models
+                .iter()
+                .enumerate()
+                .fold(text, |text, (at, model)| text.replace(&format!("#{at}"), &model.id))
+        };
+        World::new(&scenario(&named(text)), suite.clone()).unwrap()
+    }
+
+    #[test]
+    fn changes_apply_from_their_step_on_and_only_to_their_model() {
+        let world = world(
+            "[[online.change]]\nat = 0.25\nprice = { model = \"#1\", factor = 0.5 }\n[[online.change]]\nat = 0.5\nquality = { model = \"#2\", factor = 0.0 }",
+        );
+        let froms: Vec<usize> = world.phases.iter().map(|phase| phase.from).collect();
+        assert_eq!(froms, [0, 25, 50]);
+        assert_eq!([0, 24, 25, 49, 50, 99].map(|step| world.phase_at(step)), [0, 0, 1, 1, 2, 2]);
+        let [first, second, third] = &world.phases[..] else { panic!("three phases") };
+        for prompt in 0..100 {
+            let cost = |phase: &Phase, arm| phase.cost_usd.get(prompt, arm).unwrap();
+            assert_eq!(cost(second, 1), 0.5 * cost(first, 1));
+            assert_eq!(cost(second, 0), cost(first, 0));
+            assert_eq!(first.score, second.score);
+            assert_eq!(third.score.get(prompt, 2), Some(0.0));
+            assert_eq!(third.score.get(prompt, 3), first.score.get(prompt, 3));
+        }
+    }
+
+    #[test]
+    fn a_model_is_there_from_its_arrival_to_its_leave() {
+        let world = world(
+            "[[online.change]]\nat = 0.25\narrive = { model = \"#1\" }\n[[online.change]]\nat = 0.5\nleave = { model = \"#1\" }",
+        );
+        let is_there: Vec<bool> = world.phases.iter().map(|phase| phase.score.get(0, 1).is_some()).collect();
+        assert_eq!(is_there, [false, true, false]);
+    }
+
+    #[test]
+    fn a_replaced_model_gives_the_answers_of_one_that_is_no_arm() {
+        let world = world("[[online.change]]\nat = 0.5\nreplace = { model = \"#0\", by = \"#3\" }");
+        let suite = suite(100);
+        assert_eq!(world.n_arms(), 3);
+        for prompt in 0..100 {
+            let now = |phase: usize| world.phases[phase].score.get(prompt, 0);
+            assert_eq!(now(0), suite.outcomes.score.get(prompt, 0));
+            assert_eq!(now(1), suite.outcomes.score.get(prompt, 3));
+        }
+    }
+
+    #[test]
+    fn contexts_have_about_unit_length_and_end_in_one() {
+        let world = world("");
+        let n = world.contexts.n_rows();
+        let squares: f64 = world.contexts.values().iter().map(|value| value * value).sum();
+        assert!((squares / n as f64 - 2.0).abs() < 0.05, "{}", squares / n as f64);
+        assert!((0..n).all(|prompt| world.contexts.row(prompt).last() == Some(&1.0)));
+    }
+}

@@ -1,0 +1,162 @@
+//! A run that is killed at any moment leaves no report that `verify` rejects, and the next one ends as if nothing had been.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use llm_bandit::seed::Stream;
+
+const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+const N_KILLS: usize = 20;
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llm-bandit"));
+    command.args(arguments).current_dir(folder).env_remove("LLM_BANDIT_DATASETS");
+    command.stdout(Stdio::null());
+    command
+}
+
+/// Runs to the end and returns what is said aside.
+fn run(folder: &Path, out: &str, more: &[&str]) -> String {
+    let output = command(folder, &[&["run", "tiny.toml", "--out", out], more].concat()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+/// Starts a run and kills it after so long; false where it had ended by itself.
+fn kill_after(folder: &Path, delay: Duration) -> bool {
+    let mut child = command(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]).spawn().unwrap();
+    std::thread::sleep(delay);
+    let _ = child.kill();
+    !child.wait().unwrap().success()
+}
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else {
+            found.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn n_cells(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder.join(".out.partial")) else { return 0 };
+    entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "cell")).count()
+}
+
+fn scenario_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    folder
+}
+
+#[test]
+fn killing_a_run_at_any_moment_costs_nothing_but_time() {
+    let folder = scenario_folder();
+    let folder = folder.path();
+    #[expect(clippy::disallowed_methods, reason = "a kill is to hit every part of a run")]
+    let start = Instant::now();
+    run(folder, "whole", &[]);
+    let whole_run = start.elapsed();
+    let whole = files(&folder.join("whole"));
+    let (mut n_killed, mut n_with_cells, mut n_with_report, mut n_taken_up) = (0, 0, 0, 0);
+    for kill in 0..N_KILLS {
+        let share = Stream::root(6).numbered(kill).word() as f64 / u64::MAX as f64;
+        n_killed += usize::from(kill_after(folder, whole_run.mul_f64(share)));
+        n_with_cells += usize::from(n_cells(folder) > 0);
+        if folder.join("out").exists() || folder.join(".out.old").exists() {
+            n_with_report += 1;
+            let verified = command(folder, &["verify", "out"]).output().unwrap();
+            assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        }
+        // Now and then a run comes through, and the next kill meets a report that is to be replaced.
+        if kill % 4 == 3 {
+            let kept = n_cells(folder);
+            let text = run(folder, "out", &[]);
+            let claim = format!("taking up {kept} of 10 cells from an interrupted run");
+            assert_eq!(text.contains(&claim), kept > 0, "{kept} kept: {text}");
+            n_taken_up += kept;
+            assert!(whole == files(&folder.join("out")), "after kill {kill}");
+            let hidden = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+            let hidden: Vec<_> = hidden.filter(|name| name.to_string_lossy().starts_with('.')).collect();
+            assert!(hidden.is_empty(), "{hidden:?}");
+        }
+    }
+    println!(
+        "{N_KILLS} kills within {whole_run:?}: {n_killed} hit a run, {n_with_cells} left cells, {n_with_report} left a \
+         report, all verified; {n_taken_up} cells taken up by the runs that came through"
+    );
+    assert!(n_killed > 0, "no kill hit a run");
+}
+
+/// An expectation that cannot be judged stops a run after its training: all cells are kept.
+fn stopped() -> tempfile::TempDir {
+    let folder = scenario_folder();
+    let spoiled = TINY.replace("metric = \"aiq\"", "metric = \"aiqq\"");
+    fs::write(folder.path().join("tiny.toml"), spoiled).unwrap();
+    assert!(
+        !command(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    assert_eq!(n_cells(folder.path()), 10);
+    folder
+}
+
+#[test]
+fn cells_are_taken_up_as_far_as_nothing_they_depend_on_has_changed() {
+    for (scenario, more, expected) in [
+        (TINY.to_owned(), &[][..], Some(10)),
+        (TINY.replace("model = \"linear\"", "model = \"linear\"\nridge = 0.5"), &[], Some(8)),
+        (TINY.to_owned(), &["--replicates", "1"], Some(5)),
+        (TINY.to_owned(), &["--seed", "1"], None),
+        (TINY.to_owned(), &["--fresh"], None),
+        (TINY.replace("\"gsm8k\", ", ""), &[], None),
+    ] {
+        let folder = stopped();
+        fs::write(folder.path().join("tiny.toml"), &scenario).unwrap();
+        let text = run(folder.path(), "out", more);
+        match expected {
+            Some(n) => assert!(text.contains(&format!("taking up {n} of ")), "{text}"),
+            None => assert!(!text.contains("taking up"), "{text}"),
+        }
+        assert!(!folder.path().join(".out.partial").exists());
+        let fresh = [more, &["--fresh"]].concat();
+        let fresh = if more.contains(&"--fresh") { more } else { &fresh };
+        run(folder.path(), "again", fresh);
+        assert!(files(&folder.path().join("out")) == files(&folder.path().join("again")));
+    }
+}
+
+#[test]
+fn timings_stand_beside_the_report_and_a_cell_taken_up_has_none() {
+    let folder = stopped();
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    let text = run(folder.path(), "out", &["--timings"]);
+    assert!(text.contains("10 cells were taken up and have no times; `--fresh` measures all"), "{text}");
+    let timings = || fs::read_to_string(folder.path().join("out/timings.csv")).unwrap();
+    assert_eq!(timings().lines().nth(1), Some("0,random,,,taken up from an interrupted run"));
+    run(folder.path(), "out", &["--timings", "--threads", "1"]);
+    assert_eq!(timings().lines().count(), 11);
+    for line in timings().lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        assert!(
+            fields[2].parse::<f64>().unwrap() >= 0.0 && fields[3].parse::<f64>().unwrap() >= 0.0,
+            "{line}"
+        );
+        assert_eq!(fields[4], "");
+    }
+    assert!(command(folder.path(), &["verify", "out"]).output().unwrap().status.success());
+}

@@ -1,0 +1,82 @@
+//! No router of any kind has a path to the outcomes of test prompts: whatever they are, the choices are the same.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::path::Path;
+
+use llm_bandit::record::Record;
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::suite::Suite;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+
+/// Settings of kinds that need some, or that would take long without. A cascade's simulated judge is there to tell it whether
+/// an answer that it paid for is right; its predicted judge knows no outcome.
+const WRITTEN: [(&str, &str); 5] = [
+    ("cascade", "judge = \"predicted\"\n"),
+    ("single", "choose = \"best\"\n"),
+    ("llm-bandit", "steps = 20\nout-of-fold = false\n"),
+    ("routellm-mf", ""),
+    ("predictor", "model = \"knn\"\n"),
+];
+
+/// What the program accepts in place of a word that it does not know.
+fn accepted(router: &str) -> Vec<String> {
+    let text = format!("description = \"d\"\nsuite = \"s\"\n[[router]]\n{router}");
+    let error = Scenario::parse(Path::new("s.toml"), &text).unwrap_err().to_string();
+    let (_, accepted) = error.split_once("expected").unwrap();
+    accepted.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Every kind of router and every model of a predictor.
+fn routers() -> Vec<String> {
+    let kinds = accepted("kind = \"?????????\"\n");
+    assert!(kinds.len() >= 5, "{kinds:?}");
+    let settings = |kind: &str| {
+        let written = WRITTEN.iter().find(|(known, _)| *known == kind);
+        written.map_or("", |(_, settings)| settings)
+    };
+    let kinds = kinds.iter().map(|kind| format!("[[router]]\nkind = \"{kind}\"\n{}", settings(kind)));
+    let models = accepted("kind = \"predictor\"\nmodel = \"?????????\"\n");
+    assert!(models.len() >= 4, "{models:?}");
+    let models = models.iter().filter(|model| *model != "knn");
+    let models = models.map(|model| format!("[[router]]\nkind = \"predictor\"\nmodel = \"{model}\"\n"));
+    kinds.chain(models).collect()
+}
+
+fn record(suite: &Suite) -> Record {
+    let head = "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 100.0\ncount = 5\n";
+    let text = format!("{head}{}", routers().concat());
+    run(&Scenario::parse(Path::new("s.toml"), &text).unwrap(), suite.clone(), &|_| {}).unwrap()
+}
+
+#[test]
+fn permuted_test_outcomes_change_no_choice_of_any_kind_of_router() {
+    // Two models, so that routers of pairs take part.
+    let settings = SyntheticSettings { n_prompts: 200, n_models: 2, seed: 4, ..SyntheticSettings::default() };
+    let suite = settings.generate().unwrap().suite;
+    let before = record(&suite);
+    let place = |position: &usize| {
+        let id = &before.prompts[*position].id;
+        suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap()
+    };
+    let tested: Vec<usize> = before.test_prompts[0].iter().map(place).collect();
+    let mut changed = suite.clone();
+    for (at, &prompt) in tested.iter().enumerate() {
+        // Each test prompt gets the outcomes of another one, and the models change places.
+        let other = tested[(at + 1) % tested.len()];
+        for model in 0..2 {
+            let outcomes = &mut changed.outcomes;
+            outcomes.score.set(prompt, model, suite.outcomes.score.get(other, 1 - model));
+            outcomes.cost_usd.set(prompt, model, suite.outcomes.cost_usd.get(other, 1 - model));
+        }
+    }
+    let after = record(&changed);
+    assert!(before.score != after.score && before.cost_usd != after.cost_usd);
+    for (router, entry) in before.manifest.scenario.routers.iter().enumerate() {
+        let label = &entry.label;
+        assert!(before.choices[0][router] == after.choices[0][router], "{label} sees test outcomes");
+        let hashes =
+            [&before, &after].map(|record| &record.manifest.replicates[0].routers[router].choices_hash);
+        assert_eq!(hashes[0], hashes[1], "{label}");
+    }
+}

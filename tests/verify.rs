@@ -1,0 +1,232 @@
+//! `verify` on reports: what is sound passes, and whatever is changed is found and named in one line.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use sha2::{Digest, Sha256};
+
+const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+
+fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("LLM_BANDIT_DATASETS")
+        .output()
+        .unwrap()
+}
+
+/// A fresh report of the tiny scenario in `out`.
+fn report() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), TINY).unwrap();
+    assert!(llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]).status.success());
+    folder
+}
+
+/// The one line with which a report is rejected.
+fn rejected(folder: &Path) -> String {
+    let output = llm_bandit(folder, &["verify", "out"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim_end().strip_prefix("error: ").unwrap().to_owned()
+}
+
+/// Changes a file of the report, makes sure that it did, and puts back what was there once it is rejected.
+fn tampered(folder: &Path, name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> String {
+    let path = folder.join("out").join(name);
+    let before = fs::read(&path).unwrap();
+    let after = change(before.clone());
+    assert!(before != after, "{name}");
+    fs::write(&path, after).unwrap();
+    let words = rejected(folder);
+    fs::write(&path, before).unwrap();
+    words
+}
+
+/// Changes text.
+fn text(change: impl Fn(&str) -> String) -> impl FnOnce(Vec<u8>) -> Vec<u8> {
+    move |bytes| change(std::str::from_utf8(&bytes).unwrap()).into_bytes()
+}
+
+/// Changes the content of a packed file.
+fn packed(change: impl Fn(&mut [u8])) -> impl FnOnce(Vec<u8>) -> Vec<u8> {
+    move |bytes| {
+        let mut content = Vec::new();
+        flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut content).unwrap();
+        change(&mut content);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(7));
+        encoder.write_all(&content).unwrap();
+        encoder.finish().unwrap()
+    }
+}
+
+/// Writes `SHA256SUMS` anew, as a careful forger would.
+fn sign(folder: &Path) {
+    let record = folder.join("out/record");
+    let mut paths: Vec<PathBuf> = fs::read_dir(&record).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| !path.ends_with("SHA256SUMS"));
+    paths.sort();
+    let line = |path: &PathBuf| {
+        let hash = Sha256::digest(fs::read(path).unwrap());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{hash}  {}\n", path.file_name().unwrap().to_string_lossy())
+    };
+    fs::write(record.join("SHA256SUMS"), paths.iter().map(line).collect::<String>()).unwrap();
+}
+
+/// Sets one bit of the choices at the first preference, so that another model is chosen.
+fn flip_choice(content: &mut [u8]) {
+    let header = usize::from(u16::from_le_bytes([content[8], content[9]]));
+    content[10 + header] ^= 1;
+}
+
+/// Turns the first score over.
+fn change_score(content: &mut [u8]) {
+    let start = 10 + usize::from(u16::from_le_bytes([content[8], content[9]]));
+    let score = f64::from_le_bytes(content[start..start + 8].try_into().unwrap());
+    content[start..start + 8].copy_from_slice(&(1.0 - score).to_le_bytes());
+}
+
+#[test]
+fn a_sound_report_is_verified_before_and_after_it_is_rebuilt() {
+    let folder = report();
+    let verified = || {
+        let output = llm_bandit(folder.path(), &["verify", "out"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = verified();
+    assert!(before.starts_with("out: verified; choices of 10 cells are those committed to, "), "{before}");
+    assert!(llm_bandit(folder.path(), &["report", "out"]).status.success());
+    fs::write(folder.path().join("out/notes.txt"), "a reader's own file").unwrap();
+    assert_eq!(before, verified());
+}
+
+#[test]
+fn a_changed_table_is_named_by_line_and_column() {
+    let folder = report();
+    let last_digit = |line: usize| {
+        move |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let digit = lines[line].pop().unwrap();
+            lines[line].push(if digit == '1' { '2' } else { '1' });
+            lines.join("\n") + "\n"
+        }
+    };
+    let words = tampered(folder.path(), "summary.csv", text(last_digit(6)));
+    assert!(words.starts_with("out/summary.csv:7: column `value` is `0."), "{words}");
+    assert!(words.contains("; the record gives `0."), "{words}");
+    let words = tampered(folder.path(), "points.csv", text(last_digit(9)));
+    assert!(words.starts_with("out/points.csv:10: column `cost_usd_per_1000` is `"), "{words}");
+    // The AIQ of a router, the first number of the first table.
+    let words = tampered(
+        folder.path(),
+        "report.md",
+        text(|text| {
+            let row = text.lines().find(|line| line.starts_with("| knn |")).unwrap();
+            text.replacen(row, &row.replacen("0.", "1.", 1), 1)
+        }),
+    );
+    assert!(words.starts_with("out/report.md:") && words.contains(": column `AIQ"), "{words}");
+    let words = tampered(folder.path(), "pareto.png", |mut bytes| {
+        bytes[1000] ^= 1;
+        bytes
+    });
+    assert_eq!(words, "out/pareto.png: is not what the record gives, from byte 1000 on");
+    fs::remove_file(folder.path().join("out/utility.svg")).unwrap();
+    assert!(rejected(folder.path()).starts_with("out/utility.svg: cannot read"));
+}
+
+#[test]
+fn every_file_of_the_record_is_under_a_hash() {
+    let folder = report();
+    let names: Vec<String> = fs::read_dir(folder.path().join("out/record"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 15, "manifest, prompts, scores, costs, ten cells, sums: {names:?}");
+    for name in names {
+        // The last byte but one: in the length field of a packed file, in the text of the others.
+        let words = tampered(folder.path(), &format!("record/{name}"), |mut bytes| {
+            let at = bytes.len() - 2;
+            bytes[at] ^= 1;
+            bytes
+        });
+        assert!(words.starts_with("out/record/"), "{words}");
+    }
+    fs::write(folder.path().join("out/record/more.npy.gz"), "x").unwrap();
+    assert_eq!(rejected(folder.path()), "out/record/more.npy.gz: is not listed in `SHA256SUMS`");
+}
+
+#[test]
+fn a_flipped_choice_breaks_its_commitment_even_if_every_file_is_hashed_anew() {
+    let folder = report();
+    let choices = folder.path().join("out/record/choices-0-random.npy.gz");
+    fs::write(&choices, packed(flip_choice)(fs::read(&choices).unwrap())).unwrap();
+    sign(folder.path());
+    let expected = "out/record/choices-0-random.npy.gz: holds other choices than the manifest commits to";
+    assert_eq!(rejected(folder.path()), expected);
+    // Not only `verify` minds: nothing is computed from such a record.
+    let output = llm_bandit(folder.path(), &["report", "out"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("error: {expected}\n"));
+    // Without the commitment the report's numbers still give it away, but the lack of one comes first.
+    let manifest = folder.path().join("out/record/manifest.json");
+    let json = fs::read_to_string(&manifest).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    value["replicates"][0]["routers"][0].as_object_mut().unwrap().remove("choices-hash").unwrap();
+    fs::write(&manifest, serde_json::to_string_pretty(&value).unwrap()).unwrap();
+    sign(folder.path());
+    assert_eq!(
+        rejected(folder.path()),
+        "out/record/manifest.json: commits to no choices of `random` in replicate 0"
+    );
+}
+
+#[test]
+fn a_changed_score_is_found_by_its_hash_and_by_the_numbers_computed_from_it() {
+    let folder = report();
+    let words = tampered(folder.path(), "record/scores.npy.gz", packed(change_score));
+    assert!(
+        words.starts_with("out/record/scores.npy.gz: is not as it was recorded: its SHA-256 is "),
+        "{words}"
+    );
+    let scores = folder.path().join("out/record/scores.npy.gz");
+    fs::write(&scores, packed(change_score)(fs::read(&scores).unwrap())).unwrap();
+    sign(folder.path());
+    let words = rejected(folder.path());
+    assert!(words.starts_with("out/points.csv:") && words.contains("; the record gives `"), "{words}");
+}
+
+#[test]
+fn a_changed_scenario_and_another_version_of_the_program_are_said() {
+    let folder = report();
+    let manifest = folder.path().join("out/record/manifest.json");
+    let before = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, before.replacen("\"seed\": 0", "\"seed\": 1", 1)).unwrap();
+    sign(folder.path());
+    assert_eq!(
+        rejected(folder.path()),
+        "out/record/manifest.json: holds another scenario than the one whose hash it holds"
+    );
+    let version = format!("\"program-version\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    let other = before.replacen(&version, "\"program-version\": \"0.0.1\"", 1);
+    assert!(before != other);
+    fs::write(&manifest, other).unwrap();
+    sign(folder.path());
+    // The report names the version it was made by, so one of the two is changed.
+    let words = rejected(folder.path());
+    assert!(
+        words.ends_with("; the report was made by version 0.0.1 of the program, this is 0.1.0"),
+        "{words}"
+    );
+    assert!(llm_bandit(folder.path(), &["report", "out"]).status.success());
+    let output = llm_bandit(folder.path(), &["verify", "out"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("though by version 0.0.1 and not"));
+}
