@@ -87,6 +87,7 @@ kind = "hybrid-ensemble"
 kind = "graph-attention"
 [[router]]
 kind = "ppo-fixed"
+steps = 20
 "#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"

@@ -37,7 +37,6 @@ const ANCHORS: usize = 10;
 const DIRECTIONS: usize = 64;
 const HIDDEN: usize = 64;
 const BATCH: usize = 256;
-const STEPS: usize = 300;
 /// Steps between two looks at the validation prompts.
 const WATCH_EVERY: usize = 20;
 const LEARNING_RATES: [f32; 2] = [3e-3, 1e-2];
@@ -46,9 +45,18 @@ const EPOCHS: usize = 4;
 const ENTROPY_WEIGHT: f32 = 0.03;
 
 /// Settings of `kind = "ppo-fixed"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct PpoFixedSettings {}
+pub struct PpoFixedSettings {
+    /// Rollouts of each policy.
+    pub steps: usize,
+}
+
+impl Default for PpoFixedSettings {
+    fn default() -> Self {
+        PpoFixedSettings { steps: 300 }
+    }
+}
 
 /// Two dense layers.
 struct Network {
@@ -99,6 +107,13 @@ impl RouterKind for PpoFixedSettings {
         "ppo-fixed"
     }
 
+    fn check(&self) -> Result<()> {
+        if !(WATCH_EVERY..=1_000_000).contains(&self.steps) {
+            return Err(Error::Usage(format!("`steps` must be from {WATCH_EVERY} to 1000000")));
+        }
+        Ok(())
+    }
+
     /// A new model has no output.
     fn takes_unseen(&self) -> bool {
         false
@@ -125,7 +140,7 @@ impl RouterKind for PpoFixedSettings {
             let stream = stream.named("anchor").numbered(at);
             let mut best: Option<Attempt> = None;
             for (trial, &rate) in LEARNING_RATES.iter().enumerate() {
-                let attempt = experience.learn(preference, rate, &stream.numbered(trial))?;
+                let attempt = experience.learn(preference, rate, self.steps, &stream.numbered(trial))?;
                 if best.as_ref().is_none_or(|best| attempt.utility > best.utility) {
                     best = Some(attempt);
                 }
@@ -139,7 +154,7 @@ impl RouterKind for PpoFixedSettings {
         price_order.sort_by(|&a, &b| outcomes.mean_cost_units[a].total_cmp(&outcomes.mean_cost_units[b]));
         let notes = BTreeMap::from([
             ("steps-by-anchor".to_owned(), steps.join(" ")),
-            ("settings-tried".to_owned(), (LEARNING_RATES.len() * STEPS / WATCH_EVERY).to_string()),
+            ("settings-tried".to_owned(), (LEARNING_RATES.len() * (self.steps / WATCH_EVERY)).to_string()),
         ]);
         let router = PpoFixed { view, anchors, seen, price_order };
         Ok(Trained { router: Policy::Direct(Box::new(router)), notes })
@@ -245,14 +260,20 @@ impl Network {
 
 impl Experience<'_> {
     /// Trains a policy for one preference and keeps it where it earned most on validation prompts.
-    fn learn(&self, preference: Preference, learning_rate: f32, stream: &Stream) -> Result<Attempt> {
+    fn learn(
+        &self,
+        preference: Preference,
+        learning_rate: f32,
+        steps: usize,
+        stream: &Stream,
+    ) -> Result<Attempt> {
         let mut rng = stream.generator();
         let n_in = self.inputs.n_columns();
         let mut policy = Network::new(n_in, self.seen.len(), &mut rng);
         let mut value = Network::new(n_in, 1, &mut rng);
         let mut adams = [&policy, &value].map(|network| Adam::new(&network.parameters, learning_rate, 0.0));
         let mut best: Option<(f64, usize, Vec<Vec<f32>>)> = None;
-        for step in 1..=STEPS {
+        for step in 1..=steps {
             let diverged = || {
                 let weight = preference.weight();
                 let problem =
@@ -260,7 +281,7 @@ impl Experience<'_> {
                 Error::Usage(problem)
             };
             // The learning rate falls to a tenth.
-            let share = 1.0 - 0.9 * (step as f32 / STEPS as f32);
+            let share = 1.0 - 0.9 * (step as f32 / steps as f32);
             adams.iter_mut().for_each(|adam| adam.learning_rate = learning_rate * share);
             let rollout = self.roll_out(&policy, &value, preference, &mut rng);
             for _ in 0..EPOCHS {
@@ -416,7 +437,7 @@ mod tests {
         };
         // The best is the cheap model where it is right and, as a wrong answer costs more than the dear model, else the other.
         let preference = Preference::new(0.5).unwrap();
-        let attempt = experience.learn(preference, 3e-3, &Stream::root(9)).unwrap();
+        let attempt = experience.learn(preference, 3e-3, 200, &Stream::root(9)).unwrap();
         let best = |prompt: &usize| match outcomes.score.get(*prompt, 0) {
             Some(1.0) => preference.utility(1.0, 0.1),
             _ => preference.utility(1.0, 1.0),
@@ -425,7 +446,7 @@ mod tests {
         assert!(attempt.utility > best - 0.03, "{} where {best} is best", attempt.utility);
         // Where costs rule, the cheap one everywhere.
         let dear = Preference::new(10.0).unwrap();
-        let attempt = experience.learn(dear, 3e-3, &Stream::root(9)).unwrap();
+        let attempt = experience.learn(dear, 3e-3, 200, &Stream::root(9)).unwrap();
         let logits = attempt.network.forward::<NoneTape>(&experience.inputs, &experience.validation);
         assert!(view(&logits).chunks_exact(2).all(|row| row[0] > row[1]));
     }
