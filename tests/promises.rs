@@ -83,6 +83,11 @@ kind = "carrot"
 heads = "network"
 [[router]]
 kind = "hybrid-ensemble"
+[[router]]
+kind = "graph-attention"
+[[router]]
+kind = "ppo-fixed"
+steps = 20
 "#;
 /// Both presets, with what takes longest left out.
 const BANDITS: &str = r#"
@@ -99,13 +104,20 @@ steps = 5
 "#;
 /// Routers made elsewhere keep no promise of ours; `elsewhere.rs` tests them.
 const ELSEWHERE: [&str; 2] = ["decisions", "command"];
-const PAIR_ROUTER: &str = "[[router]]\nkind = \"routellm-mf\"\n";
+const PAIR_ROUTERS: &str = r#"
+[[router]]
+kind = "routellm-mf"
+[[router]]
+kind = "routellm-sw"
+[[router]]
+kind = "routellm-classifier"
+"#;
 
 /// A scenario over every router that can take a pool of that size.
 fn scenario(n_models: usize) -> Scenario {
     let head = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
         [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
-    let pair = if n_models == 2 { PAIR_ROUTER } else { "" };
+    let pair = if n_models == 2 { PAIR_ROUTERS } else { "" };
     Scenario::parse(Path::new("s.toml"), &format!("{head}{ROUTERS}{RIVALS}{BANDITS}{pair}")).unwrap()
 }
 

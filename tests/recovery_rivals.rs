@@ -56,7 +56,7 @@ fn assert_recovered(routers: &[(&str, f64)], settings: &SyntheticSettings) {
     }
 }
 
-/// Measured: 0.0069, 0.0066, 0.0069, 0.0072, 0.0087, 0.0066; blind 0.0491.
+/// Measured: 0.0069, 0.0066, 0.0069, 0.0072, 0.0087, 0.0066, GRAPH, 0.0117; blind 0.0491.
 ///
 /// Logits are inner products of what embeddings show and abilities: what factor models and perceptrons assume.
 #[test]
@@ -71,6 +71,8 @@ fn factor_models_recover_factors() {
             ("kind = \"mirt\"", 0.011),
             ("kind = \"nirt\"", 0.014),
             ("kind = \"hybrid-ensemble\"", 0.011),
+            ("kind = \"graph-attention\"", 0.018),
+            ("kind = \"ppo-fixed\"", 0.018),
         ],
         &settings,
     );
@@ -112,6 +114,28 @@ fn carrot_recovers_costs_that_follow_the_prompt() {
     };
     assert_recovered(
         &[("kind = \"carrot\"", 0.016), ("kind = \"carrot\"\nheads = \"network\"", 0.011)],
+        &settings,
+    );
+}
+
+/// Measured: 0.0034, 0.0028, 0.0024; blind 0.0226.
+///
+/// A pair whose winner lies open in the embedding, and changes from cluster to cluster.
+#[test]
+fn pair_routers_recover_who_wins() {
+    let settings = SyntheticSettings {
+        n_prompts: 3000,
+        n_models: 2,
+        embedding_noise: 0.1,
+        cluster_share: 0.9,
+        ..Default::default()
+    };
+    assert_recovered(
+        &[
+            ("kind = \"routellm-mf\"", 0.0055),
+            ("kind = \"routellm-sw\"", 0.0045),
+            ("kind = \"routellm-classifier\"", 0.004),
+        ],
         &settings,
     );
 }

@@ -34,7 +34,7 @@ const FEW_NETWORKS: [&str; 2] = [
 ];
 
 /// Those of others that do.
-const RIVAL_NETWORKS: [&str; 8] = [
+const RIVAL_NETWORKS: [&str; 9] = [
     "kind = \"predictor\"\nmodel = \"mlp\"",
     "kind = \"predictor\"\nmodel = \"mlp\"\nheads = \"per-model\"",
     "kind = \"embedllm\"\ndimensions = 16",
@@ -43,6 +43,7 @@ const RIVAL_NETWORKS: [&str; 8] = [
     "kind = \"uniroute\"\nmap = \"learned\"",
     "kind = \"carrot\"\nheads = \"network\"",
     "kind = \"hybrid-ensemble\"",
+    "kind = \"graph-attention\"",
 ];
 
 /// A scenario with every router at every one of these quizzes.

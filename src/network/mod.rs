@@ -6,12 +6,13 @@
 //!
 //! An operation takes its input with a tape and gives its output with it, so that the same code trains (with an owned
 //! tape) and serves (with none). `linear` is the dense layer, `outer` the first layer of a network over all pairs of two
-//! lists, `pairs` its last one, `elementwise` what lies between, `attention` and `layer_norm` make a set encoder, `pointer` scores the members of a set, `sample` draws
+//! lists, `pairs` its last one, `elementwise` what lies between, `attention` and `layer_norm` make a set encoder, `graph` passes messages between prompts and models, `pointer` scores the members of a set, `sample` draws
 //! from learned distributions, and `objective` goes back from a loss whose gradient is known in closed form. `named_tensors` are what a trained
 //! network is in a file.
 
 mod attention;
 mod elementwise;
+mod graph;
 mod layer_norm;
 mod linear;
 mod named_tensors;
@@ -27,6 +28,7 @@ mod testing;
 
 pub(crate) use attention::{pooling_attention, set_attention};
 pub(crate) use elementwise::{scale_columns, softplus_columns};
+pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
 pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::{Activation, Linear, linear};
 pub(crate) use named_tensors::NamedTensors;

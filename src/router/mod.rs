@@ -28,16 +28,21 @@ mod cluster_means;
 mod cost_model;
 mod elsewhere;
 mod embedllm;
+mod graph_attention;
 mod hybrid_ensemble;
 mod irt_router;
 mod judge;
 mod llm_bandit;
 mod pair_network;
 mod plug_in;
+mod ppo_fixed;
 mod predictor;
 mod random;
 mod ridge;
+mod routellm_classifier;
 mod routellm_mf;
+mod routellm_pair;
+mod routellm_sw;
 mod saved;
 mod single;
 mod surroundings;
@@ -52,6 +57,7 @@ pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
 pub use elsewhere::{CommandSettings, DecisionsSettings};
 pub use embedllm::EmbedLlmSettings;
+pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
@@ -60,9 +66,12 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
+pub use routellm_classifier::RoutellmClassifierSettings;
 pub use routellm_mf::RoutellmMfSettings;
+pub use routellm_sw::RoutellmSwSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
 pub use surroundings::Surroundings;
@@ -234,6 +243,14 @@ pub enum RouterSettings {
     Decisions(DecisionsSettings),
     /// A program in any language.
     Command(CommandSettings),
+    /// RouteLLM's similarity-weighted ranking; pairs only.
+    RoutellmSw(RoutellmSwSettings),
+    /// RouteLLM's classifier, over the embedding; pairs only.
+    RoutellmClassifier(RoutellmClassifierSettings),
+    /// GraphRouter's idea: messages along the answers of models to prompts.
+    GraphAttention(GraphAttentionSettings),
+    /// A policy of its own for each of several preferences, bound to the pool it was trained for.
+    PpoFixed(PpoFixedSettings),
 }
 
 /// A kind of router, implemented by its settings.
@@ -314,6 +331,10 @@ impl RouterSettings {
             RouterSettings::Cascade(settings) => settings,
             RouterSettings::Decisions(settings) => settings,
             RouterSettings::Command(settings) => settings,
+            RouterSettings::RoutellmSw(settings) => settings,
+            RouterSettings::RoutellmClassifier(settings) => settings,
+            RouterSettings::GraphAttention(settings) => settings,
+            RouterSettings::PpoFixed(settings) => settings,
         }
     }
 

@@ -345,14 +345,14 @@ fn fit<N: PairNetwork>(
     Ok(Fitted { predictor, epochs, watched_loss })
 }
 
-fn diverged(name: &str, epoch: usize) -> Error {
+pub(super) fn diverged(name: &str, epoch: usize) -> Error {
     Error::Usage(format!(
         "training of the network of {name} diverged in epoch {epoch}: the loss is not a finite number"
     ))
 }
 
 /// Rows of the embeddings with noise.
-fn noisy(embeddings: &Matrix, rows: &[usize], noise: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
+pub(super) fn noisy(embeddings: &Matrix, rows: &[usize], noise: f32, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let mut values = embeddings.rows_at(rows).values().to_vec();
     if noise > 0.0 {
         values.iter_mut().for_each(|value| *value += noise * standard_normal(rng) as f32);
@@ -361,7 +361,11 @@ fn noisy(embeddings: &Matrix, rows: &[usize], noise: f32, rng: &mut ChaCha8Rng) 
 }
 
 /// The mean loss over known cells and its gradient in the outputs.
-fn mean_loss(outputs: &[f32], labels: impl Iterator<Item = f32>, output: Output) -> (f64, Vec<f32>) {
+pub(super) fn mean_loss(
+    outputs: &[f32],
+    labels: impl Iterator<Item = f32>,
+    output: Output,
+) -> (f64, Vec<f32>) {
     let (mut total, mut n_known) = (0.0, 0_usize);
     let mut slopes = Vec::with_capacity(outputs.len());
     for (&value, label) in outputs.iter().zip(labels) {

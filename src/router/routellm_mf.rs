@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
+use super::routellm_pair::{Pair, scores};
 use super::{RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
@@ -90,13 +91,9 @@ impl RouterKind for RoutellmMfSettings {
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, outcomes) = (training.data(), training.outcomes());
-        let strong = usize::from(outcomes.mean_score[1] > outcomes.mean_score[0]);
-        let label = |prompt: usize| -> Option<f32> {
-            let [strong, weak] = [strong, 1 - strong].map(|model| outcomes.score.get(prompt, model));
-            Some(((1.0 + strong? - weak?) / 2.0) as f32)
-        };
+        let pair = Pair::new(outcomes);
         let labelled = |range: std::ops::Range<usize>| -> Vec<(usize, f32)> {
-            range.filter_map(|prompt| label(prompt).map(|label| (prompt, label))).collect()
+            range.filter_map(|prompt| pair.label(prompt).map(|label| (prompt, label))).collect()
         };
         let mut examples = labelled(0..data.n_training);
         let held_out = labelled(data.n_training..data.prompts.len());
@@ -126,27 +123,24 @@ impl RouterKind for RoutellmMfSettings {
         }
         network.parameters = best.1;
         let costs = training.costs(self.cost);
-        let scores = Box::new(Folded { direction: network.direction(), strong });
+        let predictor = Box::new(Folded { direction: network.direction(), strong: pair.strong });
         let notes = BTreeMap::from([
             ("epochs".to_owned(), best.2.to_string()),
             ("validation-loss".to_owned(), format!("{:.4}", best.0)),
             ("comparisons".to_owned(), "derived from scores".to_owned()),
         ]);
-        Ok(Trained { router: PlugIn::policy(scores, costs), notes })
+        Ok(Trained { router: PlugIn::policy(predictor, costs), notes })
     }
 }
 
 impl ScorePredictor for Folded {
-    /// 0 for the weak model and the expected gain 2 P - 1 for the strong one: only the difference matters.
+    /// The expected gain is 2 P - 1.
     fn predict(&self, prompts: &Prompts) -> Matrix {
         let mut logits = vec![0.0; prompts.len()];
         let direction = Matrix::new(self.direction.clone(), self.direction.len(), 1);
         multiply(prompts.embeddings.as_strided(), direction.as_strided(), &mut logits);
-        let mut scores = Matrix::zeros(prompts.len(), 2);
-        for (prompt, logit) in logits.into_iter().enumerate() {
-            scores.row_mut(prompt)[self.strong] = 2.0 * crate::linalg::kernels::sigmoid(logit) - 1.0;
-        }
-        scores
+        let gain = |logit| 2.0 * crate::linalg::kernels::sigmoid(logit) - 1.0;
+        scores(&logits.into_iter().map(gain).collect::<Vec<_>>(), self.strong)
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) mod identity;
 mod information;
 mod learned;
 mod learning;
-mod objective;
+pub(in crate::router) mod objective;
 mod online;
 mod policy;
 mod ppo;

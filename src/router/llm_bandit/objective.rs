@@ -6,7 +6,7 @@
 use crate::linalg::kernels;
 
 /// ln pi of every candidate.
-pub(super) fn ln_probabilities(logits: &[f32]) -> Vec<f32> {
+pub(in crate::router) fn ln_probabilities(logits: &[f32]) -> Vec<f32> {
     let total = kernels::log_sum_exp(logits);
     logits.iter().map(|logit| logit - total).collect()
 }
@@ -34,18 +34,18 @@ pub(super) fn cross_entropy(logits: &[f32], target: usize, weight: f32, gradient
 
 /// A sampled action and what came of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Sampled {
+pub(in crate::router) struct Sampled {
     /// The action, as a position in the pool.
-    pub(super) action: usize,
+    pub(in crate::router) action: usize,
     /// ln pi of it when it was sampled.
-    pub(super) old_ln_p: f32,
+    pub(in crate::router) old_ln_p: f32,
     /// How much more utility it earned than was expected.
-    pub(super) advantage: f32,
+    pub(in crate::router) advantage: f32,
 }
 
 /// The clipped surrogate (arXiv 1707.06347, equation 7): -min(r A, clip(r, 1 - c, 1 + c) A) with r = pi(a) / pi_old(a).
 /// An infinite `clip` leaves the plain policy gradient.
-pub(super) fn clipped_surrogate(
+pub(in crate::router) fn clipped_surrogate(
     logits: &[f32],
     sampled: Sampled,
     clip: f32,
@@ -68,7 +68,7 @@ pub(super) fn clipped_surrogate(
 }
 
 /// The entropy bonus: sum_k pi_k ln pi_k.
-pub(super) fn negative_entropy(logits: &[f32], weight: f32, gradient: &mut [f32]) -> f32 {
+pub(in crate::router) fn negative_entropy(logits: &[f32], weight: f32, gradient: &mut [f32]) -> f32 {
     let ln_p = ln_probabilities(logits);
     let mean: f32 = ln_p.iter().map(|ln_p| kernels::exp(*ln_p) * ln_p).sum();
     for (gradient, ln_p) in gradient.iter_mut().zip(&ln_p) {
