@@ -2,8 +2,10 @@
 
 mod costing;
 pub mod data;
+pub mod decisions;
 pub mod error;
 pub mod evaluate;
+pub mod gate;
 mod gzip;
 mod hash;
 pub mod kept;

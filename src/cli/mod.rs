@@ -1,6 +1,9 @@
-//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 an unmet expectation, 2 an error.
+//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression or an unmet expectation, 2 an
+//! error.
 
+mod check;
 mod compare;
+mod diff;
 mod inspect;
 mod online;
 mod prices;
@@ -55,6 +58,24 @@ enum Command {
     /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
     #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
     Compare(compare::CompareArguments),
+    /// Holds a report against a baseline: same prompts, same splits; exit code 1 if it got worse
+    #[command(after_help = "Example:\n  llm-bandit check reports/mine --against reports/baselines/mine")]
+    Check(check::CheckArguments),
+    /// Shows which prompts went to another model, what each gained, and what it cost
+    #[command(
+        after_help = "Examples:\n  llm-bandit diff reports/before reports/after --router knn --at 0.5\n  \
+            llm-bandit diff golden.csv reports/after --exit-code"
+    )]
+    Diff(diff::DiffArguments),
+    /// Prints the decisions of a router as a small file to commit and to compare by `diff`
+    #[command(after_help = "Example:\n  llm-bandit decisions reports/mine --router knn > golden.csv")]
+    Decisions {
+        /// The report's folder
+        folder: PathBuf,
+        /// The label of the router
+        #[arg(long, value_name = "LABEL")]
+        router: String,
+    },
     /// Trains one router of a scenario and writes it to a file
     #[command(
         after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
@@ -112,6 +133,9 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Report(arguments) => run::report(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Decisions { folder, router } => diff::decisions(&folder, &router),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),

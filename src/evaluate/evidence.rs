@@ -46,7 +46,10 @@ pub struct Comparison {
     pub difference: f64,
     /// Its 95 % interval.
     pub interval: Interval,
-    /// The sign-flip p-value: both routers exchanged on half of the prompts.
+    /// The sign-flip p-value: both routers exchanged on half of the prompts. It speaks of these two trained routers.
+    pub sign_flip_p: f64,
+    /// The greater of it and the p-value that the resamples give, which also covers training on another split: a
+    /// difference counts only if neither new prompts nor new splits explain it.
     pub p: f64,
     /// The p-value adjusted for the number of comparisons: by Holm over the routers on the primary metric, by Benjamini
     /// and Hochberg over all others.
@@ -221,13 +224,15 @@ fn compare(record: &Record, table: &Table<'_>, rows: &[Row], stream: &Stream) ->
             let permuted: Vec<f64> = exchanged[position][at].chunks_exact(replays.len()).map(mean).collect();
             let difference = mean(&observed);
             let factor = detection_factor(POWER).unwrap_or(f64::NAN);
+            let sign_flip_p = two_sided_p(difference, &permuted);
             comparisons.push(Comparison {
                 router: label.clone(),
                 metric,
                 is_primary: metric == primary(record),
                 difference,
                 interval: estimate.interval,
-                p: two_sided_p(difference, &permuted),
+                sign_flip_p,
+                p: sign_flip_p.max(estimate.p_of_zero),
                 adjusted_p: 1.0,
                 overlap_p: corrected_t_test(&observed, test_per_training(record)).map(|test| test.p),
                 smallest_detectable: factor * estimate.standard_error,

@@ -19,5 +19,6 @@ pub use bounds::BOUND_NAMES;
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};
+pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
 pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

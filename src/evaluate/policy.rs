@@ -158,17 +158,17 @@ fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
 
 /// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
 /// cost is known at all.
-pub(super) struct TestTable {
+pub(crate) struct TestTable {
     /// For each prompt and model the outcome, or `None` where the model is not in the pool.
-    pub(super) cells: Vec<Vec<Option<Point>>>,
+    pub(crate) cells: Vec<Vec<Option<Point>>>,
     /// The benchmark of each prompt, as a number.
     pub(super) benchmarks: Vec<usize>,
     /// The mean of each model over the prompts it answered, in their pools or not.
-    pub(super) models: Vec<Point>,
+    pub(crate) models: Vec<Point>,
 }
 
 impl TestTable {
-    fn new(record: &Record, replicate: usize) -> Self {
+    pub(crate) fn new(record: &Record, replicate: usize) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let mut cells = Vec::new();
         let mut benchmarks = Vec::new();
@@ -206,7 +206,7 @@ impl TestTable {
 
     /// What a router's choice for a prompt came to: the chosen model's score, and the costs of all models that were called
     /// on the way to it.
-    pub(super) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
+    pub(crate) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
         let called = self.called(choices, preference, prompt);
         let add =
             |sum: Point, cell: Point| Point { cost_usd: sum.cost_usd + cell.cost_usd, score: cell.score };

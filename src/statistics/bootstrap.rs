@@ -108,7 +108,7 @@ pub struct Estimate {
     /// training seed. 0 for one replicate, which cannot tell.
     pub training_variance: f64,
     /// The two-sided p-value that the resamples give for a true value of 0: twice the share of them on the lesser side of
-    /// it, counting the observed one (Davison and Hinkley 1997, section 4.4.1).
+    /// it, counting the observed one (Davison and Hinkley 1997, section 4.4.1), corrected for bias like the interval.
     pub p_of_zero: f64,
 }
 
@@ -121,8 +121,10 @@ pub struct Estimate {
 /// with replacement. A residual is the replicate's observed value minus the mean of all, shrunk to the variance that
 /// training adds: the variance s^2 between replicates less that part v which test prompts alone cause between them, as the
 /// resamples show it (residuals scaled to the estimated component: Carpenter, Goldstein, and Rasbash 2003). Drawing whole
-/// replicates instead would count the noise of prompts twice. The interval is the percentile interval of these sums,
-/// stretched by the quantile of Student's t over that of the normal, since s^2 comes of few replicates: with V the
+/// replicates instead would count the noise of prompts twice. The interval is the bias-corrected percentile interval of
+/// these sums (Efron 1987): with z the normal quantile of the share of sums below the observed value, their quantiles at
+/// Phi(2 z -+ 1.96). A hull over noisy points lies above the hull of their means, and that of resamples lies higher still
+/// by as much; without the correction intervals of AIQ would miss the truth below them. The sums are first stretched by the quantile of Student's t over that of the normal, since s^2 comes of few replicates: with V the
 /// variance of the sums, R replicates, and V^2 R^2 (R - 1) / s^4 degrees of freedom (Satterthwaite 1946).
 ///
 /// One replicate gives the plain percentile interval. `None` without replicates, without resamples, or if an observed
@@ -156,10 +158,16 @@ pub fn estimate(observed: &[f64], resampled: &[f64], level: f64, rng: &mut ChaCh
         let stretch = student_over_normal(freedom, level);
         means.iter_mut().for_each(|value| *value = centre + stretch * (*value - centre));
     }
-    let interval = Interval::percentile(&means, level)?;
-    let n_at_most = means.iter().filter(|value| value.is_nan() || **value <= 0.0).count();
-    let n_at_least = means.iter().filter(|value| value.is_nan() || **value >= 0.0).count();
-    let p_of_zero = (2.0 * (1 + n_at_most.min(n_at_least)) as f64 / (1 + means.len()) as f64).min(1.0);
+    let bias = bias(&means, centre);
+    let at = |share: f64| normal_share(2.0 * bias + normal_quantile(share));
+    let interval = Interval::between(&means, at((1.0 - level) / 2.0), at((1.0 + level) / 2.0))?;
+    let share_of = |is_beyond: &dyn Fn(f64) -> bool| {
+        let n = means.iter().filter(|value| value.is_nan() || is_beyond(**value)).count();
+        (1 + n).min(means.len()) as f64 / (1 + means.len()) as f64
+    };
+    let below = normal_share(normal_quantile(share_of(&|value| value <= 0.0)) - 2.0 * bias);
+    let above = normal_share(normal_quantile(share_of(&|value| value >= 0.0)) + 2.0 * bias);
+    let p_of_zero = (2.0 * below.min(above)).min(1.0);
     Some(Estimate { interval, standard_error, training_variance: of_training, p_of_zero })
 }
 
@@ -174,6 +182,25 @@ fn between_from_prompts(observed: &[f64], resampled: &[f64]) -> f64 {
         n += 1;
     }
     sum / n.max(1) as f64
+}
+
+/// The normal quantile of the share of values below `centre`, those equal to it counting half: 0 without bias.
+fn bias(values: &[f64], centre: f64) -> f64 {
+    // A digit lost in a sum is no bias.
+    let tolerance = 1e-12 * centre.abs().max(1e-12);
+    let n_below = values.iter().filter(|value| **value < centre - tolerance).count();
+    let n_above = values.iter().filter(|value| **value > centre + tolerance).count();
+    let n = values.len() as f64;
+    let below = (n - n_above as f64 + n_below as f64) / 2.0;
+    normal_quantile(((below + 0.5) / (n + 1.0)).clamp(0.5 / (n + 1.0), 1.0))
+}
+
+fn normal_quantile(share: f64) -> f64 {
+    Normal::standard().inverse_cdf(share)
+}
+
+fn normal_share(quantile: f64) -> f64 {
+    Normal::standard().cdf(quantile)
 }
 
 /// The quantile of Student's t over that of the normal, both two-sided at `level`; 1 for many degrees of freedom.

@@ -19,14 +19,18 @@ impl Interval {
     /// Tibshirani 1993, chapter 13). The values may come in any order; infinite ones are values like others. A
     /// value that is no number may lie anywhere, so it counts as beyond the bound in question. `None` without values.
     pub fn percentile(values: &[f64], level: f64) -> Option<Interval> {
+        Self::between(values, (1.0 - level) / 2.0, (1.0 + level) / 2.0)
+    }
+
+    /// The quantiles of resampled values at two shares, as [`percentile`](Self::percentile).
+    pub fn between(values: &[f64], low_share: f64, high_share: f64) -> Option<Interval> {
         let at = |undefined: f64, share: f64| {
             let defined = |value: &f64| if value.is_nan() { undefined } else { *value };
             let mut sorted: Vec<f64> = values.iter().map(defined).collect();
             sorted.sort_unstable_by(f64::total_cmp);
             quantile(&sorted, share)
         };
-        let (low, high) =
-            (at(f64::NEG_INFINITY, (1.0 - level) / 2.0)?, at(f64::INFINITY, (1.0 + level) / 2.0)?);
+        let (low, high) = (at(f64::NEG_INFINITY, low_share)?, at(f64::INFINITY, high_share)?);
         Some(Interval { low, high })
     }
 

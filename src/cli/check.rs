@@ -1,0 +1,104 @@
+//! `check`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use llm_bandit::error::{Error, Result};
+use llm_bandit::gate::{self, Gate, GateSettings, format};
+use llm_bandit::report;
+
+use super::{say, use_threads};
+
+/// Arguments of `check`.
+#[derive(Args)]
+pub(super) struct CheckArguments {
+    /// The folder of the report under test
+    current: PathBuf,
+    /// The report it is held against; its `record` folder is enough
+    #[arg(long, value_name = "BASELINE")]
+    against: PathBuf,
+    /// The least difference that matters in scores, AIQ, and utility
+    #[arg(long, value_name = "X", default_value_t = GateSettings::default().least_score, value_parser = amount)]
+    min_effect: f64,
+    /// The least difference that matters in costs, as a share of the baseline's
+    #[arg(long, value_name = "SHARE", default_value_t = GateSettings::default().least_cost_share, value_parser = amount)]
+    min_cost_effect: f64,
+    /// Compares what the two share although suite, scenario, or prices are not the same
+    #[arg(long)]
+    allow_changed: bool,
+    /// Intervals also cover what other splits and training seeds would change; needs several replicates
+    #[arg(long)]
+    across_splits: bool,
+    /// Inconclusive lines fail too
+    #[arg(long)]
+    strict: bool,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: CheckFormat,
+    /// A file to which `--format github` appends the result as Markdown
+    #[arg(long, value_name = "FILE", env = "GITHUB_STEP_SUMMARY")]
+    summary: Option<OsString>,
+    /// Threads; the result does not depend on them [default: all cores]
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// Aligned for a terminal
+    #[default]
+    Text,
+    /// For a pull request
+    Markdown,
+    /// For other programs
+    Json,
+    /// Test results as most CI systems show them
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+fn amount(text: &str) -> std::result::Result<f64, String> {
+    let amount: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    (amount.is_finite() && amount >= 0.0).then_some(amount).ok_or_else(|| "must be a number from 0 up".into())
+}
+
+pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
+    use_threads(arguments.threads)?;
+    let current = report::read_record(&arguments.current)?;
+    let baseline = report::read_record(&arguments.against)?;
+    let settings = GateSettings {
+        least_score: arguments.min_effect,
+        least_cost_share: arguments.min_cost_effect,
+        allow_changed: arguments.allow_changed,
+        across_splits: arguments.across_splits,
+        strict: arguments.strict,
+    };
+    let gate = gate::check(&current, &baseline, settings).map_err(|error| match error {
+        Error::Usage(problem) => Error::file(&arguments.current, problem),
+        other => other,
+    })?;
+    say(&match arguments.format {
+        CheckFormat::Text => format::text(&gate),
+        CheckFormat::Markdown => format::markdown(&gate),
+        CheckFormat::Json => format::json(&gate),
+        CheckFormat::Junit => format::junit(&gate),
+        CheckFormat::Github => format::github(&gate),
+    });
+    let summary = arguments.summary.as_ref().filter(|summary| !summary.is_empty());
+    if let Some(summary) = summary.filter(|_| arguments.format == CheckFormat::Github) {
+        append(Path::new(summary), &gate)?;
+    }
+    Ok(if gate.fails(gate.judgement()) { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn append(path: &Path, gate: &Gate) -> Result<()> {
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(path).map_err(Error::io(path, "write"))?;
+    writeln!(file, "{}", format::markdown(gate)).map_err(Error::io(path, "write"))
+}

@@ -1,0 +1,270 @@
+//! Which prompts went from which model to which between two sets of decisions, what it gained, and what it cost.
+
+use std::collections::BTreeMap;
+
+use super::{Decided, Decisions};
+use crate::error::{Error, Result};
+
+/// Preferences within this share of each other are the same: they may come from two machines' exponential functions.
+const SAME_PREFERENCE: f64 = 1e-9;
+
+/// A prompt that went to another model, at one or several preferences.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flip {
+    /// The prompt's id.
+    pub prompt: String,
+    /// Its benchmark.
+    pub benchmark: String,
+    /// The replicate.
+    pub replicate: usize,
+    /// The model before.
+    pub from: String,
+    /// The model after.
+    pub to: String,
+    /// The preferences at which it flipped so.
+    pub preferences: Vec<f64>,
+    /// Score after minus score before.
+    pub score_gained: f64,
+    /// Dollars after minus dollars before, where both are known.
+    pub cost_added_usd: Option<f64>,
+}
+
+/// All flips between two models on one benchmark.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlipGroup {
+    /// The benchmark.
+    pub benchmark: String,
+    /// The model before.
+    pub from: String,
+    /// The model after.
+    pub to: String,
+    /// Decisions (prompt, replicate, and preference) that flipped.
+    pub n_decisions: usize,
+    /// Different prompts among them.
+    pub n_prompts: usize,
+    /// The sum of the scores gained over the decisions.
+    pub score_gained: f64,
+    /// The sum of the dollars added over the decisions; unknown costs count as 0.
+    pub cost_added_usd: f64,
+}
+
+/// Two sets of decisions, compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The router's label before and after.
+    pub routers: [String; 2],
+    /// The preferences compared.
+    pub preferences: Vec<f64>,
+    /// Decisions (prompt, replicate, and preference) that both sets have.
+    pub n_decisions: usize,
+    /// Decisions of the same preferences that only one of them has.
+    pub n_unpaired: usize,
+    /// Flips, largest first: by the score that moved, over all of a flip's preferences, then by the dollars.
+    pub flips: Vec<Flip>,
+    /// Flips by benchmark and models, largest first likewise.
+    pub groups: Vec<FlipGroup>,
+}
+
+impl Comparison {
+    /// Decisions that flipped.
+    pub fn n_flipped(&self) -> usize {
+        self.groups.iter().map(|group| group.n_decisions).sum()
+    }
+
+    /// What all flips change in the mean score of a decision.
+    pub fn mean_score_gained(&self) -> f64 {
+        self.groups.iter().map(|group| group.score_gained).sum::<f64>() / self.n_decisions.max(1) as f64
+    }
+
+    /// What all flips change in the mean cost of a decision, in US dollars per 1,000.
+    pub fn mean_cost_added_usd_per_1000(&self) -> f64 {
+        1000.0 * self.groups.iter().map(|group| group.cost_added_usd).sum::<f64>()
+            / self.n_decisions.max(1) as f64
+    }
+}
+
+/// Compares the decisions of `before` with those of `after` on the prompts and replicates that both have: at the preferences
+/// that both have or, with `at`, at the one of these that is nearest to it on a logarithmic scale.
+///
+/// # Errors
+/// Other suites, or no preference in common.
+pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result<Comparison> {
+    if before.content_hash != after.content_hash {
+        let [a, b] = [before, after]
+            .map(|decisions| format!("`{}` ({:.12})", decisions.suite, decisions.content_hash));
+        return Err(Error::Usage(format!("decisions on different suites cannot be compared: {a} and {b}")));
+    }
+    let mut shared = shared_preferences(&before.preferences, &after.preferences);
+    if let Some(at) = at {
+        let distance = |place: usize| (before.preferences[place].max(1e-9).ln() - at.max(1e-9).ln()).abs();
+        let nearest = shared.iter().copied().min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+        shared = nearest.into_iter().collect();
+    }
+    if shared.is_empty() {
+        return Err(Error::Usage("the two have no preference in common".into()));
+    }
+    let key = |decided: &Decided| (decided.replicate, decided.prompt.clone());
+    let of_before: BTreeMap<_, &Decided> =
+        before.prompts.iter().map(|decided| (key(decided), decided)).collect();
+    let mut flips: BTreeMap<(usize, &str, &str, &str), Flip> = BTreeMap::new();
+    let mut n_paired = 0;
+    for new in &after.prompts {
+        let Some(old) = of_before.get(&key(new)) else { continue };
+        n_paired += 1;
+        for &(a, b) in &shared {
+            let (old, span) = (old.at(a), new.at(b));
+            if old.model == span.model {
+                continue;
+            }
+            let place = (new.replicate, new.prompt.as_str(), old.model.as_str(), span.model.as_str());
+            let flip = flips.entry(place).or_insert_with(|| Flip {
+                prompt: new.prompt.clone(),
+                benchmark: new.benchmark.clone(),
+                replicate: new.replicate,
+                from: old.model.clone(),
+                to: span.model.clone(),
+                preferences: Vec::new(),
+                score_gained: span.score - old.score,
+                cost_added_usd: span.cost_usd.zip(old.cost_usd).map(|(after, before)| after - before),
+            });
+            flip.preferences.push(before.preferences[a]);
+        }
+    }
+    let mut flips: Vec<Flip> = flips.into_values().collect();
+    let weight = |flip: &Flip| flip.preferences.len() as f64;
+    flips.sort_by(|a, b| {
+        let moved = |flip: &Flip| {
+            (flip.score_gained.abs() * weight(flip), flip.cost_added_usd.unwrap_or(0.0).abs() * weight(flip))
+        };
+        larger_first(moved(a), moved(b))
+    });
+    let n_unpaired = before.prompts.len() + after.prompts.len() - 2 * n_paired;
+    Ok(Comparison {
+        routers: [before.router.clone(), after.router.clone()],
+        preferences: shared.iter().map(|&(place, _)| before.preferences[place]).collect(),
+        n_decisions: n_paired * shared.len(),
+        n_unpaired: n_unpaired * shared.len(),
+        groups: groups(&flips),
+        flips,
+    })
+}
+
+fn groups(flips: &[Flip]) -> Vec<FlipGroup> {
+    let mut members: BTreeMap<(&str, &str, &str), Vec<&Flip>> = BTreeMap::new();
+    for flip in flips {
+        members.entry((&flip.benchmark, &flip.from, &flip.to)).or_default().push(flip);
+    }
+    let group = |((benchmark, from, to), flips): ((&str, &str, &str), Vec<&Flip>)| {
+        let mut prompts: Vec<&str> = flips.iter().map(|flip| flip.prompt.as_str()).collect();
+        prompts.sort_unstable();
+        prompts.dedup();
+        let sum = |value: fn(&Flip) -> f64| -> f64 {
+            flips.iter().map(|flip| value(flip) * flip.preferences.len() as f64).sum()
+        };
+        FlipGroup {
+            benchmark: benchmark.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            n_decisions: flips.iter().map(|flip| flip.preferences.len()).sum(),
+            n_prompts: prompts.len(),
+            score_gained: sum(|flip| flip.score_gained),
+            cost_added_usd: sum(|flip| flip.cost_added_usd.unwrap_or(0.0)),
+        }
+    };
+    let mut groups: Vec<FlipGroup> = members.into_iter().map(group).collect();
+    groups.sort_by(|a, b| {
+        let moved = |group: &FlipGroup| (group.score_gained.abs(), group.cost_added_usd.abs());
+        larger_first(moved(a), moved(b))
+    });
+    groups
+}
+
+fn larger_first(a: (f64, f64), b: (f64, f64)) -> std::cmp::Ordering {
+    b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1))
+}
+
+/// The places of the preferences that both lists have, ascending.
+fn shared_preferences(before: &[f64], after: &[f64]) -> Vec<(usize, usize)> {
+    let is_same = |a: f64, b: f64| (a - b).abs() <= SAME_PREFERENCE * a.abs().max(b.abs());
+    let counterpart = |(place, &weight): (usize, &f64)| {
+        Some((place, after.iter().position(|&other| is_same(weight, other))?))
+    };
+    before.iter().enumerate().filter_map(counterpart).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::samples::decisions;
+    use super::*;
+
+    const WEAK: &str = "0@0.1";
+    const STRONG: &str = "1@0.5";
+
+    #[test]
+    fn a_flip_says_where_it_went_and_what_it_gained_and_cost() {
+        let before = decisions(&[("p", "math", [WEAK; 3]), ("q", "code", [STRONG, WEAK, WEAK])]);
+        let after = decisions(&[("q", "code", [STRONG, WEAK, WEAK]), ("p", "math", [STRONG, STRONG, WEAK])]);
+        let found = compare(&before, &after, None).unwrap();
+        assert_eq!((found.n_decisions, found.n_unpaired, found.n_flipped()), (6, 0, 2));
+        let [flip] = &found.flips[..] else { panic!("{found:?}") };
+        assert_eq!((flip.from.as_str(), flip.to.as_str(), flip.score_gained), (WEAK, STRONG, 1.0));
+        assert_eq!((flip.preferences.as_slice(), flip.cost_added_usd), (&[0.0, 0.5][..], Some(0.4)));
+        let [group] = &found.groups[..] else { panic!("{found:?}") };
+        assert_eq!((group.n_decisions, group.n_prompts, group.score_gained), (2, 1, 2.0));
+        assert_eq!(found.mean_score_gained(), 2.0 / 6.0);
+        assert!((found.mean_cost_added_usd_per_1000() - 0.8 / 6.0 * 1000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_way_back_is_the_same_with_the_opposite_sign() {
+        let [a, b] =
+            [[WEAK, WEAK, STRONG], [STRONG, WEAK, WEAK]].map(|models| decisions(&[("p", "math", models)]));
+        let [there, back] = [compare(&a, &b, None).unwrap(), compare(&b, &a, None).unwrap()];
+        assert_eq!(there.n_flipped(), back.n_flipped());
+        assert_eq!(there.mean_score_gained(), -back.mean_score_gained());
+        assert_eq!(compare(&a, &a, None).unwrap().flips, []);
+    }
+
+    #[test]
+    fn the_largest_comes_first() {
+        let before = decisions(&[("a", "x", [WEAK; 3]), ("b", "x", [WEAK; 3]), ("c", "y", [WEAK; 3])]);
+        let after = decisions(&[
+            ("a", "x", ["0@0.2", "0@0.2", "0@0.2"]),
+            ("b", "x", [STRONG, WEAK, WEAK]),
+            ("c", "y", [STRONG, STRONG, WEAK]),
+        ]);
+        let found = compare(&before, &after, None).unwrap();
+        assert_eq!(found.flips.iter().map(|flip| flip.prompt.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
+        assert_eq!(
+            found.groups.iter().map(|group| group.benchmark.as_str()).collect::<Vec<_>>(),
+            ["y", "x", "x"]
+        );
+    }
+
+    #[test]
+    fn one_preference_is_the_nearest_and_what_only_one_side_has_is_counted() {
+        let before = decisions(&[("p", "math", [WEAK; 3]), ("old", "math", [WEAK; 3])]);
+        let after = decisions(&[("p", "math", [WEAK, STRONG, WEAK])]);
+        let found = compare(&before, &after, Some(0.6)).unwrap();
+        assert_eq!((found.preferences.as_slice(), found.n_decisions, found.n_unpaired), (&[0.5][..], 1, 1));
+        assert_eq!(found.n_flipped(), 1);
+        assert_eq!(compare(&before, &after, Some(0.0)).unwrap().n_flipped(), 0);
+    }
+
+    #[test]
+    fn other_suites_and_other_preferences_are_refused() {
+        let before = decisions(&[("p", "math", [WEAK; 3])]);
+        let mut after = before.clone();
+        after.preferences = vec![0.1, 0.2, 0.3];
+        assert_eq!(
+            compare(&before, &after, None).unwrap_err().to_string(),
+            "the two have no preference in common"
+        );
+        after.content_hash = "cd34".into();
+        let error = compare(&before, &after, None).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "decisions on different suites cannot be compared: `a suite` (ab12) and `a suite` (cd34)"
+        );
+    }
+}

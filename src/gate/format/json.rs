@@ -1,0 +1,83 @@
+//! JSON, for other programs.
+
+use serde_json::{Value, json};
+
+use super::remarks;
+use crate::gate::{FORMAT, Gate, GatedRouter, Line, RouterState};
+
+/// The result as JSON of format [`FORMAT`]; costs are in US dollars per 1,000 prompts, a bound that is not reached is null.
+pub fn json(gate: &Gate) -> String {
+    let judgement = gate.judgement();
+    let expectation =
+        |verdict: &crate::evaluate::Verdict| json!({ "holds": verdict.holds, "words": verdict.words });
+    let value = json!({
+        "format": FORMAT,
+        "scenario": gate.scenario,
+        "verdict": judgement,
+        "fails": gate.fails(judgement),
+        "least-score": gate.settings.least_score,
+        "least-cost-share": gate.settings.least_cost_share,
+        "across-splits": gate.settings.across_splits,
+        "strict": gate.settings.strict,
+        "version": gate.versions[0],
+        "baseline-version": gate.versions[1],
+        "replicates": gate.n_replicates,
+        "paired-test-prompts": gate.n_paired,
+        "changed": gate.changed,
+        "routers": gate.routers.iter().map(router).collect::<Vec<Value>>(),
+        "expectations": gate.expectations.iter().map(expectation).collect::<Vec<Value>>(),
+    });
+    serde_json::to_string_pretty(&value).expect("a result is plain data")
+}
+
+fn router(router: &GatedRouter) -> Value {
+    let state = match &router.state {
+        RouterState::Compared { .. } => "compared",
+        RouterState::New => "new",
+        RouterState::Missing => "missing",
+    };
+    let mut value = json!({
+        "router": router.label,
+        "state": state,
+        "verdict": router.judgement(),
+        "remarks": remarks(router),
+    });
+    if let RouterState::Compared { lines, n_differing, .. } = &router.state {
+        if let Some((differing, n)) = n_differing {
+            value["choices-differing"] = json!(differing);
+            value["choices"] = json!(n);
+        }
+        value["lines"] = lines.iter().map(line).collect();
+    }
+    value
+}
+
+fn line(line: &Line) -> Value {
+    json!({
+        "metric": line.metric.name(),
+        "current": line.current,
+        "baseline": line.baseline,
+        "difference": line.difference(),
+        "interval": line.interval,
+        "verdict": line.judgement,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::gate::format::samples;
+
+    #[test]
+    fn every_number_is_there_under_its_name() {
+        let value: serde_json::Value = serde_json::from_str(&super::json(&samples::gate())).unwrap();
+        assert_eq!(value["verdict"], "REGRESSED");
+        assert_eq!(value["fails"], true);
+        assert_eq!(value["routers"][1]["lines"][0]["metric"], "score-at-w0");
+        assert_eq!(value["routers"][1]["lines"][0]["interval"], json!({ "low": -0.12, "high": -0.05 }));
+        assert_eq!(value["routers"][1]["choices-differing"], 100);
+        assert_eq!(value["routers"][3]["state"], "missing");
+        assert_eq!(value["expectations"][1]["holds"], false);
+    }
+}

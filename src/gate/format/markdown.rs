@@ -1,0 +1,73 @@
+//! Markdown, for a pull request or a job summary.
+
+use std::fmt::Write;
+
+use super::{conclusion, heading, interval, number, remarks, rows, signed, yardstick};
+use crate::gate::Gate;
+
+/// The result as Markdown: the verdict, a table, and remarks.
+pub fn markdown(gate: &Gate) -> String {
+    let mut text =
+        format!("### {}: {}\n\n{}. {}.\n", gate.scenario, conclusion(gate), heading(gate), yardstick(gate));
+    for reason in &gate.changed {
+        let _ = write!(text, "\n- allowed: {reason}");
+    }
+    if !gate.changed.is_empty() {
+        text.push('\n');
+    }
+    text.push_str("\n| router | metric | current | baseline | difference | 95 % interval | verdict |\n");
+    text.push_str("|---|---|---:|---:|---:|---|---|\n");
+    for router in &gate.routers {
+        let label = &router.label;
+        for line in rows(router) {
+            let _ = writeln!(
+                text,
+                "| {label} | {} | {} | {} | {} | {} | {} |",
+                line.metric.name(),
+                number(line.metric, line.current),
+                number(line.metric, line.baseline),
+                signed(line.metric, line.difference()),
+                interval(line),
+                emphasised(gate, line.judgement)
+            );
+        }
+        if rows(router).is_empty() {
+            let (remark, word) = (remarks(router).join("; "), emphasised(gate, router.judgement()));
+            let _ = writeln!(text, "| {label} | {remark} | | | | | {word} |");
+        }
+    }
+    let with_rows = gate.routers.iter().filter(|router| !rows(router).is_empty());
+    let remarks: Vec<String> =
+        with_rows.map(|router| format!("- `{}`: {}", router.label, remarks(router).join("; "))).collect();
+    let expectations = gate.expectations.iter().map(|verdict| {
+        format!("- expectation {}: {}", if verdict.holds { "holds" } else { "**not met**" }, verdict.words)
+    });
+    let notes: Vec<String> = remarks.into_iter().chain(expectations).collect();
+    if !notes.is_empty() {
+        let _ = write!(text, "\n{}\n", notes.join("\n"));
+    }
+    text
+}
+
+fn emphasised(gate: &Gate, judgement: crate::gate::Judgement) -> String {
+    let word = judgement.word();
+    if gate.fails(judgement) { format!("**{word}**") } else { word.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::gate::format::samples;
+
+    #[test]
+    fn the_table_has_a_row_a_line_and_what_fails_is_bold() {
+        let text = super::markdown(&samples::gate());
+        assert!(text.starts_with("### tiny: REGRESSED (fails)\n\ntiny: 200 paired"), "{text}");
+        assert!(text.contains("| random | no choice differs | | | | | PASS |\n"), "{text}");
+        let row = "| knn | score-at-w0 | 0.6100 | 0.7000 | -0.0900 | [-0.1200, -0.0500] | **REGRESSED** |\n";
+        assert!(text.contains(row), "{text}");
+        assert!(text.contains("| gone | missing: the baseline has it | | | | | **REGRESSED** |\n"), "{text}");
+        assert!(text.contains("\n- expectation **not met**: `aiq`"), "{text}");
+        let is_row = |line: &&str| line.starts_with('|');
+        assert!(text.lines().filter(is_row).all(|line| line.matches('|').count() == 8), "{text}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The gate on what it is for: a router that got worse fails, a change that changes nothing passes, and what does not measure
+//! the same is refused.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+const HEAD: &str = "replicates = 2\nsuite = \"simulated-open-suite\"\ndescription = \"d\"\n";
+const PREFERENCES: &str = "[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 12\n";
+const KNN: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\nneighbours = 40\n";
+const LINEAR: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"linear\"\nridge = 1.0\n";
+
+fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("LLM_BANDIT_DATASETS")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .output()
+        .unwrap()
+}
+
+/// Runs a scenario of these routers.
+fn run(folder: &Path, name: &str, text: &str) {
+    fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+    let output = llm_bandit(folder, &["run", &format!("{name}.toml"), "--out", name, "--quiet"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Exit code, standard output, and standard error.
+fn told(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = llm_bandit(folder, arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A baseline, the same with its routers and tables reordered, and one whose k is spoiled.
+fn runs() -> &'static Path {
+    static RUNS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), "baseline", &format!("{HEAD}{PREFERENCES}{KNN}{LINEAR}"));
+        let turned = HEAD.lines().rev().collect::<Vec<&str>>().join("\n");
+        run(folder.path(), "reordered", &format!("{turned}\n{LINEAR}{KNN}{PREFERENCES}"));
+        run(folder.path(), "spoiled", &format!("{HEAD}{PREFERENCES}{}{LINEAR}", KNN.replace("40", "1")));
+        folder
+    });
+    RUNS.path()
+}
+
+#[test]
+fn a_spoiled_router_fails_and_a_reordered_scenario_passes() {
+    let folder = runs();
+    let (code, text, problem) = told(folder, &["check", "reordered", "--against", "baseline"]);
+    assert_eq!(code, 0, "{text}{problem}");
+    assert_eq!(text.matches("no choice differs").count(), 2, "{text}");
+    let (code, text, problem) = told(folder, &["check", "spoiled", "--against", "baseline"]);
+    assert_eq!(code, 1, "{text}{problem}");
+    assert!(text.contains("REGRESSED"), "{text}");
+    assert!(text.contains("`neighbours` is 1, in the baseline 40"), "{text}");
+    assert_eq!(text.matches("no choice differs").count(), 1, "linear is as it was: {text}");
+    // The other way round the same difference is a gain.
+    let (_, text, _) = told(folder, &["check", "baseline", "--against", "spoiled"]);
+    let aiq = text.lines().find(|line| line.contains(" aiq ")).unwrap();
+    assert!(aiq.ends_with("IMPROVED"), "{text}");
+}
+
+#[test]
+fn every_format_tells_of_the_regression() {
+    let folder = runs();
+    for (format, word) in
+        [("markdown", "REGRESSED"), ("json", "\"REGRESSED\""), ("junit", "<failure"), ("github", "::error")]
+    {
+        let arguments = ["check", "spoiled", "--against", "baseline", "--format", format];
+        let (code, text, _) = told(folder, &arguments);
+        assert_eq!(code, 1);
+        assert!(text.contains(word), "{format}: {text}");
+    }
+}
+
+#[test]
+fn what_does_not_measure_the_same_is_refused() {
+    let folder = runs();
+    let part = format!("{HEAD}{PREFERENCES}") + "[pool]\nbenchmarks = [\"gsm8k\"]\n";
+    run(folder, "part", &format!("{part}{KNN}{LINEAR}"));
+    let (code, _, problem) = told(folder, &["check", "part", "--against", "baseline"]);
+    assert_eq!(code, 2);
+    assert!(problem.starts_with("error: part: "), "{problem}");
+    assert!(problem.contains("test prompts differ") && problem.contains("--allow-changed"), "{problem}");
+    let (code, text, _) = told(folder, &["check", "part", "--against", "baseline", "--allow-changed"]);
+    assert!(code < 2, "{text}");
+    let (code, _, problem) = told(folder, &["check", "nothing", "--against", "baseline"]);
+    assert_eq!((code, problem.lines().count()), (2, 1), "{problem}");
+}
+
+#[test]
+fn a_diff_names_the_flips_and_decisions_can_be_kept_in_a_file() {
+    let folder = runs();
+    let (code, text, _) = told(folder, &["diff", "baseline", "spoiled", "--router", "knn", "--exit-code"]);
+    assert_eq!(code, 1);
+    assert!(text.contains("gsm8k"), "{text}");
+    let (code, golden, _) = told(folder, &["decisions", "baseline", "--router", "knn"]);
+    assert_eq!(code, 0);
+    fs::write(folder.join("golden.csv"), golden).unwrap();
+    assert_eq!(told(folder, &["diff", "golden.csv", "reordered", "--exit-code"]).0, 0);
+    assert_eq!(told(folder, &["diff", "golden.csv", "spoiled", "--exit-code"]).0, 1);
+    let (_, csv, _) = told(folder, &["diff", "golden.csv", "spoiled", "--format", "csv"]);
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    assert!(reader.records().map(Result::unwrap).count() > 0);
+}
