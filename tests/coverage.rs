@@ -127,10 +127,10 @@ impl World {
         let (mut score, mut cost_usd) =
             (CellTable::missing(N_PROMPTS, N_MODELS), CellTable::missing(N_PROMPTS, N_MODELS));
         for (prompt, &kind) in types.iter().enumerate() {
-            for model in 0..N_MODELS {
+            for (model, usd) in COST_USD.into_iter().enumerate() {
                 let is_right = uniform(rng) < self.right[kind][model];
                 score.set(prompt, model, Some(f64::from(u8::from(is_right))));
-                cost_usd.set(prompt, model, Some(COST_USD[model] * 2.0 * uniform(rng)));
+                cost_usd.set(prompt, model, Some(usd * 2.0 * uniform(rng)));
             }
         }
         let prompts = (0..N_PROMPTS)
@@ -201,19 +201,13 @@ fn shares(chance: Chance) -> Vec<Shares> {
             let comparisons = &summary.evidence.as_ref().unwrap().comparisons;
             comparisons.iter().find(|comparison| comparison.metric == metric).unwrap().clone()
         };
-        let shares = Shares {
+        Shares {
             covered: share(&|summary| summary.find("a", metric).unwrap().interval.unwrap().contains(truth)),
             of_zero_covered: share(&|summary| comparison(summary).interval.contains(0.0)),
             flipped: share(&|summary| comparison(summary).sign_flip_p < SIGNIFICANCE),
             overlap: share(&|summary| comparison(summary).overlap_p.unwrap() < SIGNIFICANCE),
             told_apart: share(&|summary| comparison(summary).p < SIGNIFICANCE),
-        };
-        println!(
-            "{metric:<17} truth {truth:.5}: covered {:.3}, difference covered {:.3}, p < 0.05: sign flips {:.3}, \
-             overlap {:.3}, deciding {:.3}",
-            shares.covered, shares.of_zero_covered, shares.flipped, shares.overlap, shares.told_apart
-        );
-        shares
+        }
     };
     METRICS.into_iter().enumerate().map(of_metric).collect()
 }

@@ -11,7 +11,7 @@ use llm_bandit::suite::synthetic::SyntheticSettings;
 
 /// Settings of kinds that need some, or that would take long without. A cascade's simulated judge is there to tell it whether
 /// an answer that it paid for is right; its predicted judge knows no outcome.
-const WRITTEN: [(&str, &str); 6] = [
+const WRITTEN: [(&str, &str); 7] = [
     ("cascade", "judge = \"predicted\"\n"),
     ("single", "choose = \"best\"\n"),
     ("llm-bandit", "steps = 20\nout-of-fold = false\n"),

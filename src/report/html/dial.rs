@@ -142,10 +142,10 @@ pub(super) fn write(text: &mut String, page: &Page) {
         "<section aria-labelledby=\"dial-title\">\n<h2 id=\"dial-title\">Whom the routers ask</h2>\n",
     );
     if has_cost {
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<p>At the preference <output class=\"w\">w = {}</output>. A mix reads from the cheapest model on the left to the \
-             dearest on the right.</p>\n",
+             dearest on the right.</p>",
             weight(manifest.preferences[at]),
         );
     }
