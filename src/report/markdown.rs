@@ -210,7 +210,7 @@ fn comparisons(text: &mut String, record: &Record, summary: &Summary) {
     let titles: Vec<&str> = columns.iter().map(|column| column.title).collect();
     let _ = writeln!(
         text,
-        "\nDifference (adjusted p) on the other metrics; bold where it is told apart from none:\n\n| router | {} |\n|---|{}",
+        "\nDifference (adjusted p) on the other metrics; bold where it is told from zero:\n\n| router | {} |\n|---|{}",
         titles.join(" | "),
         "---:|".repeat(columns.len())
     );

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::charts::Charts;
-use super::{Page, dial};
+use super::{Page, dial, dollars};
 use crate::evaluate::{PolicyKind, Traffic};
 use crate::report::figures;
 use crate::report::plot::Geometry;
@@ -49,7 +49,7 @@ struct Benchmark<'a> {
     few: usize,
 }
 
-/// Score, US dollars per 1,000 prompts, share of needless dollars, share of prompts with any, score where few are right, mix.
+/// Score, US dollars per 1,000 prompts, needless dollars in percent, prompts with any in percent, score where few are right, mix.
 #[derive(Serialize)]
 struct Row(f64, f64, f64, f64, Option<f64>, Vec<usize>);
 
@@ -101,11 +101,14 @@ fn policies<'a>(page: &Page<'a>) -> Vec<Policy<'a>> {
     let policy = |(position, policy): (usize, &'a crate::evaluate::Policy)| {
         let mix = |at| flat(&dial::mix(page, &dial::n_by_model(page, position, at)));
         let n_mixes = if policy.kind == PolicyKind::Router { n_preferences } else { 0 };
-        let utility = |at| figures::mean_utility(page.summary, position, at).map(|value| rounded(value, 4));
+        let utility = |at| figures::mean_utility(page.summary, position, at).map(|value| shown(value, 3));
         let points = figures::mean_points(page.summary, position);
         Policy {
             name: &policy.name,
-            points: points.iter().map(|point| [rounded(point.score, 5), digits(point.cost_usd)]).collect(),
+            points: points
+                .iter()
+                .map(|point| [shown(point.score, 4), shown_dollars(point.cost_usd)])
+                .collect(),
             utilities: (0..n_preferences).map(utility).collect(),
             mixes: (0..n_mixes).map(mix).collect(),
         }
@@ -130,11 +133,11 @@ fn stops(page: &Page) -> Vec<usize> {
 fn row(page: &Page, traffic: &Traffic, benchmark: &crate::evaluate::Benchmark) -> Row {
     let measures = super::benchmarks::Measures::of(traffic, benchmark);
     Row(
-        rounded(measures.score, 4),
-        digits(measures.cost_usd),
-        rounded(measures.needless_share, 4),
-        rounded(measures.needless_prompts, 4),
-        measures.score_where_few_right.map(|score| rounded(score, 4)),
+        shown(measures.score, 4),
+        shown_dollars(measures.cost_usd),
+        shown(100.0 * measures.needless_share, 1),
+        shown(100.0 * measures.needless_prompts, 1),
+        measures.score_where_few_right.map(|score| shown(score, 3)),
         flat(&dial::mix(page, &traffic.n_by_model)),
     )
 }
@@ -143,15 +146,11 @@ fn flat(mix: &[(usize, usize)]) -> Vec<usize> {
     mix.iter().flat_map(|(rank, share)| [*rank, *share]).collect()
 }
 
-fn rounded(value: f64, decimals: i32) -> f64 {
-    let unit = 10f64.powi(decimals);
-    (value * unit).round() / unit
+/// The value as the page shows it with so many decimals, so that the script writes the same digits.
+fn shown(value: f64, decimals: usize) -> f64 {
+    format!("{value:.decimals$}").parse().unwrap_or(value)
 }
 
-/// The value with five digits.
-fn digits(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return 0.0;
-    }
-    format!("{value:.4e}").parse().unwrap_or(value)
+fn shown_dollars(usd: f64) -> f64 {
+    dollars(usd).parse().unwrap_or(usd)
 }

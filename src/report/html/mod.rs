@@ -118,14 +118,17 @@ pub(super) fn escape(words: &str) -> String {
 
 /// US dollars with about four digits, as the script writes them too.
 fn dollars(usd: f64) -> String {
-    let decimals = match usd.abs() {
+    let decimals = |usd: f64| match usd.abs() {
         size if size >= 100.0 => 1,
         size if size >= 1.0 => 2,
         size if size >= 0.01 => 4,
         0.0 => 0,
         _ => 6,
     };
-    format!("{usd:.decimals$}")
+    let shown = format!("{usd:.*}", decimals(usd));
+    // What rounds up to the next size is written as it is, so that reading a number and writing it again changes nothing.
+    let read = shown.parse().unwrap_or(usd);
+    format!("{read:.*}", decimals(read))
 }
 
 /// A preference with three digits, as the script writes it too.
@@ -155,5 +158,6 @@ mod tests {
             [0.0, 0.00012, 0.0512, 3.5, 1234.56].map(dollars),
             ["0", "0.000120", "0.0512", "3.50", "1234.6"]
         );
+        assert_eq!([0.99999, 0.00999999, 1e-9, 99.999].map(dollars), ["1.00", "0.0100", "0", "100.0"]);
     }
 }

@@ -11,7 +11,6 @@
     return usd.toFixed(size >= 100 ? 1 : size >= 1 ? 2 : size >= 0.01 ? 4 : size === 0 ? 0 : 6);
   };
   const weight = (w) => w.toFixed(w >= 100 ? 0 : w >= 10 ? 1 : w >= 1 ? 2 : w === 0 ? 0 : 4);
-  const percent = (share) => (100 * share).toFixed(1);
   const absent = "\u2013";
 
   /* Tables sort by what is shown or, where it is there, by the exact value; rows without one stay last. */
@@ -262,8 +261,8 @@
       put(cells[6], few === null ? absent : few.toFixed(3));
       if (data.hasCost) {
         put(cells[7], dollars(cost));
-        put(cells[8], percent(needless));
-        put(cells[9], percent(prompts));
+        put(cells[8], needless.toFixed(1));
+        put(cells[9], prompts.toFixed(1));
       }
       cells[cells.length - 1].replaceChildren(bar(mix));
     }
