@@ -9,6 +9,7 @@ pub mod gate;
 mod gzip;
 mod hash;
 pub mod kept;
+mod label;
 mod lesson;
 pub mod linalg;
 pub mod metrics;

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::{BOUND_NAMES, HEADLINE};
+use crate::label;
 use crate::pool::PoolSettings;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::prices::Date;
@@ -233,26 +234,11 @@ impl Scenario {
         for table in written.router {
             let start = table.span().start;
             let entry = router(path, text, start, table.into_inner(), quiz.as_ref())?;
-            let fault = |problem| Err(Error::line(path, toml_file::line_of(text, start), problem));
-            if !entry.label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-                || entry.label.is_empty()
-            {
-                return fault(format!("label `{}`: letters, digits, `-`, `_`, and `.` only", entry.label));
-            }
-            if BOUND_NAMES.contains(&entry.label.as_str()) {
-                return fault(format!(
-                    "`{}` is the name of a bound; give the router another `label`",
-                    entry.label
-                ));
-            }
-            if routers.iter().any(|other| other.label == entry.label) {
-                return fault(format!(
-                    "two routers are labelled `{}`; give one another `label`",
-                    entry.label
-                ));
-            }
+            let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
+            let earlier = routers.iter().map(|router| router.label.as_str());
+            label::check(&entry.label, earlier, &BOUND_NAMES, "bound").map_err(fault)?;
             if let Err(Error::Usage(problem)) = entry.settings.as_kind().check() {
-                return fault(problem);
+                return Err(fault(problem));
             }
             routers.push(entry);
         }
@@ -371,21 +357,13 @@ fn router(
 ) -> Result<RouterEntry> {
     let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
     let misread = |error| toml_file::fault(path, text, &error, start);
-    let label = match table.remove("label") {
-        Some(toml::Value::String(label)) => Some(label),
-        Some(other) => return Err(line(format!("`label` is a string, not {other}"))),
-        None => None,
-    };
+    let label = label::take(&mut table).map_err(line)?;
     let quiz = table.remove("quiz").map(toml::Value::try_into::<WrittenQuiz>).transpose().map_err(misread)?;
     let quiz = match (quiz, scenario_quiz) {
         (None, _) => None,
         (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(line)?),
         (Some(_), None) => return Err(line("a `quiz` needs `[unseen]`: nobody is asked".into())),
     };
-    if !table.contains_key("kind") {
-        let near = suggestion("kind", table.keys().map(String::as_str));
-        return Err(line(format!("a `[[router]]` needs a `kind`{near}")));
-    }
     let settings: RouterSettings = table.try_into().map_err(misread)?;
     Ok(RouterEntry {
         label: label.unwrap_or_else(|| settings.as_kind().default_label().to_owned()),

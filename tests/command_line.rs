@@ -1,10 +1,17 @@
 //! The program from end to end: what it writes, what it says, and how it ends.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-use std::collections::BTreeMap;
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
+
+use folder::files;
+use program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
@@ -30,36 +37,11 @@ const TABLES: [&str; 19] = [
     "utility-2-columns.png",
 ];
 
-/// Runs the program in a folder.
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("LLM_BANDIT_DATASETS")
-        .output()
-        .unwrap()
-}
-
 /// A folder with one scenario file.
 fn folder_with(scenario: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("tiny.toml"), scenario).unwrap();
     folder
-}
-
-/// Every file below a folder.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else {
-            found.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    found
 }
 
 /// The one line an error is.

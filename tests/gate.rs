@@ -2,25 +2,20 @@
 //! the same is refused.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::LazyLock;
+
+use program::llm_bandit;
 
 const HEAD: &str = "replicates = 2\nsuite = \"simulated-open-suite\"\ndescription = \"d\"\n";
 const PREFERENCES: &str = "[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 12\n";
 const KNN: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\nneighbours = 40\n";
 const LINEAR: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"linear\"\nridge = 1.0\n";
-
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("LLM_BANDIT_DATASETS")
-        .env_remove("GITHUB_STEP_SUMMARY")
-        .output()
-        .unwrap()
-}
 
 /// Runs a scenario of these routers.
 fn run(folder: &Path, name: &str, text: &str) {

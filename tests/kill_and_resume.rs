@@ -1,13 +1,17 @@
 //! A run that is killed at any moment leaves no report that `verify` rejects, and the next one ends as if nothing had been.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-use std::collections::BTreeMap;
+#[path = "common/folder.rs"]
+mod folder;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use llm_bandit::seed::Stream;
+
+use folder::files;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const N_KILLS: usize = 20;
@@ -33,20 +37,6 @@ fn kill_after(folder: &Path, delay: Duration) -> bool {
     std::thread::sleep(delay);
     let _ = child.kill();
     !child.wait().unwrap().success()
-}
-
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            found.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else {
-            found.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    found
 }
 
 fn n_cells(folder: &Path) -> usize {

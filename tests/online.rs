@@ -1,9 +1,11 @@
 //! Online runs: the same bytes for any number of threads, one outcome a prompt, and learners that learn.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use llm_bandit::online::{OnlineRecord, OnlineScenario, run, summarise};
 use llm_bandit::suite::synthetic::SyntheticSettings;
@@ -43,14 +45,7 @@ fn threads_change_nothing_and_what_is_written_is_read() {
 #[test]
 fn an_online_report_is_rebuilt_to_the_byte_and_verified_and_a_changed_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let llm_bandit = |arguments: &[&str]| {
-        Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-            .args(arguments)
-            .current_dir(folder.path())
-            .env_remove("LLM_BANDIT_DATASETS")
-            .output()
-            .unwrap()
-    };
+    let llm_bandit = |arguments: &[&str]| program::llm_bandit(folder.path(), arguments);
     let scenario = include_str!("../scenarios/ci/online.toml");
     fs::write(folder.path().join("online.toml"), scenario).unwrap();
     let code = |arguments: &[&str]| llm_bandit(arguments).status.code();

@@ -1,20 +1,15 @@
 //! Several runs in one table: the same numbers as in each run's own, and only what may be published in a README.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+
+use program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
-
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("LLM_BANDIT_DATASETS")
-        .output()
-        .unwrap()
-}
 
 fn succeed(folder: &Path, arguments: &[&str]) -> String {
     let output = llm_bandit(folder, arguments);

@@ -1,10 +1,13 @@
 //! Runs under a price book, and finished records under another one.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use llm_bandit::evaluate::summarise;
 use llm_bandit::prices::{PriceBook, reprice};
@@ -13,6 +16,8 @@ use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
+
+use program::llm_bandit;
 
 /// Routers whose choices do not depend on any price.
 const INDIFFERENT: &str = "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\n";
@@ -235,15 +240,6 @@ fn input_tokens_are_estimated_only_where_asked_and_the_report_says_so() {
     let report = files.iter().find(|(name, _)| *name == "report.md").unwrap();
     let report = String::from_utf8(report.1.clone()).unwrap();
     assert!(report.contains("**Input tokens are estimated** for 800 answers of the suite"), "{report}");
-}
-
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("LLM_BANDIT_DATASETS")
-        .output()
-        .unwrap()
 }
 
 fn error(output: &Output) -> String {

@@ -1,23 +1,18 @@
 //! `verify` on reports: what is sound passes, and whatever is changed is found and named in one line.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
 
-const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+use program::llm_bandit;
 
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("LLM_BANDIT_DATASETS")
-        .output()
-        .unwrap()
-}
+const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 
 /// A fresh report of the tiny scenario in `out`.
 fn report() -> tempfile::TempDir {

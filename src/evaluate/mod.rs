@@ -13,6 +13,7 @@ mod measure;
 mod policy;
 mod replay;
 mod resample;
+mod strata;
 mod summary;
 mod sums;
 
@@ -23,4 +24,5 @@ pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};
 pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
+pub(crate) use strata::RecordStrata;
 pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

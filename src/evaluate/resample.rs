@@ -7,21 +7,20 @@ use rayon::prelude::*;
 
 use super::policy::Evaluated;
 use super::replay::{Replay, Scratch};
+use super::strata::RecordStrata;
 use super::sums::{N_LANES, Weights};
 use crate::record::Record;
 use crate::seed::Stream;
-use crate::statistics::bootstrap::{Strata, merge_small};
+use crate::statistics::bootstrap::Strata;
 use crate::statistics::paired::draw_signs;
-
-/// A benchmark of which a replicate tests fewer prompts is no stratum of its own.
-const SMALLEST_STRATUM: usize = 20;
 
 /// Values by measured policy and headline metric; each resample-major, one value a replicate.
 pub(super) type Values = Vec<Vec<Vec<f64>>>;
 
 /// The values of every measured policy in resamples of the prompts (see [`crate::statistics::bootstrap`]).
 pub(super) fn bootstrap(record: &Record, replays: &[Replay], n_resamples: usize, stream: &Stream) -> Values {
-    let strata = record_strata(record, replays);
+    let tested: Vec<&[usize]> = replays.iter().map(|replay| replay.prompts.as_slice()).collect();
+    let strata = RecordStrata::new(record, &tested);
     let positions: Vec<usize> = (0..replays[0].n_measured()).collect();
     let shape: Vec<usize> = positions.iter().map(|&position| replays[0].metrics(position).len()).collect();
     let each_block = |state: &mut State, block: usize| {
@@ -80,27 +79,6 @@ pub(super) fn exchanges(
         values
     };
     in_blocks(record, replays, n_exchanges, &shape, each_block)
-}
-
-/// Benchmarks as strata, over all prompts of the record and over those of each replicate.
-struct RecordStrata {
-    whole: Strata,
-    parts: Vec<Strata>,
-}
-
-fn record_strata(record: &Record, replays: &[Replay]) -> RecordStrata {
-    let mut names: Vec<&str> = record.prompts.iter().map(|prompt| prompt.benchmark.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let label = |prompt: &crate::record::RecordedPrompt| {
-        names.partition_point(|name| *name < prompt.benchmark.as_str())
-    };
-    let labels: Vec<usize> = record.prompts.iter().map(label).collect();
-    let tested: Vec<&[usize]> = replays.iter().map(|replay| replay.prompts.as_slice()).collect();
-    let labels = merge_small(&labels, &tested, SMALLEST_STRATUM);
-    let part =
-        |prompts: &&[usize]| Strata::new(&prompts.iter().map(|&prompt| labels[prompt]).collect::<Vec<_>>());
-    RecordStrata { parts: tested.iter().map(part).collect(), whole: Strata::new(&labels) }
 }
 
 /// What a thread needs again and again.

@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::metrics::{Metric, Yardstick};
 use super::pairing::Pair;
-use crate::evaluate::TestTable;
+use crate::evaluate::{RecordStrata, TestTable};
 use crate::linalg::{Matrix, Strided, multiply};
 use crate::metrics::curve::Point;
 use crate::record::Record;
 use crate::seed::Stream;
-use crate::statistics::bootstrap::{Strata, estimate, merge_small};
+use crate::statistics::bootstrap::{Strata, estimate};
 use crate::statistics::{Interval, LEVEL, mean};
 
 /// Resamples of the test prompts.
@@ -17,9 +17,6 @@ const N_RESAMPLES: usize = 2000;
 
 /// Resamples whose weights are in memory at once, each block with a random stream of its own.
 const BLOCK: usize = 100;
-
-/// The fewest prompts of a benchmark that are resampled on their own; smaller benchmarks are thrown together.
-const SMALLEST_STRATUM: usize = 10;
 
 /// One metric in both runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,22 +39,13 @@ pub(super) struct Resampling {
 
 impl Resampling {
     pub(super) fn new(current: &Record, pairs: &[(usize, Vec<Pair>)], across_splits: bool) -> Self {
-        let mut names: Vec<&str> = current.prompts.iter().map(|prompt| prompt.benchmark.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let label = |name: &str| names.partition_point(|other| *other < name);
-        let labels: Vec<usize> = current.prompts.iter().map(|prompt| label(&prompt.benchmark)).collect();
         let tested: Vec<Vec<usize>> =
             pairs.iter().map(|(_, pairs)| pairs.iter().map(|pair| pair.prompt).collect()).collect();
         let slices: Vec<&[usize]> = tested.iter().map(Vec::as_slice).collect();
-        let labels = merge_small(&labels, &slices, SMALLEST_STRATUM);
-        let with_strata = |prompts: Vec<usize>| {
-            let own: Vec<usize> = prompts.iter().map(|&prompt| labels[prompt]).collect();
-            (prompts, Strata::new(&own))
-        };
+        let RecordStrata { whole, parts } = RecordStrata::new(current, &slices);
         Resampling {
-            replicates: tested.into_iter().map(with_strata).collect(),
-            strata: Strata::new(&labels),
+            replicates: tested.into_iter().zip(parts).collect(),
+            strata: whole,
             stream: Stream::root(0).named("gate"),
             across_splits,
         }

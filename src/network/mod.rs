@@ -6,11 +6,13 @@
 //!
 //! An operation takes its input with a tape and gives its output with it, so that the same code trains (with an owned
 //! tape) and serves (with none). `linear` is the dense layer, `outer` the first layer of a network over all pairs of two
-//! lists, `pairs` its last one, `elementwise` what lies between, `attention` and `layer_norm` make a set encoder, `graph` passes messages between prompts and models, `pointer` scores the members of a set, `sample` draws
-//! from learned distributions, and `objective` goes back from a loss whose gradient is known in closed form. `named_tensors` are what a trained
-//! network is in a file.
+//! lists, `pairs` its last one, `elementwise` what lies between, `attention` and `layer_norm` make a set encoder, `graph` passes
+//! messages between prompts and models, `pointer` scores the members of a set, `sample` draws from learned distributions, and
+//! `objective` goes back from a loss whose gradient is known in closed form. `early_stopping` keeps the best of the epochs,
+//! `named_tensors` are what a trained network is in a file.
 
 mod attention;
+mod early_stopping;
 mod elementwise;
 mod graph;
 mod layer_norm;
@@ -27,6 +29,7 @@ mod tensor;
 mod testing;
 
 pub(crate) use attention::{pooling_attention, set_attention};
+pub(crate) use early_stopping::EarlyStopping;
 pub(crate) use elementwise::{scale_columns, softplus_columns};
 pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
 pub(crate) use layer_norm::layer_norm;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::contexts::Contexts;
+use super::phase::Phase;
 use super::scenario::OnlineScenario;
-use super::world::{Contexts, Phase};
 use crate::data::Meter;
 use crate::record::{RecordedPrompt, RecordedSuite};
 use crate::scenario::Mode;

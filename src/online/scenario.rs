@@ -1,15 +1,16 @@
 //! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked.
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::change::{Change, WrittenChange};
 use super::evaluate::REFERENCE_NAMES;
 use super::router::OnlineRouterSettings;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Error, Result};
+use crate::label;
 use crate::pool::PoolSettings;
 use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use crate::scenario::{CostSettings, Expectation, Mode};
@@ -79,90 +80,6 @@ pub struct OnlineRouterEntry {
     pub settings: OnlineRouterSettings,
 }
 
-/// Something that happens on the way. Nobody is told, but that the pool shows who can be chosen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Change {
-    /// The share of the steps that are done by then.
-    pub at: f64,
-    /// What happens.
-    pub what: ChangeKind,
-}
-
-/// What can happen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum ChangeKind {
-    /// Every later answer of the model costs this many times its recorded cost.
-    Price(Factor),
-    /// Every later answer keeps its score with this probability and is worth 0 otherwise, drawn once a prompt, so that the
-    /// same answers fail in every order and for every learner.
-    Quality(Factor),
-    /// The model can be chosen from now on, and not before.
-    Arrive(Who),
-    /// The model cannot be chosen any more.
-    Leave(Who),
-    /// The model's answers are those recorded for another one, which is no candidate of its own.
-    Replace(Replacement),
-}
-
-/// A model and a factor.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Factor {
-    /// The model.
-    pub model: String,
-    /// The factor.
-    pub factor: f64,
-}
-
-/// A model.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Who {
-    /// The model.
-    pub model: String,
-}
-
-/// A model and whose answers it gives.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Replacement {
-    /// The model.
-    pub model: String,
-    /// Whose answers it gives from now on.
-    pub by: String,
-}
-
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ChangeKind::Price(Factor { model, factor }) => {
-                write!(f, "`{model}` costs {factor} times as much")
-            }
-            ChangeKind::Quality(Factor { model, factor }) => {
-                write!(f, "`{model}` keeps {factor} of its right answers")
-            }
-            ChangeKind::Arrive(Who { model }) => write!(f, "`{model}` arrives"),
-            ChangeKind::Leave(Who { model }) => write!(f, "`{model}` leaves"),
-            ChangeKind::Replace(Replacement { model, by }) => {
-                write!(f, "`{model}` answers as `{by}`")
-            }
-        }
-    }
-}
-
-impl ChangeKind {
-    /// The model it happens to.
-    pub fn model(&self) -> &str {
-        match self {
-            ChangeKind::Price(Factor { model, .. }) | ChangeKind::Quality(Factor { model, .. }) => model,
-            ChangeKind::Arrive(Who { model }) | ChangeKind::Leave(Who { model }) => model,
-            ChangeKind::Replace(Replacement { model, .. }) => model,
-        }
-    }
-}
-
 /// The file as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -211,48 +128,6 @@ impl Default for WrittenOnline {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenChange {
-    at: f64,
-    price: Option<Factor>,
-    quality: Option<Factor>,
-    arrive: Option<Who>,
-    leave: Option<Who>,
-    replace: Option<Replacement>,
-}
-
-impl WrittenChange {
-    fn change(self) -> std::result::Result<Change, String> {
-        let WrittenChange { at, price, quality, arrive, leave, replace } = self;
-        let kinds = [
-            price.map(ChangeKind::Price),
-            quality.map(ChangeKind::Quality),
-            arrive.map(ChangeKind::Arrive),
-            leave.map(ChangeKind::Leave),
-            replace.map(ChangeKind::Replace),
-        ];
-        let mut kinds = kinds.into_iter().flatten();
-        let (Some(what), None) = (kinds.next(), kinds.next()) else {
-            return Err(
-                "a change needs exactly one of `price`, `quality`, `arrive`, `leave`, and `replace`".into()
-            );
-        };
-        if !(0.0 < at && at < 1.0) {
-            return Err(format!("`at` {at} is not between 0 and 1"));
-        }
-        match &what {
-            ChangeKind::Price(Factor { factor, .. }) if !(0.0..=1e6).contains(factor) => {
-                Err(format!("`factor` {factor} of a price is not a number from 0 to a million"))
-            }
-            ChangeKind::Quality(Factor { factor, .. }) if !(0.0..=1.0).contains(factor) => {
-                Err(format!("`factor` {factor} of a quality is not between 0 and 1"))
-            }
-            _ => Ok(Change { at, what }),
-        }
-    }
-}
-
 impl OnlineScenario {
     /// Reads a scenario file, or nothing where it is none with `mode = "online"`.
     ///
@@ -284,22 +159,10 @@ impl OnlineScenario {
         for table in written.router {
             let start = table.span().start;
             let entry = router(path, text, start, table.into_inner())?;
-            let fault = |problem| Err(Error::line(path, toml_file::line_of(text, start), problem));
-            let label = &entry.label;
-            if !label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || label.is_empty() {
-                return fault(format!("label `{label}`: letters, digits, `-`, `_`, and `.` only"));
-            }
-            if REFERENCE_NAMES.contains(&label.as_str()) {
-                return fault(format!(
-                    "`{label}` is the name of a reference; give the router another `label`"
-                ));
-            }
-            if routers.iter().any(|other| other.label == *label) {
-                return fault(format!("two routers are labelled `{label}`; give one another `label`"));
-            }
-            if let Err(problem) = entry.settings.check(warm_start > 0.0) {
-                return fault(problem);
-            }
+            let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
+            let earlier = routers.iter().map(|router| router.label.as_str());
+            label::check(&entry.label, earlier, &REFERENCE_NAMES, "reference").map_err(fault)?;
+            entry.settings.check(warm_start > 0.0).map_err(fault)?;
             routers.push(entry);
         }
         let scenario = OnlineScenario {
@@ -370,15 +233,7 @@ pub fn is_online(text: &str) -> bool {
 
 fn router(path: &Path, text: &str, start: usize, mut table: toml::Table) -> Result<OnlineRouterEntry> {
     let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
-    let label = match table.remove("label") {
-        Some(toml::Value::String(label)) => Some(label),
-        Some(other) => return Err(line(format!("`label` is a string, not {other}"))),
-        None => None,
-    };
-    if !table.contains_key("kind") {
-        let near = suggestion("kind", table.keys().map(String::as_str));
-        return Err(line(format!("a `[[router]]` needs a `kind`{near}")));
-    }
+    let label = label::take(&mut table).map_err(line)?;
     let settings: OnlineRouterSettings =
         table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))?;
     Ok(OnlineRouterEntry { label: label.unwrap_or_else(|| settings.kind().to_owned()), settings })

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use super::contexts::Contexts;
+use super::phase::Phase;
 use super::record::{Log, ONLINE_FORMAT, OnlineManifest, OnlineRecord, Order};
-use super::world::{Contexts, Phase};
 use crate::error::{Error, Result};
 use crate::record::RecordedPrompt;
 use crate::record::store::{format_cells, read_cells, read_unpacked, write};

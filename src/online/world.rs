@@ -1,83 +1,26 @@
-//! What can happen in an online scenario: contexts, and every arm's outcome on every prompt in every phase.
-//!
-//! Contexts are the principal components of the embeddings, centred, each brought to unit variance and divided by the root
-//! of their number, so that a context has about unit length whatever its dimensions; the constant 1 comes last. Directions,
-//! means, and variances are those of the warm-start prompts, or of all prompts where there are none. No outcome enters.
+//! What can happen in an online scenario: the arms, the prompts with their contexts, and every arm's outcome in every phase.
 
 use crate::costing::{UncountedTokens, cut};
 use crate::data::{Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result, suggestion};
-use crate::linalg::{Matrix, multiply, principal_directions};
 use crate::pool::{LeftOut, Pooled};
 use crate::preference::{DistributionKind, PreferenceGrid};
 use crate::prices::PricedBy;
-use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
+use crate::random::{ChaCha8Rng, index_below, shuffle, uniform};
 use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
 use crate::router::CostModels;
 use crate::seed::Stream;
 use crate::split::{SplitKind, SplitSettings, split, text_groups};
 use crate::suite::{CellTable, CostBasis, Suite, SuiteInfo};
 
+use super::change::ChangeKind;
+use super::contexts::{Contexts, Reduction};
+use super::phase::{self, Phase};
 use super::record::Order;
-use super::scenario::{ChangeKind, OnlineScenario};
+use super::scenario::OnlineScenario;
 
 /// Share of the warm-start prompts that is kept for validation, as in offline scenarios.
 const VALIDATION: f64 = 0.15;
-/// Directions with less than this share of the longest one's deviation hold rounding errors.
-const LEAST_DEVIATION: f64 = 1e-3;
-
-/// Rows of contexts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Contexts {
-    values: Vec<f64>,
-    width: usize,
-}
-
-impl Contexts {
-    /// Rows of equal width, one after another.
-    ///
-    /// # Panics
-    /// If the values do not fill whole rows.
-    pub fn new(values: Vec<f64>, width: usize) -> Self {
-        assert!(values.len().is_multiple_of(width), "contexts fill whole rows");
-        Contexts { values, width }
-    }
-
-    /// The context of a prompt.
-    #[inline]
-    pub fn row(&self, prompt: usize) -> &[f64] {
-        &self.values[prompt * self.width..][..self.width]
-    }
-
-    /// Numbers in a context, the constant included.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// How many contexts.
-    pub fn n_rows(&self) -> usize {
-        self.values.len() / self.width
-    }
-
-    /// All numbers, row after row.
-    pub fn values(&self) -> &[f64] {
-        &self.values
-    }
-}
-
-/// What the arms are worth for a while.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Phase {
-    /// The first step of it.
-    pub from: usize,
-    /// What began it, in words; empty for the first.
-    pub words: Vec<String>,
-    /// Scores, replayed prompts x arms; missing where the arm cannot be chosen.
-    pub score: CellTable,
-    /// Costs in US dollars of the same cells.
-    pub cost_usd: CellTable,
-}
-
 /// An online scenario met its suite.
 pub(crate) struct World {
     pub(crate) arms: Vec<String>,
@@ -124,10 +67,10 @@ impl World {
         let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
         let stream = Stream::root(scenario.seed);
         let columns = arm_columns(scenario, &suite)?;
-        let first = States::first(scenario, &suite, &columns);
+        let first = phase::States::first(scenario, &suite, &columns);
         let (warm_parts, replayed) = parts(scenario, &suite, &stream)?;
         let n_steps = scenario.online.steps.unwrap_or(usize::MAX).min(replayed.len());
-        let phases = phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let phases = phase::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
         // Whoever cannot be answered in some phase is asked in none.
         let is_kept = |at: &usize| phases.iter().all(|phase| phase.score.row(*at).any(|cell| cell.is_some()));
         let kept: Vec<usize> = (0..replayed.len()).filter(is_kept).collect();
@@ -138,7 +81,7 @@ impl World {
         }
         let replayed: Vec<usize> = kept.iter().map(|&at| replayed[at]).collect();
         let n_steps = n_steps.min(replayed.len());
-        let phases = self::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let phases = phase::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
         let warm_prompts =
             warm_parts.as_ref().map(|(training, validation)| [&training[..], validation].concat());
         let mut rng = stream.named("contexts").generator();
@@ -273,109 +216,9 @@ fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(W
     Ok((Some((split.training, split.validation)), split.test))
 }
 
-/// How each arm stands in a phase.
-#[derive(Clone)]
-struct States {
-    is_present: Vec<bool>,
-    column: Vec<usize>,
-    price: Vec<f64>,
-    /// Whether each prompt's answer of the arm fails, where any do.
-    fails: Vec<Option<Vec<bool>>>,
-}
-
-impl States {
-    fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[usize]) -> Self {
-        let arrives = |&column: &usize| {
-            let id = &suite.models[column].id;
-            let of_arm = scenario.changes.iter().map(|change| &change.what).filter(|what| what.model() == id);
-            let mut comings =
-                of_arm.filter(|what| matches!(what, ChangeKind::Arrive(_) | ChangeKind::Leave(_)));
-            matches!(comings.next(), Some(ChangeKind::Arrive(_)))
-        };
-        States {
-            is_present: columns.iter().map(|column| !arrives(column)).collect(),
-            column: columns.to_vec(),
-            price: vec![1.0; columns.len()],
-            fails: vec![None; columns.len()],
-        }
-    }
-
-    fn apply(&mut self, what: &ChangeKind, suite: &Suite, columns: &[usize], stream: &Stream) {
-        let column = |name: &str| {
-            let column = suite.models.iter().position(|model| model.id == name);
-            column.expect("changes name candidates: this was checked")
-        };
-        let own = column(what.model());
-        let arm = columns.iter().position(|&column| column == own);
-        let arm = arm.expect("changes happen to arms: this was checked");
-        match what {
-            ChangeKind::Price(change) => self.price[arm] *= change.factor,
-            ChangeKind::Quality(change) => {
-                let mut rng = stream.generator();
-                let mut fails: Vec<bool> =
-                    suite.prompts.iter().map(|_| !bernoulli(&mut rng, change.factor)).collect();
-                if let Some(before) = &self.fails[arm] {
-                    fails.iter_mut().zip(before).for_each(|(fails, before)| *fails |= before);
-                }
-                self.fails[arm] = Some(fails);
-            }
-            ChangeKind::Arrive(_) => self.is_present[arm] = true,
-            ChangeKind::Leave(_) => self.is_present[arm] = false,
-            ChangeKind::Replace(change) => self.column[arm] = column(&change.by),
-        }
-    }
-
-    /// Scores and costs in US dollars on these prompts.
-    fn outcomes(&self, suite: &Suite, prompts: &[usize]) -> (CellTable, CellTable) {
-        let n_arms = self.column.len();
-        let mut score = CellTable::missing(prompts.len(), n_arms);
-        let mut cost_usd = CellTable::missing(prompts.len(), n_arms);
-        for (at, &prompt) in prompts.iter().enumerate() {
-            for arm in (0..n_arms).filter(|&arm| self.is_present[arm]) {
-                let Some(known) = suite.outcomes.score.get(prompt, self.column[arm]) else { continue };
-                let fails = self.fails[arm].as_ref().is_some_and(|fails| fails[prompt]);
-                let usd = suite.outcomes.cost_usd.get(prompt, self.column[arm]).unwrap_or(0.0);
-                score.set(at, arm, Some(if fails { 0.0 } else { known }));
-                cost_usd.set(at, arm, Some(usd * self.price[arm]));
-            }
-        }
-        (score, cost_usd)
-    }
-}
-
-fn phases(
-    scenario: &OnlineScenario,
-    suite: &Suite,
-    columns: &[usize],
-    mut states: States,
-    prompts: &[usize],
-    n_steps: usize,
-) -> Result<Vec<Phase>> {
-    let phase = |from: usize, words: Vec<String>, states: &States| {
-        let (score, cost_usd) = states.outcomes(suite, prompts);
-        Phase { from, words, score, cost_usd }
-    };
-    let mut phases = vec![phase(0, Vec::new(), &states)];
-    let stream = Stream::root(scenario.seed).named("change");
-    for (number, change) in scenario.changes.iter().enumerate() {
-        let from = (change.at * n_steps as f64) as usize;
-        states.apply(&change.what, suite, columns, &stream.numbered(number));
-        if !states.is_present.contains(&true) {
-            return Err(Error::Usage(format!("[[online.change]]: after {} nobody is left", change.what)));
-        }
-        let mut words = vec![change.what.to_string()];
-        if phases.len() > 1 && phases.last().is_some_and(|before| before.from == from) {
-            words = phases.pop().map_or(Vec::new(), |before| before.words);
-            words.push(change.what.to_string());
-        }
-        phases.push(phase(from, words, &states));
-    }
-    Ok(phases)
-}
-
 fn warm_start(
     (scenario, suite): (&OnlineScenario, &Suite),
-    (columns, first): (&[usize], &States),
+    (columns, first): (&[usize], &phase::States),
     (training, validation): (&[usize], &[usize]),
     replayed: &[usize],
     (reduction, stream): (&Reduction, &Stream),
@@ -414,71 +257,6 @@ fn dearest_mean(cost_usd: &CellTable) -> f64 {
     };
     let dearest = (0..cost_usd.n_models()).map(mean).fold(0.0, f64::max);
     if dearest > 0.0 { dearest } else { 1.0 }
-}
-
-/// From embeddings to contexts.
-struct Reduction {
-    /// Width x directions; none where the suite has no embeddings.
-    directions: Option<Matrix>,
-    mean: Vec<f32>,
-    scale: Vec<f64>,
-}
-
-impl Reduction {
-    fn fit(suite: &Suite, prompts: &[usize], n_directions: usize, rng: &mut ChaCha8Rng) -> Self {
-        let Some(embeddings) = &suite.embeddings else {
-            return Reduction { directions: None, mean: Vec::new(), scale: Vec::new() };
-        };
-        let width = embeddings.n_dimensions();
-        let mut rows = Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), width);
-        let mut mean = vec![0.0_f64; width];
-        for row in rows.rows() {
-            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-        }
-        let mean: Vec<f32> = mean.iter().map(|sum| (sum / prompts.len() as f64) as f32).collect();
-        centre(&mut rows, &mean);
-        let directions = principal_directions(&rows, n_directions, rng);
-        let projected = project(&rows, &directions);
-        let mut squares = vec![0.0_f64; directions.n_columns()];
-        for row in projected.rows() {
-            squares.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value).powi(2));
-        }
-        let deviation: Vec<f64> = squares.iter().map(|sum| (sum / prompts.len() as f64).sqrt()).collect();
-        let longest = deviation.iter().copied().fold(0.0, f64::max);
-        let n = directions.n_columns() as f64;
-        let scale = |deviation: &f64| {
-            if *deviation > LEAST_DEVIATION * longest { 1.0 / (deviation * n.sqrt()) } else { 0.0 }
-        };
-        Reduction { scale: deviation.iter().map(scale).collect(), directions: Some(directions), mean }
-    }
-
-    fn contexts(&self, suite: &Suite, prompts: &[usize]) -> Contexts {
-        let (Some(directions), Some(embeddings)) = (&self.directions, &suite.embeddings) else {
-            return Contexts::new(vec![1.0; prompts.len()], 1);
-        };
-        let mut rows =
-            Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), self.mean.len());
-        centre(&mut rows, &self.mean);
-        let projected = project(&rows, directions);
-        let mut values = Vec::with_capacity(prompts.len() * (self.scale.len() + 1));
-        for row in projected.rows() {
-            values.extend(row.iter().zip(&self.scale).map(|(value, scale)| f64::from(*value) * scale));
-            values.push(1.0);
-        }
-        Contexts::new(values, self.scale.len() + 1)
-    }
-}
-
-fn centre(rows: &mut Matrix, mean: &[f32]) {
-    for row in 0..rows.n_rows() {
-        rows.row_mut(row).iter_mut().zip(mean).for_each(|(value, mean)| *value -= mean);
-    }
-}
-
-fn project(rows: &Matrix, directions: &Matrix) -> Matrix {
-    let mut projected = Matrix::zeros(rows.n_rows(), directions.n_columns());
-    multiply(rows.as_strided(), directions.as_strided(), projected.values_mut());
-    projected
 }
 
 #[cfg(test)]
@@ -561,14 +339,5 @@ mod tests {
             assert_eq!(now(0), suite.outcomes.score.get(prompt, 0));
             assert_eq!(now(1), suite.outcomes.score.get(prompt, 3));
         }
-    }
-
-    #[test]
-    fn contexts_have_about_unit_length_and_end_in_one() {
-        let world = world("");
-        let n = world.contexts.n_rows();
-        let squares: f64 = world.contexts.values().iter().map(|value| value * value).sum();
-        assert!((squares / n as f64 - 2.0).abs() < 0.05, "{}", squares / n as f64);
-        assert!((0..n).all(|prompt| world.contexts.row(prompt).last() == Some(&1.0)));
     }
 }

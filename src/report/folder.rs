@@ -56,7 +56,7 @@ pub(crate) fn write_files(folder: &Path, files: Vec<(&'static str, Vec<u8>)>) ->
     Ok(())
 }
 
-/// Whether a folder holds a report, or did when a run that was replacing it was stopped.
+/// Whether a folder holds a report. One that a stopped run had moved aside to replace it is first moved back.
 pub fn is_report(folder: &Path) -> bool {
     restore(folder).is_ok() && folder.join(RECORD).is_dir()
 }

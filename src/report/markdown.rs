@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::evidence::{self, EvidenceLine};
-use super::prices::prices_md;
+use super::paragraphs::{expectations_md, prices_md, provenance_md};
 use super::table::{ABSENT, Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Summary, Verdict};
@@ -58,27 +58,8 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     text.push_str(&unseen_md(record));
     text.push_str("## What the routers learned from\n\n");
     trainings(&mut text, record);
-    if !verdicts.is_empty() {
-        text.push_str("## Expectations\n\n");
-        for verdict in verdicts {
-            let _ = writeln!(
-                text,
-                "- {}: {}",
-                if verdict.holds { "holds" } else { "**not met**" },
-                verdict.words
-            );
-        }
-        text.push('\n');
-    }
-    let _ = writeln!(
-        text,
-        "Seed {}, llm-bandit {}, suite {} (SHA-256 {}). Rebuild every table and figure from the record in this folder \
-         with `llm-bandit report`.",
-        manifest.scenario.seed,
-        manifest.program_version,
-        suite.info.name,
-        &suite.content_hash[..16.min(suite.content_hash.len())],
-    );
+    text.push_str(&expectations_md(verdicts));
+    text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));
     text
 }
 

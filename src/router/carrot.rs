@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::cost_model::squared_errors;
 use super::pair_network::{Output, PairPredictor, Targets, score_targets};
-use super::plug_in::{ScorePredictor, choose};
+use super::plug_in::{ScorePredictor, route};
 use super::predictor::knn::{fit_to, numbers_of_neighbours};
 use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
 use super::tuning::utility;
@@ -79,12 +79,7 @@ impl RouterKind for CarrotSettings {
 
 impl Router for Carrot {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        let (scores, costs) = (self.scores.predict(prompts), self.costs.predict(prompts));
-        let mut models = vec![0; prompts.len() * preferences.len()];
-        for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
-            choose(prompts, &scores, &costs, *preference, models);
-        }
-        Choices::new(prompts.len(), models)
+        route(prompts, preferences, &self.scores.predict(prompts), &self.costs.predict(prompts))
     }
 }
 

@@ -13,13 +13,10 @@
 //! our routers share. Any preference, any pool; an unseen model gets P_k from its quiz with A and w frozen, where the paper
 //! trains anew. Tuned by validation loss: the noise, unless it is set, the step of Adam, and the epochs.
 
-use std::collections::BTreeMap;
-
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::pair_network::{PairNetwork, Trial, score_targets, tune};
-use super::plug_in::PlugIn;
+use super::pair_network::{PairNetwork, grid, train_plug_in};
 use super::{RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::network::{Activation, Linear, ParameterId, Parameters, Tensor2, linear, scale_columns};
@@ -70,19 +67,8 @@ impl RouterKind for EmbedLlmSettings {
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let noises = self.noise.map_or(NOISES.to_vec(), |noise| vec![noise]);
-        let trial = |noise, learning_rate| Trial { design: self.dimensions, noise, learning_rate };
-        let trials: Vec<_> =
-            noises.iter().flat_map(|&noise| LEARNING_RATES.map(|rate| trial(noise, rate))).collect();
-        let tuned = tune::<Factorisation>(training, &score_targets("embedllm", training), &trials)?;
-        let notes = BTreeMap::from([
-            ("noise".to_owned(), tuned.trial.noise.to_string()),
-            ("learning-rate".to_owned(), tuned.trial.learning_rate.to_string()),
-            ("epochs".to_owned(), tuned.epochs.to_string()),
-            ("validation-loss".to_owned(), format!("{:.4}", tuned.validation_loss)),
-            ("settings-tried".to_owned(), trials.len().to_string()),
-        ]);
-        let router = PlugIn::policy(Box::new(tuned.predictor), training.costs(self.cost));
-        Ok(Trained { router, notes })
+        let trials = grid(self.dimensions, &noises, &LEARNING_RATES);
+        train_plug_in::<Factorisation>("embedllm", &trials, self.cost, training)
     }
 }
 

@@ -34,8 +34,8 @@ use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{
-    Activation, Adam, Edges, Linear, Offset, Owned, ParameterId, Parameters, Tensor2, all_to_all_attention,
-    back_propagate, bilinear, edge_attention, untaped, view,
+    Activation, Adam, EarlyStopping, Edges, Linear, Offset, Owned, ParameterId, Parameters, Tensor2,
+    all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
 };
 use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
 use crate::seed::Stream;
@@ -276,7 +276,7 @@ impl Material<'_> {
         let mut graph = Graph::new(self.targets.embeddings.n_columns(), &mut rng);
         let mut adam = Adam::new(&graph.parameters, trial.learning_rate as f32, 0.0);
         let mut order = rows.to_vec();
-        let mut least: Option<(f64, usize, Vec<Vec<f32>>)> = None;
+        let mut stopping = EarlyStopping::new(PATIENCE);
         for epoch in 1..=most_epochs {
             shuffle(&mut rng, &mut order);
             for start in (0..order.len()).step_by(BATCH) {
@@ -293,20 +293,12 @@ impl Material<'_> {
             if !loss.is_finite() {
                 return Err(diverged(self.targets.name, epoch));
             }
-            if least.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                least = Some((loss, epoch, graph.parameters.snapshot()));
-            }
-            if least.as_ref().is_some_and(|(_, best, _)| epoch - best >= PATIENCE) {
+            if stopping.is_over(epoch, loss, &graph.parameters) {
                 break;
             }
         }
-        Ok(match least {
-            Some((loss, epoch, snapshot)) => {
-                graph.parameters.restore(&snapshot);
-                (graph, epoch, loss)
-            }
-            None => (graph, most_epochs, f64::NAN),
-        })
+        let (loss, epochs) = stopping.restore(&mut graph.parameters).unwrap_or((f64::NAN, most_epochs));
+        Ok((graph, epochs, loss))
     }
 
     /// Predicts the hidden edges of a run of the order from edges of another run that does not meet it.

@@ -15,13 +15,10 @@
 //! Any preference, any pool; an unseen model gets theta_k from its quiz with the network frozen, in the place of its text.
 //! Tuned by validation loss: the noise on the embedding, the step of Adam, and the epochs.
 
-use std::collections::BTreeMap;
-
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::pair_network::{PairNetwork, Trial, score_targets, tune};
-use super::plug_in::PlugIn;
+use super::pair_network::{PairNetwork, grid, train_plug_in};
 use super::{RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::network::{
@@ -78,7 +75,8 @@ impl RouterKind for MirtSettings {
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        train::<Mirt>("mirt", self.dimensions, &MIRT_RATES, self.cost, training)
+        let trials = grid((Model::Mirt, self.dimensions), &NOISES, &MIRT_RATES);
+        train_plug_in::<ItemResponse>("mirt", &trials, self.cost, training)
     }
 }
 
@@ -92,7 +90,8 @@ impl RouterKind for NirtSettings {
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        train::<Nirt>("nirt", self.dimensions, &NIRT_RATES, self.cost, training)
+        let trials = grid((Model::Nirt, self.dimensions), &NOISES, &NIRT_RATES);
+        train_plug_in::<ItemResponse>("nirt", &trials, self.cost, training)
     }
 }
 
@@ -103,96 +102,42 @@ fn check(dimensions: usize) -> Result<()> {
     Ok(())
 }
 
-fn train<N: PairNetwork<Design = usize>>(
-    name: &'static str,
-    dimensions: usize,
-    learning_rates: &[f64],
-    cost: Option<CostModelKind>,
-    training: &Training<'_>,
-) -> Result<Trained> {
-    let trial = |noise, &learning_rate: &f64| Trial { design: dimensions, noise, learning_rate };
-    let trials: Vec<_> =
-        NOISES.iter().flat_map(|&noise| learning_rates.iter().map(move |rate| trial(noise, rate))).collect();
-    let tuned = tune::<N>(training, &score_targets(name, training), &trials)?;
-    let notes = BTreeMap::from([
-        ("noise".to_owned(), tuned.trial.noise.to_string()),
-        ("learning-rate".to_owned(), tuned.trial.learning_rate.to_string()),
-        ("epochs".to_owned(), tuned.epochs.to_string()),
-        ("validation-loss".to_owned(), format!("{:.4}", tuned.validation_loss)),
-        ("settings-tried".to_owned(), trials.len().to_string()),
-    ]);
-    let router = PlugIn::policy(Box::new(tuned.predictor), training.costs(cost));
-    Ok(Trained { router, notes })
-}
-
-/// a(e) and -b(e) side by side.
-#[derive(Clone)]
-struct Mirt {
-    item: Linear,
-    dimensions: usize,
-}
-
-impl PairNetwork for Mirt {
-    type Design = usize;
-
-    fn build(
-        &dimensions: &usize,
-        width: usize,
-        _n_models: usize,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Self {
-        Mirt { item: parameters.add_linear("item", width, dimensions + 1, rng), dimensions }
-    }
-
-    fn vector_length(&self) -> usize {
-        self.dimensions
-    }
-
-    fn first_spread(&self) -> f32 {
-        FIRST_ABILITIES
-    }
-
-    fn of_prompts<T: Tape<f32, Cpu>>(&self, parameters: &Parameters, embeddings: &Tensor2) -> Tensor2<T> {
-        softplus_columns(self.item.of_data(parameters, embeddings, Activation::None), self.dimensions)
-    }
-
-    fn outputs<T: Tape<f32, Cpu>>(
-        &self,
-        _parameters: &Parameters,
-        prompts: Tensor2<T>,
-        vectors: &Tensor2,
-    ) -> Tensor2<T> {
-        bilinear(prompts, vectors, Offset::Prompt)
-    }
-}
-
 /// Fresh abilities are small, so that fresh logits are.
 const FIRST_ABILITIES: f32 = 0.1;
 
-/// a(e) and b(e) side by side, then the layers over their meeting with theta_k.
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Model {
+    Mirt,
+    Nirt,
+}
+
+/// a(e) beside -b(e) for `mirt`, or beside b(e) for `nirt`.
 #[derive(Clone)]
-struct Nirt {
+struct ItemResponse {
     item: Linear,
-    hidden: Linear,
-    head: Linear,
+    /// The layers of `nirt` over a(e) * (theta_k - b(e)).
+    meeting: Option<[Linear; 2]>,
     dimensions: usize,
 }
 
-impl PairNetwork for Nirt {
-    type Design = usize;
+impl PairNetwork for ItemResponse {
+    type Design = (Model, usize);
 
     fn build(
-        &dimensions: &usize,
+        &(model, dimensions): &Self::Design,
         width: usize,
         _n_models: usize,
         parameters: &mut Parameters,
         rng: &mut ChaCha8Rng,
     ) -> Self {
-        let item = parameters.add_linear("item", width, 2 * dimensions, rng);
-        let hidden = parameters.add_linear("hidden", dimensions, HIDDEN, rng);
-        let head = parameters.add_linear("head", HIDDEN, 1, rng);
-        Nirt { item, hidden, head, dimensions }
+        let n_difficulties = if model == Model::Mirt { 1 } else { dimensions };
+        let item = parameters.add_linear("item", width, dimensions + n_difficulties, rng);
+        let meeting = (model == Model::Nirt).then(|| {
+            let hidden = parameters.add_linear("hidden", dimensions, HIDDEN, rng);
+            [hidden, parameters.add_linear("head", HIDDEN, 1, rng)]
+        });
+        ItemResponse { item, meeting, dimensions }
     }
 
     fn vector_length(&self) -> usize {
@@ -213,8 +158,10 @@ impl PairNetwork for Nirt {
         prompts: Tensor2<T>,
         vectors: &Tensor2,
     ) -> Tensor2<T> {
-        let met = interaction(prompts, vectors);
-        let hidden = self.hidden.forward(parameters, met, Activation::Relu);
-        self.head.forward(parameters, hidden, Activation::None)
+        let Some([hidden, head]) = self.meeting else {
+            return bilinear(prompts, vectors, Offset::Prompt);
+        };
+        let met = hidden.forward(parameters, interaction(prompts, vectors), Activation::Relu);
+        head.forward(parameters, met, Activation::None)
     }
 }

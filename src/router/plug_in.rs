@@ -27,13 +27,22 @@ impl PlugIn {
 
 impl Router for PlugIn {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        let (scores, costs) = (self.scores.predict(prompts), self.costs.predict(prompts));
-        let mut models = vec![0; prompts.len() * preferences.len()];
-        for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
-            choose(prompts, &scores, &costs, *preference, models);
-        }
-        Choices::new(prompts.len(), models)
+        route(prompts, preferences, &self.scores.predict(prompts), &self.costs.predict(prompts))
     }
+}
+
+/// Every prompt's model at every preference, by predicted scores and costs, prompts x models.
+pub(crate) fn route(
+    prompts: &Prompts,
+    preferences: &[Preference],
+    scores: &Matrix,
+    costs: &Matrix,
+) -> Choices {
+    let mut models = vec![0; prompts.len() * preferences.len()];
+    for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
+        choose(prompts, scores, costs, *preference, models);
+    }
+    Choices::new(prompts.len(), models)
 }
 
 /// Fills in each prompt's model at one preference; ties go to the lowest number. Does not allocate.

@@ -27,7 +27,9 @@ use super::{RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
-use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
+use crate::network::{
+    Activation, Adam, EarlyStopping, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view,
+};
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
 use crate::seed::Stream;
 
@@ -196,7 +198,7 @@ fn fit(
     let mut classifier = Classifier::new(embeddings.n_columns(), n_hidden, &mut rng);
     let mut adam = Adam::new(&classifier.parameters, LEARNING_RATE, 0.0);
     let mut examples = examples.to_vec();
-    let mut least: Option<(f64, usize, Vec<Vec<f32>>)> = None;
+    let mut stopping = EarlyStopping::new(PATIENCE);
     for epoch in 1..=most_epochs {
         let diverged = || {
             let problem = format!("training diverged in epoch {epoch}: the loss is not a finite number");
@@ -222,20 +224,12 @@ fn fit(
         if !loss.is_finite() {
             return Err(diverged());
         }
-        if least.as_ref().is_none_or(|(least, ..)| loss < *least) {
-            least = Some((loss, epoch, classifier.parameters.snapshot()));
-        }
-        if least.as_ref().is_some_and(|(_, best, _)| epoch - best >= PATIENCE) {
+        if stopping.is_over(epoch, loss, &classifier.parameters) {
             break;
         }
     }
-    Ok(match least {
-        Some((loss, epoch, snapshot)) => {
-            classifier.parameters.restore(&snapshot);
-            (classifier, epoch, loss)
-        }
-        None => (classifier, most_epochs, f64::NAN),
-    })
+    let (loss, epochs) = stopping.restore(&mut classifier.parameters).unwrap_or((f64::NAN, most_epochs));
+    Ok((classifier, epochs, loss))
 }
 
 /// The mean cross-entropy of a batch and its gradient in the logits.

@@ -25,7 +25,9 @@ use super::{RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
-use crate::network::{Activation, Adam, Linear, Owned, Parameters, back_propagate, untaped, view};
+use crate::network::{
+    Activation, Adam, EarlyStopping, Linear, Owned, Parameters, back_propagate, untaped, view,
+};
 use crate::random::shuffle;
 
 /// Settings of `kind = "uniroute"`.
@@ -243,7 +245,7 @@ fn learn_map(clustering: &Clustering, means: &Matrix, training: &Training<'_>) -
     let mut rng = training.stream().named("map").numbered(n_clusters).generator();
     let mut rows: Vec<usize> = (0..data.n_training).collect();
     let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
-    let mut least = (f64::INFINITY, 0, parameters.snapshot());
+    let mut stopping = EarlyStopping::new(PATIENCE);
     // Epoch 0 is the clustering as it is.
     for epoch in 0..=MOST_EPOCHS {
         if epoch > 0 {
@@ -264,15 +266,12 @@ fn learn_map(clustering: &Clustering, means: &Matrix, training: &Training<'_>) -
         if !loss.is_finite() {
             return Err(diverged(epoch));
         }
-        if loss < least.0 {
-            least = (loss, epoch, parameters.snapshot());
-        }
-        if epoch - least.1 >= PATIENCE {
+        if stopping.is_over(epoch, loss, &parameters) {
             break;
         }
     }
-    parameters.restore(&least.2);
-    Ok(LearnedMap { parameters, layer, loss: least.0, epochs: least.1 })
+    let (loss, epochs) = stopping.restore(&mut parameters).expect("epoch 0 is looked at");
+    Ok(LearnedMap { parameters, layer, loss, epochs })
 }
 
 fn diverged(epoch: usize) -> Error {

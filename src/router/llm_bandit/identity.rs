@@ -18,7 +18,9 @@ use std::sync::Arc;
 use super::response::{Layers, ResponseNetwork, SERVING_BLOCK, block};
 use super::settings::IdentitySettings;
 use crate::linalg::{Matrix, kernels};
-use crate::network::{Adam, Owned, ParameterId, Parameters, Tensor2, back_propagate, reparameterise, view};
+use crate::network::{
+    Adam, EarlyStopping, Owned, ParameterId, Parameters, Tensor2, back_propagate, reparameterise, view,
+};
 use crate::random::{ChaCha8Rng, index_below, shuffle, standard_normal};
 use crate::seed::Stream;
 use dfdx::prelude::*;
@@ -78,7 +80,8 @@ pub(crate) fn fit(
         rows.iter().map(|&row| known(observations.labels.row(row)).count()).sum::<usize>().max(1);
     let mut rows = rows.to_vec();
     let prompts_per_batch = (settings.batch / n_models).max(1);
-    let mut best: Option<(f64, usize, Vec<Vec<f32>>)> = None;
+    // All epochs are run: the learning rate falls over them, and late ones may still be the best.
+    let mut stopping = EarlyStopping::new(epochs);
     let mut step = 0;
     for epoch in 1..=epochs {
         shuffle(&mut rng, &mut rows);
@@ -94,16 +97,11 @@ pub(crate) fn fit(
             if !loss.is_finite() {
                 return Err(Diverged { step });
             }
-            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                best = Some((loss, epoch, training.parameters.snapshot()));
-            }
+            stopping.is_over(epoch, loss, &training.parameters);
         }
     }
-    let (watched_loss, epochs) = match best {
-        Some((loss, epoch, snapshot)) => {
-            training.parameters.restore(&snapshot);
-            (Some(loss), epoch)
-        }
+    let (watched_loss, epochs) = match stopping.restore(&mut training.parameters) {
+        Some((loss, epoch)) => (Some(loss), epoch),
         None => (None, epochs),
     };
     let identities = training.identities();

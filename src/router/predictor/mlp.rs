@@ -23,7 +23,7 @@ use crate::network::{
 use crate::random::ChaCha8Rng;
 use crate::router::Training;
 use crate::router::pair_network::{
-    PairNetwork, PairPredictor, Targets, Trial, Tuned, moments, score_targets, tune,
+    PairNetwork, PairPredictor, Targets, Trial, Tuned, grid, moments, score_targets, tune,
 };
 
 /// How models share a perceptron.
@@ -65,13 +65,8 @@ pub(in crate::router) fn tune_perceptron(
 ) -> Result<(Tuned<Perceptron>, BTreeMap<String, String>)> {
     let trials = trials(heads);
     let tuned = tune::<Perceptron>(training, targets, &trials)?;
-    let notes = BTreeMap::from([
-        ("hidden-width".to_owned(), tuned.trial.design.0.to_string()),
-        ("noise".to_owned(), tuned.trial.noise.to_string()),
-        ("epochs".to_owned(), tuned.epochs.to_string()),
-        ("validation-loss".to_owned(), format!("{:.4}", tuned.validation_loss)),
-        ("settings-tried".to_owned(), trials.len().to_string()),
-    ]);
+    let mut notes = tuned.notes(trials.len());
+    notes.insert("hidden-width".to_owned(), tuned.trial.design.0.to_string());
     Ok((tuned, notes))
 }
 
@@ -86,8 +81,7 @@ pub(super) fn fit(
 /// Every width with every noise.
 fn trials(heads: Heads) -> Vec<Trial<(usize, Heads)>> {
     let widths = if heads == Heads::Shared { SHARED_WIDTHS } else { OWN_WIDTHS };
-    let trial = |width, noise| Trial { design: (width, heads), noise, learning_rate: LEARNING_RATE };
-    widths.iter().flat_map(|&width| NOISES.map(|noise| trial(width, noise))).collect()
+    widths.iter().flat_map(|&width| grid((width, heads), &NOISES, &[LEARNING_RATE])).collect()
 }
 
 impl PairNetwork for Perceptron {

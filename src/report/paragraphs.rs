@@ -1,10 +1,12 @@
-//! What a report says of prices that are not the suite's own, and of tokens that nobody counted.
+//! Paragraphs that the pages of offline and of online runs share.
 
 use std::fmt::Write;
 
+use crate::evaluate::Verdict;
 use crate::record::RecordedSuite;
 
-/// Sentences for the paragraph on the setting, each with a blank after it; none where prices and tokens are the suite's.
+/// What is said of prices that are not the suite's own, and of tokens that nobody counted: sentences for the paragraph on the
+/// setting, each with a blank after it; none where prices and tokens are the suite's.
 pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
     let mut text = String::new();
     if let Some(priced_by) = &suite.priced_by {
@@ -38,4 +40,27 @@ pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
         );
     }
     text
+}
+
+/// The section on the scenario's expectations; empty where it has none.
+pub(crate) fn expectations_md(verdicts: &[Verdict]) -> String {
+    if verdicts.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("## Expectations\n\n");
+    for Verdict { holds, words } in verdicts {
+        let _ = writeln!(text, "- {}: {words}", if *holds { "holds" } else { "**not met**" });
+    }
+    text.push('\n');
+    text
+}
+
+/// The last line: what it was made from, and how to make it again.
+pub(crate) fn provenance_md(seed: u64, program_version: &str, suite: &RecordedSuite) -> String {
+    format!(
+        "Seed {seed}, llm-bandit {program_version}, suite {} (SHA-256 {}). Rebuild every table and figure from the record in \
+         this folder with `llm-bandit report`.\n",
+        suite.info.name,
+        &suite.content_hash[..16.min(suite.content_hash.len())],
+    )
 }

@@ -1,0 +1,55 @@
+//! How well the off-policy estimates of `report.md` hit the truth.
+
+use std::fmt::Write;
+
+use super::markdown::interval;
+use crate::online::evaluate::OnlineSummary;
+use crate::online::off_policy::Estimator;
+use crate::online::targets::{CLIP, OffPolicyRow};
+
+/// Appends the table of estimates.
+pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
+    text.push_str(
+        "| logged by | target | truth | sample size, % | clipped, % | DM | IPS | SNIPS | DR | DR clipped | DR error | DR covers, % |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for OffPolicyRow { logger, target, .. } in &summary.off_policy {
+        if seen.contains(&(logger.as_str(), *target)) {
+            continue;
+        }
+        seen.push((logger.as_str(), *target));
+        let find = |estimator: Estimator, clip: f64| {
+            summary.off_policy.iter().find(|row| {
+                (row.logger == *logger && row.target == *target)
+                    && (row.estimator == estimator && row.clip == clip)
+            })
+        };
+        let rmse = |estimator: Estimator, clip: f64| {
+            find(estimator, clip).map_or_else(String::new, |row| format!("{:.4}", row.rmse))
+        };
+        let Some(dr) = find(Estimator::DoublyRobust, f64::INFINITY) else { continue };
+        let _ = writeln!(
+            text,
+            "| {logger} | {target} | {:.4} | {:.1} | {:.1} | {} | {} | {} | {} | {} | {} | {:.0} |",
+            dr.truth,
+            100.0 * dr.effective_share,
+            100.0 * dr.clipped_share,
+            rmse(Estimator::Direct, f64::INFINITY),
+            rmse(Estimator::InversePropensity, f64::INFINITY),
+            rmse(Estimator::SelfNormalised, f64::INFINITY),
+            rmse(Estimator::DoublyRobust, f64::INFINITY),
+            rmse(Estimator::DoublyRobust, CLIP),
+            interval(dr.error, 4),
+            100.0 * dr.coverage,
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
+         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Clipped: steps whose \
+         weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
+         orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
+         says nearly nothing of the target: an interval from it is not to be trusted.\n"
+    );
+}

@@ -1,0 +1,193 @@
+//! `report.md` of an online run.
+
+use std::fmt::Write;
+
+use super::estimates::estimates;
+use crate::evaluate::Verdict;
+use crate::online::evaluate::{OnlineSummary, Spread, windows};
+use crate::online::record::OnlineRecord;
+use crate::preference::DistributionKind;
+use crate::report::paragraphs::{expectations_md, prices_md, provenance_md};
+
+/// The page.
+pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {
+    let (manifest, suite) = (&record.manifest, &record.manifest.suite);
+    let mut text = format!("# {}\n\n{}\n\n", manifest.scenario.name, manifest.scenario.description);
+    if suite.info.simulated {
+        text.push_str(
+            "**The outcomes of this suite are simulated.** Ranks and figures say nothing about real models.\n\n",
+        );
+    }
+    text.push_str(&setting(record));
+    text.push_str("![Cumulative regret](regret.svg)\n\n## Regret\n\n");
+    regrets(&mut text, summary);
+    text.push_str(
+        "Sums over all steps, means over orders with 95 % Student-t intervals over orders; the best learner is bold. Regret: \
+         utility of the utility oracle less that of the choice, utility = score - w cost in cost units. Below zero, a learner \
+         earned more than that reference. Last quarter: regret a step, in the last quarter of the steps. All orders hold the \
+         same prompts: intervals speak of order, preferences, and chance, not of other prompts. In italics what is no learner: \
+         `best-single` is chosen in hindsight, ",
+    );
+    text.push_str(if manifest.warm_start.is_some() {
+        "`best-single-warm` and `zero-router` by the warm start, `uniform` is a random choice in expectation.\n\n"
+    } else {
+        "`zero-router` too, without a warm start to choose by; `uniform` is a random choice in expectation.\n\n"
+    });
+    if record.phases.len() > 1 {
+        changes(&mut text, record, summary);
+    }
+    text.push_str("## What the learners were shown\n\n");
+    learners(&mut text, record);
+    if !summary.off_policy.is_empty() {
+        text.push_str("## Estimates of other policies from the logs\n\n");
+        estimates(&mut text, summary);
+    }
+    text.push_str(&expectations_md(verdicts));
+    text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));
+    text
+}
+
+fn setting(record: &OnlineRecord) -> String {
+    let (manifest, suite) = (&record.manifest, &record.manifest.suite);
+    let mut text = format!(
+        "Suite `{}`: {} arms, {} orders of {} steps. ",
+        suite.info.name,
+        suite.models.len(),
+        record.orders.len(),
+        manifest.n_steps
+    );
+    let _ = match &manifest.warm_start {
+        Some(warm) => write!(
+            text,
+            "Before the first step the outcomes of all arms on {} other prompts may be looked at. ",
+            warm.n_prompts
+        ),
+        None => write!(text, "Nothing is known before the first step. "),
+    };
+    let distribution = manifest.scenario.preferences.distribution;
+    let _ = match &manifest.scenario.online.preference {
+        Some(weights) if weights.len() == 1 => write!(text, "Preference w = {}. ", weights[0]),
+        Some(weights) => write!(text, "Preferences w drawn from {weights:?}. "),
+        None => write!(
+            text,
+            "Preferences w drawn {} from {} to {}, anew for every prompt. ",
+            if distribution.kind == DistributionKind::Uniform { "evenly" } else { "evenly in ln w" },
+            distribution.low,
+            distribution.high
+        ),
+    };
+    let _ = write!(text, "Contexts: {} numbers and the constant. ", record.contexts.width() - 1);
+    let left_out = suite.left_out.in_words();
+    if !left_out.is_empty() {
+        let _ = write!(text, "{}{}. ", left_out[..1].to_uppercase(), &left_out[1..]);
+    }
+    if suite.cells_with_assumed_tokens > 0 {
+        let tokens = manifest.scenario.cost.assume_output_tokens.unwrap_or_default();
+        let _ = write!(text, "**Costs are assumed**: list prices with {tokens} output tokens an answer. ");
+    }
+    text.push_str(&prices_md(suite));
+    if !suite.has_cost {
+        text.push_str("**This suite has no costs**: utility is the score. ");
+    }
+    let licence = manifest.scenario.licence.as_deref().unwrap_or(&suite.info.licence);
+    if !licence.is_empty() {
+        let _ = write!(text, "Licence of the data: {licence}. ");
+    }
+    text.truncate(text.trim_end().len());
+    text.push_str("\n\n");
+    text
+}
+
+fn regrets(text: &mut String, summary: &OnlineSummary) {
+    text.push_str(
+        "| policy | regret | to best single | to zero router | last quarter | mean score | cost, USD per 1,000 |\n\
+         |---|---:|---:|---:|---:|---:|---:|\n",
+    );
+    let mean = |policy: &str, metric: &str| summary.find(policy, metric).map(|value| value.spread().mean);
+    let least = |metric: &str| {
+        let learners = summary.series.iter().filter(|series| !series.is_reference);
+        learners.filter_map(|series| mean(&series.policy, metric)).min_by(f64::total_cmp)
+    };
+    for series in &summary.series {
+        let policy = &series.policy;
+        let cell = |metric: &str, decimals: usize, has_interval: bool| {
+            let Some(value) = summary.find(policy, metric) else { return "\u{2013}".to_owned() };
+            let spread = value.spread();
+            let words =
+                if has_interval { interval(spread, decimals) } else { format!("{:.decimals$}", spread.mean) };
+            let is_best = !series.is_reference && least(metric) == Some(spread.mean);
+            if is_best && metric.contains("regret") { format!("**{words}**") } else { words }
+        };
+        let cost = summary.find(policy, "cost-usd").map_or(0.0, |value| value.spread().mean * 1000.0);
+        let name = if series.is_reference { format!("*{policy}*") } else { policy.clone() };
+        let _ = writeln!(
+            text,
+            "| {name} | {} | {} | {} | {} | {} | {cost:.4} |",
+            cell("regret", 1, true),
+            cell("regret-to-best-single", 1, true),
+            cell("regret-to-zero-router", 1, true),
+            cell("last-quarter-regret", 4, false),
+            cell("score", 4, false),
+        );
+    }
+    text.push('\n');
+}
+
+fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
+    text.push_str("## Around the changes\n\n");
+    for (number, phase) in record.phases.iter().skip(1).enumerate() {
+        let _ = writeln!(text, "{}. After {} steps: {}.", number + 1, phase.from, phase.words.join("; "));
+    }
+    text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n| policy |");
+    let windows = windows(record);
+    for (name, _) in &windows {
+        let title = name.trim_start_matches("regret-").replace("-change-", " ").replace('-', " ");
+        let _ = write!(text, " {title} |");
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---:|".repeat(windows.len()));
+    text.push('\n');
+    for series in &summary.series {
+        let policy = &series.policy;
+        let name = if series.is_reference { format!("*{policy}*") } else { policy.clone() };
+        let _ = write!(text, "| {name} |");
+        for (metric, _) in &windows {
+            let value = summary.find(policy, metric);
+            let words = value.map_or_else(|| "\u{2013}".to_owned(), |value| interval(value.spread(), 3));
+            let _ = write!(text, " {words} |");
+        }
+        text.push('\n');
+    }
+    text.push_str("\nEach window is a tenth of all steps, or the whole phase where that is shorter.\n\n");
+}
+
+fn learners(text: &mut String, record: &OnlineRecord) {
+    text.push_str(
+        "| learner | outcomes before the first step | revealed an order | what the latter cost, USD | settings |\n\
+         |---|---:|---:|---:|---|\n",
+    );
+    for (entry, learner) in record.manifest.scenario.routers.iter().zip(&record.manifest.routers) {
+        let n = learner.revealed.len() as f64;
+        let revealed = learner.revealed.iter().map(|meter| meter.outcomes_seen as f64).sum::<f64>() / n;
+        let dollars = learner.revealed.iter().map(|meter| meter.dollars).sum::<f64>() / n;
+        let notes: Vec<String> =
+            learner.notes.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {revealed:.0} | {dollars:.4} | {} |",
+            entry.label,
+            learner.paid.outcomes_seen,
+            notes.join(", ")
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nOne outcome is revealed a step: that of the arm chosen. Settings that a scenario leaves open are tuned on the warm \
+         start; without one they have fixed defaults.\n"
+    );
+}
+
+/// `mean [low, high]`.
+pub(super) fn interval(spread: Spread, decimals: usize) -> String {
+    format!("{:.decimals$} [{:.decimals$}, {:.decimals$}]", spread.mean, spread.low, spread.high)
+}
