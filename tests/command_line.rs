@@ -76,6 +76,30 @@ fn a_run_writes_the_whole_report_and_says_where() {
 }
 
 #[test]
+fn a_plan_says_how_much_is_enough_by_a_pilot_and_what_it_lacks_without_one() {
+    let folder = folder_with(TINY);
+    let plan = |more: &[&str]| llm_bandit(folder.path(), &[&["plan", "tiny.toml"], more].concat());
+    let missing = plan(&[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        String::from_utf8(missing.stderr).unwrap().contains("reports/tiny: holds no report; make a pilot")
+    );
+    assert!(llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet"]).status.success());
+    let prompts_for_linear = |difference: &str| -> f64 {
+        let output = plan(&["--difference", difference]);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find(|line| line.starts_with("linear ")).expect("a line a router").to_owned();
+        line.split_whitespace().nth(7).unwrap().parse().unwrap()
+    };
+    // With as many replicates, half the difference takes about four times the prompts, and more where training adds noise.
+    let (whole, half) = (prompts_for_linear("0.02"), prompts_for_linear("0.01"));
+    assert!(half >= 3.9 * whole && whole >= 1.0, "{whole} {half}");
+    let unknown = plan(&["--metric", "aiqq"]);
+    assert!(String::from_utf8(unknown.stderr).unwrap().ends_with("`aiqq`; did you mean `aiq`?\n"));
+}
+
+#[test]
 fn threads_change_no_byte_and_seeds_do() {
     let folder = folder_with(TINY);
     let run = |out: &str, extra: [&str; 2]| {

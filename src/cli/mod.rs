@@ -6,6 +6,7 @@ mod compare;
 mod diff;
 mod inspect;
 mod online;
+mod plan;
 mod prices;
 mod progress;
 mod reprice;
@@ -58,6 +59,11 @@ enum Command {
     /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
     #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
     Compare(compare::CompareArguments),
+    /// Says how many prompts and replicates it takes to see a difference, by the report of a pilot
+    #[command(
+        after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --replicates 3\n  llm-bandit plan scenarios/quickstart.toml --difference 0.01"
+    )]
+    Plan(plan::PlanArguments),
     /// Holds a report against a baseline: same prompts, same splits; exit code 1 if it got worse
     #[command(after_help = "Example:\n  llm-bandit check reports/mine --against reports/baselines/mine")]
     Check(check::CheckArguments),
@@ -133,6 +139,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Report(arguments) => run::report(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Decisions { folder, router } => diff::decisions(&folder, &router),

@@ -56,6 +56,10 @@ pub struct Comparison {
     pub adjusted_p: f64,
     /// The p-value over replicates, corrected for overlapping training prompts (Nadeau and Bengio); `None` for one.
     pub overlap_p: Option<f64>,
+    /// The standard error of the difference; infinite where resamples have no value.
+    pub standard_error: f64,
+    /// The variance that training adds to the difference in one replicate; 0 for one replicate, which cannot tell.
+    pub training_variance: f64,
     /// The smallest true difference that would be found with a power of 80 %.
     pub smallest_detectable: f64,
     /// Prompts on which the router's mean utility over the declared preferences is above, equal to, and below the rival's
@@ -235,6 +239,8 @@ fn compare(record: &Record, table: &Table<'_>, rows: &[Row], stream: &Stream) ->
                 p: sign_flip_p.max(estimate.p_of_zero),
                 adjusted_p: 1.0,
                 overlap_p: corrected_t_test(&observed, test_per_training(record)).map(|test| test.p),
+                standard_error: estimate.standard_error,
+                training_variance: estimate.training_variance,
                 smallest_detectable: factor * estimate.standard_error,
                 prompts,
                 effect,

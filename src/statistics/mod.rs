@@ -8,6 +8,7 @@
 //! - [`paired`]: sign-flip test, effect sizes, wins and losses, the smallest difference that could be seen.
 //! - [`overlap`]: a t-test over replicates whose training prompts overlap.
 //! - [`correction`]: p-values of many comparisons.
+//! - [`sample_size`]: how many prompts and replicates a difference takes.
 //! - [`ranks`]: many routers on many suites.
 //! - [`studentised_range`]: the distribution behind the critical difference.
 
@@ -17,6 +18,7 @@ pub mod interval;
 pub mod overlap;
 pub mod paired;
 pub mod ranks;
+pub mod sample_size;
 pub mod studentised_range;
 
 pub use interval::Interval;

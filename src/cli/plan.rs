@@ -1,0 +1,106 @@
+//! `plan`.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use llm_bandit::error::{Error, Result};
+use llm_bandit::evaluate::{POWER, Plan, summarise};
+use llm_bandit::report;
+use llm_bandit::scenario::Scenario;
+
+use super::{say, use_threads};
+
+/// Arguments of `plan`.
+#[derive(Args)]
+pub(super) struct PlanArguments {
+    /// The scenario; its `[evidence]` says what is compared on which metric
+    scenario: PathBuf,
+    /// The report of a pilot: the scenario run with a few replicates [default: reports/<scenario>]
+    #[arg(long, value_name = "DIR")]
+    pilot: Option<PathBuf>,
+    /// The true difference that is to be found
+    #[arg(long, value_name = "X", default_value_t = 0.01)]
+    difference: f64,
+    /// The probability of finding it
+    #[arg(long, value_name = "SHARE", default_value_t = POWER)]
+    power: f64,
+    /// Another metric than the scenario's primary one
+    #[arg(long)]
+    metric: Option<String>,
+    /// Threads; the result does not depend on them [default: all cores]
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// Numbers of replicates that are looked at.
+const REPLICATES: [usize; 5] = [1, 3, 5, 10, 30];
+/// A smaller number of prompts is not told apart.
+const FEWEST: usize = 30;
+
+pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
+    use_threads(arguments.threads)?;
+    let scenario = Scenario::read(&arguments.scenario)?;
+    let pilot = arguments.pilot.clone().unwrap_or_else(|| Path::new("reports").join(&scenario.name));
+    if !report::is_report(&pilot) {
+        let problem = format!(
+            "holds no report; make a pilot with `llm-bandit run {} --replicates 3`",
+            arguments.scenario.display()
+        );
+        return Err(Error::file(&pilot, problem));
+    }
+    let mut record = report::read_record(&pilot)?;
+    if record.manifest.scenario.name != scenario.name {
+        let problem =
+            format!("is a report of `{}`, not of `{}`", record.manifest.scenario.name, scenario.name);
+        return Err(Error::file(&pilot, problem));
+    }
+    record.manifest.scenario.evidence = scenario.evidence;
+    let evidence = summarise(&record).evidence;
+    let evidence = evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
+    let metric = arguments.metric.as_deref();
+    let plan = Plan::new(&record, &evidence, metric, arguments.difference, arguments.power)?;
+    say(in_words(&plan).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn in_words(plan: &Plan) -> String {
+    let Plan { metric, against, difference, power, n_replicates, n_prompts, .. } = plan;
+    let mut text = format!(
+        "Pilot: {n_replicates} replicates, {n_prompts} distinct test prompts. Distinct test prompts needed to find a true \
+         difference of {difference} in {metric} against {against} with a probability of {:.0} % (two-sided test at 5 %), by \
+         number of replicates, and replicates needed with the pilot's prompts:\n\n",
+        100.0 * power
+    );
+    let _ = write!(text, "{:<24}{:>12}{:>12}", "router", "pilot saw", "error now");
+    for n in REPLICATES {
+        let _ = write!(text, "{n:>9}");
+    }
+    let _ = writeln!(text, "{:>14}", "replicates");
+    for line in &plan.lines {
+        let now = line.components.standard_error(*n_prompts, *n_replicates);
+        let _ = write!(text, "{:<24}{:>+12.4}{now:>12.4}", line.router, line.observed);
+        for n in REPLICATES {
+            let needed = line.components.prompts_for(plan.standard_error, n);
+            let needed = match needed {
+                None => "none".to_owned(),
+                // The normal distribution behind the plan holds from some dozens of prompts on.
+                Some(needed) if needed < FEWEST => format!("<{FEWEST}"),
+                Some(needed) => needed.to_string(),
+            };
+            let _ = write!(text, "{needed:>9}");
+        }
+        let needed = line.components.replicates_for(plan.standard_error);
+        let _ = writeln!(text, "{:>14}", needed.map_or_else(|| "none".into(), |needed| needed.to_string()));
+    }
+    text.push_str(
+        "\nnone: no number is enough, since training (for prompts) or prompts (for replicates) add more noise than that. ",
+    );
+    text.push_str(if *n_replicates == 1 {
+        "One replicate cannot tell what training adds: it counts as nothing here, so run the pilot with at least 3."
+    } else {
+        "What training adds is itself estimated from the pilot's replicates, and is uncertain with few of them."
+    });
+    text
+}
