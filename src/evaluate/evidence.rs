@@ -1,6 +1,7 @@
 //! How sure the headline metrics are: an interval for each, every router against one rival, and who is as good as the best.
 
-use super::headline::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COST, larger_is_better};
+use super::bands::{Bands, banded, bands};
+use super::headline::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COST, is_cost, larger_is_better};
 use super::policy::PolicyKind;
 use super::replay::Replay;
 use super::resample::{Values, bootstrap, exchanges};
@@ -31,6 +32,8 @@ pub struct Evidence {
     pub n_resamples: usize,
     /// By router in scenario order, then by metric.
     pub comparisons: Vec<Comparison>,
+    /// Of the routers that are drawn with bands, in scenario order.
+    pub bands: Vec<Bands>,
 }
 
 /// A router against the rival on one metric, paired on prompts and replicates.
@@ -81,24 +84,29 @@ impl Comparison {
     }
 }
 
-/// Fills in the intervals of the rows, marks the best of each metric, and compares the routers with their rival.
+/// Fills in the intervals of the rows, marks the best of each metric, compares the routers with their rival, and finds the
+/// bands of the figures.
 pub(super) fn weigh(record: &Record, rows: &mut [Row]) -> Evidence {
     let settings = &record.manifest.scenario.evidence;
     let n_resamples = settings.resamples;
     let stream = Stream::root(record.manifest.scenario.seed).named("evidence");
     let replays: Vec<Replay> =
         (0..record.manifest.replicates.len()).map(|replicate| Replay::new(record, replicate)).collect();
-    let values = bootstrap(record, &replays, n_resamples, &stream.named("resamples"));
+    let curves = banded(record, &replays, rows, &rival(record));
+    let mut values = bootstrap(record, &replays, &curves, n_resamples, &stream.named("resamples"));
+    let of_curves = values.split_off(values.len() - curves.len());
+    let bands = bands(&replays, &curves, &of_curves, &stream.named("bands"));
     let table = Table { replays: &replays, values: &values, stream: stream.named("replicates") };
     for row in rows.iter_mut().filter(|row| row.kind != PolicyKind::Model) {
         row.interval = table.find(&row.policy, row.metric).and_then(|place| {
             let observed: Vec<f64> = row.values.iter().copied().collect::<Option<_>>()?;
-            Some(table.estimate(&observed, &[place], row)?.interval)
+            let interval = table.estimate(&observed, &[place], row)?.interval;
+            Some(if is_cost(row.metric) { interval.not_below(0.0) } else { interval })
         });
     }
     mark_best(&table, rows);
     let comparisons = compare(record, &table, rows, &stream.named("exchanges"));
-    Evidence { against: rival(record), primary: primary(record).to_owned(), n_resamples, comparisons }
+    Evidence { against: rival(record), primary: primary(record).to_owned(), n_resamples, comparisons, bands }
 }
 
 /// The declared primary metric; the score at w = 0 where costs are not known.

@@ -27,7 +27,12 @@ pub(super) const PRIMARY_WITHOUT_COST: &str = "score-at-w0";
 
 /// Whether more of a metric is better.
 pub fn larger_is_better(metric: &str) -> bool {
-    !["cost-", "qnc", "cpt-"].iter().any(|start| metric.starts_with(start))
+    !is_cost(metric)
+}
+
+/// Whether a metric is a cost, or a share of costs or calls: never below 0.
+pub(super) fn is_cost(metric: &str) -> bool {
+    ["cost-", "qnc", "cpt-"].iter().any(|start| metric.starts_with(start))
 }
 
 /// What stands for a value that a resample does not have: beyond every other value on the worse side where the metric

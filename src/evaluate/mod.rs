@@ -4,6 +4,7 @@
 //! computes every metric of one policy, `breakdown` takes routers apart by benchmark, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
 //! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts.
 
+mod bands;
 mod bounds;
 mod breakdown;
 mod evidence;
@@ -18,6 +19,7 @@ mod strata;
 mod summary;
 mod sums;
 
+pub use bands::Bands;
 pub use bounds::BOUND_NAMES;
 pub use breakdown::{Benchmark, Breakdown, FEW, Traffic, breakdown};
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::bands::BandedCurve;
 use super::policy::Evaluated;
 use super::replay::{Replay, Scratch};
 use super::strata::RecordStrata;
@@ -17,12 +18,21 @@ use crate::statistics::paired::draw_signs;
 /// Values by measured policy and headline metric; each resample-major, one value a replicate.
 pub(super) type Values = Vec<Vec<Vec<f64>>>;
 
-/// The values of every measured policy in resamples of the prompts (see [`crate::statistics::bootstrap`]).
-pub(super) fn bootstrap(record: &Record, replays: &[Replay], n_resamples: usize, stream: &Stream) -> Values {
+/// The values of every measured policy in resamples of the prompts (see [`crate::statistics::bootstrap`]), and after them
+/// those of the curves.
+pub(super) fn bootstrap(
+    record: &Record,
+    replays: &[Replay],
+    curves: &[BandedCurve],
+    n_resamples: usize,
+    stream: &Stream,
+) -> Values {
     let tested: Vec<&[usize]> = replays.iter().map(|replay| replay.prompts.as_slice()).collect();
     let strata = RecordStrata::new(record, &tested);
     let positions: Vec<usize> = (0..replays[0].n_measured()).collect();
-    let shape: Vec<usize> = positions.iter().map(|&position| replays[0].metrics(position).len()).collect();
+    let mut shape: Vec<usize> =
+        positions.iter().map(|&position| replays[0].metrics(position).len()).collect();
+    shape.extend(curves.iter().map(|curve| curve.n_values(record.manifest.preferences.len())));
     let each_block = |state: &mut State, block: usize| {
         state.draw(&stream.numbered(block), |rng, weights| strata.whole.resample(rng, weights));
         let mut values = vec![Vec::new(); N_LANES];
@@ -36,6 +46,7 @@ pub(super) fn bootstrap(record: &Record, replays: &[Replay], n_resamples: usize,
             for (lane, values) in values.iter_mut().enumerate() {
                 replay.place(&state.scratch, lane, evaluated);
                 positions.iter().for_each(|&position| replay.values(evaluated, position, values));
+                curves.iter().for_each(|curve| curve.values(evaluated, values));
             }
         }
         values

@@ -1,11 +1,12 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
 use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
-use crate::evaluate::{Evaluated, OperatingPoint, Policy, PolicyKind, Summary};
+use crate::evaluate::{Bands, Evaluated, OperatingPoint, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
 use crate::router::RouterSettings;
+use crate::statistics::Interval;
 
 /// A policy that a figure shows.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,10 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
             label: policy.name.clone(),
             points: points.iter().map(pair).collect(),
             hull,
-            band: None,
+            band: bands_of(summary, &policy.name).map(|bands| {
+                let place = |(cost, interval): &(f64, Interval)| (cost * 1000.0, interval.low, interval.high);
+                bands.score.iter().map(place).collect()
+            }),
             kind,
         });
     }
@@ -64,7 +68,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
     };
     ParetoChart {
         title: title(record, "score against cost"),
-        subtitle: subtitle(record),
+        subtitle: subtitle(record, summary),
         curves,
         models: models.map(model).collect(),
         cost_label: "mean cost, USD per 1,000 prompts".into(),
@@ -72,7 +76,12 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
     }
 }
 
-/// Normalised utility against preference: the mean over replicates, and their extent as a band.
+/// The 95 % intervals along a policy's curves, where it is drawn with them.
+fn bands_of<'a>(summary: &'a Summary, policy: &str) -> Option<&'a Bands> {
+    summary.evidence.as_ref()?.bands.iter().find(|bands| bands.router == policy)
+}
+
+/// Normalised utility against preference: the mean over replicates.
 pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
     let mut lines = Vec::new();
     for Shown { position, kind, .. } in in_utility(record, summary) {
@@ -81,11 +90,15 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
         for (at, &preference) in record.manifest.preferences.iter().enumerate() {
             points.extend(mean_utility(summary, position, at).map(|utility| (preference, utility)));
         }
-        lines.push(UtilityLine { label: policy.name.clone(), points, band: None, kind });
+        let band = bands_of(summary, &policy.name).map(|bands| {
+            let places = record.manifest.preferences.iter().zip(&bands.utility);
+            places.filter_map(|(w, interval)| interval.map(|i| (*w, i.low, i.high))).collect()
+        });
+        lines.push(UtilityLine { label: policy.name.clone(), points, band, kind });
     }
     UtilityChart {
         title: title(record, "utility against preference"),
-        subtitle: subtitle(record),
+        subtitle: subtitle(record, summary),
         lines,
         preference_label:
             "preference w: weight of cost, in units of the dearest model's mean cost, against score".into(),
@@ -151,11 +164,13 @@ fn title(record: &Record, what: &str) -> String {
     format!("{scenario}{suite}{simulated}: {what}")
 }
 
-fn subtitle(record: &Record) -> String {
+fn subtitle(record: &Record, summary: &Summary) -> String {
     let (suite, replicates) = (&record.manifest.suite, &record.manifest.replicates);
     let assumed =
         if suite.cells_with_assumed_tokens > 0 { "; costs rest on assumed answer lengths" } else { "" };
     let n = replicates.len();
     let times = if n == 1 { "1 split".to_owned() } else { format!("mean of {n} splits") };
-    format!("{} models, {} test prompts, {times}{assumed}", suite.models.len(), replicates[0].n_test)
+    let has_bands = summary.evidence.as_ref().is_some_and(|evidence| !evidence.bands.is_empty());
+    let bands = if has_bands { "; bands: 95 % intervals" } else { "" };
+    format!("{} models, {} test prompts, {times}{bands}{assumed}", suite.models.len(), replicates[0].n_test)
 }

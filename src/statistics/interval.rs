@@ -34,6 +34,11 @@ impl Interval {
         Some(Interval { low, high })
     }
 
+    /// The part from `least` up, for what is never below it: to leave out what cannot be costs no coverage.
+    pub fn not_below(self, least: f64) -> Interval {
+        Interval { low: self.low.max(least), high: self.high.max(least) }
+    }
+
     /// Whether a value lies inside, bounds included.
     pub fn contains(self, value: f64) -> bool {
         self.low <= value && value <= self.high
