@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::gzip;
 use crate::hash::{sha256, sha256_of_texts};
-use crate::record::{RecordedQuiz, RecordedTraining, commitment};
+use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
@@ -33,6 +33,8 @@ pub(crate) struct Cell {
     pub(crate) quiz: Option<RecordedQuiz>,
     /// What it chose on the test prompts.
     pub(crate) choices: Choices,
+    /// The scores that it expected, where it did.
+    pub(crate) predictions: Option<Predictions>,
     /// What its training found out and paid.
     pub(crate) training: RecordedTraining,
 }
@@ -140,8 +142,15 @@ mod tests {
         let choices = Choices::new(2, vec![0, 1, 2, 0]);
         let choices_hash = commitment(label, &choices);
         let notes = BTreeMap::from([("k".to_owned(), "7".to_owned())]);
-        let training = RecordedTraining { notes, paid: Meter::default(), choices_hash, calling_orders: None };
-        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, training }
+        let training = RecordedTraining {
+            notes,
+            paid: Meter::default(),
+            choices_hash,
+            calling_orders: None,
+            learning_curves: Vec::new(),
+        };
+        let predictions = Some(Predictions::new(&crate::linalg::Matrix::new(vec![0.25, 1.0], 2, 1)));
+        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, predictions, training }
     }
 
     #[test]

@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 use crate::kept::Cell;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens};
+use crate::record::{
+    Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens,
+};
 use crate::router::{
     Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
     Training, item_information,
@@ -95,21 +97,25 @@ pub(crate) enum Step {
     Routed,
 }
 
+/// What one router chose on the test prompts, what it expected, and what its training found out and paid.
+pub(crate) type Routed = (Choices, Option<Predictions>, RecordedTraining);
+
 /// What came of teaching a class in one replicate.
 pub(crate) struct Taught {
     /// US dollars in one cost unit; the same for every class of a replicate.
     pub(crate) cost_unit_usd: f64,
     /// Where there are unseen models.
     quiz: Option<RecordedQuiz>,
-    /// What each router of the class chose on the test prompts, and what its training found out and paid.
-    pub(crate) routers: Vec<(Choices, RecordedTraining)>,
+    /// By router of the class.
+    pub(crate) routers: Vec<Routed>,
 }
 
 impl Taught {
     /// From the cells of a class, which has at least one.
     fn new(cells: Vec<Cell>) -> Self {
         let (cost_unit_usd, quiz) = (cells[0].cost_unit_usd, cells[0].quiz.clone());
-        let routers = cells.into_iter().map(|cell| (cell.choices, cell.training)).collect();
+        let routed = |cell: Cell| (cell.choices, cell.predictions, cell.training);
+        let routers = cells.into_iter().map(routed).collect();
         Taught { cost_unit_usd, quiz, routers }
     }
 }
@@ -211,7 +217,7 @@ impl Lesson {
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
             let asked = self.replay(school, entry, &trained.router);
-            let Asked { choices, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
+            let Asked { choices, scores, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Routed, entry);
             let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
             if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
@@ -220,8 +226,20 @@ impl Lesson {
             // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
             let choices_hash = commitment(&entry.label, &choices);
             let calling_orders = choices.orders().map(<[_]>::to_vec);
-            let training = RecordedTraining { notes, paid: training.meter(), choices_hash, calling_orders };
-            let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
+            let training = RecordedTraining {
+                notes,
+                paid: training.meter(),
+                choices_hash,
+                calling_orders,
+                learning_curves: training.curves(),
+            };
+            let cell = Cell {
+                cost_unit_usd: data.cost_unit_usd,
+                quiz: quiz.clone(),
+                choices,
+                predictions: scores.as_ref().map(Predictions::new),
+                training,
+            };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
         };
@@ -248,18 +266,18 @@ impl Lesson {
         entry: &RouterEntry,
         policy: &Policy,
     ) -> Result<Asked> {
-        let choices = match policy {
-            Policy::Direct(router) => router.route(&self.test, grid.preferences()),
+        let (choices, scores) = match policy {
+            Policy::Direct(router) => router.route_by_scores(&self.test, grid.preferences()),
             Policy::Cascade(cascade) => {
                 let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
                 let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
                 let stream = self.stream_of(entry).named("judge");
                 let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
-                cascade.route(&self.test, grid.preferences(), &judge)
+                (cascade.route(&self.test, grid.preferences(), &judge), None)
             }
             Policy::Elsewhere(router) => return router.ask(&self.test, grid.preferences()),
         };
-        Ok(Asked { choices, notes: BTreeMap::new() })
+        Ok(Asked { choices, scores, notes: BTreeMap::new() })
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

@@ -6,13 +6,13 @@ use crate::costing::{UncountedTokens, cut};
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::kept::{Cell, KeptCells};
-use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
+use crate::lesson::{Attendant, Class, Lesson, Routed, School, Step, Taught, classes};
 use crate::pool::Pooled;
 use crate::preference::PreferenceGrid;
 use crate::quiz::QuizStrategy;
 use crate::record::{
-    FORMAT, Manifest, Record, RecordedPrompt, RecordedReplicate, RecordedSuite, RecordedTraining, Tokens,
-    list_prices_hash, scenario_hash, tokens::list_prices,
+    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
+    RecordedTraining, Tokens, list_prices_hash, scenario_hash, tokens::list_prices,
 };
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter, Surroundings};
 use crate::scenario::{RouterEntry, Scenario};
@@ -315,14 +315,15 @@ fn assemble(
     let select = |table: &CellTable| table.select(&tested, &models);
     let tokens =
         Tokens { input: select(&suite.outcomes.input_tokens), output: select(&suite.outcomes.output_tokens) };
-    let mut choices = Vec::new();
+    let (mut choices, mut predictions) = (Vec::new(), Vec::new());
     let mut replicates = Vec::new();
     let mut taught = taught.into_iter();
     for lesson in lessons {
         let taught: Vec<Taught> = taught.by_ref().take(classes.len()).collect();
         let (cost_unit_usd, unseen) = (taught[0].cost_unit_usd, lesson.unseen(suite, &taught));
-        let (routed, routers) = in_scenario_order(classes, taught);
+        let (routed, predicted, routers) = in_scenario_order(classes, taught);
         choices.push(routed);
+        predictions.push(predicted);
         let Split { training, validation, test } = &lesson.split;
         replicates.push(RecordedReplicate {
             n_training: training.len(),
@@ -371,14 +372,18 @@ fn assemble(
         tokens: (tokens.input.n_known() + tokens.output.n_known() > 0).then_some(tokens),
         test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
+        predictions,
     }
 }
 
 /// What the classes of one replicate did, router by router.
-fn in_scenario_order(classes: &[Class], taught: Vec<Taught>) -> (Vec<Choices>, Vec<RecordedTraining>) {
+fn in_scenario_order(
+    classes: &[Class],
+    taught: Vec<Taught>,
+) -> (Vec<Choices>, Vec<Option<Predictions>>, Vec<RecordedTraining>) {
     let places = classes.iter().flat_map(|class| class.routers.iter().copied());
-    let mut placed: Vec<(usize, (Choices, RecordedTraining))> =
+    let mut placed: Vec<(usize, Routed)> =
         places.zip(taught.into_iter().flat_map(|taught| taught.routers)).collect();
     placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, router)| router).unzip()
+    placed.into_iter().map(|(_, routed)| routed).collect()
 }

@@ -7,6 +7,7 @@
 mod bands;
 mod bounds;
 mod breakdown;
+mod calibration;
 mod evidence;
 mod expectation;
 mod headline;
@@ -22,6 +23,7 @@ mod sums;
 pub use bands::Bands;
 pub use bounds::BOUND_NAMES;
 pub use breakdown::{Benchmark, Breakdown, FEW, Traffic, breakdown};
+pub use calibration::{Calibration, calibrations};
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};

@@ -7,6 +7,16 @@ pub(crate) struct EarlyStopping {
     /// Epochs without a lower loss after which there is no use in going on.
     patience: usize,
     least: Option<Least>,
+    losses: Vec<(usize, f64)>,
+}
+
+/// The best epoch.
+#[derive(Debug, PartialEq)]
+pub(crate) struct BestEpoch {
+    pub(crate) loss: f64,
+    pub(crate) epoch: usize,
+    /// Every epoch that was looked at, with its loss.
+    pub(crate) losses: Vec<(usize, f64)>,
 }
 
 struct Least {
@@ -17,11 +27,12 @@ struct Least {
 
 impl EarlyStopping {
     pub(crate) fn new(patience: usize) -> Self {
-        EarlyStopping { patience, least: None }
+        EarlyStopping { patience, least: None, losses: Vec::new() }
     }
 
     /// Looks at the loss of an epoch, and says whether patience is at its end.
     pub(crate) fn is_over(&mut self, epoch: usize, loss: f64, parameters: &Parameters) -> bool {
+        self.losses.push((epoch, loss));
         match &self.least {
             Some(least) if loss >= least.loss => epoch - least.epoch >= self.patience,
             _ => {
@@ -31,11 +42,11 @@ impl EarlyStopping {
         }
     }
 
-    /// Goes back to the best epoch; its loss and number, or `None` where no loss was ever looked at.
-    pub(crate) fn restore(self, parameters: &mut Parameters) -> Option<(f64, usize)> {
-        let least = self.least?;
-        parameters.restore(&least.snapshot);
-        Some((least.loss, least.epoch))
+    /// Goes back to the best epoch; `None` where no loss was ever looked at.
+    pub(crate) fn restore(self, parameters: &mut Parameters) -> Option<BestEpoch> {
+        let Least { loss, epoch, snapshot } = self.least?;
+        parameters.restore(&snapshot);
+        Some(BestEpoch { loss, epoch, losses: self.losses })
     }
 }
 
@@ -55,7 +66,8 @@ mod tests {
             ended.push(stopping.is_over(epoch, loss, &parameters));
         }
         assert_eq!(ended, [false, false, false, true]);
-        assert_eq!(stopping.restore(&mut parameters), Some((1.0, 1)));
+        let losses = vec![(0, 3.0), (1, 1.0), (2, 2.0), (3, 1.0)];
+        assert_eq!(stopping.restore(&mut parameters), Some(BestEpoch { loss: 1.0, epoch: 1, losses }));
         assert_eq!(view(parameters.get(id)), [1.0]);
         assert_eq!(EarlyStopping::new(1).restore(&mut parameters), None);
     }

@@ -29,7 +29,7 @@ mod tensor;
 mod testing;
 
 pub(crate) use attention::{pooling_attention, set_attention};
-pub(crate) use early_stopping::EarlyStopping;
+pub(crate) use early_stopping::{BestEpoch, EarlyStopping};
 pub(crate) use elementwise::{scale_columns, softplus_columns};
 pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
 pub(crate) use layer_norm::layer_norm;

@@ -1,9 +1,10 @@
 //! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
 //!
 //! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files,
-//! `tokens` holds what other prices need.
+//! `tokens` holds what other prices need, `predictions` what routers thought answers would be worth.
 
 mod commitment;
+mod predictions;
 pub(crate) mod store;
 pub(crate) mod sums;
 pub(crate) mod tokens;
@@ -11,13 +12,14 @@ pub(crate) mod tokens;
 use std::collections::BTreeMap;
 
 pub use commitment::{commitment, list_prices_hash, scenario_hash};
+pub use predictions::Predictions;
 pub use tokens::{ListPrice, Tokens};
 
 use crate::data::Meter;
 use crate::pool::LeftOut;
 use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
-use crate::router::Choices;
+use crate::router::{Choices, LearningCurve};
 use crate::scenario::Scenario;
 use crate::suite::{CellTable, CostBasis, SuiteInfo};
 
@@ -41,6 +43,8 @@ pub struct Record {
     pub test_prompts: Vec<Vec<usize>>,
     /// The choices of each router (by scenario order) in each replicate.
     pub choices: Vec<Vec<Choices>>,
+    /// The predicted scores of each router in each replicate; `None` of those that predict none.
+    pub predictions: Vec<Vec<Option<Predictions>>>,
 }
 
 /// A prompt of the record.
@@ -194,4 +198,7 @@ pub struct RecordedTraining {
     /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_orders: Option<Vec<Vec<u16>>>,
+    /// How it did on validation prompts while it was trained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning_curves: Vec<LearningCurve>,
 }

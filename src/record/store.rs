@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::{FORMAT, Manifest, Record, RecordedPrompt, RecordedTraining, Tokens, commitment, sums};
+use super::{
+    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, commitment, sums,
+};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
@@ -36,6 +38,15 @@ impl Record {
                 write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
             }
         }
+        for (replicate, predictions) in self.predictions.iter().enumerate() {
+            for (predictions, entry) in predictions.iter().zip(&self.manifest.scenario.routers) {
+                let Some(predictions) = predictions else { continue };
+                let shape = [predictions.n_prompts(), self.manifest.suite.models.len()];
+                let data = predictions.steps().iter().flat_map(|step| [*step]);
+                let path = folder.join(predictions_file(replicate, &entry.label));
+                write(&path, &gzip::pack(&npy::format("|u1", &shape, data)))?;
+            }
+        }
         sums::write(folder)
     }
 
@@ -66,7 +77,7 @@ impl Record {
         } else {
             None
         };
-        let mut choices = Vec::new();
+        let (mut choices, mut predictions) = (Vec::new(), Vec::new());
         for (replicate, test_prompts) in test_prompts.iter().enumerate() {
             let in_pool = manifest.test_pool(replicate);
             let is_available = |at: usize, model: usize| {
@@ -87,8 +98,14 @@ impl Record {
             let read: Vec<Choices> = routers.map(read).collect::<Result<_>>()?;
             check_commitments(folder, &manifest, replicate, &read)?;
             choices.push(read);
+            let shape = [test_prompts.len(), manifest.suite.models.len()];
+            let read = |entry: &crate::scenario::RouterEntry| {
+                let path = folder.join(predictions_file(replicate, &entry.label));
+                path.is_file().then(|| read_predictions(&path, shape)).transpose()
+            };
+            predictions.push(manifest.scenario.routers.iter().map(read).collect::<Result<_>>()?);
         }
-        Ok(Record { manifest, prompts, score, cost_usd, tokens, test_prompts, choices })
+        Ok(Record { manifest, prompts, score, cost_usd, tokens, test_prompts, choices, predictions })
     }
 
     fn prompts_csv(&self) -> Vec<u8> {
@@ -129,6 +146,20 @@ fn check_commitments(
 
 fn choices_file(replicate: usize, label: &str) -> String {
     format!("choices-{replicate}-{label}.npy.gz")
+}
+
+fn predictions_file(replicate: usize, label: &str) -> String {
+    format!("predictions-{replicate}-{label}.npy.gz")
+}
+
+fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
+    let bytes = read_unpacked(path)?;
+    let array = npy::parse(path, &bytes, &[("|u1", 1)])?;
+    if array.shape != shape {
+        let problem = format!("has shape {:?} where the record needs {shape:?}", array.shape);
+        return Err(Error::file(path, problem));
+    }
+    Ok(Predictions::from_steps(shape[1], array.data.to_vec()))
 }
 
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {

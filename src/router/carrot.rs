@@ -79,7 +79,13 @@ impl RouterKind for CarrotSettings {
 
 impl Router for Carrot {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        route(prompts, preferences, &self.scores.predict(prompts), &self.costs.predict(prompts))
+        self.route_by_scores(prompts, preferences).0
+    }
+
+    fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
+        let scores = self.scores.predict(prompts);
+        let choices = route(prompts, preferences, &scores, &self.costs.predict(prompts));
+        (choices, Some(scores))
     }
 }
 

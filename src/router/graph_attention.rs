@@ -297,8 +297,10 @@ impl Material<'_> {
                 break;
             }
         }
-        let (loss, epochs) = stopping.restore(&mut graph.parameters).unwrap_or((f64::NAN, most_epochs));
-        Ok((graph, epochs, loss))
+        Ok(match stopping.restore(&mut graph.parameters) {
+            Some(best) => (graph, best.epoch, best.loss),
+            None => (graph, most_epochs, f64::NAN),
+        })
     }
 
     /// Predicts the hidden edges of a run of the order from edges of another run that does not meet it.

@@ -32,6 +32,7 @@ mod graph_attention;
 mod hybrid_ensemble;
 mod irt_router;
 mod judge;
+mod learning_curve;
 mod llm_bandit;
 mod pair_network;
 mod plug_in;
@@ -49,6 +50,7 @@ mod surroundings;
 mod tuning;
 mod uniroute;
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 pub use avengers_pro::AvengersProSettings;
@@ -61,6 +63,7 @@ pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
+pub use learning_curve::LearningCurve;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
@@ -79,6 +82,7 @@ pub use uniroute::{ClusterMap, UniRouteSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
 use crate::error::{Error, Result};
+use crate::linalg::Matrix;
 use crate::preference::Preference;
 use crate::seed::Stream;
 
@@ -89,6 +93,12 @@ use crate::seed::Stream;
 pub trait Router: Send + Sync {
     /// Chooses a model of each prompt's pool for every prompt at every preference.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
+
+    /// As [`route`](Self::route), with the scores that it expects of every model on every prompt, prompts x models, where it
+    /// expects any that can be read as the probability of a right answer.
+    fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
+        (self.route(prompts, preferences), None)
+    }
 }
 
 /// A policy made elsewhere: it is asked, and may give no answer.
@@ -101,10 +111,12 @@ pub trait Elsewhere: Send + Sync {
 }
 
 /// What a policy chose, and what was found out on the way, for the record.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// The choices.
     pub choices: Choices,
+    /// The scores that were expected, prompts x models, where any were.
+    pub scores: Option<Matrix>,
     /// By name, as those of [`Trained`].
     pub notes: BTreeMap<String, String>,
 }
@@ -359,13 +371,21 @@ pub struct Training<'a> {
     cost_models: &'a CostModels,
     stream: Stream,
     surroundings: Option<Surroundings<'a>>,
-    meter: std::cell::Cell<Meter>,
+    meter: Cell<Meter>,
+    curves: RefCell<Vec<LearningCurve>>,
 }
 
 impl<'a> Training<'a> {
     /// A fresh meter on shared data.
     pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
-        Training { data, cost_models, stream, surroundings: None, meter: std::cell::Cell::default() }
+        Training {
+            data,
+            cost_models,
+            stream,
+            surroundings: None,
+            meter: Cell::default(),
+            curves: RefCell::default(),
+        }
     }
 
     /// With the names and texts that a router made elsewhere goes by.
@@ -401,6 +421,18 @@ impl<'a> Training<'a> {
     /// The router's random stream.
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    /// Notes how validation went; nothing where there is no point.
+    pub(crate) fn note_curve(&self, what: &str, by: &str, points: Vec<(usize, f64)>) {
+        if !points.is_empty() {
+            self.curves.borrow_mut().push(LearningCurve { what: what.to_owned(), by: by.to_owned(), points });
+        }
+    }
+
+    /// The curves noted so far.
+    pub fn curves(&self) -> Vec<LearningCurve> {
+        self.curves.borrow().clone()
     }
 
     /// What the router has paid so far.

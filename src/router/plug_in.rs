@@ -10,6 +10,12 @@ use crate::preference::Preference;
 pub(crate) trait ScorePredictor: Send + Sync {
     /// Scores, prompts x models.
     fn predict(&self, prompts: &Prompts) -> Matrix;
+
+    /// Whether a score can be read as the probability of a right answer; false where only differences between models mean
+    /// anything.
+    fn predicts_probabilities(&self) -> bool {
+        true
+    }
 }
 
 /// A score predictor and a cost model under the plug-in rule.
@@ -27,7 +33,13 @@ impl PlugIn {
 
 impl Router for PlugIn {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        route(prompts, preferences, &self.scores.predict(prompts), &self.costs.predict(prompts))
+        self.route_by_scores(prompts, preferences).0
+    }
+
+    fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
+        let scores = self.scores.predict(prompts);
+        let choices = route(prompts, preferences, &scores, &self.costs.predict(prompts));
+        (choices, self.scores.predicts_probabilities().then_some(scores))
     }
 }
 

@@ -131,6 +131,10 @@ impl RouterKind for RoutellmClassifierSettings {
 }
 
 impl ScorePredictor for PairClassifier {
+    fn predicts_probabilities(&self) -> bool {
+        false
+    }
+
     fn predict(&self, prompts: &Prompts) -> Matrix {
         let rows: Vec<usize> = (0..prompts.len()).collect();
         let mut gains = Vec::with_capacity(prompts.len());
@@ -228,8 +232,10 @@ fn fit(
             break;
         }
     }
-    let (loss, epochs) = stopping.restore(&mut classifier.parameters).unwrap_or((f64::NAN, most_epochs));
-    Ok((classifier, epochs, loss))
+    Ok(match stopping.restore(&mut classifier.parameters) {
+        Some(best) => (classifier, best.epoch, best.loss),
+        None => (classifier, most_epochs, f64::NAN),
+    })
 }
 
 /// The mean cross-entropy of a batch and its gradient in the logits.

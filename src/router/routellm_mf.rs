@@ -134,6 +134,10 @@ impl RouterKind for RoutellmMfSettings {
 }
 
 impl ScorePredictor for Folded {
+    fn predicts_probabilities(&self) -> bool {
+        false
+    }
+
     /// The expected gain is 2 P - 1.
     fn predict(&self, prompts: &Prompts) -> Matrix {
         let mut logits = vec![0.0; prompts.len()];

@@ -109,6 +109,10 @@ impl RouterKind for RoutellmSwSettings {
 }
 
 impl ScorePredictor for SimilarityWeighted {
+    fn predicts_probabilities(&self) -> bool {
+        false
+    }
+
     fn predict(&self, prompts: &Prompts) -> Matrix {
         self.scores(&self.win_rates(prompts, &[self.gamma], |_, _| false)[0])
     }

@@ -270,8 +270,8 @@ fn learn_map(clustering: &Clustering, means: &Matrix, training: &Training<'_>) -
             break;
         }
     }
-    let (loss, epochs) = stopping.restore(&mut parameters).expect("epoch 0 is looked at");
-    Ok(LearnedMap { parameters, layer, loss, epochs })
+    let best = stopping.restore(&mut parameters).expect("epoch 0 is looked at");
+    Ok(LearnedMap { parameters, layer, loss: best.loss, epochs: best.epoch })
 }
 
 fn diverged(epoch: usize) -> Error {

@@ -9,6 +9,7 @@ mod data;
 mod dial;
 mod evidence;
 mod headline;
+mod learning;
 mod provenance;
 mod quizzes;
 mod tables;
@@ -81,6 +82,7 @@ fn body(page: &Page, charts: &charts::Charts, verdicts: &[Verdict]) -> String {
     text.push_str("</div>\n");
     tables::further(&mut text, page);
     quizzes::write(&mut text, page);
+    learning::write(&mut text, page);
     tables::rest(&mut text, page, verdicts);
     provenance::write(&mut text, page);
     text

@@ -16,6 +16,7 @@ mod frame;
 mod header;
 mod inline;
 mod legend;
+mod lines;
 mod model_labels;
 mod palette;
 mod pareto;
@@ -31,6 +32,7 @@ mod window;
 
 pub use critical_difference::{RankChart, rank_svg};
 pub(in crate::report) use inline::{Geometry, Inline, swatch};
+pub(in crate::report) use lines::{LineChart, lines_inline};
 pub(in crate::report) use palette::properties;
 pub(in crate::report) use pareto::pareto_inline;
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};

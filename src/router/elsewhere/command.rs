@@ -179,7 +179,7 @@ impl Elsewhere for Program {
             let mean = tally.cost_usd / (prompts.len() * weights.len()) as f64;
             notes.insert("cost-usd-per-decision".to_owned(), mean.to_string());
         }
-        Ok(Asked { choices: Choices::new(prompts.len(), tally.models), notes })
+        Ok(Asked { choices: Choices::new(prompts.len(), tally.models), scores: None, notes })
     }
 }
 

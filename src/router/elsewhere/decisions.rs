@@ -157,7 +157,7 @@ impl Elsewhere for Decisions {
         let cells = preferences.iter().flat_map(|&w| (0..prompts.len()).map(move |prompt| (prompt, w)));
         let models =
             cells.map(|(prompt, w)| self.choice(prompts, prompt, w)).collect::<Result<Vec<u16>>>()?;
-        Ok(Asked { choices: Choices::new(prompts.len(), models), notes: BTreeMap::new() })
+        Ok(Asked { choices: Choices::new(prompts.len(), models), scores: None, notes: BTreeMap::new() })
     }
 }
 

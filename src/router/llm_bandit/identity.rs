@@ -52,6 +52,8 @@ pub(crate) struct Fitted {
     pub(crate) epochs: usize,
     /// Mean cross-entropy of the answers to the watched prompts after that epoch; `None` where none were watched.
     pub(crate) watched_loss: Option<f64>,
+    /// Of every epoch on the watched prompts.
+    pub(crate) losses: Vec<(usize, f64)>,
 }
 
 /// Training went wrong.
@@ -100,13 +102,13 @@ pub(crate) fn fit(
             stopping.is_over(epoch, loss, &training.parameters);
         }
     }
-    let (watched_loss, epochs) = match stopping.restore(&mut training.parameters) {
-        Some((loss, epoch)) => (Some(loss), epoch),
-        None => (None, epochs),
+    let (watched_loss, epochs, losses) = match stopping.restore(&mut training.parameters) {
+        Some(best) => (Some(best.loss), best.epoch, best.losses),
+        None => (None, epochs, Vec::new()),
     };
     let identities = training.identities();
     let network = ResponseNetwork { parameters: training.parameters, layers: training.layers };
-    Ok(Fitted { network, identities, epochs, watched_loss })
+    Ok(Fitted { network, identities, epochs, watched_loss, losses })
 }
 
 /// The positions and values of known labels.

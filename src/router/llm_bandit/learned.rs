@@ -70,7 +70,9 @@ pub(crate) fn learn(
     let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
     let epochs = most_epochs(settings, &material, rows.len());
     let stopped = identity::fit(&observations, &rows, &watched, settings, epochs, &stream.named("training"));
-    let stopped = stopped.map_err(diverged)?;
+    let mut stopped = stopped.map_err(diverged)?;
+    let losses = std::mem::take(&mut stopped.losses);
+    training.note_curve("validation loss, nats an answer", "epoch", losses);
     let (epochs, validation_loss) = (stopped.epochs, stopped.watched_loss.unwrap_or(f64::NAN));
     let fitted = match from {
         LearnFrom::Training => stopped,

@@ -44,6 +44,8 @@ pub(super) struct Watch<'a> {
     /// The utility of each validation prompt under the policy as it was at the start.
     first: Vec<f64>,
     best: Option<Best>,
+    /// Every step that was looked at, with what was earned more than at the start.
+    gains: Vec<(usize, f64)>,
 }
 
 struct Best {
@@ -64,7 +66,7 @@ impl<'a> Watch<'a> {
         let n_models = experience.scores.n_columns();
         let is_known = |prompt, model| experience.is_known(prompt, model);
         let pools = Pools::new(&experience.validation, n_models, is_known);
-        let mut watch = Watch { experience, grid, pools, first: Vec::new(), best: None };
+        let mut watch = Watch { experience, grid, pools, first: Vec::new(), best: None, gains: Vec::new() };
         watch.first = watch.utilities(policy);
         watch
     }
@@ -77,10 +79,16 @@ impl<'a> Watch<'a> {
         let utilities = self.utilities(policy);
         let gains: Vec<f64> = utilities.iter().zip(&self.first).map(|(now, first)| now - first).collect();
         let gain = gains.iter().sum::<f64>() / gains.len() as f64;
+        self.gains.push((step, gain));
         let floor = LEAST_STANDARD_ERRORS * standard_error(&gains);
         if gain > self.best.as_ref().map_or(floor, |best| best.gain) {
             self.best = Some(Best { gain, step, snapshot: policy.parameters.snapshot() });
         }
+    }
+
+    /// Every step that was looked at, with what was earned more than at the start.
+    pub(super) fn gains(&self) -> &[(usize, f64)] {
+        &self.gains
     }
 
     /// Puts the best policy back, or the first where none was clearly better. Returns the step it

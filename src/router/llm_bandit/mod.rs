@@ -49,6 +49,7 @@ use self::settings::{Resolved, Rewards};
 use super::{Choices, Routed, Router, RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
+use crate::linalg::Matrix;
 use crate::preference::Preference;
 
 /// A trained router.
@@ -170,6 +171,7 @@ fn train_policy(
     };
     done.map_err(diverged("training"))?;
     if let Some(watch) = watch {
+        training.note_curve("validation utility gained, score", "step", watch.gains().to_vec());
         let (step, gain) = watch.settle(&mut policy, &first);
         notes.insert("policy-step".to_owned(), format!("{step} of {}", settings.steps));
         notes.insert("validation-gain".to_owned(), format!("{gain:.4}"));
@@ -208,12 +210,14 @@ impl Resolved {
 
 impl Router for LlmBandit {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
+        self.route_by_scores(prompts, preferences).0
+    }
+
+    fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
         let situations = self.predictors.situations(prompts);
         let rows: Vec<usize> = (0..prompts.len()).collect();
         let pools = pools(prompts, &rows);
-        Choices::new(
-            prompts.len(),
-            choose(&self.policy, &self.world(&situations), &rows, &pools, preferences),
-        )
+        let models = choose(&self.policy, &self.world(&situations), &rows, &pools, preferences);
+        (Choices::new(prompts.len(), models), Some(situations.scores))
     }
 }

@@ -5,7 +5,9 @@ use dfdx::prelude::*;
 use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
-use crate::network::{Adam, EarlyStopping, Owned, ParameterId, Parameters, back_propagate, untaped, view};
+use crate::network::{
+    Adam, BestEpoch, EarlyStopping, Owned, ParameterId, Parameters, back_propagate, untaped, view,
+};
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
 use crate::seed::Stream;
 
@@ -22,6 +24,8 @@ pub(super) struct Fitted<N> {
     pub(super) epochs: usize,
     /// NaN where nothing was watched.
     pub(super) watched_loss: f64,
+    /// Of every epoch on the watched prompts.
+    pub(super) losses: Vec<(usize, f64)>,
 }
 
 /// Trains on the prompts of `rows`. With `watched` prompts the epoch with the least loss on them is kept; without, the last.
@@ -74,13 +78,17 @@ pub(super) fn fit<N: PairNetwork>(
             break;
         }
     }
-    let (watched_loss, epochs) = stopping.restore(&mut parameters).unwrap_or((f64::NAN, most_epochs));
+    let BestEpoch { loss, epoch, losses } = stopping.restore(&mut parameters).unwrap_or(BestEpoch {
+        loss: f64::NAN,
+        epoch: most_epochs,
+        losses: Vec::new(),
+    });
     let vectors = Matrix::new(view(parameters.get(vectors)).to_vec(), seen.len(), length);
     let joined: Vec<usize> = (0..unseen.len()).filter(|&model| unseen[model]).collect();
     let joined_vectors = Matrix::zeros(joined.len(), network.prior(&vectors)[0].len());
     let predictor =
         PairPredictor { network, parameters, output: targets.output, seen, vectors, joined, joined_vectors };
-    Ok(Fitted { predictor, epochs, watched_loss })
+    Ok(Fitted { predictor, epochs: epoch, watched_loss: loss, losses })
 }
 
 /// The error of a loss that is no number.

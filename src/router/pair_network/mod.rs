@@ -204,10 +204,13 @@ pub(in crate::router) fn tune<N: PairNetwork>(
     for (at, trial) in trials.iter().enumerate() {
         let stream = targets.stream.named("trial").numbered(at);
         let fitted = fit::<N>(targets, &data.unseen, trial, &rows, &watched, MOST_EPOCHS, &stream)?;
-        results.push((fitted.watched_loss, fitted.epochs));
+        results.push((fitted.watched_loss, fitted.epochs, fitted.losses));
     }
-    let chosen = best(&results.iter().map(|(loss, _)| -loss).collect::<Vec<_>>());
-    let (validation_loss, epochs) = results[chosen];
+    let chosen = best(&results.iter().map(|(loss, ..)| -loss).collect::<Vec<_>>());
+    let (validation_loss, epochs, losses) = results.swap_remove(chosen);
+    if targets.output == Output::Logit {
+        training.note_curve("validation loss, nats an answer", "epoch", losses);
+    }
     let all: Vec<usize> = (0..data.prompts.len()).collect();
     let stream = targets.stream.named("development");
     let fitted = fit::<N>(targets, &data.unseen, &trials[chosen], &all, &[], epochs, &stream)?;
