@@ -8,6 +8,7 @@ use super::summary::Row;
 use crate::metrics::curve::{Point, hull, score_at};
 use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
+use crate::router::RouterSettings;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
@@ -67,6 +68,10 @@ pub(super) fn banded(record: &Record, replays: &[Replay], rows: &[Row], rival: &
     let aiq = |row: &Row| row.aggregate().map_or(f64::NEG_INFINITY, |aggregate| aggregate.mean);
     let of_routers = rows.iter().filter(|row| row.kind == PolicyKind::Router && row.metric == "aiq");
     let best = of_routers.max_by(|a, b| aiq(a).total_cmp(&aiq(b))).map(|row| row.policy.as_str());
+    // A random router is a floor to look down to, and needs no band.
+    let is_floor = |position: &usize| {
+        matches!(record.manifest.scenario.routers[*position].settings, RouterSettings::Random(_))
+    };
     let is_drawn = |position: &usize| {
         let name = policies[*position].name.as_str();
         n_routers <= MOST_ROUTERS || name == rival || Some(name) == best
@@ -74,7 +79,10 @@ pub(super) fn banded(record: &Record, replays: &[Replay], rows: &[Row], rival: &
     let n_preferences = record.manifest.preferences.len();
     let is_curve = |position: &usize| policies[*position].points.len() == n_preferences;
     let curve = |position: usize| BandedCurve { position, costs_usd: costs(replays, position) };
-    (0..n_routers).filter(is_curve).filter(is_drawn).map(curve).collect()
+    (0..n_routers)
+        .filter(|position| is_curve(position) && is_drawn(position) && !is_floor(position))
+        .map(curve)
+        .collect()
 }
 
 /// Costs along the mean hull of a policy, evenly spaced in their logarithm where none is 0.
