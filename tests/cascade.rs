@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use llm_bandit::evaluate::evaluate;
+use llm_bandit::evaluate::{PolicyKind, evaluate, summarise};
 use llm_bandit::record::Record;
+use llm_bandit::report::render;
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
@@ -120,6 +121,25 @@ fn a_record_keeps_calling_orders_and_every_call_is_paid() {
         assert!((point.cost_usd - mean).abs() < 1e-9 * mean, "{} against {mean}", point.cost_usd);
     }
     assert!(longest > 1, "some prompt is asked of more than one model");
+}
+
+#[test]
+fn who_is_told_of_test_answers_is_shown_and_never_marked_as_the_best() {
+    let Synthetic { suite, .. } = synthetic(400);
+    let record = record(&suite);
+    let summary = summarise(&record);
+    let [exact, predicted] = ["exact", "cascade-predicted"].map(|label| summary.find(label, "aiq").unwrap());
+    assert!(exact.aggregate().unwrap().mean > predicted.aggregate().unwrap().mean);
+    assert_eq!([exact.kind, predicted.kind], [PolicyKind::Judged, PolicyKind::Router]);
+    assert!(summary.rows.iter().all(|row| row.kind != PolicyKind::Judged || !row.is_among_best));
+    let files = render(&record, &summary, &[]);
+    let report = &files.iter().find(|(name, _)| *name == "report.md").unwrap().1;
+    let report = String::from_utf8(report.clone()).unwrap();
+    let place = |words: &str| report.find(words).expect(words);
+    assert!(
+        place("| cascade-predicted |") < place("| *told by a judge")
+            && place("| *told by a judge") < place("| exact |")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every metric of one policy in one replicate; names are those of `summary.csv`.
 
-use super::policy::{Evaluated, Policy, PolicyKind};
+use super::policy::{Evaluated, Policy};
 use crate::metrics::area::{aiq, aiq_routerbench, audc, hypervolume, hypervolume_log_cost};
 use crate::metrics::curve::{Point, cost_at, hull};
 use crate::metrics::pair::{
@@ -32,7 +32,7 @@ pub(super) fn measure(
     if policy.points.len() == weights.len() {
         utilities(evaluated, policy, weights, &mut metrics);
     }
-    if policy.kind == PolicyKind::Router && evaluated.models.len() == 2 {
+    if policy.kind.is_router() && evaluated.models.len() == 2 {
         pair(evaluated, &points, &evaluated.strong_share[position], &mut metrics);
     }
     metrics

@@ -10,10 +10,32 @@ use crate::router::Choices;
 pub enum PolicyKind {
     /// A trained router of the scenario.
     Router,
+    /// A router that a simulated judge tells whether answers to test prompts are right: out of competition.
+    Judged,
     /// A policy that looks at outcomes, or that ignores the prompt: a bound or a floor, never a competitor.
     Bound,
     /// One model for every prompt.
     Model,
+}
+
+impl PolicyKind {
+    /// The kinds that tables line up, in their order.
+    pub const IN_TABLES: [PolicyKind; 3] = [PolicyKind::Router, PolicyKind::Judged, PolicyKind::Bound];
+
+    /// Whether it is a router of the scenario, judged or not.
+    pub fn is_router(self) -> bool {
+        matches!(self, PolicyKind::Router | PolicyKind::Judged)
+    }
+
+    /// What stands above its lines where they follow others.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            PolicyKind::Router => "routers",
+            PolicyKind::Judged => "told by a judge which test answers are right",
+            PolicyKind::Bound => "bounds",
+            PolicyKind::Model => "single models",
+        }
+    }
 }
 
 /// Mean score and cost of a policy over the test prompts, at one preference where it has one.
@@ -99,7 +121,8 @@ pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
             at(preference, table.mean_of(choices, at_preference))
         };
         let points = manifest.preferences.iter().enumerate().map(point).collect();
-        policies.push(Policy { name: entry.label.clone(), kind: PolicyKind::Router, points });
+        let kind = if entry.settings.hears_judge() { PolicyKind::Judged } else { PolicyKind::Router };
+        policies.push(Policy { name: entry.label.clone(), kind, points });
         let share = |at_preference| {
             let n_prompts = choices.n_prompts();
             let n_calls = (0..n_prompts)

@@ -113,7 +113,7 @@ const BOUNDS_OF_UTILITY: [&str; 2] = ["benchmark-oracle", "zero-router"];
 /// How a policy is drawn, if at all. A random router is a floor, not a competitor: far off, it must not stretch the axes.
 fn line_kind(record: &Record, position: usize, policy: &Policy, bounds: &[&str]) -> Option<LineKind> {
     match policy.kind {
-        PolicyKind::Router => {
+        PolicyKind::Router | PolicyKind::Judged => {
             let entry = &record.manifest.scenario.routers[position];
             let is_floor = matches!(entry.settings, RouterSettings::Random(_));
             Some(if is_floor {

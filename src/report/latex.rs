@@ -21,10 +21,10 @@ pub(super) fn report_tex(record: &Record, summary: &Summary) -> String {
         manifest.replicates.len(),
         comment(&manifest.program_version),
     );
-    table(&mut text, summary, main_columns(record), &[PolicyKind::Router, PolicyKind::Bound]);
+    table(&mut text, summary, main_columns(record), &PolicyKind::IN_TABLES);
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("\n\\bigskip\n\n");
-        table(&mut text, summary, &PAIR, &[PolicyKind::Router]);
+        table(&mut text, summary, &PAIR, &PolicyKind::IN_TABLES[..2]);
     }
     comparisons(&mut text, summary);
     text
@@ -37,8 +37,20 @@ fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[Poli
     }
     text.push_str("\\\\\n");
     for kind in kinds {
+        let lines = lines(summary, columns, *kind);
+        if lines.is_empty() {
+            continue;
+        }
         text.push_str("\\midrule\n");
-        lines(summary, columns, *kind).iter().for_each(|line| row(text, line));
+        if *kind == PolicyKind::Judged {
+            let _ = writeln!(
+                text,
+                "\\multicolumn{{{}}}{{l}}{{\\itshape {}}} \\\\",
+                columns.len() + 1,
+                kind.heading()
+            );
+        }
+        lines.iter().for_each(|line| row(text, line));
     }
     text.push_str("\\bottomrule\n\\end{tabular}\n");
 }

@@ -36,13 +36,13 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
         text.push_str("**This suite has no costs**: only quality is compared, and no curve is drawn.\n\n");
     }
     text.push_str("## Routers\n\n");
-    table(&mut text, summary, main_columns(record), &[PolicyKind::Router, PolicyKind::Bound]);
+    table(&mut text, summary, main_columns(record), &PolicyKind::IN_TABLES);
     text.push_str(&legend(record, summary));
     text.push_str("\n\n");
     comparisons(&mut text, record, summary);
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("## The pair\n\n");
-        table(&mut text, summary, &PAIR, &[PolicyKind::Router]);
+        table(&mut text, summary, &PAIR, &PolicyKind::IN_TABLES[..2]);
         let _ = write!(text, "{PAIR_LEGEND}\n\n");
     }
     if suite.has_cost {
@@ -50,7 +50,7 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     }
     if suite.has_cost {
         text.push_str("## Lower scores, and the dial\n\n");
-        table(&mut text, summary, &FURTHER, &[PolicyKind::Router, PolicyKind::Bound]);
+        table(&mut text, summary, &FURTHER, &PolicyKind::IN_TABLES);
         let _ = write!(text, "{FURTHER_LEGEND}\n\n");
     }
     text.push_str("## Single models\n\n");
@@ -145,11 +145,12 @@ fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[Poli
     text.push_str("\n|---|");
     columns.iter().for_each(|_| text.push_str("---:|"));
     text.push('\n');
-    for (at, &kind) in kinds.iter().enumerate() {
-        if at > 0 {
-            let _ = writeln!(text, "| *bounds* |{}", " |".repeat(columns.len()));
+    for &kind in kinds {
+        let lines = lines(summary, columns, kind);
+        if kind != PolicyKind::Router && !lines.is_empty() {
+            let _ = writeln!(text, "| *{}* |{}", kind.heading(), " |".repeat(columns.len()));
         }
-        for line in lines(summary, columns, kind) {
+        for line in lines {
             let _ = write!(text, "| {} |", line.policy);
             for cell in &line.cells {
                 let _ = write!(text, " {} |", words(cell));

@@ -24,7 +24,11 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
         let _ = write!(text, "{title:>16}");
     });
     for policy in summary.replicates[0].policies.iter().filter(|policy| policy.kind != PolicyKind::Model) {
-        let mark = if policy.kind == PolicyKind::Bound { "* " } else { "" };
+        let mark = match policy.kind {
+            PolicyKind::Bound => "* ",
+            PolicyKind::Judged => "+ ",
+            _ => "",
+        };
         let _ = write!(text, "\n{:<20}", format!("{mark}{}", policy.name));
         for (metric, _, scale) in COLUMNS {
             let row = summary.find(&policy.name, metric);
@@ -36,6 +40,9 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
             );
             let _ = write!(text, "{cell:>16}");
         }
+    }
+    if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Judged) {
+        text.push_str("\n+ told by a judge which test answers are right: out of competition");
     }
     text.push_str("\n* bounds: they look at outcomes or ignore the prompt; -: not reached in every replicate, or not defined");
     text

@@ -166,6 +166,7 @@ fn difference(comparison: &Comparison) -> Difference<'_> {
 pub(super) fn kind(kind: PolicyKind) -> &'static str {
     match kind {
         PolicyKind::Router => "router",
+        PolicyKind::Judged => "judged-router",
         PolicyKind::Bound => "bound",
         PolicyKind::Model => "model",
     }

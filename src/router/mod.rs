@@ -312,6 +312,11 @@ pub(crate) trait RouterKind {
         Ok(())
     }
 
+    /// Whether a judge, who sees test outcomes, tells it on the way which answers are right: it is out of competition then.
+    fn hears_judge(&self) -> bool {
+        false
+    }
+
     /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
     /// anew chooses among the seen models, and the report says so.
     fn takes_unseen(&self) -> bool {
@@ -353,6 +358,11 @@ impl RouterSettings {
     /// Its kind's name in a scenario.
     pub fn kind(&self) -> &'static str {
         self.as_kind().kind()
+    }
+
+    /// Whether a judge, who sees test outcomes, tells it which answers are right.
+    pub fn hears_judge(&self) -> bool {
+        self.as_kind().hears_judge()
     }
 
     /// Trains such a router.

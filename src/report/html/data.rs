@@ -100,7 +100,7 @@ fn policies<'a>(page: &Page<'a>) -> Vec<Policy<'a>> {
     let policies = page.summary.replicates[0].policies.iter().enumerate();
     let policy = |(position, policy): (usize, &'a crate::evaluate::Policy)| {
         let mix = |at| flat(&dial::mix(page, &dial::n_by_model(page, position, at)));
-        let n_mixes = if policy.kind == PolicyKind::Router { n_preferences } else { 0 };
+        let n_mixes = if policy.kind.is_router() { n_preferences } else { 0 };
         let utility = |at| figures::mean_utility(page.summary, position, at).map(|value| shown(value, 3));
         let points = figures::mean_points(page.summary, position);
         Policy {

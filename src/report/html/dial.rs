@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Page, dollars, escape, weight};
+use super::{Page, dollars, escape, tables, weight};
 use crate::evaluate::{PolicyKind, Summary};
 use crate::preference::DistributionKind;
 use crate::record::Record;
@@ -159,8 +159,11 @@ pub(super) fn write(text: &mut String, page: &Page) {
         "<div class=\"scroll\"><table class=\"sort\" id=\"mixes\">\n<thead><tr><th scope=\"col\">router</th><th scope=\"col\" \
          class=\"n\">score</th>{costs}<th scope=\"col\" class=\"x\">mix of models</th></tr></thead>\n"
     );
-    for kind in [PolicyKind::Router, PolicyKind::Bound] {
-        text.push_str("<tbody>\n");
+    for kind in PolicyKind::IN_TABLES {
+        if !page.summary.replicates[0].policies.iter().any(|policy| policy.kind == kind) {
+            continue;
+        }
+        text.push_str(&tables::body_of(kind));
         for (position, policy) in page.summary.replicates[0].policies.iter().enumerate() {
             if policy.kind == kind {
                 line(text, page, position, at);
@@ -195,7 +198,7 @@ fn line(text: &mut String, page: &Page, position: usize, at: usize) {
         );
     }
     text.push_str("<td class=\"x\">");
-    if policy.kind == PolicyKind::Router {
+    if policy.kind.is_router() {
         bar(text, page, &mix(page, &n_by_model(page, position, at)));
     }
     text.push_str("</td></tr>\n");

@@ -60,7 +60,8 @@ pub(super) fn write(text: &mut String, page: &Page) {
 fn title(page: &Page) -> String {
     let summary = page.summary;
     let leader = summary.replicates[0].policies[page.leader].name.as_str();
-    let n_routers = page.record.manifest.scenario.routers.len();
+    let routers = &page.record.manifest.scenario.routers;
+    let n_routers = routers.iter().filter(|entry| !entry.settings.hears_judge()).count();
     let (name, metric) = (format!("<b>{}</b>", escape(leader)), measured(main_columns(page.record)));
     if n_routers == 1 {
         return format!("{name} is the only router here");

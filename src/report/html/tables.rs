@@ -11,7 +11,7 @@ use crate::report::{markdown, unseen};
 pub(super) fn main(text: &mut String, page: &Page) {
     let suite = &page.record.manifest.suite;
     open(text, "routers", "Routers and bounds");
-    policies(text, page, main_columns(page.record), &[PolicyKind::Router, PolicyKind::Bound]);
+    policies(text, page, main_columns(page.record), &PolicyKind::IN_TABLES);
     let _ = write!(
         text,
         "<p class=\"small\">{}</p>\n</section>\n",
@@ -19,7 +19,7 @@ pub(super) fn main(text: &mut String, page: &Page) {
     );
     if suite.has_cost && suite.models.len() == 2 {
         open(text, "pair", "The pair");
-        policies(text, page, &PAIR, &[PolicyKind::Router]);
+        policies(text, page, &PAIR, &PolicyKind::IN_TABLES[..2]);
         let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::PAIR_LEGEND));
     }
 }
@@ -28,7 +28,7 @@ pub(super) fn main(text: &mut String, page: &Page) {
 pub(super) fn further(text: &mut String, page: &Page) {
     if page.record.manifest.suite.has_cost {
         open(text, "further", "Lower scores, and the dial");
-        policies(text, page, &FURTHER, &[PolicyKind::Router, PolicyKind::Bound]);
+        policies(text, page, &FURTHER, &PolicyKind::IN_TABLES);
         let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::FURTHER_LEGEND));
     }
 }
@@ -68,6 +68,14 @@ pub(super) fn paragraph(words: &str) -> String {
     escape(words.trim()).replace('`', "")
 }
 
+/// The start of a table's part for one kind of policies.
+pub(super) fn body_of(kind: PolicyKind) -> String {
+    match kind {
+        PolicyKind::Router => "<tbody>\n".to_owned(),
+        other => format!("<tbody data-heading=\"{}\">\n", other.heading()),
+    }
+}
+
 fn policies(text: &mut String, page: &Page, columns: &[Column], kinds: &[PolicyKind]) {
     text.push_str("<div class=\"scroll\"><table class=\"sort\">\n<thead><tr><th scope=\"col\">router</th>");
     for column in columns {
@@ -75,8 +83,12 @@ fn policies(text: &mut String, page: &Page, columns: &[Column], kinds: &[PolicyK
     }
     text.push_str("</tr></thead>\n");
     for kind in kinds {
-        text.push_str("<tbody>\n");
-        for line in lines(page.summary, columns, *kind) {
+        let lines = lines(page.summary, columns, *kind);
+        if lines.is_empty() {
+            continue;
+        }
+        text.push_str(&body_of(*kind));
+        for line in lines {
             let _ = write!(
                 text,
                 "<tr><th scope=\"row\">{}{}</th>",

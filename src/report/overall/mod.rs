@@ -110,10 +110,10 @@ impl Overall {
     /// Lines several runs up.
     pub fn new(runs: &[Finished]) -> Overall {
         let mut policies: Vec<(&str, PolicyKind)> = Vec::new();
-        for kind in [PolicyKind::Router, PolicyKind::Bound] {
+        for kind in PolicyKind::IN_TABLES {
             for policy in runs.iter().flat_map(|run| &run.summary.replicates[0].policies) {
-                let is_shown = policy.kind == kind
-                    && (kind == PolicyKind::Router || BOUNDS.contains(&policy.name.as_str()));
+                let is_shown =
+                    policy.kind == kind && (kind.is_router() || BOUNDS.contains(&policy.name.as_str()));
                 if is_shown && policies.iter().all(|(known, _)| *known != policy.name) {
                     policies.push((&policy.name, kind));
                 }

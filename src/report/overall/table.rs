@@ -131,7 +131,7 @@ pub fn overall_csv(overall: &Overall) -> Vec<u8> {
 
 fn cells(row: &OverallRow) -> [String; 16] {
     let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let kind = if row.kind == PolicyKind::Router { "router" } else { "bound" };
+    let kind = crate::report::summary_json::kind(row.kind);
     [
         row.policy.clone(),
         kind.to_owned(),

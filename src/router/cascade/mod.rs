@@ -109,6 +109,10 @@ impl RouterKind for CascadeSettings {
         Ok(())
     }
 
+    fn hears_judge(&self) -> bool {
+        self.judge == JudgeKind::Simulated
+    }
+
     fn needs_embeddings(&self) -> bool {
         self.judge == JudgeKind::Predicted
     }
