@@ -33,6 +33,10 @@ pub struct Scenario {
     pub description: String,
     /// The suite's folder name.
     pub suite: String,
+    /// Prompt embeddings in the place of the suite's own: a file of the suite's folder, a path, or `built-in` for those that the
+    /// encoder inside the program makes of the prompts' texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<String>,
     /// The licence of the suite's data, where the suite itself does not state one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
@@ -169,6 +173,7 @@ struct Written {
     mode: Mode,
     description: String,
     suite: String,
+    embeddings: Option<String>,
     licence: Option<String>,
     #[serde(default)]
     seed: u64,
@@ -262,6 +267,7 @@ impl Scenario {
                 .map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned()),
             description: written.description,
             suite: written.suite,
+            embeddings: written.embeddings,
             licence: written.licence,
             seed: written.seed,
             replicates: written.replicates,

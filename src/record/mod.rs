@@ -19,7 +19,7 @@ use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
 use crate::router::Choices;
 use crate::scenario::Scenario;
-use crate::suite::{CellTable, CostBasis, SuiteInfo};
+use crate::suite::{CellTable, CostBasis, EncodedBy, SuiteInfo};
 
 /// The number of the folder format.
 pub const FORMAT: u32 = 2;
@@ -120,6 +120,9 @@ pub struct RecordedSuite {
     /// Cells whose input tokens are estimated from the length of the prompt's text.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cells_with_estimated_tokens: usize,
+    /// What made the embeddings, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoded_by: Option<EncodedBy>,
     /// What was left out.
     pub left_out: LeftOut,
 }

@@ -7,6 +7,7 @@ mod alignment;
 mod check;
 mod check_text;
 mod csv_file;
+mod encoded_by;
 mod find;
 mod read;
 mod source;
@@ -16,12 +17,16 @@ mod write;
 
 pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
-pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, list};
+pub use encoded_by::EncodedBy;
+pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
 
 use sha2::{Digest, Sha256};
 
 use crate::prices::PricedBy;
+
+/// The file of the embeddings that are used unless a scenario names others.
+pub(crate) const EMBEDDINGS: &str = "embeddings.npy";
 
 /// English text in common tokenizers; other languages and code take more tokens.
 pub(crate) const BYTES_PER_TOKEN: f64 = 4.0;
