@@ -364,6 +364,7 @@ fn assemble(
                 list_prices: list_prices(suite),
                 cells_with_assumed_tokens: uncounted.assumed,
                 cells_with_estimated_tokens: uncounted.estimated,
+                tokens_estimated_by: uncounted.estimated_by,
                 encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
                 left_out,
             },

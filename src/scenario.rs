@@ -85,6 +85,9 @@ pub struct CostSettings {
     /// not tell them. The report says so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub estimate_tokens: bool,
+    /// The `tokenizer.json` that they are counted by; without it they are a quarter of the text's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
 }
 
 impl Default for CostSettings {
@@ -95,6 +98,7 @@ impl Default for CostSettings {
             prices: None,
             prices_date: None,
             estimate_tokens: false,
+            tokenizer: None,
         }
     }
 }
@@ -334,6 +338,11 @@ impl Scenario {
         }
         if self.cost.prices_date.is_some() && self.cost.prices.is_none() {
             return fault("`prices-date` needs `prices`: the suite's own prices have no date".into());
+        }
+        if self.cost.tokenizer.is_some() && !self.cost.estimate_tokens {
+            return fault(
+                "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew".into(),
+            );
         }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;

@@ -120,6 +120,9 @@ pub struct RecordedSuite {
     /// Cells whose input tokens are estimated from the length of the prompt's text.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cells_with_estimated_tokens: usize,
+    /// The tokenizer that counted them and its hash, where it was not the length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_estimated_by: Option<String>,
     /// What made the embeddings, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoded_by: Option<EncodedBy>,
