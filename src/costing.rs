@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::pool::{PoolSettings, Pooled, candidates, pool};
-use crate::prices::{PriceBook, price_suite};
+use crate::prices::{PriceBook, count_tokens, price_suite};
 use crate::scenario::CostSettings;
 use crate::suite::Suite;
 
@@ -12,6 +12,8 @@ use crate::suite::Suite;
 pub(crate) struct UncountedTokens {
     /// Input tokens, estimated from the text.
     pub(crate) estimated: usize,
+    /// Which tokenizer counted them, where it was not the length.
+    pub(crate) estimated_by: Option<String>,
     /// Output tokens, assumed.
     pub(crate) assumed: usize,
 }
@@ -25,7 +27,14 @@ pub(crate) fn cut(
     settings: &PoolSettings,
     mut suite: Suite,
 ) -> Result<(UncountedTokens, Pooled)> {
-    let estimated = if cost.estimate_tokens { suite.estimate_input_tokens() } else { 0 };
+    let (estimated, estimated_by) = match &cost.tokenizer {
+        _ if !cost.estimate_tokens => (0, None),
+        None => (suite.estimate_input_tokens(), None),
+        Some(file) => {
+            let (tokens, tokenizer) = count_tokens(Path::new(file), &suite.prompts)?;
+            (suite.put_input_tokens(&tokens), Some(tokenizer))
+        }
+    };
     if let Some(prices) = &cost.prices {
         let book = PriceBook::read(Path::new(prices))?;
         let is_candidate = candidates(&suite, settings);
@@ -37,5 +46,5 @@ pub(crate) fn cut(
         let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
         return Err(Error::Usage(problem));
     }
-    Ok((UncountedTokens { estimated, assumed }, pooled))
+    Ok((UncountedTokens { estimated, estimated_by, assumed }, pooled))
 }

@@ -3,6 +3,7 @@
 mod costing;
 pub mod data;
 pub mod decisions;
+pub mod embed;
 pub mod error;
 pub mod evaluate;
 pub mod gate;

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::costing::{UncountedTokens, cut};
+use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::kept::{Cell, KeptCells};
@@ -137,6 +138,10 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         let near = if near.is_empty() { format!("; there is {}", all.join(", ")) } else { near };
         return Err(Error::Usage(format!("no router is labelled `{label}`{near}")));
     };
+    if scenario.embeddings.as_deref() == Some(BUILT_IN) {
+        let problem = "`embeddings` is \"built-in\", fitted to this suite: a saved router could not be asked about other prompts";
+        return Err(Error::Usage(problem.into()));
+    }
     let RouterSettings::LlmBandit(settings) = &entry.settings else {
         let problem = format!(
             "router `{label}` is of kind `{}`; only `llm-bandit` can be saved",
@@ -360,6 +365,8 @@ fn assemble(
                 list_prices: list_prices(suite),
                 cells_with_assumed_tokens: uncounted.assumed,
                 cells_with_estimated_tokens: uncounted.estimated,
+                tokens_estimated_by: uncounted.estimated_by,
+                encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
                 left_out,
             },
             preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),

@@ -34,6 +34,10 @@ pub struct Scenario {
     pub description: String,
     /// The suite's folder name.
     pub suite: String,
+    /// Prompt embeddings in the place of the suite's own: a file of the suite's folder, a path, or `built-in` for those that the
+    /// encoder inside the program makes of the prompts' texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<String>,
     /// The licence of the suite's data, where the suite itself does not state one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
@@ -82,6 +86,9 @@ pub struct CostSettings {
     /// not tell them. The report says so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub estimate_tokens: bool,
+    /// The `tokenizer.json` that they are counted by; without it they are a quarter of the text's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
 }
 
 impl Default for CostSettings {
@@ -92,6 +99,7 @@ impl Default for CostSettings {
             prices: None,
             prices_date: None,
             estimate_tokens: false,
+            tokenizer: None,
         }
     }
 }
@@ -170,6 +178,7 @@ struct Written {
     mode: Mode,
     description: String,
     suite: String,
+    embeddings: Option<String>,
     licence: Option<String>,
     #[serde(default)]
     seed: u64,
@@ -248,6 +257,7 @@ impl Scenario {
                 .map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned()),
             description: written.description,
             suite: written.suite,
+            embeddings: written.embeddings,
             licence: written.licence,
             seed: written.seed,
             replicates: written.replicates,
@@ -314,6 +324,11 @@ impl Scenario {
         }
         if self.cost.prices_date.is_some() && self.cost.prices.is_none() {
             return fault("`prices-date` needs `prices`: the suite's own prices have no date".into());
+        }
+        if self.cost.tokenizer.is_some() && !self.cost.estimate_tokens {
+            return fault(
+                "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew".into(),
+            );
         }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;

@@ -4,6 +4,7 @@
 mod check;
 mod compare;
 mod diff;
+mod embed;
 mod inspect;
 mod online;
 mod plan;
@@ -82,6 +83,12 @@ enum Command {
         #[arg(long, value_name = "LABEL")]
         router: String,
     },
+    /// Embeds the prompts of a suite: built in, by a sentence-transformer, or from vectors made elsewhere
+    #[command(
+        after_help = "Examples:\n  llm-bandit embed ~/suites/mine\n  llm-bandit embed ~/suites/mine --encoder ~/all-MiniLM-L6-v2 --force\n  \
+            llm-bandit embed ~/suites/mine --from vectors.jsonl --out ~/suites/mine/embeddings-other.npy"
+    )]
+    Embed(embed::EmbedArguments),
     /// Trains one router of a scenario and writes it to a file
     #[command(
         after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
@@ -143,6 +150,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Decisions { folder, router } => diff::decisions(&folder, &router),
+        Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),

@@ -10,7 +10,7 @@ use llm_bandit::kept::KeptCells;
 use llm_bandit::prices::Date;
 use llm_bandit::record::Record;
 use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
-use llm_bandit::{report, run as simulation, suite};
+use llm_bandit::{embed, report, run as simulation};
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
@@ -186,7 +186,7 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArguments) -> Result<bool> {
     report::check_target(out)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
+    let suite = embed::suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
     let timings = Timings::default();
     let kept = program().map(|program| report::partial_folder(out).map(|at| KeptCells::new(at, program)));

@@ -7,7 +7,7 @@ use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::router::SavedRouter;
 use llm_bandit::scenario::Scenario;
-use llm_bandit::{run as simulation, suite};
+use llm_bandit::{embed, run as simulation};
 
 use super::{DatasetArguments, say, say_aside};
 
@@ -41,7 +41,7 @@ pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     SavedRouter::check_target(&arguments.out)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite::find(&scenario.suite, &arguments.datasets.datasets).map_err(named)?;
+    let suite = embed::suite_of(&scenario, &arguments.datasets.datasets).map_err(named)?;
     let router =
         simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
     router.write(&arguments.out)?;

@@ -13,4 +13,4 @@ mod principal;
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub use gemm::{Element, Strided, multiply, multiply_add};
 pub use matrix::Matrix;
-pub(crate) use principal::principal_directions;
+pub(crate) use principal::{orthonormalise, principal_directions};

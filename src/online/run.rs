@@ -132,6 +132,8 @@ fn assemble(
                 list_prices: facts.list_prices,
                 cells_with_assumed_tokens: facts.uncounted.assumed,
                 cells_with_estimated_tokens: facts.uncounted.estimated,
+                tokens_estimated_by: facts.uncounted.estimated_by,
+                encoded_by: facts.encoded_by,
                 left_out: facts.left_out,
             },
             phases: world

@@ -11,7 +11,7 @@ use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
 use crate::router::CostModels;
 use crate::seed::Stream;
 use crate::split::{SplitKind, SplitSettings, split, text_groups};
-use crate::suite::{CellTable, CostBasis, Suite, SuiteInfo};
+use crate::suite::{CellTable, CostBasis, EncodedBy, Suite, SuiteInfo};
 
 use super::change::ChangeKind;
 use super::contexts::{Contexts, Reduction};
@@ -44,6 +44,7 @@ pub(crate) struct SuiteFacts {
     pub(crate) priced_by: Option<PricedBy>,
     pub(crate) list_prices: Vec<ListPrice>,
     pub(crate) uncounted: UncountedTokens,
+    pub(crate) encoded_by: Option<EncodedBy>,
     pub(crate) left_out: LeftOut,
 }
 
@@ -125,6 +126,7 @@ impl World {
                 priced_by: suite.priced_by.clone(),
                 list_prices: list_prices(&suite),
                 uncounted,
+                encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
                 left_out,
             },
         })

@@ -21,7 +21,7 @@ use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
 use crate::router::{Choices, LearningCurve};
 use crate::scenario::Scenario;
-use crate::suite::{CellTable, CostBasis, SuiteInfo};
+use crate::suite::{CellTable, CostBasis, EncodedBy, SuiteInfo};
 
 /// The number of the folder format.
 pub const FORMAT: u32 = 2;
@@ -124,6 +124,12 @@ pub struct RecordedSuite {
     /// Cells whose input tokens are estimated from the length of the prompt's text.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cells_with_estimated_tokens: usize,
+    /// The tokenizer that counted them and its hash, where it was not the length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_estimated_by: Option<String>,
+    /// What made the embeddings, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoded_by: Option<EncodedBy>,
     /// What was left out.
     pub left_out: LeftOut,
 }

@@ -88,6 +88,9 @@ pub(super) fn setting(record: &Record) -> String {
         let _ = write!(text, "Costs: {}. ", shares(basis));
     }
     text.push_str(&prices_md(&record.manifest.suite));
+    if let Some(encoder) = &suite.encoded_by {
+        let _ = write!(text, "Embeddings: {encoder}. ");
+    }
     if !suite.info.licence.is_empty() {
         let _ = write!(text, "Licence of the data: {}. ", suite.info.licence);
     }

@@ -34,10 +34,13 @@ pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
     }
     if suite.cells_with_estimated_tokens > 0 {
         let n = suite.cells_with_estimated_tokens;
-        let _ = write!(
-            text,
-            "**Input tokens are estimated** for {n} answers of the suite: a quarter of the bytes of the prompt's text. "
-        );
+        let how = match &suite.tokens_estimated_by {
+            Some(tokenizer) => {
+                format!("the prompt's text is counted by {tokenizer}, whatever the model's own")
+            }
+            None => "a quarter of the bytes of the prompt's text".into(),
+        };
+        let _ = write!(text, "**Input tokens are estimated** for {n} answers of the suite: {how}. ");
     }
     text
 }

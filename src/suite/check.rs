@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::alignment::{Alignment, alignments};
-use super::{CostBasis, Suite};
+use super::{CostBasis, EncodedBy, Suite};
 
 /// A model counts for the best single model and for the oracle where it has at least this share of the scores.
 pub const MIN_COVERAGE: f64 = 0.9;
@@ -21,6 +21,8 @@ pub struct SuiteCheck {
     pub n_with_text: usize,
     /// Prompts that have an embedding.
     pub n_with_embedding: usize,
+    /// What made the embeddings, where it is known.
+    pub encoded_by: Option<EncodedBy>,
     /// Prompts that no model has a score on.
     pub n_unanswered: usize,
     /// Prompts whose text occurred before in the same benchmark.
@@ -120,6 +122,7 @@ impl SuiteCheck {
             simulated: suite.info.simulated,
             n_prompts,
             n_with_text: suite.prompts.iter().filter(|prompt| !prompt.text.is_empty()).count(),
+            encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
             n_with_embedding: suite
                 .embeddings
                 .as_ref()

@@ -31,6 +31,9 @@ impl SuiteCheck {
                 self.n_prompts, self.n_with_text, self.n_with_embedding
             ),
         )?;
+        if let Some(encoder) = &self.encoded_by {
+            fact(f, "embeddings", encoder)?;
+        }
         fact(f, "models", format!("{}, {:.1} % of cells filled", self.models.len(), 100.0 * self.fill))?;
         if 0 < self.n_comparisons {
             fact(f, "comparisons", self.n_comparisons)?;

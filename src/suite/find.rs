@@ -48,20 +48,44 @@ impl fmt::Display for SuitePlace {
 /// # Errors
 /// No suite of that name, one of `folders` that is no folder, or a suite that cannot be used.
 pub fn find(name: &str, folders: &[PathBuf]) -> Result<Suite> {
-    if name.contains(['/', std::path::MAIN_SEPARATOR]) {
-        return Suite::read(Path::new(name));
+    match locate(name, folders)? {
+        SuitePlace::Folder(folder) => Suite::read(&folder),
+        SuitePlace::Embedded => Suite::from_source(&EMBEDDED),
+    }
+}
+
+/// Where [`find`] finds the suite of that name.
+///
+/// # Errors
+/// No suite of that name, or one of `folders` that is no folder.
+pub fn locate(name: &str, folders: &[PathBuf]) -> Result<SuitePlace> {
+    if is_path(name) {
+        return Ok(SuitePlace::Folder(name.into()));
     }
     let all = list(folders)?;
-    match all.iter().find(|(known, _)| known == name) {
-        Some((_, SuitePlace::Folder(folder))) => Suite::read(folder),
-        Some((_, SuitePlace::Embedded)) => Suite::from_source(&EMBEDDED),
-        None => {
-            let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-            let near = suggestion(name, names.iter().copied());
-            let known = if near.is_empty() { format!("; there is {}", quoted(&names)) } else { near };
-            Err(Error::Usage(format!("unknown suite `{name}`{known}")))
-        }
+    if let Some((_, place)) = all.iter().find(|(known, _)| known == name) {
+        return Ok(place.clone());
     }
+    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+    let near = suggestion(name, names.iter().copied());
+    let known = if near.is_empty() { format!("; there is {}", quoted(&names)) } else { near };
+    Err(Error::Usage(format!("unknown suite `{name}`{known}")))
+}
+
+/// As [`find`], with the embeddings of another file: of the suite's own folder or, where the name has a path separator, of
+/// that path.
+///
+/// # Errors
+/// As [`find`]; a file that is not there or cannot be used.
+pub fn find_with_embeddings(name: &str, folders: &[PathBuf], file: &str) -> Result<Suite> {
+    let mut suite = find(name, folders)?;
+    let folder = match locate(name, folders)? {
+        _ if is_path(file) => PathBuf::new(),
+        SuitePlace::Folder(folder) => folder,
+        SuitePlace::Embedded => EMBEDDED.path().to_owned(),
+    };
+    suite.read_embeddings(&folder.join(file))?;
+    Ok(suite)
 }
 
 /// Every suite by name and place, in the order of the search, each folder's in alphabetical order; of two with one name
@@ -101,6 +125,10 @@ fn suites_in(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     suites.sort();
     Ok(suites)
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains(['/', std::path::MAIN_SEPARATOR])
 }
 
 fn quoted(names: &[&str]) -> String {

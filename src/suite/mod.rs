@@ -7,6 +7,7 @@ mod alignment;
 mod check;
 mod check_text;
 mod csv_file;
+mod encoded_by;
 mod find;
 mod read;
 mod source;
@@ -16,12 +17,16 @@ mod write;
 
 pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
-pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, list};
+pub use encoded_by::EncodedBy;
+pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
 
 use sha2::{Digest, Sha256};
 
 use crate::prices::PricedBy;
+
+/// The file of the embeddings that are used unless a scenario names others.
+pub(crate) const EMBEDDINGS: &str = "embeddings.npy";
 
 /// English text in common tokenizers; other languages and code take more tokens.
 pub(crate) const BYTES_PER_TOKEN: f64 = 4.0;
@@ -75,9 +80,18 @@ impl Suite {
     /// Gives every scored cell without cost and input tokens a quarter of the bytes of its prompt's text as input tokens, so
     /// that list prices and known output tokens make a cost. Returns how many cells were given tokens.
     pub fn estimate_input_tokens(&mut self) -> usize {
+        let tokens: Vec<f64> =
+            self.prompts.iter().map(|prompt| prompt.text.len() as f64 / BYTES_PER_TOKEN).collect();
+        self.put_input_tokens(&tokens)
+    }
+
+    /// As [`estimate_input_tokens`](Self::estimate_input_tokens), with these tokens of each prompt. A prompt without text stays
+    /// without.
+    pub fn put_input_tokens(&mut self, tokens: &[f64]) -> usize {
         let mut n_estimated = 0;
-        for (prompt, text) in self.prompts.iter().map(|prompt| &prompt.text).enumerate() {
-            let input_tokens = text.len() as f64 / BYTES_PER_TOKEN;
+        for (prompt, (text, &input_tokens)) in
+            self.prompts.iter().map(|prompt| &prompt.text).zip(tokens).enumerate()
+        {
             for (model, card) in self.models.iter().enumerate() {
                 let outcomes = &mut self.outcomes;
                 let is_open = outcomes.score.get(prompt, model).is_some()

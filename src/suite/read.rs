@@ -5,7 +5,10 @@ use std::path::Path;
 
 use super::csv_file::CsvFile;
 use super::source::Source;
-use super::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, Suite, SuiteInfo};
+use super::{
+    CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Prompt, Suite,
+    SuiteInfo,
+};
 use crate::error::{Error, Result, suggestion};
 use crate::{npy, toml_file};
 
@@ -28,6 +31,27 @@ impl Suite {
         Suite::from_source(&Source::Folder(folder.to_owned()))
     }
 
+    /// Puts the embeddings of a file in the place of the suite's own.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or has not one row for each prompt.
+    pub fn read_embeddings(&mut self, file: &Path) -> Result<()> {
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let source = Source::Folder(folder.unwrap_or(Path::new(".")).to_owned());
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let embeddings = read_embeddings(&source, &name, self.prompts.len())?;
+        self.embeddings = Some(embeddings.ok_or_else(|| Error::file(file, "is not there"))?);
+        Ok(())
+    }
+
+    /// Reads the prompts of a suite folder alone.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn read_prompts(folder: &Path) -> Result<Vec<Prompt>> {
+        Ok(read_prompts(required(&Source::Folder(folder.to_owned()), "prompts")?)?.0)
+    }
+
     /// Reads a suite from a folder or from the program itself.
     pub(super) fn from_source(folder: &Source) -> Result<Suite> {
         let info = read_info(folder)?;
@@ -38,7 +62,7 @@ impl Suite {
         let (outcomes, cost_basis) =
             read_outcomes(required(folder, "outcomes")?, &prompt_ids, &model_ids, &models)?;
         let comparisons = read_comparisons(folder, &prompt_ids, &model_ids)?;
-        let embeddings = read_embeddings(folder, prompts.len())?;
+        let embeddings = read_embeddings(folder, EMBEDDINGS, prompts.len())?;
         let priced_by = None;
         Ok(Suite {
             info,
@@ -262,13 +286,17 @@ fn read_comparisons(folder: &Source, prompts: &Ids<'_>, models: &Ids<'_>) -> Res
     Ok(comparisons)
 }
 
-fn read_embeddings(folder: &Source, n_prompts: usize) -> Result<Option<Embeddings>> {
-    let Some(bytes) = folder.bytes("embeddings.npy")? else { return Ok(None) };
-    let path = folder.path().join("embeddings.npy");
+fn read_embeddings(folder: &Source, name: &str, n_prompts: usize) -> Result<Option<Embeddings>> {
+    let Some(bytes) = folder.bytes(name)? else { return Ok(None) };
+    let path = folder.path().join(name);
     let embeddings = npy::read_embeddings(&path, &bytes)?;
     if embeddings.n_prompts() != n_prompts {
         let rows = embeddings.n_prompts();
         return Err(Error::file(&path, format!("has {rows} rows but the suite has {n_prompts} prompts")));
     }
-    Ok(Some(embeddings))
+    let note = EncodedBy::note_of(name);
+    Ok(Some(match folder.bytes(&note)? {
+        Some(text) => embeddings.encoded_by(EncodedBy::parse(&folder.path().join(note), &text, &bytes)?),
+        None => embeddings,
+    }))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::EncodedBy;
+
 /// Where a suite comes from and how it may be used; all optional (`suite.toml`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -179,6 +181,7 @@ pub struct CostBasis {
 pub struct Embeddings {
     n_dimensions: usize,
     values: Vec<f32>,
+    encoded_by: Option<EncodedBy>,
 }
 
 impl Embeddings {
@@ -191,7 +194,17 @@ impl Embeddings {
             if n_dimensions == 0 { values.is_empty() } else { values.len().is_multiple_of(n_dimensions) },
             "embeddings fill whole rows"
         );
-        Embeddings { n_dimensions, values }
+        Embeddings { n_dimensions, values, encoded_by: None }
+    }
+
+    /// The same, with who made them.
+    pub fn encoded_by(self, encoder: EncodedBy) -> Self {
+        Embeddings { encoded_by: Some(encoder), ..self }
+    }
+
+    /// Who made them, where it is known.
+    pub fn encoder(&self) -> Option<&EncodedBy> {
+        self.encoded_by.as_ref()
     }
 
     /// Width of a row.
@@ -217,7 +230,7 @@ impl Embeddings {
     /// Only these rows, in this order.
     pub fn select(&self, prompts: &[usize]) -> Self {
         let values = prompts.iter().flat_map(|&prompt| self.row(prompt)).copied().collect();
-        Embeddings { n_dimensions: self.n_dimensions, values }
+        Embeddings { values, encoded_by: self.encoded_by.clone(), ..*self }
     }
 
     /// All rows, one after another.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::Suite;
+use super::{EMBEDDINGS, EncodedBy, Suite};
 use crate::error::{Error, Result};
 use crate::{gzip, npy};
 
@@ -21,7 +21,12 @@ impl Suite {
         }
         match &self.embeddings {
             Some(embeddings) => {
-                write_file(&folder.join("embeddings.npy"), &npy::format_embeddings(embeddings))
+                let bytes = npy::format_embeddings(embeddings);
+                if let Some(encoder) = embeddings.encoder() {
+                    let note = folder.join(EncodedBy::note_of(EMBEDDINGS));
+                    write_file(&note, encoder.format(&bytes).as_bytes())?;
+                }
+                write_file(&folder.join(EMBEDDINGS), &bytes)
             }
             None => Ok(()),
         }

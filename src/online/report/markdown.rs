@@ -89,6 +89,9 @@ fn setting(record: &OnlineRecord) -> String {
     if !suite.has_cost {
         text.push_str("**This suite has no costs**: utility is the score. ");
     }
+    if let Some(encoder) = &suite.encoded_by {
+        let _ = write!(text, "Embeddings: {encoder}. ");
+    }
     let licence = manifest.scenario.licence.as_deref().unwrap_or(&suite.info.licence);
     if !licence.is_empty() {
         let _ = write!(text, "Licence of the data: {licence}. ");

@@ -33,6 +33,7 @@ pub(super) fn write(text: &mut String, page: &Page) {
     fact("suite, SHA-256", &suite.content_hash);
     fact("scenario, SHA-256", &manifest.scenario_hash);
     fact("list prices, SHA-256", &manifest.list_prices_hash);
+    fact("embeddings", &suite.encoded_by.as_ref().map_or(String::new(), ToString::to_string));
     fact("licence of the data", &info.licence);
     fact("origin of the data", &info.source);
     fact("what a score is", &info.primary_metric);

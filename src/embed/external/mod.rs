@@ -1,0 +1,156 @@
+//! Embeddings that another tool made: NumPy arrays, safetensors, CSV, and JSON lines, each row joined to its prompt by id.
+//!
+//! | ending | holds |
+//! |---|---|
+//! | `.csv` | a column `prompt_id`, every other column a number of the embedding, in file order |
+//! | `.jsonl` | `{"prompt_id": "p7", "embedding": [0.1, ...]}` a line |
+//! | `.npy` | an array of float16 or float32, one row a prompt |
+//! | `.safetensors` | one such array |
+//!
+//! An array names no prompt, so its ids stand in another file, one a line; or the caller says that its rows are those of the
+//! suite, in that order. That row counts agree is no proof of it.
+
+mod arrays;
+mod tables;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, suggestion};
+use crate::hash::sha256;
+use crate::linalg::Matrix;
+use crate::suite::{EncodedBy, Prompt};
+
+/// How the rows of an array are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// By the ids in the file of the same name with the ending `.ids`.
+    Ids,
+    /// By the ids in this file.
+    IdsOf(PathBuf),
+    /// They are those of the suite, in its order.
+    InSuiteOrder,
+}
+
+/// A vector, and the line that it or its id stands on; 0 where the suite's order tells.
+struct Row {
+    id: String,
+    line: u64,
+    values: Vec<f32>,
+}
+
+/// Embeddings of the prompts, in their order, and what is known of who made them.
+///
+/// # Errors
+/// An ending that is not known, a file that cannot be read, a value that is not finite, rows of different lengths, ids that are
+/// unknown or stand twice, a prompt with a text but without a row.
+pub(super) fn read(file: &Path, rows: &Rows, prompts: &[Prompt]) -> Result<(Matrix, EncodedBy)> {
+    let bytes = fs::read(file).map_err(Error::io(file, "read"))?;
+    let ending = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let is_table = matches!(ending.as_str(), "csv" | "jsonl");
+    if is_table && *rows != Rows::Ids {
+        return Err(Error::file(
+            file,
+            "names its prompts itself: neither `--ids` nor `--in-suite-order` goes with it",
+        ));
+    }
+    let (named_by, found) = match ending.as_str() {
+        "csv" => (file.to_owned(), tables::csv(file, &bytes)?),
+        "jsonl" => (file.to_owned(), tables::json_lines(file, &bytes)?),
+        "npy" => named(file, arrays::npy(file, &bytes)?, rows, prompts)?,
+        "safetensors" => named(file, arrays::safetensors(file, &bytes)?, rows, prompts)?,
+        _ => {
+            return Err(Error::file(file, "ends in none of `.npy`, `.safetensors`, `.csv`, and `.jsonl`"));
+        }
+    };
+    let matrix = joined(&named_by, found, prompts)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let encoder = EncodedBy {
+        encoder: format!("vectors of `{name}`"),
+        version: String::new(),
+        dimensions: matrix.n_columns(),
+        sha256: sha256(&bytes),
+        learned_from: None,
+    };
+    Ok((matrix, encoder))
+}
+
+/// Gives the rows of an array their ids; says which file these come from.
+fn named(file: &Path, array: Matrix, rows: &Rows, prompts: &[Prompt]) -> Result<(PathBuf, Vec<Row>)> {
+    let ids_file = match rows {
+        Rows::InSuiteOrder => None,
+        Rows::IdsOf(ids) => Some(ids.clone()),
+        Rows::Ids => Some(file.with_extension("ids")),
+    };
+    let ids: Vec<String> = match &ids_file {
+        None => prompts.iter().map(|prompt| prompt.id.clone()).collect(),
+        Some(ids) if !ids.exists() && *rows == Rows::Ids => {
+            let problem = format!(
+                "does not tell which row is which prompt: write their ids to `{}`, one a line, name such a file by `--ids`, or \
+                 say `--in-suite-order`",
+                ids.display()
+            );
+            return Err(Error::file(file, problem));
+        }
+        Some(ids) => {
+            let text = fs::read_to_string(ids).map_err(Error::io(ids, "read"))?;
+            text.lines().map(str::to_owned).collect()
+        }
+    };
+    if ids.len() != array.n_rows() {
+        let whose =
+            ids_file.as_ref().map_or("the suite has".into(), |ids| format!("`{}` has", ids.display()));
+        let problem = format!("has {} rows but {whose} {} ids", array.n_rows(), ids.len());
+        return Err(Error::file(file, problem));
+    }
+    // Rows in the suite's order stand on no line.
+    let first_line = u64::from(ids_file.is_some());
+    let lines = (0..).map(|at| first_line * (at + 1));
+    let rows = ids.into_iter().zip(lines).zip(array.rows());
+    let rows = rows.map(|((id, line), values)| Row { id, line, values: values.to_vec() }).collect();
+    Ok((ids_file.unwrap_or_else(|| file.to_owned()), rows))
+}
+
+/// The rows in the order of the prompts; zeros for a prompt that has neither text nor row.
+fn joined(file: &Path, rows: Vec<Row>, prompts: &[Prompt]) -> Result<Matrix> {
+    let fault = |row: &Row, problem: String| match row.line {
+        0 => Error::file(file, format!("the row of prompt `{}` {problem}", row.id)),
+        line => Error::line(file, line, format!("prompt `{}` {problem}", row.id)),
+    };
+    let width = rows.first().map_or(0, |row| row.values.len());
+    if width == 0 {
+        return Err(Error::file(file, "holds no embedding"));
+    }
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|&at| prompts[at].id.as_str());
+    let mut matrix = Matrix::zeros(prompts.len(), width);
+    let mut is_there = vec![false; prompts.len()];
+    for row in &rows {
+        let Ok(found) = order.binary_search_by_key(&row.id.as_str(), |&at| prompts[at].id.as_str()) else {
+            let near = suggestion(&row.id, prompts.iter().map(|prompt| prompt.id.as_str()));
+            return Err(fault(row, format!("is not in the suite{near}")));
+        };
+        if row.values.len() != width {
+            return Err(fault(row, format!("has {} numbers where the first has {width}", row.values.len())));
+        }
+        if row.values.iter().any(|value| !value.is_finite()) {
+            return Err(fault(row, "has a number that is not finite".into()));
+        }
+        if std::mem::replace(&mut is_there[order[found]], true) {
+            return Err(fault(row, "stands twice".into()));
+        }
+        matrix.row_mut(order[found]).copy_from_slice(&row.values);
+    }
+    let missing = |at: &usize| !is_there[*at] && !prompts[*at].text.is_empty();
+    match (0..prompts.len()).find(missing) {
+        None => Ok(matrix),
+        Some(first) => {
+            let n_missing = (0..prompts.len()).filter(missing).count();
+            let id = &prompts[first].id;
+            Err(Error::file(
+                file,
+                format!("has no embedding of {n_missing} prompts with a text, the first `{id}`"),
+            ))
+        }
+    }
+}

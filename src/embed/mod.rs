@@ -1,0 +1,132 @@
+//! Prompt embeddings from the prompts' texts, or from a file that was made elsewhere.
+//!
+//! `hashed` is the encoder inside the program, `transformer` runs sentence-transformer folders (cargo feature `encoder`),
+//! `external` reads vectors of other tools. What they give is scaled to unit length and written as float16, with a note beside
+//! it that says who made it.
+
+mod external;
+mod hashed;
+mod tensor_values;
+#[cfg(feature = "encoder")]
+mod transformer;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use half::f16;
+
+pub use self::external::Rows;
+pub use self::hashed::DEFAULT_DIMENSIONS;
+use self::write::check_target;
+use crate::error::{Error, Result};
+use crate::linalg::Matrix;
+use crate::linalg::kernels::dot;
+use crate::scenario::Scenario;
+use crate::suite::{self, EMBEDDINGS, Embeddings, Prompt, Suite};
+
+/// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
+pub const BUILT_IN: &str = "built-in";
+
+/// Where embeddings come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoder {
+    /// The encoder inside the program, with so many dimensions.
+    BuiltIn(usize),
+    /// A folder with a sentence-transformer.
+    Folder(PathBuf),
+    /// A file that was made elsewhere, and how its rows are told apart.
+    File(PathBuf, Rows),
+}
+
+/// Embeds the prompts of a suite folder and writes them to a file, `embeddings.npy` in that folder unless another is named,
+/// together with the note beside it. Nothing is left half written. `progress` is told how many texts of how many are done.
+///
+/// Returns the file.
+///
+/// # Errors
+/// A suite without prompts that can be read, or without any text; an encoder or a file that cannot be used; a target that is there
+/// already, unless `is_forced`.
+pub fn embed(
+    folder: &Path,
+    encoder: &Encoder,
+    (out, is_forced): (Option<&Path>, bool),
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<PathBuf> {
+    let out = out.map_or_else(|| folder.join(EMBEDDINGS), Path::to_owned);
+    check_target(&out, is_forced)?;
+    if !folder.is_dir() {
+        return Err(Error::file(folder, "is not a folder"));
+    }
+    let prompts = Suite::read_prompts(folder)?;
+    let embeddings = encoded(&prompts, encoder, progress).map_err(|error| match error {
+        Error::Usage(problem) => Error::file(folder, problem),
+        other => other,
+    })?;
+    write::write(&out, &embeddings)?;
+    Ok(out)
+}
+
+/// The suite of a scenario, with the embeddings it asks for.
+///
+/// # Errors
+/// A suite or embeddings that cannot be used.
+pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
+    match scenario.embeddings.as_deref() {
+        None => suite::find(&scenario.suite, folders),
+        Some(BUILT_IN) => {
+            let mut suite = suite::find(&scenario.suite, folders)?;
+            let encoder = Encoder::BuiltIn(DEFAULT_DIMENSIONS);
+            suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
+            Ok(suite)
+        }
+        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file),
+    }
+}
+
+/// Embeddings as they would be read from a file.
+fn encoded(
+    prompts: &[Prompt],
+    encoder: &Encoder,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Embeddings> {
+    let texts: Vec<&str> = prompts.iter().map(|prompt| prompt.text.as_str()).collect();
+    if texts.iter().all(|text| text.is_empty()) && !matches!(encoder, Encoder::File(..)) {
+        return Err(Error::Usage("no prompt has a text that could be embedded".into()));
+    }
+    let (rows, encoder) = match encoder {
+        Encoder::BuiltIn(n_dimensions) => {
+            let rows = hashed::encode(&texts, *n_dimensions);
+            let card = hashed::card(rows.n_columns(), *n_dimensions);
+            (rows, card)
+        }
+        Encoder::Folder(folder) => from_folder(folder, &texts, progress)?,
+        Encoder::File(file, rows) => external::read(file, rows, prompts)?,
+    };
+    Ok(rounded(rows).encoded_by(encoder))
+}
+
+#[cfg(feature = "encoder")]
+use self::transformer::encode as from_folder;
+
+#[cfg(not(feature = "encoder"))]
+fn from_folder(
+    folder: &Path,
+    _: &[&str],
+    _: &(dyn Fn(usize, usize) + Sync),
+) -> Result<(Matrix, suite::EncodedBy)> {
+    Err(Error::file(
+        folder,
+        "sentence-transformers need the cargo feature `encoder`: `cargo install --path . --features encoder`",
+    ))
+}
+
+/// Rows of unit length, and zeros as they are, rounded to what float16 holds.
+fn rounded(mut rows: Matrix) -> Embeddings {
+    let width = rows.n_columns();
+    for row in rows.values_mut().chunks_exact_mut(width.max(1)) {
+        let length = dot(row, row).sqrt();
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        row.iter_mut().for_each(|value| *value = f16::from_f32(*value * scale).to_f32());
+    }
+    Embeddings::new(width, rows.values().to_vec())
+}
