@@ -478,12 +478,12 @@ mod tests {
             (
                 "[unseen]",
                 "",
-                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, `share`, and `newest`",
             ),
             (
                 "[unseen]\nshare = 0.3\nmodels = [\"a\"]",
                 "",
-                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, `share`, and `newest`",
             ),
             ("[unseen]\nshare = 1.0", "", "x/s.toml:4: [unseen]: `share` 1 is not between 0 and 1"),
             ("[unseen]\nmodel = [\"a\"]", "", "x/s.toml:5: unknown field `model`; did you mean `models`?"),
