@@ -10,27 +10,41 @@ use rayon::prelude::*;
 use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
 use crate::kept::Cell;
+use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::record::{RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens};
+use crate::record::{
+    PredictionErrors, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens,
+};
 use crate::router::{
     Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
     Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
+use crate::shift::{self, AT_QUIZ, ShiftedCell, TestShift, Venue};
 use crate::split::Split;
-use crate::suite::Suite;
+use crate::statistics::mean;
+use crate::suite::{CellTable, Suite};
 
 /// What all replicates share.
 #[derive(Clone, Copy)]
 pub(crate) struct School<'a> {
     pub(crate) scenario: &'a Scenario,
-    /// The suite, cut down to the candidate pool.
+    /// The suite as the scenario has it, by which unseen models are chosen whatever a shift makes of the candidates.
+    pub(crate) original: &'a Suite,
+    /// The suite that is learned from, cut down to the candidate pool.
     pub(crate) suite: &'a Suite,
+    /// The suite that is routed: the same unless a shift says otherwise.
+    pub(crate) tested: &'a Suite,
     /// The text group of each prompt.
     pub(crate) groups: &'a [usize],
+    /// The preferences that routers are trained for.
     pub(crate) grid: &'a PreferenceGrid,
+    /// The preferences that they are asked.
+    pub(crate) asked: &'a PreferenceGrid,
+    /// What routers meet besides once they are trained.
+    pub(crate) shifts: &'a [TestShift],
 }
 
 /// One replicate.
@@ -41,6 +55,8 @@ pub(crate) struct Lesson {
     pub(crate) reference: Reference,
     /// Whether each model is unseen.
     unseen: Vec<bool>,
+    /// Whether each model may be chosen on test prompts.
+    test_pool: Vec<bool>,
     /// What answers to the training prompts would say, where a quiz asks for it.
     information: Option<ItemInformation>,
     n_left_out: usize,
@@ -103,14 +119,17 @@ pub(crate) struct Taught {
     quiz: Option<RecordedQuiz>,
     /// What each router of the class chose on the test prompts, and what its training found out and paid.
     pub(crate) routers: Vec<(Choices, RecordedTraining)>,
+    /// The same under each shift of the test, router by router.
+    pub(crate) shifted: Vec<Vec<ShiftedCell>>,
 }
 
 impl Taught {
     /// From the cells of a class, which has at least one.
     fn new(cells: Vec<Cell>) -> Self {
         let (cost_unit_usd, quiz) = (cells[0].cost_unit_usd, cells[0].quiz.clone());
-        let routers = cells.into_iter().map(|cell| (cell.choices, cell.training)).collect();
-        Taught { cost_unit_usd, quiz, routers }
+        let parts = cells.into_iter().map(|cell| ((cell.choices, cell.training), cell.shifted));
+        let (routers, shifted) = parts.unzip();
+        Taught { cost_unit_usd, quiz, routers, shifted }
     }
 }
 
@@ -140,10 +159,13 @@ impl Lesson {
         stream: Stream,
         mut to_teach: impl Iterator<Item = &'e RouterEntry>,
     ) -> Result<Self> {
-        let School { scenario, suite, groups, grid } = school;
+        let School { scenario, suite, tested, groups, grid, .. } = school;
         let n_models = suite.models.len();
         let unseen = match &scenario.unseen {
-            Some(settings) => settings.choose(suite, &stream.named("unseen"))?,
+            Some(settings) => {
+                let chosen = settings.choose(school.original, &stream.named("unseen"))?;
+                shift::by_original(school.original, suite, &chosen)
+            }
             None => vec![false; n_models],
         };
         let test_pool = scenario.unseen.as_ref().map_or(vec![true; n_models], |s| s.test_pool(&unseen));
@@ -152,7 +174,7 @@ impl Lesson {
         let split = Split {
             training: answered(suite, split.training, &seen, "training")?,
             validation: answered(suite, split.validation, &seen, "validation")?,
-            test: answered(suite, split.test, &test_pool, "test")?,
+            test: answered(tested, split.test, &test_pool, "test")?,
         };
         let mut tokens = mean_tokens(suite, &[&split.training[..], &split.validation[..]].concat());
         if tokens.iter().all(Option::is_none) {
@@ -171,9 +193,10 @@ impl Lesson {
         Ok(Lesson {
             reference,
             n_left_out: n_before - split.n_prompts(),
-            test: Prompts::among(suite, groups, &split.test, &test_pool),
+            test: Prompts::among(tested, groups, &split.test, &test_pool),
             split,
             unseen,
+            test_pool,
             information,
             stream,
         })
@@ -210,8 +233,9 @@ impl Lesson {
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let asked = self.replay(school, entry, &trained.router);
-            let Asked { choices, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
+            let blame = |error| (attendant.blame)(entry, error);
+            let asked = self.replay(school, entry, &trained.router, (&self.test, &self.split.test));
+            let Asked { choices, notes } = asked.map_err(blame)?;
             (attendant.tell)(Step::Routed, entry);
             let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
             if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
@@ -220,8 +244,13 @@ impl Lesson {
             // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
             let choices_hash = commitment(&entry.label, &choices);
             let calling_orders = choices.orders().map(<[_]>::to_vec);
-            let training = RecordedTraining { notes, paid: training.meter(), choices_hash, calling_orders };
-            let cell = Cell { cost_unit_usd: data.cost_unit_usd, quiz: quiz.clone(), choices, training };
+            let predictions = self.prediction_errors(school, &trained.router);
+            let paid = training.meter();
+            let training =
+                RecordedTraining { notes, paid, choices_hash, predictions, unheard: None, calling_orders };
+            let shifted = self.shifted(school, (entry, &choices), &trained.router).map_err(blame)?;
+            let (cost_unit_usd, quiz) = (data.cost_unit_usd, quiz.clone());
+            let cell = Cell { cost_unit_usd, quiz, choices, training, shifted };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
         };
@@ -232,34 +261,77 @@ impl Lesson {
     ///
     /// # Errors
     /// A router made elsewhere that cannot route the test prompts.
-    pub(crate) fn rehearse(&self, School { scenario, suite, grid, .. }: School<'_>) -> Result<()> {
-        let test = Some((&self.test, grid.preferences()));
+    pub(crate) fn rehearse(&self, School { scenario, suite, asked, .. }: School<'_>) -> Result<()> {
+        let test = Some((&self.test, asked.preferences()));
         let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
         scenario.routers.iter().try_for_each(check)
     }
 
-    /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    /// Lets a policy route prompts, of which the numbers are known too. Only a cascade learns anything of their outcomes,
+    /// through its judge.
     ///
     /// # Errors
     /// A router made elsewhere that does not answer.
     fn replay(
         &self,
-        School { suite, grid, .. }: School<'_>,
+        School { tested, asked, .. }: School<'_>,
         entry: &RouterEntry,
         policy: &Policy,
+        (prompts, numbers): (&Prompts, &[usize]),
     ) -> Result<Asked> {
         let choices = match policy {
-            Policy::Direct(router) => router.route(&self.test, grid.preferences()),
+            Policy::Direct(router) => router.route(prompts, asked.preferences()),
             Policy::Cascade(cascade) => {
-                let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
+                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
                 let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
                 let stream = self.stream_of(entry).named("judge");
-                let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
-                cascade.route(&self.test, grid.preferences(), &judge)
+                let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), stream);
+                cascade.route(prompts, asked.preferences(), &judge)
             }
-            Policy::Elsewhere(router) => return router.ask(&self.test, grid.preferences()),
+            Policy::Elsewhere(router) => return router.ask(prompts, asked.preferences()),
         };
         Ok(Asked { choices, notes: BTreeMap::new() })
+    }
+
+    /// What a trained router chooses under each shift of the test.
+    fn shifted(
+        &self,
+        school: School<'_>,
+        (entry, base): (&RouterEntry, &Choices),
+        policy: &Policy,
+    ) -> Result<Vec<ShiftedCell>> {
+        let venue = self.venue(school);
+        let ask =
+            |prompts: &Prompts, numbers: &[usize]| self.replay(school, entry, policy, (prompts, numbers));
+        school.shifts.iter().map(|shift| shift::replay(shift, &venue, (entry, base), ask)).collect()
+    }
+
+    /// What a shift of the test needs to know.
+    pub(crate) fn venue<'a>(&'a self, school: School<'a>) -> Venue<'a> {
+        Venue {
+            suite: school.tested,
+            groups: school.groups,
+            split: &self.split,
+            unseen: &self.unseen,
+            test_pool: &self.test_pool,
+            grid: school.asked,
+            stream: &self.stream,
+        }
+    }
+
+    /// How well the unseen models' scores are predicted, where a sweep asks for it and the router predicts any.
+    fn prediction_errors(&self, school: School<'_>, policy: &Policy) -> Option<PredictionErrors> {
+        let Policy::Direct(router) = policy else { return None };
+        if school.scenario.sweep.is_none() || !self.unseen.contains(&true) {
+            return None;
+        }
+        let predicted = router.predicted_scores(&self.test)?;
+        let scores = school
+            .tested
+            .outcomes
+            .score
+            .select(&self.split.test, &(0..self.unseen.len()).collect::<Vec<_>>());
+        prediction_errors(&predicted, &scores, &self.unseen)
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.
@@ -281,7 +353,7 @@ impl Lesson {
 
     /// What the routers that see a quiz learn from.
     fn material(&self, school: School<'_>, quiz: Option<&QuizSettings>) -> Material {
-        let School { scenario, suite, groups, grid } = school;
+        let School { scenario, suite, groups, grid, .. } = school;
         let Split { training, validation, .. } = &self.split;
         let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(school, quiz));
         let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
@@ -291,7 +363,9 @@ impl Lesson {
     }
 
     fn stream_of(&self, entry: &RouterEntry) -> Stream {
-        self.stream.named("router").named(&entry.label)
+        // In a sweep over quizzes a router draws the same numbers at every quiz.
+        let label = entry.label.split(AT_QUIZ).next().unwrap_or_default();
+        self.stream.named("router").named(label)
     }
 
     /// The unseen models and their quizzes, where there are any.
@@ -349,6 +423,28 @@ impl Lesson {
     }
 }
 
+/// Errors over the cells of unseen models; `None` where there is none.
+fn prediction_errors(predicted: &Matrix, scores: &CellTable, unseen: &[bool]) -> Option<PredictionErrors> {
+    let (mut squares, mut n_cells, mut mean_errors) = (0.0, 0_usize, Vec::new());
+    for model in (0..unseen.len()).filter(|&model| unseen[model]) {
+        let answered = (0..scores.n_prompts()).filter_map(|prompt| {
+            scores.get(prompt, model).map(|score| f64::from(predicted.row(prompt)[model]) - score)
+        });
+        let errors: Vec<f64> = answered.collect();
+        if errors.is_empty() {
+            continue;
+        }
+        squares += errors.iter().map(|error| error * error).sum::<f64>();
+        n_cells += errors.len();
+        mean_errors.push(mean(&errors).abs());
+    }
+    (n_cells > 0).then(|| PredictionErrors {
+        rmse: (squares / n_cells as f64).sqrt(),
+        mean_error: mean(&mean_errors),
+        coverage: None,
+    })
+}
+
 /// The prompts that a flagged model answered.
 fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> Result<Vec<usize>> {
     let is_answered = |&prompt: &usize| {
@@ -366,7 +462,7 @@ fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> 
 
 /// What answers would say about an identity, from the seen models' outcomes alone: no quiz has been asked yet.
 fn inform(school: School<'_>, split: &Split, unseen: &[bool], stream: &Stream) -> Result<ItemInformation> {
-    let School { scenario, suite, groups, grid } = school;
+    let School { scenario, suite, groups, grid, .. } = school;
     let nothing = Quizzed { unseen: unseen.to_vec(), asked: vec![Vec::new(); unseen.len()] };
     let parts = (&split.training[..], &split.validation[..]);
     let data = TrainingData::with_unseen(suite, groups, parts, grid.clone(), &nothing);

@@ -2,7 +2,8 @@
 //!
 //! `policy` turns choices and bounds into operating points, `bounds` holds the policies that look at outcomes, `measure`
 //! computes every metric of one policy, `breakdown` takes routers apart by benchmark, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
-//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts.
+//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts. `moves` holds a
+//! run under a shift beside its twin.
 
 mod bounds;
 mod breakdown;
@@ -10,7 +11,9 @@ mod evidence;
 mod expectation;
 mod headline;
 mod measure;
+mod moves;
 mod policy;
+mod quiz_curve;
 mod replay;
 mod resample;
 mod summary;
@@ -21,6 +24,8 @@ pub use breakdown::{Benchmark, Breakdown, FEW, Traffic, breakdown};
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};
+pub use moves::{MOVED, Move, MovedMetric, N_RESAMPLES, moves};
 pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
+pub use quiz_curve::{ENOUGH, QuizPoint, quiz_points, shortest_enough};
 pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

@@ -79,12 +79,17 @@ impl RouterKind for CarrotSettings {
 
 impl Router for Carrot {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        let (scores, costs) = (self.scores.predict(prompts), self.costs.predict(prompts));
+        let scores = self.scores.predict(prompts);
+        let costs = prompts.at_known_prices(self.costs.predict(prompts));
         let mut models = vec![0; prompts.len() * preferences.len()];
         for (preference, models) in preferences.iter().zip(models.chunks_exact_mut(prompts.len())) {
             choose(prompts, &scores, &costs, *preference, models);
         }
         Choices::new(prompts.len(), models)
+    }
+
+    fn predicted_scores(&self, prompts: &Prompts) -> Option<Matrix> {
+        Some(self.scores.predict(prompts))
     }
 }
 

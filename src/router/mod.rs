@@ -79,6 +79,7 @@ pub use uniroute::{ClusterMap, UniRouteSettings};
 
 use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
 use crate::error::{Error, Result};
+use crate::linalg::Matrix;
 use crate::preference::Preference;
 use crate::seed::Stream;
 
@@ -89,6 +90,11 @@ use crate::seed::Stream;
 pub trait Router: Send + Sync {
     /// Chooses a model of each prompt's pool for every prompt at every preference.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
+
+    /// The scores that it reckons with, prompts x models; `None` for a router that predicts none.
+    fn predicted_scores(&self, _prompts: &Prompts) -> Option<Matrix> {
+        None
+    }
 }
 
 /// A policy made elsewhere: it is asked, and may give no answer.
@@ -303,6 +309,12 @@ pub(crate) trait RouterKind {
     /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
     /// anew chooses among the seen models, and the report says so.
     fn takes_unseen(&self) -> bool {
+        true
+    }
+
+    /// Whether prices that change after training change what it chooses as they should. A router that would have to be
+    /// trained anew goes on with the old ones, and the report says so.
+    fn hears_prices(&self) -> bool {
         true
     }
 

@@ -34,6 +34,10 @@ impl Router for PlugIn {
         }
         Choices::new(prompts.len(), models)
     }
+
+    fn predicted_scores(&self, prompts: &Prompts) -> Option<Matrix> {
+        Some(self.scores.predict(prompts))
+    }
 }
 
 /// Fills in each prompt's model at one preference; ties go to the lowest number. Does not allocate.

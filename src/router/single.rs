@@ -46,6 +46,10 @@ impl RouterKind for SingleSettings {
         false
     }
 
+    fn hears_prices(&self) -> bool {
+        self.choose == SingleChoice::Best
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let outcomes = training.outcomes();
         let key: Vec<f64> = match self.choose {

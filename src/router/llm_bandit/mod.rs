@@ -49,6 +49,7 @@ use self::settings::{Resolved, Rewards};
 use super::{Choices, Routed, Router, RouterKind, Trained, Training};
 use crate::data::Prompts;
 use crate::error::{Error, Result};
+use crate::linalg::Matrix;
 use crate::preference::Preference;
 
 /// A trained router.
@@ -215,5 +216,9 @@ impl Router for LlmBandit {
             prompts.len(),
             choose(&self.policy, &self.world(&situations), &rows, &pools, preferences),
         )
+    }
+
+    fn predicted_scores(&self, prompts: &Prompts) -> Option<Matrix> {
+        Some(self.predictors.situations(prompts).scores)
     }
 }
