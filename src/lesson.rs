@@ -17,8 +17,8 @@ use crate::record::{
     PredictionErrors, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens,
 };
 use crate::router::{
-    Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
-    Training, item_information,
+    Asked, Choices, CostModels, Judge, LlmBanditSettings, Memo, Origin, Policy, Router, SavedRouter,
+    Surroundings, Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -26,6 +26,9 @@ use crate::shift::{self, AT_QUIZ, ShiftedCell, TestShift, Venue};
 use crate::split::Split;
 use crate::statistics::mean;
 use crate::suite::{CellTable, Suite};
+
+/// The normal quantile of a two-sided interval of 95 %.
+const TWO_SIDED_95: f64 = 1.959_964;
 
 /// What all replicates share.
 #[derive(Clone, Copy)]
@@ -44,7 +47,7 @@ pub(crate) struct School<'a> {
     /// The preferences that they are asked.
     pub(crate) asked: &'a PreferenceGrid,
     /// What routers meet besides once they are trained.
-    pub(crate) shifts: &'a [TestShift],
+    pub(crate) shifts: &'a [TestShift<'a>],
 }
 
 /// One replicate.
@@ -57,6 +60,8 @@ pub(crate) struct Lesson {
     unseen: Vec<bool>,
     /// Whether each model may be chosen on test prompts.
     test_pool: Vec<bool>,
+    /// What is learned once for all quizzes, in a sweep.
+    memo: Option<Memo>,
     /// What answers to the training prompts would say, where a quiz asks for it.
     information: Option<ItemInformation>,
     n_left_out: usize,
@@ -198,6 +203,7 @@ impl Lesson {
             unseen,
             test_pool,
             information,
+            memo: scenario.routers.iter().any(|entry| entry.label.contains(AT_QUIZ)).then(Memo::default),
             stream,
         })
     }
@@ -229,7 +235,7 @@ impl Lesson {
             }
             let entry = &scenario.routers[*router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
-            let training = training.within(Surroundings::of(suite));
+            let training = training.within(Surroundings::of(suite)).remembering(self.memo.as_ref());
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
@@ -331,7 +337,24 @@ impl Lesson {
             .outcomes
             .score
             .select(&self.split.test, &(0..self.unseen.len()).collect::<Vec<_>>());
-        prediction_errors(&predicted, &scores, &self.unseen)
+        let mut errors = prediction_errors(&predicted, &scores, &self.unseen)?;
+        errors.coverage = self.coverage(router.as_ref(), &scores);
+        Some(errors)
+    }
+
+    /// The share of unseen models whose mean score lies in the 95 % interval that the router believes in.
+    fn coverage(&self, router: &dyn Router, scores: &CellTable) -> Option<f64> {
+        let is_covered = |model: usize| -> Option<bool> {
+            let is_answered = |&prompt: &usize| scores.get(prompt, model).is_some();
+            let answered: Vec<usize> = (0..scores.n_prompts()).filter(is_answered).collect();
+            let [believed, variance] = router.believed_mean(&self.test.select(&answered), model)?;
+            let found: Vec<f64> = answered.iter().filter_map(|&prompt| scores.get(prompt, model)).collect();
+            Some((mean(&found) - believed).abs() <= TWO_SIDED_95 * variance.sqrt())
+        };
+        let unseen = (0..self.unseen.len()).filter(|&model| self.unseen[model]);
+        let covered: Vec<bool> = unseen.filter_map(is_covered).collect();
+        let n_covered = covered.iter().filter(|&&is_covered| is_covered).count();
+        (!covered.is_empty()).then(|| n_covered as f64 / covered.len() as f64)
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.

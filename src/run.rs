@@ -229,7 +229,7 @@ impl Prepared {
     }
 
     /// What all replicates share; `shifts` is what routers meet besides.
-    pub(crate) fn school<'a>(&'a self, scenario: &'a Scenario, shifts: &'a [TestShift]) -> School<'a> {
+    pub(crate) fn school<'a>(&'a self, scenario: &'a Scenario, shifts: &'a [TestShift<'a>]) -> School<'a> {
         School {
             scenario,
             original: &self.suite,
@@ -247,7 +247,7 @@ impl Prepared {
         &'a self,
         scenario: &'a Scenario,
         splits: Vec<Split>,
-        shifts: &'a [TestShift],
+        shifts: &'a [TestShift<'a>],
     ) -> Course<'a> {
         let (school, facts) = (self.school(scenario, shifts), &self.facts);
         Course { school, facts, splits, shift: None, name: String::new() }
@@ -470,7 +470,7 @@ fn assemble(
 fn under(
     twin: &Record,
     school: School<'_>,
-    TestShift { shift, suite }: &TestShift,
+    TestShift { shift, suite }: &TestShift<'_>,
     tests: Vec<Test>,
     cells: Vec<Vec<ShiftedCell>>,
 ) -> Record {

@@ -33,6 +33,7 @@ mod hybrid_ensemble;
 mod irt_router;
 mod judge;
 mod llm_bandit;
+mod memo;
 mod pair_network;
 mod plug_in;
 mod ppo_fixed;
@@ -66,6 +67,7 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub(crate) use memo::Memo;
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
@@ -93,6 +95,12 @@ pub trait Router: Send + Sync {
 
     /// The scores that it reckons with, prompts x models; `None` for a router that predicts none.
     fn predicted_scores(&self, _prompts: &Prompts) -> Option<Matrix> {
+        None
+    }
+
+    /// The mean score of an unseen model over these prompts under the posterior of its identity, and the variance of what that
+    /// mean will be found to be; `None` for a router without such a posterior.
+    fn believed_mean(&self, _prompts: &Prompts, _model: usize) -> Option<[f64; 2]> {
         None
     }
 }
@@ -371,18 +379,46 @@ pub struct Training<'a> {
     cost_models: &'a CostModels,
     stream: Stream,
     surroundings: Option<Surroundings<'a>>,
+    memo: Option<&'a Memo>,
     meter: std::cell::Cell<Meter>,
 }
 
 impl<'a> Training<'a> {
     /// A fresh meter on shared data.
     pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
-        Training { data, cost_models, stream, surroundings: None, meter: std::cell::Cell::default() }
+        Training {
+            data,
+            cost_models,
+            stream,
+            surroundings: None,
+            memo: None,
+            meter: std::cell::Cell::default(),
+        }
     }
 
     /// With the names and texts that a router made elsewhere goes by.
     pub fn within(self, surroundings: Surroundings<'a>) -> Self {
         Training { surroundings: Some(surroundings), ..self }
+    }
+
+    /// With what was learned from the seen models at another quiz.
+    pub(crate) fn remembering(self, memo: Option<&'a Memo>) -> Self {
+        Training { memo, ..self }
+    }
+
+    /// What was learned at another quiz under that name, else what is made now.
+    ///
+    /// # Errors
+    /// What making it gives.
+    pub(crate) fn once<T: Clone + Send + Sync + 'static, E>(
+        &self,
+        name: String,
+        make: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        match self.memo {
+            Some(memo) => memo.get_or_make(name, make),
+            None => make(),
+        }
     }
 
     /// Names and texts.

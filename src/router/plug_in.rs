@@ -10,6 +10,11 @@ use crate::preference::Preference;
 pub(crate) trait ScorePredictor: Send + Sync {
     /// Scores, prompts x models.
     fn predict(&self, prompts: &Prompts) -> Matrix;
+
+    /// As [`Router::believed_mean`].
+    fn believed_mean(&self, _prompts: &Prompts, _model: usize) -> Option<[f64; 2]> {
+        None
+    }
 }
 
 /// A score predictor and a cost model under the plug-in rule.
@@ -37,6 +42,10 @@ impl Router for PlugIn {
 
     fn predicted_scores(&self, prompts: &Prompts) -> Option<Matrix> {
         Some(self.scores.predict(prompts))
+    }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.scores.believed_mean(prompts, model)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Shifts of the test: routers trained for the twin choose anew.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::candidates::{is_answered, pool};
@@ -16,9 +18,9 @@ use crate::split::Split;
 use crate::suite::Suite;
 
 /// A shift of the test with the suite that is routed under it.
-pub(crate) struct TestShift {
+pub(crate) struct TestShift<'a> {
     pub(crate) shift: Shift,
-    pub(crate) suite: Suite,
+    pub(crate) suite: Cow<'a, Suite>,
 }
 
 /// One replicate of the twin, as far as a shift of its test needs to know it.
@@ -55,7 +57,7 @@ pub(crate) struct ShiftedCell {
 ///
 /// # Errors
 /// No test prompt that a model of the pool answered.
-pub(crate) fn test_of(shifted: &TestShift, venue: &Venue<'_>) -> Result<Test> {
+pub(crate) fn test_of(shifted: &TestShift<'_>, venue: &Venue<'_>) -> Result<Test> {
     let stream = venue.stream.named("shift");
     let pool = pool(&shifted.shift.change, venue.suite, venue.unseen, venue.test_pool, &stream);
     let is_routed = |prompt: &&usize| is_answered(&shifted.suite.outcomes.score, **prompt, &pool);
@@ -74,7 +76,7 @@ pub(crate) fn test_of(shifted: &TestShift, venue: &Venue<'_>) -> Result<Test> {
 /// # Errors
 /// As [`test_of`]; a router made elsewhere that does not answer.
 pub(crate) fn replay(
-    shifted: &TestShift,
+    shifted: &TestShift<'_>,
     venue: &Venue<'_>,
     (entry, base): (&RouterEntry, &Choices),
     ask: impl Fn(&Prompts, &[usize]) -> Result<Asked>,
@@ -88,9 +90,21 @@ pub(crate) fn replay(
     let development = [&venue.split.training[..], &venue.split.validation].concat();
     prompts.cost_factors = factors(change, (venue.suite, &shifted.suite), &development, venue.unseen);
     let choices = ask(&prompts, &test.prompts)?.choices;
-    let is_deaf = change.is_of_prices() && !entry.settings.as_kind().hears_prices();
-    let unheard = is_deaf.then(|| "chooses by the prices it was trained with".to_owned());
-    Ok(ShiftedCell { choices, unheard })
+    Ok(ShiftedCell { choices, unheard: unheard(change, entry).map(str::to_owned) })
+}
+
+/// Why a router goes on as before.
+fn unheard(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
+    let kind = entry.settings.as_kind();
+    match change {
+        _ if change.is_of_prices() && !kind.hears_prices() => {
+            Some("chooses by the prices it was trained with")
+        }
+        Change::UnseenOnly if !kind.takes_unseen() => Some(
+            "cannot take a new model without training anew; where it has nobody else it falls back to prices",
+        ),
+        _ => None,
+    }
 }
 
 /// What was chosen where each prompt's user means w and says the weight of the grid nearest to w e^(deviation z), z

@@ -40,11 +40,11 @@ pub fn stress(
     let shifts = shifts_of(scenario, &prepared.suite)?;
     let stream = Stream::root(scenario.seed).named("shift");
     let meet = |shift: &&Shift| shift.change.stage() == Stage::Test;
-    let met: Vec<TestShift> = shifts
+    let met: Vec<TestShift<'_>> = shifts
         .iter()
         .filter(meet)
         .map(|shift| {
-            let suite = shift.change.test_suite(&prepared.suite, &stream)?.into_owned();
+            let suite = shift.change.test_suite(&prepared.suite, &stream)?;
             Ok(TestShift { shift: shift.clone(), suite })
         })
         .collect::<Result<_>>()?;

@@ -152,6 +152,11 @@ fn to_reach(curve: &[&QuizPoint], strategy: QuizStrategy) -> String {
 fn recommendation(sweep: &Record, points: &[QuizPoint], router: &str) -> String {
     let suite = &sweep.manifest.suite.info.name;
     let share = 100.0 * ENOUGH;
+    if points.iter().all(|point| point.router != router || point.ratio.is_none()) {
+        return format!(
+            "`{router}`: what full answers give on {suite} is not above 0, so that no share of it can be kept."
+        );
+    }
     let Some(point) = shortest_enough(points, router) else {
         return format!(
             "`{router}`: on {suite} no quiz that was tried surely keeps {share:.0} % of what full answers give."

@@ -221,4 +221,8 @@ impl Router for LlmBandit {
     fn predicted_scores(&self, prompts: &Prompts) -> Option<Matrix> {
         Some(self.predictors.situations(prompts).scores)
     }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.predictors.learned.believed_mean(&prompts.embeddings, model)
+    }
 }
