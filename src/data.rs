@@ -26,6 +26,9 @@ pub struct Prompts {
     /// The models that may be chosen; `None` where all may, else prompt-major flags.
     available: Option<Vec<bool>>,
     n_models: usize,
+    /// By model, its prices as known when these prompts are routed over those of the development prompts; `None` where they
+    /// are the same.
+    pub(crate) cost_factors: Option<Vec<f32>>,
 }
 
 impl Prompts {
@@ -68,6 +71,7 @@ impl Prompts {
             text_groups: prompts.iter().map(|&prompt| text_groups[prompt]).collect(),
             available: available.contains(&false).then_some(available),
             n_models,
+            cost_factors: None,
         }
     }
 
@@ -96,6 +100,7 @@ impl Prompts {
             text_groups: (0..n_prompts).collect(),
             available: available.filter(|flags| flags.contains(&false)),
             n_models,
+            cost_factors: None,
         }
     }
 
@@ -141,7 +146,18 @@ impl Prompts {
                     .collect()
             }),
             n_models: self.n_models,
+            cost_factors: self.cost_factors.clone(),
         }
+    }
+
+    /// Brings costs predicted from those of the development prompts, prompts x models, to the prices that are known now.
+    pub(crate) fn at_known_prices(&self, mut costs: Matrix) -> Matrix {
+        if let Some(factors) = &self.cost_factors {
+            for row in 0..costs.n_rows() {
+                costs.row_mut(row).iter_mut().zip(factors).for_each(|(cost, factor)| *cost *= factor);
+            }
+        }
+        costs
     }
 }
 

@@ -14,6 +14,7 @@ use crate::hash::{sha256, sha256_of_texts};
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
 use crate::scenario::{RouterEntry, Scenario};
+use crate::shift::ShiftedCell;
 use crate::suite::Suite;
 
 /// A folder of finished cells.
@@ -37,6 +38,9 @@ pub(crate) struct Cell {
     pub(crate) predictions: Option<Predictions>,
     /// What its training found out and paid.
     pub(crate) training: RecordedTraining,
+    /// What it chose under each shift of the test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shifted: Vec<ShiftedCell>,
 }
 
 /// The kept cells of one run.
@@ -64,8 +68,9 @@ impl KeptCells {
         Ok(())
     }
 
-    /// The cells of a scenario on a suite, which is already cut down to the candidates.
-    pub(crate) fn of(&self, scenario: &Scenario, suite: &Suite) -> CellsOf<'_> {
+    /// The cells of a scenario on a suite, which is already cut down to the candidates; `shift` names what else they are run
+    /// under.
+    pub(crate) fn of(&self, scenario: &Scenario, suite: &Suite, shift: &str) -> CellsOf<'_> {
         // What is blank here enters no cell, or by another way: the suite by its content, a router by its own entry.
         let seen_by_all = Scenario {
             name: String::new(),
@@ -77,7 +82,7 @@ impl KeptCells {
             ..scenario.clone()
         };
         let (suite, scenario) = (suite.content_hash(), json(&seen_by_all));
-        CellsOf { kept: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario]) }
+        CellsOf { kept: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario, shift]) }
     }
 }
 
@@ -146,11 +151,13 @@ mod tests {
             notes,
             paid: Meter::default(),
             choices_hash,
+            prediction_errors: None,
+            unheard: None,
             calling_orders: None,
             learning_curves: Vec::new(),
         };
         let predictions = Some(Predictions::new(&crate::linalg::Matrix::new(vec![0.25, 1.0], 2, 1)));
-        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, predictions, training }
+        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, predictions, training, shifted: Vec::new() }
     }
 
     #[test]
@@ -159,28 +166,29 @@ mod tests {
         let kept = KeptCells::new(folder.path().join("cells"), "build 1".into());
         let (scenario, suite) = (scenario(), suite());
         let entry = &scenario.routers[1];
-        let cells = kept.of(&scenario, &suite);
+        let cells = kept.of(&scenario, &suite, "");
         assert!(cells.find(0, entry).is_none());
         cells.keep(0, entry, &cell("knn")).unwrap();
         assert_eq!(cells.find(0, entry), Some(cell("knn")));
         // What no cell depends on.
         let other =
             Scenario { name: "other".into(), description: "e".into(), replicates: 9, ..scenario.clone() };
-        assert!(kept.of(&other, &suite).find(0, entry).is_some());
+        assert!(kept.of(&other, &suite, "").find(0, entry).is_some());
         // What it does.
         assert!(cells.find(1, entry).is_none());
         assert!(cells.find(0, &scenario.routers[0]).is_none());
         assert!(cells.find(0, &RouterEntry { label: "k".into(), ..entry.clone() }).is_none());
         let seed = Scenario { seed: 1, ..scenario.clone() };
-        assert!(kept.of(&seed, &suite).find(0, entry).is_none());
+        assert!(kept.of(&seed, &suite, "").find(0, entry).is_none());
         let mut split = scenario.clone();
         split.split.test = 0.4;
-        assert!(kept.of(&split, &suite).find(0, entry).is_none());
+        assert!(kept.of(&split, &suite, "").find(0, entry).is_none());
         let mut changed = suite.clone();
         changed.outcomes.score.set(3, 1, Some(0.123));
-        assert!(kept.of(&scenario, &changed).find(0, entry).is_none());
+        assert!(kept.of(&scenario, &changed, "").find(0, entry).is_none());
+        assert!(kept.of(&scenario, &suite, "train-100").find(0, entry).is_none());
         let build = KeptCells::new(folder.path().join("cells"), "build 2".into());
-        assert!(build.of(&scenario, &suite).find(0, entry).is_none());
+        assert!(build.of(&scenario, &suite, "").find(0, entry).is_none());
         kept.clear().unwrap();
         assert!(cells.find(0, entry).is_none() && kept.clear().is_ok());
     }
@@ -190,7 +198,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = KeptCells::new(folder.path().to_owned(), "build".into());
         let (scenario, suite) = (scenario(), suite());
-        let (cells, entry) = (kept.of(&scenario, &suite), &scenario.routers[0]);
+        let (cells, entry) = (kept.of(&scenario, &suite, ""), &scenario.routers[0]);
         cells.keep(0, entry, &cell("random")).unwrap();
         let path = cells.path(0, entry);
         let whole = fs::read(&path).unwrap();

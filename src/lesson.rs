@@ -10,29 +10,45 @@ use rayon::prelude::*;
 use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
 use crate::error::{Error, Result};
 use crate::kept::Cell;
+use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
 use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{
-    Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment, tokens::mean_tokens,
+    PredictionErrors, Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment,
+    tokens::mean_tokens,
 };
 use crate::router::{
-    Asked, Choices, CostModels, Judge, LlmBanditSettings, Origin, Policy, SavedRouter, Surroundings,
-    Training, item_information,
+    Asked, Choices, CostModels, Judge, LlmBanditSettings, Memo, Origin, Policy, Router, SavedRouter,
+    Surroundings, Training, item_information,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
+use crate::shift::{self, AT_QUIZ, ShiftedCell, TestShift, Venue};
 use crate::split::Split;
-use crate::suite::Suite;
+use crate::statistics::mean;
+use crate::suite::{CellTable, Suite};
+
+/// The normal quantile of a two-sided interval of 95 %.
+const TWO_SIDED_95: f64 = 1.959_964;
 
 /// What all replicates share.
 #[derive(Clone, Copy)]
 pub(crate) struct School<'a> {
     pub(crate) scenario: &'a Scenario,
-    /// The suite, cut down to the candidate pool.
+    /// The suite as the scenario has it, by which unseen models are chosen whatever a shift makes of the candidates.
+    pub(crate) original: &'a Suite,
+    /// The suite that is learned from, cut down to the candidate pool.
     pub(crate) suite: &'a Suite,
+    /// The suite that is routed: the same unless a shift says otherwise.
+    pub(crate) tested: &'a Suite,
     /// The text group of each prompt.
     pub(crate) groups: &'a [usize],
+    /// The preferences that routers are trained for.
     pub(crate) grid: &'a PreferenceGrid,
+    /// The preferences that they are asked.
+    pub(crate) asked: &'a PreferenceGrid,
+    /// What routers meet besides once they are trained.
+    pub(crate) shifts: &'a [TestShift<'a>],
 }
 
 /// One replicate.
@@ -43,6 +59,10 @@ pub(crate) struct Lesson {
     pub(crate) reference: Reference,
     /// Whether each model is unseen.
     unseen: Vec<bool>,
+    /// Whether each model may be chosen on test prompts.
+    test_pool: Vec<bool>,
+    /// What is learned once for all quizzes, in a sweep.
+    memo: Option<Memo>,
     /// What answers to the training prompts would say, where a quiz asks for it.
     information: Option<ItemInformation>,
     n_left_out: usize,
@@ -108,15 +128,18 @@ pub(crate) struct Taught {
     quiz: Option<RecordedQuiz>,
     /// By router of the class.
     pub(crate) routers: Vec<Routed>,
+    /// What each chose under each shift of the test.
+    pub(crate) shifted: Vec<Vec<ShiftedCell>>,
 }
 
 impl Taught {
     /// From the cells of a class, which has at least one.
     fn new(cells: Vec<Cell>) -> Self {
         let (cost_unit_usd, quiz) = (cells[0].cost_unit_usd, cells[0].quiz.clone());
-        let routed = |cell: Cell| (cell.choices, cell.predictions, cell.training);
-        let routers = cells.into_iter().map(routed).collect();
-        Taught { cost_unit_usd, quiz, routers }
+        let parts =
+            cells.into_iter().map(|cell| ((cell.choices, cell.predictions, cell.training), cell.shifted));
+        let (routers, shifted) = parts.unzip();
+        Taught { cost_unit_usd, quiz, routers, shifted }
     }
 }
 
@@ -146,10 +169,13 @@ impl Lesson {
         stream: Stream,
         mut to_teach: impl Iterator<Item = &'e RouterEntry>,
     ) -> Result<Self> {
-        let School { scenario, suite, groups, grid } = school;
+        let School { scenario, suite, tested, groups, grid, .. } = school;
         let n_models = suite.models.len();
         let unseen = match &scenario.unseen {
-            Some(settings) => settings.choose(suite, &stream.named("unseen"))?,
+            Some(settings) => {
+                let chosen = settings.choose(school.original, &stream.named("unseen"))?;
+                shift::by_original(school.original, suite, &chosen)
+            }
             None => vec![false; n_models],
         };
         let test_pool = scenario.unseen.as_ref().map_or(vec![true; n_models], |s| s.test_pool(&unseen));
@@ -158,7 +184,7 @@ impl Lesson {
         let split = Split {
             training: answered(suite, split.training, &seen, "training")?,
             validation: answered(suite, split.validation, &seen, "validation")?,
-            test: answered(suite, split.test, &test_pool, "test")?,
+            test: answered(tested, split.test, &test_pool, "test")?,
         };
         let mut tokens = mean_tokens(suite, &[&split.training[..], &split.validation[..]].concat());
         if tokens.iter().all(Option::is_none) {
@@ -177,10 +203,12 @@ impl Lesson {
         Ok(Lesson {
             reference,
             n_left_out: n_before - split.n_prompts(),
-            test: Prompts::among(suite, groups, &split.test, &test_pool),
+            test: Prompts::among(tested, groups, &split.test, &test_pool),
             split,
             unseen,
+            test_pool,
             information,
+            memo: scenario.routers.iter().any(|entry| entry.label.contains(AT_QUIZ)).then(Memo::default),
             stream,
         })
     }
@@ -212,12 +240,13 @@ impl Lesson {
             }
             let entry = &scenario.routers[*router];
             let training = Training::new(&data, &cost_models, self.stream_of(entry));
-            let training = training.within(Surroundings::of(suite));
+            let training = training.within(Surroundings::of(suite)).remembering(self.memo.as_ref());
             (attendant.tell)(Step::Started, entry);
             let trained = entry.settings.train(&training).map_err(|error| (attendant.blame)(entry, error))?;
             (attendant.tell)(Step::Trained, entry);
-            let asked = self.replay(school, entry, &trained.router);
-            let Asked { choices, scores, notes } = asked.map_err(|error| (attendant.blame)(entry, error))?;
+            let blame = |error| (attendant.blame)(entry, error);
+            let asked = self.replay(school, entry, &trained.router, (&self.test, &self.split.test));
+            let Asked { choices, scores, notes } = asked.map_err(blame)?;
             (attendant.tell)(Step::Routed, entry);
             let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
             if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
@@ -230,15 +259,19 @@ impl Lesson {
                 notes,
                 paid: training.meter(),
                 choices_hash,
+                prediction_errors: self.prediction_errors(school, &trained.router, scores.as_ref()),
+                unheard: None,
                 calling_orders,
                 learning_curves: training.curves(),
             };
+            let shifted = self.shifted(school, (entry, &choices), &trained.router).map_err(blame)?;
             let cell = Cell {
                 cost_unit_usd: data.cost_unit_usd,
                 quiz: quiz.clone(),
                 choices,
                 predictions: scores.as_ref().map(Predictions::new),
                 training,
+                shifted,
             };
             (attendant.keep)(entry, &cell)?;
             Ok(cell)
@@ -250,34 +283,98 @@ impl Lesson {
     ///
     /// # Errors
     /// A router made elsewhere that cannot route the test prompts.
-    pub(crate) fn rehearse(&self, School { scenario, suite, grid, .. }: School<'_>) -> Result<()> {
-        let test = Some((&self.test, grid.preferences()));
+    pub(crate) fn rehearse(&self, School { scenario, suite, asked, .. }: School<'_>) -> Result<()> {
+        let test = Some((&self.test, asked.preferences()));
         let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
         scenario.routers.iter().try_for_each(check)
     }
 
-    /// Lets a policy route the test prompts. Only a cascade learns anything of their outcomes, through its judge.
+    /// Lets a policy route prompts, of which the numbers are known too. Only a cascade learns anything of their outcomes,
+    /// through its judge.
     ///
     /// # Errors
     /// A router made elsewhere that does not answer.
     fn replay(
         &self,
-        School { suite, grid, .. }: School<'_>,
+        School { tested, asked, .. }: School<'_>,
         entry: &RouterEntry,
         policy: &Policy,
+        (prompts, numbers): (&Prompts, &[usize]),
     ) -> Result<Asked> {
         let (choices, scores) = match policy {
-            Policy::Direct(router) => router.route_by_scores(&self.test, grid.preferences()),
+            Policy::Direct(router) => router.route_by_scores(prompts, asked.preferences()),
             Policy::Cascade(cascade) => {
-                let score = |at: usize, model: usize| suite.outcomes.score.get(self.split.test[at], model);
+                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
                 let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
                 let stream = self.stream_of(entry).named("judge");
-                let judge = Judge::new(&self.test.ids, &is_right, cascade.judge_error(), stream);
-                (cascade.route(&self.test, grid.preferences(), &judge), None)
+                let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), stream);
+                (cascade.route(prompts, asked.preferences(), &judge), None)
             }
-            Policy::Elsewhere(router) => return router.ask(&self.test, grid.preferences()),
+            Policy::Elsewhere(router) => return router.ask(prompts, asked.preferences()),
         };
         Ok(Asked { choices, scores, notes: BTreeMap::new() })
+    }
+
+    /// What a trained router chooses under each shift of the test.
+    fn shifted(
+        &self,
+        school: School<'_>,
+        (entry, base): (&RouterEntry, &Choices),
+        policy: &Policy,
+    ) -> Result<Vec<ShiftedCell>> {
+        let venue = self.venue(school);
+        let ask =
+            |prompts: &Prompts, numbers: &[usize]| self.replay(school, entry, policy, (prompts, numbers));
+        school.shifts.iter().map(|shift| shift::replay(shift, &venue, (entry, base), ask)).collect()
+    }
+
+    /// What a shift of the test needs to know.
+    pub(crate) fn venue<'a>(&'a self, school: School<'a>) -> Venue<'a> {
+        Venue {
+            suite: school.tested,
+            groups: school.groups,
+            split: &self.split,
+            unseen: &self.unseen,
+            test_pool: &self.test_pool,
+            grid: school.asked,
+            stream: &self.stream,
+        }
+    }
+
+    /// How well the unseen models' scores are predicted, where a sweep asks for it and the router predicts any.
+    fn prediction_errors(
+        &self,
+        school: School<'_>,
+        policy: &Policy,
+        predicted: Option<&Matrix>,
+    ) -> Option<PredictionErrors> {
+        let Policy::Direct(router) = policy else { return None };
+        if school.scenario.sweep.is_none() || !self.unseen.contains(&true) {
+            return None;
+        }
+        let scores = school
+            .tested
+            .outcomes
+            .score
+            .select(&self.split.test, &(0..self.unseen.len()).collect::<Vec<_>>());
+        let mut errors = prediction_errors(predicted?, &scores, &self.unseen)?;
+        errors.coverage = self.coverage(router.as_ref(), &scores);
+        Some(errors)
+    }
+
+    /// The share of unseen models whose mean score lies in the 95 % interval that the router believes in.
+    fn coverage(&self, router: &dyn Router, scores: &CellTable) -> Option<f64> {
+        let is_covered = |model: usize| -> Option<bool> {
+            let is_answered = |&prompt: &usize| scores.get(prompt, model).is_some();
+            let answered: Vec<usize> = (0..scores.n_prompts()).filter(is_answered).collect();
+            let [believed, variance] = router.believed_mean(&self.test.select(&answered), model)?;
+            let found: Vec<f64> = answered.iter().filter_map(|&prompt| scores.get(prompt, model)).collect();
+            Some((mean(&found) - believed).abs() <= TWO_SIDED_95 * variance.sqrt())
+        };
+        let unseen = (0..self.unseen.len()).filter(|&model| self.unseen[model]);
+        let covered: Vec<bool> = unseen.filter_map(is_covered).collect();
+        let n_covered = covered.iter().filter(|&&is_covered| is_covered).count();
+        (!covered.is_empty()).then(|| n_covered as f64 / covered.len() as f64)
     }
 
     /// Trains one router as [`teach`](Self::teach) would, to be kept.
@@ -299,7 +396,7 @@ impl Lesson {
 
     /// What the routers that see a quiz learn from.
     fn material(&self, school: School<'_>, quiz: Option<&QuizSettings>) -> Material {
-        let School { scenario, suite, groups, grid } = school;
+        let School { scenario, suite, groups, grid, .. } = school;
         let Split { training, validation, .. } = &self.split;
         let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(school, quiz));
         let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
@@ -309,7 +406,9 @@ impl Lesson {
     }
 
     fn stream_of(&self, entry: &RouterEntry) -> Stream {
-        self.stream.named("router").named(&entry.label)
+        // In a sweep over quizzes a router draws the same numbers at every quiz.
+        let label = entry.label.split(AT_QUIZ).next().unwrap_or_default();
+        self.stream.named("router").named(label)
     }
 
     /// The unseen models and their quizzes, where there are any.
@@ -367,6 +466,28 @@ impl Lesson {
     }
 }
 
+/// Errors over the cells of unseen models; `None` where there is none.
+fn prediction_errors(predicted: &Matrix, scores: &CellTable, unseen: &[bool]) -> Option<PredictionErrors> {
+    let (mut squares, mut n_cells, mut mean_errors) = (0.0, 0_usize, Vec::new());
+    for model in (0..unseen.len()).filter(|&model| unseen[model]) {
+        let answered = (0..scores.n_prompts()).filter_map(|prompt| {
+            scores.get(prompt, model).map(|score| f64::from(predicted.row(prompt)[model]) - score)
+        });
+        let errors: Vec<f64> = answered.collect();
+        if errors.is_empty() {
+            continue;
+        }
+        squares += errors.iter().map(|error| error * error).sum::<f64>();
+        n_cells += errors.len();
+        mean_errors.push(mean(&errors).abs());
+    }
+    (n_cells > 0).then(|| PredictionErrors {
+        rmse: (squares / n_cells as f64).sqrt(),
+        mean_error: mean(&mean_errors),
+        coverage: None,
+    })
+}
+
 /// The prompts that a flagged model answered.
 fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> Result<Vec<usize>> {
     let is_answered = |&prompt: &usize| {
@@ -384,7 +505,7 @@ fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> 
 
 /// What answers would say about an identity, from the seen models' outcomes alone: no quiz has been asked yet.
 fn inform(school: School<'_>, split: &Split, unseen: &[bool], stream: &Stream) -> Result<ItemInformation> {
-    let School { scenario, suite, groups, grid } = school;
+    let School { scenario, suite, groups, grid, .. } = school;
     let nothing = Quizzed { unseen: unseen.to_vec(), asked: vec![Vec::new(); unseen.len()] };
     let parts = (&split.training[..], &split.validation[..]);
     let data = TrainingData::with_unseen(suite, groups, parts, grid.clone(), &nothing);

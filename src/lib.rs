@@ -28,6 +28,7 @@ pub mod router;
 pub mod run;
 pub mod scenario;
 pub mod seed;
+pub mod shift;
 pub mod split;
 pub mod statistics;
 pub mod suite;

@@ -7,17 +7,18 @@ use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::BOUND_NAMES;
 use crate::kept::{Cell, KeptCells};
-use crate::lesson::{Attendant, Class, Lesson, Routed, School, Step, Taught, classes};
+use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
 use crate::pool::Pooled;
 use crate::preference::PreferenceGrid;
 use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
-    RecordedTraining, Tokens, list_prices_hash, scenario_hash, tokens::list_prices,
+    RecordedTraining, Tokens, commitment, list_prices_hash, scenario_hash, tokens::list_prices,
 };
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter, Surroundings};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
+use crate::shift::{Shift, ShiftedCell, Test, TestShift, shifts_of, test_of};
 use crate::split::{Split, split, text_groups};
 use crate::suite::{CellTable, Suite};
 use crate::unseen::TestPool;
@@ -79,16 +80,51 @@ pub fn resume(
     kept: Option<&KeptCells>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Record> {
-    let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
-    let splits = (0..scenario.replicates)
-        .map(|replicate| split_of(scenario, &suite, replicate))
-        .collect::<Result<Vec<Split>>>()?;
+    let prepared = prepare(scenario, suite)?;
+    let splits = prepared.splits(scenario)?;
+    Ok(take(&prepared.course(scenario, splits, &[]), kept, progress)?.record)
+}
+
+/// What is run: a scenario on a suite, as it is or under a shift.
+pub(crate) struct Course<'a> {
+    /// What routers are trained for and asked.
+    pub(crate) school: School<'a>,
+    pub(crate) facts: &'a SuiteFacts,
+    /// By replicate.
+    pub(crate) splits: Vec<Split>,
+    /// What it is run under.
+    pub(crate) shift: Option<Shift>,
+    /// Names it among others of the same scenario and suite; empty for the scenario as it is.
+    pub(crate) name: String,
+}
+
+/// What came of a course.
+pub(crate) struct Taken {
+    pub(crate) record: Record,
+    /// One a shift of the test, in their order.
+    pub(crate) shifted: Vec<Record>,
+}
+
+/// Trains and routes everything of a course, and records it.
+///
+/// # Errors
+/// As [`resume`].
+pub(crate) fn take(
+    course: &Course<'_>,
+    kept: Option<&KeptCells>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Taken> {
+    let Course { school, facts, splits, name, .. } = course;
+    let School { scenario, suite, shifts, .. } = *school;
     let n_cells = scenario.replicates * scenario.routers.len();
-    progress(Event::Started { n_cells, left_out: facts.left_out.in_words() });
-    let kept = kept.map(|kept| kept.of(scenario, &suite));
+    // Said once, by the scenario as it is.
+    let left_out = if name.is_empty() { facts.left_out.in_words() } else { String::new() };
+    progress(Event::Started { n_cells, left_out });
+    let kept = kept.map(|kept| kept.of(scenario, suite, name));
     let is_kept = |entry: &RouterEntry| entry.settings.as_kind().is_self_contained();
     let find = |replicate: usize, entry: &RouterEntry| {
-        kept.as_ref().filter(|_| is_kept(entry)).and_then(|kept| kept.find(replicate, entry))
+        let cell = kept.as_ref().filter(|_| is_kept(entry)).and_then(|kept| kept.find(replicate, entry));
+        cell.filter(|cell| cell.shifted.len() == shifts.len())
     };
     let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
     let finished: Vec<Vec<Option<Cell>>> = (0..scenario.replicates).map(find_all).collect();
@@ -96,24 +132,28 @@ pub fn resume(
     if n_finished > 0 {
         progress(Event::TakenUp { n_cells: n_finished });
     }
-    let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
+    let school = *school;
     let lessons = splits
-        .into_par_iter()
+        .par_iter()
         .enumerate()
         .map(|(replicate, split)| {
             let to_teach = scenario.routers.iter().zip(&finished[replicate]);
             let to_teach = to_teach.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry);
-            Lesson::new(school, split, replicate_stream(scenario, replicate), to_teach)
+            Lesson::new(school, split.clone(), replicate_stream(scenario, replicate), to_teach)
         })
         .collect::<Result<Vec<Lesson>>>()?;
     lessons.iter().try_for_each(|lesson| lesson.rehearse(school))?;
     let classes = classes(scenario);
+    let label = |entry: &RouterEntry| match name.as_str() {
+        "" => entry.label.clone(),
+        name => format!("{name}: {}", entry.label),
+    };
     let taught = (0..lessons.len() * classes.len())
         .into_par_iter()
         .map(|at| {
             let (replicate, class) = (at / classes.len(), &classes[at % classes.len()]);
             let attendant = Attendant {
-                tell: &|step, entry| progress(event(step, replicate, entry.label.clone())),
+                tell: &|step, entry| progress(event(step, replicate, label(entry))),
                 keep: &|entry, cell| {
                     let kept = kept.as_ref().filter(|_| is_kept(entry));
                     kept.map_or(Ok(()), |kept| kept.keep(replicate, entry, cell))
@@ -123,7 +163,13 @@ pub fn resume(
             lessons[replicate].teach(school, class, &finished[replicate], &attendant)
         })
         .collect::<Result<Vec<Taught>>>()?;
-    Ok(assemble(school, facts, (&lessons, &classes, taught)))
+    let (record, cells) = assemble(course, (&lessons, &classes, taught));
+    let shifted = cells.into_iter().enumerate().map(|(at, cells)| {
+        let tests = lessons.iter().map(|lesson| test_of(&shifts[at], &lesson.venue(school)));
+        Ok(under(&record, school, &shifts[at], tests.collect::<Result<_>>()?, cells))
+    });
+    let shifted = shifted.collect::<Result<_>>()?;
+    Ok(Taken { record, shifted })
 }
 
 /// Trains one router of a scenario on the development prompts of one replicate, exactly as [`run`] does, to be kept.
@@ -154,13 +200,14 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
             format!("replicate {replicate} is not among the {} of the scenario", scenario.replicates);
         return Err(Error::Usage(problem));
     }
-    let Prepared { suite, facts, groups, grid } = prepare(scenario, suite)?;
-    let school = School { scenario, suite: &suite, groups: &groups, grid: &grid };
-    let split = split_of(scenario, &suite, replicate)?;
+    let prepared = prepare(scenario, suite)?;
+    let school = prepared.school(scenario, &[]);
+    let (suite, facts) = (&prepared.suite, &prepared.facts);
+    let split = split_of(scenario, suite, replicate)?;
     let lesson = Lesson::new(school, split, replicate_stream(scenario, replicate), std::iter::once(entry))?;
     let origin = Origin {
         suite: suite.info.name.clone(),
-        suite_content_hash: facts.content_hash,
+        suite_content_hash: facts.content_hash.clone(),
         scenario: scenario.name.clone(),
         label: label.to_owned(),
         seed: scenario.seed.to_string(),
@@ -170,15 +217,50 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
 }
 
 /// A suite, ready to be learned from.
-struct Prepared {
-    suite: Suite,
-    facts: SuiteFacts,
-    groups: Vec<usize>,
-    grid: PreferenceGrid,
+pub(crate) struct Prepared {
+    pub(crate) suite: Suite,
+    pub(crate) facts: SuiteFacts,
+    pub(crate) groups: Vec<usize>,
+    pub(crate) grid: PreferenceGrid,
+}
+
+impl Prepared {
+    /// The split of every replicate.
+    ///
+    /// # Errors
+    /// A part that is left empty.
+    pub(crate) fn splits(&self, scenario: &Scenario) -> Result<Vec<Split>> {
+        (0..scenario.replicates).map(|replicate| split_of(scenario, &self.suite, replicate)).collect()
+    }
+
+    /// What all replicates share; `shifts` is what routers meet besides.
+    pub(crate) fn school<'a>(&'a self, scenario: &'a Scenario, shifts: &'a [TestShift<'a>]) -> School<'a> {
+        School {
+            scenario,
+            original: &self.suite,
+            suite: &self.suite,
+            tested: &self.suite,
+            groups: &self.groups,
+            grid: &self.grid,
+            asked: &self.grid,
+            shifts,
+        }
+    }
+
+    /// The scenario as it is.
+    pub(crate) fn course<'a>(
+        &'a self,
+        scenario: &'a Scenario,
+        splits: Vec<Split>,
+        shifts: &'a [TestShift<'a>],
+    ) -> Course<'a> {
+        let (school, facts) = (self.school(scenario, shifts), &self.facts);
+        Course { school, facts, splits, shift: None, name: String::new() }
+    }
 }
 
 /// What is said of a suite in the record.
-struct SuiteFacts {
+pub(crate) struct SuiteFacts {
     has_cost: bool,
     left_out: crate::pool::LeftOut,
     uncounted: UncountedTokens,
@@ -186,7 +268,7 @@ struct SuiteFacts {
 }
 
 /// Cuts a suite down to the candidates of a scenario that fits it.
-fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
+pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     let content_hash = suite.content_hash();
     if suite.info.licence.is_empty() {
         suite.info.licence = scenario.licence.clone().unwrap_or_default();
@@ -201,7 +283,7 @@ fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     })
 }
 
-fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
+pub(crate) fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
     Stream::root(scenario.seed).named("replicate").numbered(replicate)
 }
 
@@ -262,6 +344,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
         return Err(Error::Usage(problem));
     }
     unseen_of(scenario, suite)?;
+    shifts_of(scenario, suite)?;
     for entry in &scenario.routers {
         entry.settings.as_kind().rehearse(Surroundings::of(suite), None)?;
         let is_unseen_only =
@@ -306,11 +389,13 @@ fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
     Ok(Some(unseen.into_iter().filter(|is_unseen| *is_unseen).count()))
 }
 
+/// The record of a course, and what its routers chose under each shift of the test, by shift, replicate, and router.
 fn assemble(
-    School { scenario, suite, grid, .. }: School<'_>,
-    SuiteFacts { has_cost, left_out, uncounted, content_hash }: SuiteFacts,
+    course: &Course<'_>,
     (lessons, classes, taught): (&[Lesson], &[Class], Vec<Taught>),
-) -> Record {
+) -> (Record, Vec<Vec<Vec<ShiftedCell>>>) {
+    let School { scenario, suite: learned_from, tested: suite, asked: grid, shifts, .. } = course.school;
+    let SuiteFacts { has_cost, left_out, uncounted, content_hash } = course.facts;
     let mut tested: Vec<usize> =
         lessons.iter().flat_map(|lesson| lesson.split.test.iter().copied()).collect();
     tested.sort_unstable();
@@ -322,11 +407,16 @@ fn assemble(
         Tokens { input: select(&suite.outcomes.input_tokens), output: select(&suite.outcomes.output_tokens) };
     let (mut choices, mut predictions) = (Vec::new(), Vec::new());
     let mut replicates = Vec::new();
+    let mut shifted: Vec<Vec<Vec<ShiftedCell>>> = vec![Vec::new(); shifts.len()];
     let mut taught = taught.into_iter();
     for lesson in lessons {
         let taught: Vec<Taught> = taught.by_ref().take(classes.len()).collect();
-        let (cost_unit_usd, unseen) = (taught[0].cost_unit_usd, lesson.unseen(suite, &taught));
-        let (routed, predicted, routers) = in_scenario_order(classes, taught);
+        let (cost_unit_usd, unseen) = (taught[0].cost_unit_usd, lesson.unseen(learned_from, &taught));
+        let InOrder { choices: routed, predictions: predicted, trained: routers, shifted: under_shifts } =
+            in_scenario_order(classes, taught);
+        for (at, shifted) in shifted.iter_mut().enumerate() {
+            shifted.push(under_shifts.iter().map(|cells| cells[at].clone()).collect());
+        }
         choices.push(routed);
         predictions.push(predicted);
         let Split { training, validation, test } = &lesson.split;
@@ -339,6 +429,7 @@ fn assemble(
             development_cost_usd: lesson.reference.cost_usd.clone(),
             development_tokens: lesson.reference.tokens.clone(),
             unseen,
+            pool: None,
             routers,
         });
     }
@@ -347,7 +438,7 @@ fn assemble(
         id: suite.prompts[prompt].id.clone(),
         benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
     };
-    Record {
+    let record = Record {
         manifest: Manifest {
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -356,19 +447,20 @@ fn assemble(
             list_prices_hash: list_prices_hash(&names, &list_prices(suite)),
             suite: RecordedSuite {
                 info: suite.info.clone(),
-                content_hash,
+                content_hash: content_hash.clone(),
                 models: names,
-                has_cost,
+                has_cost: *has_cost,
                 cost_basis: suite.cost_basis,
                 priced_by: suite.priced_by.clone(),
                 repriced: None,
                 list_prices: list_prices(suite),
                 cells_with_assumed_tokens: uncounted.assumed,
                 cells_with_estimated_tokens: uncounted.estimated,
-                tokens_estimated_by: uncounted.estimated_by,
+                tokens_estimated_by: uncounted.estimated_by.clone(),
                 encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
-                left_out,
+                left_out: left_out.clone(),
             },
+            shift: course.shift.clone(),
             preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),
             preference_weights: grid.weights().to_vec(),
             replicates,
@@ -380,17 +472,79 @@ fn assemble(
         test_prompts: lessons.iter().map(|lesson| lesson.split.test.iter().map(position).collect()).collect(),
         choices,
         predictions,
+    };
+    (record, shifted)
+}
+
+/// The record of a run under a shift of its test, from the twin's: another suite, other pools, other choices.
+fn under(
+    twin: &Record,
+    school: School<'_>,
+    TestShift { shift, suite }: &TestShift<'_>,
+    tests: Vec<Test>,
+    cells: Vec<Vec<ShiftedCell>>,
+) -> Record {
+    let mut tested: Vec<usize> = tests.iter().flat_map(|test| test.prompts.iter().copied()).collect();
+    tested.sort_unstable();
+    tested.dedup();
+    let position = |prompt: &usize| tested.partition_point(|other| other < prompt);
+    let models: Vec<usize> = (0..suite.models.len()).collect();
+    let prompt = |&prompt: &usize| RecordedPrompt {
+        id: suite.prompts[prompt].id.clone(),
+        benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
+    };
+    let mut manifest = twin.manifest.clone();
+    manifest.shift = Some(shift.clone());
+    manifest.suite.priced_by.clone_from(&suite.priced_by);
+    manifest.suite.list_prices = list_prices(suite);
+    manifest.list_prices_hash = list_prices_hash(&manifest.suite.models, &manifest.suite.list_prices);
+    let mut choices = Vec::new();
+    for ((replicate, test), cells) in manifest.replicates.iter_mut().zip(&tests).zip(cells) {
+        let names = manifest.suite.models.iter().zip(&test.pool).filter(|(_, in_pool)| **in_pool);
+        replicate.pool = Some(names.map(|(name, _)| name.clone()).collect());
+        replicate.n_test = test.prompts.len();
+        let routers = school.scenario.routers.iter().zip(&mut replicate.routers);
+        for ((entry, training), cell) in routers.zip(&cells) {
+            training.choices_hash = commitment(&entry.label, &cell.choices);
+            training.calling_orders = cell.choices.orders().map(<[_]>::to_vec);
+            training.unheard.clone_from(&cell.unheard);
+        }
+        choices.push(cells.into_iter().map(|cell| cell.choices).collect());
+    }
+    Record {
+        prompts: tested.iter().map(prompt).collect(),
+        score: suite.outcomes.score.select(&tested, &models),
+        cost_usd: suite.outcomes.cost_usd.select(&tested, &models),
+        tokens: None,
+        test_prompts: tests.iter().map(|test| test.prompts.iter().map(position).collect()).collect(),
+        // What was expected of answers is told of the twin.
+        predictions: vec![vec![None; school.scenario.routers.len()]; choices.len()],
+        choices,
+        manifest,
     }
 }
 
+/// What came of one replicate, by router in scenario order.
+#[derive(Default)]
+struct InOrder {
+    choices: Vec<Choices>,
+    predictions: Vec<Option<Predictions>>,
+    trained: Vec<RecordedTraining>,
+    shifted: Vec<Vec<ShiftedCell>>,
+}
+
 /// What the classes of one replicate did, router by router.
-fn in_scenario_order(
-    classes: &[Class],
-    taught: Vec<Taught>,
-) -> (Vec<Choices>, Vec<Option<Predictions>>, Vec<RecordedTraining>) {
+fn in_scenario_order(classes: &[Class], taught: Vec<Taught>) -> InOrder {
     let places = classes.iter().flat_map(|class| class.routers.iter().copied());
-    let mut placed: Vec<(usize, Routed)> =
-        places.zip(taught.into_iter().flat_map(|taught| taught.routers)).collect();
+    let each = |taught: Taught| taught.routers.into_iter().zip(taught.shifted);
+    let mut placed: Vec<_> = places.zip(taught.into_iter().flat_map(each)).collect();
     placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, routed)| routed).collect()
+    let mut all = InOrder::default();
+    for (_, ((choices, predictions, training), shifted)) in placed {
+        all.choices.push(choices);
+        all.predictions.push(predictions);
+        all.trained.push(training);
+        all.shifted.push(shifted);
+    }
+    all
 }

@@ -14,6 +14,7 @@ use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::prices::Date;
 use crate::quiz::{QuizSettings, WrittenQuiz};
 use crate::router::{CostModelKind, RouterSettings};
+use crate::shift::{QuizSweep, ShiftSettings, WrittenSweep};
 use crate::split::SplitSettings;
 use crate::toml_file;
 use crate::unseen::{UnseenSettings, WrittenUnseen};
@@ -57,6 +58,12 @@ pub struct Scenario {
     pub unseen: Option<UnseenSettings>,
     /// The unseen models' quiz for every router that names none of its own; present exactly where `unseen` is.
     pub quiz: Option<QuizSettings>,
+    /// Further quizzes of every router, beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<QuizSweep>,
+    /// What is changed, one at a time, to see how the routers fare.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<ShiftSettings>,
     /// How sure the report is to be, and of what.
     #[serde(default, skip_serializing_if = "EvidenceSettings::is_default")]
     pub evidence: EvidenceSettings,
@@ -193,7 +200,9 @@ struct Written {
     #[serde(default)]
     cost: CostSettings,
     unseen: Option<Spanned<WrittenUnseen>>,
-    quiz: Option<Spanned<WrittenQuiz>>,
+    quiz: Option<Spanned<WrittenSweep>>,
+    #[serde(default)]
+    shift: Vec<Spanned<toml::Table>>,
     #[serde(default)]
     evidence: EvidenceSettings,
     router: Vec<Spanned<toml::Table>>,
@@ -229,11 +238,12 @@ impl Scenario {
         }
         let unseen =
             written.unseen.map(|unseen| located(path, text, unseen, WrittenUnseen::settings)).transpose()?;
-        let quiz = match (written.quiz, &unseen) {
-            (None, None) => None,
-            (None, Some(_)) => Some(QuizSettings::default()),
+        let (quiz, sweep) = match (written.quiz, &unseen) {
+            (None, None) => (None, None),
+            (None, Some(_)) => (Some(QuizSettings::default()), None),
             (Some(quiz), Some(_)) => {
-                Some(located(path, text, quiz, |quiz| quiz.settings(&QuizSettings::default()))?)
+                let (quiz, sweep) = located(path, text, quiz, WrittenSweep::settings)?;
+                (Some(quiz), sweep)
             }
             (Some(quiz), None) => {
                 located(path, text, quiz, |_| Err("[quiz] needs `[unseen]`: nobody is asked".into()))?
@@ -251,6 +261,8 @@ impl Scenario {
             }
             routers.push(entry);
         }
+        let shifts =
+            written.shift.into_iter().map(|table| shift(path, text, table)).collect::<Result<_>>()?;
         let scenario = Scenario {
             name: path
                 .file_stem()
@@ -267,6 +279,8 @@ impl Scenario {
             cost: written.cost,
             unseen,
             quiz,
+            sweep,
+            shifts,
             evidence: written.evidence,
             routers,
             expect: written.expect,
@@ -350,6 +364,17 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+fn shift(path: &Path, text: &str, table: Spanned<toml::Table>) -> Result<ShiftSettings> {
+    let start = table.span().start;
+    let table = table.into_inner();
+    if !table.contains_key("kind") {
+        let near = suggestion("kind", table.keys().map(String::as_str));
+        let problem = format!("a `[[shift]]` needs a `kind`{near}");
+        return Err(Error::line(path, toml_file::line_of(text, start), problem));
+    }
+    table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))
 }
 
 /// What becomes of a written table, with its line where it is wrong.
@@ -471,12 +496,12 @@ mod tests {
             (
                 "[unseen]",
                 "",
-                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, `share`, and `newest`",
             ),
             (
                 "[unseen]\nshare = 0.3\nmodels = [\"a\"]",
                 "",
-                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, and `share`",
+                "x/s.toml:4: [unseen] needs exactly one of `models`, `families`, `vendors`, `share`, and `newest`",
             ),
             ("[unseen]\nshare = 1.0", "", "x/s.toml:4: [unseen]: `share` 1 is not between 0 and 1"),
             ("[unseen]\nmodel = [\"a\"]", "", "x/s.toml:5: unknown field `model`; did you mean `models`?"),

@@ -1,6 +1,9 @@
 //! Unseen models: candidates that are absent from all training and join the pool through a quiz.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result, suggestion};
+use crate::prices::Date;
 use crate::random::sample_indices;
 use crate::seed::Stream;
 use crate::suite::{Model, Suite};
@@ -13,6 +16,9 @@ pub struct UnseenSettings {
     pub choice: UnseenChoice,
     /// Who may be chosen on test prompts.
     pub pool: TestPool,
+    /// Release days of models of which `models.csv` names none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub released: BTreeMap<String, Date>,
 }
 
 /// Which candidates are unseen. Names are those of `models.csv`.
@@ -27,6 +33,8 @@ pub enum UnseenChoice {
     Vendors(Vec<String>),
     /// So many of the candidates (rounded), drawn anew in every replicate.
     Share(f64),
+    /// So many of the candidates that were released last; of those of one day the first.
+    Newest(usize),
 }
 
 /// Who may be chosen on test prompts.
@@ -48,8 +56,11 @@ pub(crate) struct WrittenUnseen {
     families: Option<Vec<String>>,
     vendors: Option<Vec<String>>,
     share: Option<f64>,
+    newest: Option<usize>,
     #[serde(default)]
     pool: TestPool,
+    #[serde(default)]
+    released: BTreeMap<String, Date>,
 }
 
 impl WrittenUnseen {
@@ -60,17 +71,22 @@ impl WrittenUnseen {
             self.families.map(UnseenChoice::Families),
             self.vendors.map(UnseenChoice::Vendors),
             self.share.map(UnseenChoice::Share),
+            self.newest.map(UnseenChoice::Newest),
         ];
         let mut choices = choices.into_iter().flatten();
         let (Some(choice), None) = (choices.next(), choices.next()) else {
-            return Err("[unseen] needs exactly one of `models`, `families`, `vendors`, and `share`".into());
+            let all = "`models`, `families`, `vendors`, `share`, and `newest`";
+            return Err(format!("[unseen] needs exactly one of {all}"));
         };
         if let UnseenChoice::Share(share) = choice
             && !(0.0 < share && share < 1.0)
         {
             return Err(format!("[unseen]: `share` {share} is not between 0 and 1"));
         }
-        Ok(UnseenSettings { choice, pool: self.pool })
+        if !self.released.is_empty() && !matches!(choice, UnseenChoice::Newest(_)) {
+            return Err("[unseen]: `released` needs `newest`: no other choice goes by release days".into());
+        }
+        Ok(UnseenSettings { choice, pool: self.pool, released: self.released })
     }
 }
 
@@ -78,8 +94,8 @@ impl UnseenSettings {
     /// Whether each candidate of a suite is unseen in one replicate; only a share is drawn from the stream.
     ///
     /// # Errors
-    /// A name that no candidate has, no unseen model at all, fewer than two seen ones, or fewer than two unseen ones
-    /// where only they may be chosen.
+    /// A name that no candidate has, a release day that is needed and not known, no unseen model at all, fewer than two seen
+    /// ones, or fewer than two unseen ones where only they may be chosen.
     pub fn choose(&self, suite: &Suite, stream: &Stream) -> Result<Vec<bool>> {
         let models = &suite.models;
         let unseen: Vec<bool> = match &self.choice {
@@ -90,6 +106,11 @@ impl UnseenSettings {
                 let n_unseen = (share * models.len() as f64).round() as usize;
                 let drawn = sample_indices(&mut stream.generator(), models.len(), n_unseen);
                 (0..models.len()).map(|model| drawn.contains(&model)).collect()
+            }
+            UnseenChoice::Newest(n_unseen) => {
+                let newest = newest_first(models, &self.released)?;
+                let newest: Vec<usize> = newest.into_iter().take(*n_unseen).collect();
+                (0..models.len()).map(|model| newest.contains(&model)).collect()
             }
         };
         let n_unseen = unseen.iter().filter(|&&is_unseen| is_unseen).count();
@@ -114,6 +135,22 @@ impl UnseenSettings {
     pub fn test_pool(&self, unseen: &[bool]) -> Vec<bool> {
         unseen.iter().map(|&is_unseen| is_unseen || self.pool == TestPool::Mixed).collect()
     }
+}
+
+/// All models, the latest first; of those of one day the first.
+fn newest_first(models: &[Model], released: &BTreeMap<String, Date>) -> Result<Vec<usize>> {
+    let day = |model: &Model| {
+        model.released.or_else(|| released.get(&model.id).copied()).ok_or_else(|| {
+            let near = suggestion(&model.id, released.keys().map(String::as_str));
+            let where_to = "a column `released` of `models.csv` or a table `[unseen.released]`";
+            let id = &model.id;
+            Error::Usage(format!("[unseen] `newest`: model `{id}` has no release day in {where_to}{near}"))
+        })
+    };
+    let days: Vec<Date> = models.iter().map(day).collect::<Result<_>>()?;
+    let mut order: Vec<usize> = (0..models.len()).collect();
+    order.sort_by(|&a, &b| days[b].cmp(&days[a]));
+    Ok(order)
 }
 
 /// Flags of the models that have one of the names; every name must be some model's.
@@ -151,8 +188,12 @@ mod tests {
         suite
     }
 
+    fn share(share: f64, pool: TestPool) -> UnseenSettings {
+        UnseenSettings { choice: UnseenChoice::Share(share), pool, released: BTreeMap::new() }
+    }
+
     fn choose(choice: UnseenChoice) -> std::result::Result<Vec<bool>, String> {
-        let settings = UnseenSettings { choice, pool: TestPool::Mixed };
+        let settings = UnseenSettings { choice, pool: TestPool::Mixed, released: BTreeMap::new() };
         settings.choose(&suite(), &Stream::root(1)).map_err(|error| error.to_string())
     }
 
@@ -174,8 +215,37 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_are_those_released_last_and_every_day_must_be_known() {
+        let mut suite = suite();
+        let days = ["2023-01-01", "2024-06-01", "2024-05-01", "2024-06-01", "2022-01-01"];
+        for (model, day) in suite.models.iter_mut().zip(days) {
+            model.released = Some(day.parse().unwrap());
+        }
+        let choose = |n, released| {
+            let choice = UnseenChoice::Newest(n);
+            let settings = UnseenSettings { choice, pool: TestPool::Mixed, released };
+            settings.choose(&suite, &Stream::root(1)).map_err(|error| error.to_string())
+        };
+        let of_the_last = |day: &str| BTreeMap::from([("model-5".to_owned(), day.parse().unwrap())]);
+        let flags = |positions: &[usize]| Ok((0..6).map(|model| positions.contains(&model)).collect());
+        assert_eq!(choose(1, of_the_last("2024-05-13")), flags(&[1]));
+        assert_eq!(choose(3, of_the_last("2024-05-13")), flags(&[1, 3, 5]));
+        assert_eq!(choose(3, of_the_last("2020-05-13")), flags(&[1, 3, 2]));
+        assert_eq!(
+            choose(3, BTreeMap::new()),
+            Err("[unseen] `newest`: model `model-5` has no release day in a column `released` of `models.csv` or a table \
+                 `[unseen.released]`"
+                .into())
+        );
+        assert_eq!(
+            choose(0, of_the_last("2020-05-13")),
+            Err("[unseen] leaves none of 6 candidates unseen".into())
+        );
+    }
+
+    #[test]
     fn a_share_is_drawn_from_the_stream_and_enough_models_stay_seen() {
-        let settings = UnseenSettings { choice: UnseenChoice::Share(0.33), pool: TestPool::UnseenOnly };
+        let settings = share(0.33, TestPool::UnseenOnly);
         let drawn: Vec<Vec<bool>> =
             (0..20).map(|n| settings.choose(&suite(), &Stream::root(n)).unwrap()).collect();
         assert!(drawn.iter().all(|flags| flags.iter().filter(|&&flag| flag).count() == 2));
@@ -189,7 +259,7 @@ mod tests {
             choose(UnseenChoice::Share(0.05)),
             Err("[unseen] leaves none of 6 candidates unseen".into())
         );
-        let lonely = UnseenSettings { choice: UnseenChoice::Share(0.17), pool: TestPool::UnseenOnly };
+        let lonely = share(0.17, TestPool::UnseenOnly);
         assert_eq!(
             lonely.choose(&suite(), &Stream::root(0)).unwrap_err().to_string(),
             "[unseen] with `pool = \"unseen-only\"` needs at least two unseen models"

@@ -39,7 +39,7 @@ impl Progress {
                 }
                 self.n_cells.store(*n_cells, Ordering::Relaxed);
                 match bar {
-                    Some(bar) => bar.set_length(*n_cells as u64),
+                    Some(bar) => bar.inc_length(*n_cells as u64),
                     None => self.line(&format!("training and routing {n_cells} cells")),
                 }
             }

@@ -10,7 +10,8 @@ use llm_bandit::kept::KeptCells;
 use llm_bandit::prices::Date;
 use llm_bandit::record::Record;
 use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
-use llm_bandit::{embed, report, run as simulation};
+use llm_bandit::shift::stress;
+use llm_bandit::{embed, report};
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
@@ -151,6 +152,7 @@ fn rebuild(folder: &Path) -> Result<bool> {
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
     report::write_report(folder, &record, &summary, &verdicts)?;
+    report::rebuild_stress(folder, &record)?;
     Ok(tell(&record, folder, &verdicts))
 }
 
@@ -198,22 +200,23 @@ fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArgument
         timings.note(&event);
         progress.show(&event);
     };
-    let record = simulation::resume(scenario, suite, kept.as_ref(), &watch);
+    let stressed = stress(scenario, suite, kept.as_ref(), &watch);
     progress.finish();
-    let record = record.map_err(named)?;
-    let summary = summarise(&record);
-    let verdicts = judge(&record, &summary).map_err(named)?;
-    report::write_run(out, &record, &summary, &verdicts)?;
+    let stressed = stressed.map_err(named)?;
+    let record = &stressed.twin;
+    let summary = summarise(record);
+    let verdicts = judge(record, &summary).map_err(named)?;
+    report::write_stressed_run(out, &stressed, &summary, &verdicts)?;
     if let Some(kept) = kept {
         kept.clear()?;
     }
     if arguments.timings {
-        timings.write(out, &record)?;
+        timings.write(out, record)?;
     }
     if !arguments.quiet {
-        say_aside(&report::overview(&record, &summary));
+        say_aside(&report::overview(record, &summary));
     }
-    Ok(tell(&record, out, &verdicts))
+    Ok(tell(record, out, &verdicts))
 }
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself

@@ -2,7 +2,8 @@
 //!
 //! `policy` turns choices and bounds into operating points, `bounds` holds the policies that look at outcomes, `measure`
 //! computes every metric of one policy, `breakdown` takes routers apart by benchmark, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
-//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts.
+//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts. `moves` holds a
+//! run under a shift beside its twin.
 
 mod bands;
 mod bounds;
@@ -12,8 +13,10 @@ mod evidence;
 mod expectation;
 mod headline;
 mod measure;
+mod moves;
 mod plan;
 mod policy;
+mod quiz_curve;
 mod replay;
 mod resample;
 mod strata;
@@ -27,8 +30,10 @@ pub use calibration::{Calibration, calibrations};
 pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
 pub use expectation::{Verdict, judge};
 pub use headline::{DEFAULT_PRIMARY, HEADLINE, larger_is_better};
+pub use moves::{MOVED, Move, MovedMetric, N_RESAMPLES, moves};
 pub use plan::{Plan, PlanLine};
 pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
+pub use quiz_curve::{ENOUGH, QuizPoint, quiz_points, shortest_enough};
 pub(crate) use strata::RecordStrata;
 pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

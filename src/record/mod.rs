@@ -21,6 +21,7 @@ use crate::prices::{PricedBy, Repriced};
 use crate::quiz::QuizSettings;
 use crate::router::{Choices, LearningCurve};
 use crate::scenario::Scenario;
+use crate::shift::Shift;
 use crate::suite::{CellTable, CostBasis, EncodedBy, SuiteInfo};
 
 /// The number of the folder format.
@@ -74,6 +75,9 @@ pub struct Manifest {
     pub list_prices_hash: String,
     /// The suite.
     pub suite: RecordedSuite,
+    /// The shift that it was run under; `None` for a run as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<Shift>,
     /// The preferences asked, ascending.
     pub preferences: Vec<f64>,
     /// Their weights under the declared distribution.
@@ -86,6 +90,9 @@ impl Manifest {
     /// Whether each candidate may be chosen on the test prompts of a replicate.
     pub fn test_pool(&self, replicate: usize) -> Vec<bool> {
         let names = &self.suite.models;
+        if let Some(pool) = &self.replicates[replicate].pool {
+            return names.iter().map(|name| pool.contains(name)).collect();
+        }
         match (&self.scenario.unseen, &self.replicates[replicate].unseen) {
             (Some(settings), Some(recorded)) => {
                 let unseen: Vec<bool> = names.iter().map(|name| recorded.models.contains(name)).collect();
@@ -162,6 +169,9 @@ pub struct RecordedReplicate {
     /// Unseen models and their quizzes, where the scenario has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<RecordedUnseen>,
+    /// Who may be chosen on test prompts, where a shift says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Vec<String>>,
     /// One entry a router, in scenario order.
     pub routers: Vec<RecordedTraining>,
 }
@@ -190,6 +200,20 @@ pub struct RecordedQuiz {
     pub price: Meter,
 }
 
+/// How far predicted scores of unseen models lie from what they scored on the test prompts.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PredictionErrors {
+    /// Root mean squared error over all answers of unseen models.
+    pub rmse: f64,
+    /// Mean absolute error of a model's mean over the test prompts that it answered, mean over the unseen models.
+    pub mean_error: f64,
+    /// The share of unseen models whose mean lies in the 95 % interval of the posterior of their identity; `None` for a
+    /// method without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<f64>,
+}
+
 /// What the training of one router found out and paid.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -201,6 +225,12 @@ pub struct RecordedTraining {
     /// The [`commitment`] to what it chose, made before any outcome of a test prompt was looked up.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub choices_hash: String,
+    /// How well it predicted the unseen models' scores, in a sweep over quizzes; `None` where it predicts none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction_errors: Option<PredictionErrors>,
+    /// Why the shift that the record is run under did not reach it; `None` where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unheard: Option<String>,
     /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_orders: Option<Vec<Vec<u16>>>,

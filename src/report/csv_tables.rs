@@ -103,11 +103,11 @@ pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {
     write(&rows)
 }
 
-fn bounds(interval: Option<Interval>) -> [String; 2] {
+pub(super) fn bounds(interval: Option<Interval>) -> [String; 2] {
     [interval.map(|interval| interval.low), interval.map(|interval| interval.high)].map(number)
 }
 
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
 
@@ -115,7 +115,7 @@ fn cost(record: &Record, usd: f64) -> String {
     if record.manifest.suite.has_cost { usd.to_string() } else { String::new() }
 }
 
-fn write<const N: usize>(rows: &[[String; N]]) -> Vec<u8> {
+pub(super) fn write<const N: usize>(rows: &[[String; N]]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.write_record(row).expect("writing into memory does not fail");

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::render;
+use super::{render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
+use crate::shift::Stressed;
 
 /// The record's folder inside a report.
 pub(crate) const RECORD: &str = "record";
@@ -21,6 +22,26 @@ pub fn write_run(folder: &Path, record: &Record, summary: &Summary, verdicts: &[
         fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
         record.write(&inner)?;
         write_report(staged, record, summary, verdicts)
+    })
+}
+
+/// As [`write_run`], with a folder of what came of shifts and quizzes where there are any.
+///
+/// # Errors
+/// As `write_run`.
+pub fn write_stressed_run(
+    folder: &Path,
+    stressed: &Stressed,
+    summary: &Summary,
+    verdicts: &[Verdict],
+) -> Result<()> {
+    replace(folder, |staged| {
+        let inner = staged.join(RECORD);
+        fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
+        stressed.twin.write(&inner)?;
+        stress::write_records(staged, stressed)?;
+        stress::write(staged, stressed)?;
+        write_report(staged, &stressed.twin, summary, verdicts)
     })
 }
 
@@ -47,8 +68,9 @@ pub fn write_report(folder: &Path, record: &Record, summary: &Summary, verdicts:
 }
 
 /// Writes files, each in one step.
-pub(crate) fn write_files(folder: &Path, files: Vec<(&'static str, Vec<u8>)>) -> Result<()> {
+pub(crate) fn write_files<N: AsRef<str>>(folder: &Path, files: Vec<(N, Vec<u8>)>) -> Result<()> {
     for (name, bytes) in files {
+        let name = name.as_ref();
         let (path, staged) = (folder.join(name), folder.join(format!(".{name}.staged")));
         fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
         fs::rename(&staged, &path).map_err(Error::io(&path, "replace"))?;

@@ -12,14 +12,18 @@ pub mod overall;
 mod overview;
 pub(crate) mod paragraphs;
 pub mod plot;
+mod stress;
 mod summary_json;
 mod table;
 mod unseen;
 mod verify;
 
 pub(crate) use folder::{RECORD, record_folder, replace, write_files};
-pub use folder::{check_target, is_report, partial_folder, read_record, write_report, write_run};
+pub use folder::{
+    check_target, is_report, partial_folder, read_record, write_report, write_run, write_stressed_run,
+};
 pub use overview::overview;
+pub use stress::rebuild as rebuild_stress;
 pub(crate) use verify::compare;
 pub use verify::{Verified, verify};
 

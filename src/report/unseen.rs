@@ -69,7 +69,25 @@ pub(super) fn in_words(record: &Record) -> String {
          models, the best single model, and the zero router are reference points: they go by all development outcomes of \
          all candidates, whatever the quiz.",
     );
+    let bound: Vec<&str> = bound_to_seen(record);
+    if !bound.is_empty() {
+        let verb = if bound.len() == 1 { "chooses" } else { "choose" };
+        let _ = write!(
+            text,
+            " Without training anew {} cannot take a new model and {verb} among the seen ones.",
+            bound.join(", ")
+        );
+    }
     text
+}
+
+/// The labels of the routers that would have to be trained anew for an unseen model.
+fn bound_to_seen(record: &Record) -> Vec<&str> {
+    let entries = record.manifest.scenario.routers.iter();
+    entries
+        .filter(|entry| !entry.settings.as_kind().takes_unseen())
+        .map(|entry| entry.label.as_str())
+        .collect()
 }
 
 /// One distinct quiz.

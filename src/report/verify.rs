@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::difference::difference;
 use super::folder::{RECORD, read_record};
-use super::render;
+use super::{render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
 use crate::record::{Record, list_prices_hash, scenario_hash, sums};
@@ -35,12 +35,24 @@ pub fn verify(folder: &Path) -> Result<Verified> {
     let verdicts = judge(&record, &summary)?;
     let files = render(&record, &summary, &verdicts);
     compare(folder, &files, &record.manifest.program_version)?;
-    Ok(Verified { record_hash, n_files: files.len(), record })
+    let mut n_files = files.len();
+    // Beside the record's own hash stand those of the records under shifts, each in its own `SHA256SUMS`.
+    if let Some(stressed) = stress::read(folder, &record)? {
+        for inner in stress::record_folders(folder)? {
+            sums::check(&inner)?;
+        }
+        stressed.shifted.iter().chain(&stressed.sweep).try_for_each(|record| check_hashes(folder, record))?;
+        let files = stress::files(&stressed);
+        compare(&folder.join(stress::STRESS), &files, &record.manifest.program_version)?;
+        n_files += files.len();
+    }
+    Ok(Verified { record_hash, n_files, record })
 }
 
 /// Compares a report's files with what they should be.
-pub(crate) fn compare(folder: &Path, files: &[(&'static str, Vec<u8>)], made_by: &str) -> Result<()> {
+pub(crate) fn compare<N: AsRef<str>>(folder: &Path, files: &[(N, Vec<u8>)], made_by: &str) -> Result<()> {
     for (name, expected) in files {
+        let name = name.as_ref();
         let path = folder.join(name);
         let found = fs::read(&path).map_err(Error::io(&path, "read"))?;
         if let Some(difference) = difference(&path, &found, expected) {

@@ -64,6 +64,11 @@ impl RouterKind for AvengersProSettings {
         "avengers-pro"
     }
 
+    /// The balance of a cluster is made of costs as they were.
+    fn hears_prices(&self) -> bool {
+        false
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let data = training.data();
         let stream = training.stream().named("clusters");

@@ -84,7 +84,8 @@ impl Router for Carrot {
 
     fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
         let scores = self.scores.predict(prompts);
-        let choices = route(prompts, preferences, &scores, &self.costs.predict(prompts));
+        let costs = prompts.at_known_prices(self.costs.predict(prompts));
+        let choices = route(prompts, preferences, &scores, &costs);
         (choices, Some(scores))
     }
 }

@@ -119,8 +119,12 @@ impl CostModel {
         Ok(CostModel { means, regression: Some(std::sync::Arc::new(regression)) })
     }
 
-    /// Costs in cost units, prompts x models.
+    /// Costs in cost units, prompts x models, at the prices that are known when the prompts are routed.
     pub(crate) fn predict(&self, prompts: &Prompts) -> Matrix {
+        prompts.at_known_prices(self.at_learned_prices(prompts))
+    }
+
+    fn at_learned_prices(&self, prompts: &Prompts) -> Matrix {
         let mut costs = constant(&self.means, prompts.len());
         let Some(regression) = &self.regression else { return costs };
         let predicted = regression.ridge.predict(&features(prompts, regression.tokens));

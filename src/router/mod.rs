@@ -34,6 +34,7 @@ mod irt_router;
 mod judge;
 mod learning_curve;
 mod llm_bandit;
+mod memo;
 mod pair_network;
 mod plug_in;
 mod ppo_fixed;
@@ -69,6 +70,7 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub(crate) use memo::Memo;
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use random::RandomSettings;
@@ -98,6 +100,12 @@ pub trait Router: Send + Sync {
     /// expects any that can be read as the probability of a right answer.
     fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
         (self.route(prompts, preferences), None)
+    }
+
+    /// The mean score of an unseen model over these prompts under the posterior of its identity, and the variance of what that
+    /// mean will be found to be; `None` for a router without such a posterior.
+    fn believed_mean(&self, _prompts: &Prompts, _model: usize) -> Option<[f64; 2]> {
+        None
     }
 }
 
@@ -323,6 +331,12 @@ pub(crate) trait RouterKind {
         true
     }
 
+    /// Whether prices that change after training change what it chooses as they should. A router that would have to be
+    /// trained anew goes on with the old ones, and the report says so.
+    fn hears_prices(&self) -> bool {
+        true
+    }
+
     /// Trains a router.
     ///
     /// # Errors
@@ -381,6 +395,7 @@ pub struct Training<'a> {
     cost_models: &'a CostModels,
     stream: Stream,
     surroundings: Option<Surroundings<'a>>,
+    memo: Option<&'a Memo>,
     meter: Cell<Meter>,
     curves: RefCell<Vec<LearningCurve>>,
 }
@@ -393,6 +408,7 @@ impl<'a> Training<'a> {
             cost_models,
             stream,
             surroundings: None,
+            memo: None,
             meter: Cell::default(),
             curves: RefCell::default(),
         }
@@ -401,6 +417,26 @@ impl<'a> Training<'a> {
     /// With the names and texts that a router made elsewhere goes by.
     pub fn within(self, surroundings: Surroundings<'a>) -> Self {
         Training { surroundings: Some(surroundings), ..self }
+    }
+
+    /// With what was learned from the seen models at another quiz.
+    pub(crate) fn remembering(self, memo: Option<&'a Memo>) -> Self {
+        Training { memo, ..self }
+    }
+
+    /// What was learned at another quiz under that name, else what is made now.
+    ///
+    /// # Errors
+    /// What making it gives.
+    pub(crate) fn once<T: Clone + Send + Sync + 'static, E>(
+        &self,
+        name: String,
+        make: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        match self.memo {
+            Some(memo) => memo.get_or_make(name, make),
+            None => make(),
+        }
     }
 
     /// Names and texts.

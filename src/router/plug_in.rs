@@ -16,6 +16,11 @@ pub(crate) trait ScorePredictor: Send + Sync {
     fn predicts_probabilities(&self) -> bool {
         true
     }
+
+    /// As [`Router::believed_mean`].
+    fn believed_mean(&self, _prompts: &Prompts, _model: usize) -> Option<[f64; 2]> {
+        None
+    }
 }
 
 /// A score predictor and a cost model under the plug-in rule.
@@ -40,6 +45,10 @@ impl Router for PlugIn {
         let scores = self.scores.predict(prompts);
         let choices = route(prompts, preferences, &scores, &self.costs.predict(prompts));
         (choices, self.scores.predicts_probabilities().then_some(scores))
+    }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.scores.believed_mean(prompts, model)
     }
 }
 

@@ -114,6 +114,11 @@ impl RouterKind for PpoFixedSettings {
         Ok(())
     }
 
+    /// Prices went into what it was rewarded for.
+    fn hears_prices(&self) -> bool {
+        false
+    }
+
     /// A new model has no output.
     fn takes_unseen(&self) -> bool {
         false

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Choices, MODEL_NUMBER_NOTE, Policy, Router, RouterKind, Trained, Training, model_number};
 use crate::data::Prompts;
 use crate::error::Result;
+use crate::linalg::Matrix;
 use crate::preference::Preference;
 
 /// Settings of `kind = "single"`.
@@ -28,6 +29,7 @@ pub enum SingleChoice {
 struct Single {
     /// All models, the preferred one first; a prompt without it falls to the next.
     order: Vec<usize>,
+    mean_score: Vec<f32>,
 }
 
 impl RouterKind for SingleSettings {
@@ -46,6 +48,10 @@ impl RouterKind for SingleSettings {
         false
     }
 
+    fn hears_prices(&self) -> bool {
+        self.choose == SingleChoice::Best
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let outcomes = training.outcomes();
         let key: Vec<f64> = match self.choose {
@@ -55,8 +61,9 @@ impl RouterKind for SingleSettings {
         let mut order: Vec<usize> = (0..key.len()).collect();
         // A stable sort: ties go to the lowest number.
         order.sort_by(|&a, &b| key[a].total_cmp(&key[b]));
+        let mean_score = outcomes.mean_score.iter().map(|&score| score as f32).collect();
         let notes = BTreeMap::from([(MODEL_NUMBER_NOTE.to_owned(), order[0].to_string())]);
-        Ok(Trained { router: Policy::Direct(Box::new(Single { order })), notes })
+        Ok(Trained { router: Policy::Direct(Box::new(Single { order, mean_score })), notes })
     }
 }
 
@@ -68,5 +75,11 @@ impl Router for Single {
         };
         let models: Vec<u16> = (0..prompts.len()).map(model_of).collect();
         Choices::new(prompts.len(), models.repeat(preferences.len()))
+    }
+
+    /// Every model's mean over the development prompts that it answered, whatever the prompt.
+    fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
+        let scores = Matrix::new(self.mean_score.repeat(prompts.len()), prompts.len(), self.mean_score.len());
+        (self.route(prompts, preferences), Some(scores))
     }
 }

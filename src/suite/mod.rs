@@ -157,6 +157,9 @@ impl Suite {
                 text(field);
             }
             text(&format!("{:?} {:?}", model.price_in_usd_per_1m, model.price_out_usd_per_1m));
+            if let Some(released) = model.released {
+                text(&released.to_string());
+            }
         }
         for comparison in &self.comparisons {
             text(&format!("{comparison:?}"));

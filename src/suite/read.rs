@@ -127,8 +127,8 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
 
 fn read_models(mut file: CsvFile) -> Result<Vec<Model>> {
     let id = file.column("model_id")?;
-    let [vendor, family, source, note] =
-        ["vendor", "family", "price_source", "note"].map(|name| file.optional_column(name));
+    let [vendor, family, source, released, note] =
+        ["vendor", "family", "price_source", "released", "note"].map(|name| file.optional_column(name));
     let prices = ["price_in_usd_per_1m", "price_out_usd_per_1m"].map(|name| file.optional_column(name));
     let mut models = Vec::new();
     let mut seen = Index::new();
@@ -138,6 +138,7 @@ fn read_models(mut file: CsvFile) -> Result<Vec<Model>> {
         let text =
             |column: Option<usize>| column.map_or(Ok(String::new()), |c| file.text(c).map(str::to_owned));
         let price = |column: Option<usize>| column.map_or(Ok(None), |c| file.amount(c));
+        let date = |text: String| if text.is_empty() { Ok(None) } else { text.parse().map(Some) };
         models.push(Model {
             id,
             vendor: text(vendor)?,
@@ -145,6 +146,7 @@ fn read_models(mut file: CsvFile) -> Result<Vec<Model>> {
             price_in_usd_per_1m: price(prices[0])?,
             price_out_usd_per_1m: price(prices[1])?,
             price_source: text(source)?,
+            released: date(text(released)?).map_err(|problem: String| file.fault(problem))?,
             note: text(note)?,
         });
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::EncodedBy;
+use crate::prices::Date;
 
 /// Where a suite comes from and how it may be used; all optional (`suite.toml`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -50,6 +51,8 @@ pub struct Model {
     pub price_out_usd_per_1m: Option<f64>,
     /// Where the price was taken from, or empty.
     pub price_source: String,
+    /// The day it became available, where known.
+    pub released: Option<Date>,
     /// A remark, or empty.
     pub note: String,
 }
@@ -270,6 +273,7 @@ mod tests {
             price_in_usd_per_1m: Some(2.0),
             price_out_usd_per_1m: Some(8.0),
             price_source: String::new(),
+            released: None,
             note: String::new(),
         };
         assert_eq!(model.list_cost_usd(1000.0, 500.0), Some(0.006));

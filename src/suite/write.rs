@@ -33,23 +33,27 @@ impl Suite {
     }
 
     fn write_models(&self, path: &Path) -> Result<()> {
-        let mut rows = vec![
-            [
-                "model_id",
-                "vendor",
-                "family",
-                "price_in_usd_per_1m",
-                "price_out_usd_per_1m",
-                "price_source",
-                "note",
-            ]
-            .map(str::to_owned),
+        let header = [
+            "model_id",
+            "vendor",
+            "family",
+            "price_in_usd_per_1m",
+            "price_out_usd_per_1m",
+            "price_source",
+            "note",
+            "released",
         ];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(self.models.iter().map(|model| {
             let [price_in, price_out] = [model.price_in_usd_per_1m, model.price_out_usd_per_1m].map(field);
             let [id, vendor, family] = [&model.id, &model.vendor, &model.family].map(String::clone);
-            [id, vendor, family, price_in, price_out, model.price_source.clone(), model.note.clone()]
+            let [source, note] = [&model.price_source, &model.note].map(String::clone);
+            let released = model.released.map_or(String::new(), |date| date.to_string());
+            vec![id, vendor, family, price_in, price_out, source, note, released]
         }));
+        if self.models.iter().all(|model| model.released.is_none()) {
+            rows.iter_mut().for_each(|row| row.truncate(header.len() - 1));
+        }
         write_csv(path, rows)
     }
 

@@ -14,6 +14,7 @@ mod critical_difference;
 mod font;
 mod frame;
 mod header;
+mod heat;
 mod inline;
 mod legend;
 mod lines;
@@ -31,6 +32,7 @@ mod utility;
 mod window;
 
 pub use critical_difference::{RankChart, rank_svg};
+pub use heat::{HeatCell, HeatChart, heat_png, heat_svg};
 pub(in crate::report) use inline::{Geometry, Inline, swatch};
 pub(in crate::report) use lines::{LineChart, lines_inline};
 pub(in crate::report) use palette::properties;

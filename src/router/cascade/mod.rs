@@ -117,6 +117,11 @@ impl RouterKind for CascadeSettings {
         self.judge == JudgeKind::Predicted
     }
 
+    /// Which cascades are worth their calls was found under the old prices.
+    fn hears_prices(&self) -> bool {
+        false
+    }
+
     /// Which members go well together shows only where all of them answered the same prompts.
     fn takes_unseen(&self) -> bool {
         false

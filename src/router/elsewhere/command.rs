@@ -108,6 +108,10 @@ impl RouterKind for CommandSettings {
         false
     }
 
+    fn hears_prices(&self) -> bool {
+        false
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let surroundings = training.surroundings()?;
         let folder = self.training_folder.as_deref().map(Path::new);

@@ -63,6 +63,10 @@ impl RouterKind for DecisionsSettings {
         test.map_or(Ok(()), |(prompts, preferences)| decisions.ask(prompts, preferences).map(|_| ()))
     }
 
+    fn hears_prices(&self) -> bool {
+        false
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let decisions = Decisions::read(Path::new(&self.file), training.surroundings()?)?;
         let notes = BTreeMap::from([("decisions".to_owned(), self.file.clone())]);

@@ -45,6 +45,7 @@ pub(crate) struct Identities {
 }
 
 /// A trained network and the identity vectors of the models it was trained with.
+#[derive(Clone)]
 pub(crate) struct Fitted {
     pub(crate) network: ResponseNetwork,
     pub(crate) identities: Identities,

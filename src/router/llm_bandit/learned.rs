@@ -69,7 +69,11 @@ pub(crate) fn learn(
     let rows: Vec<usize> = (0..data.n_training).collect();
     let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
     let epochs = most_epochs(settings, &material, rows.len());
-    let stopped = identity::fit(&observations, &rows, &watched, settings, epochs, &stream.named("training"));
+    let name = |stage: &str| format!("{stage} {:x} {} {settings:?}", stream.word(), material.seen.len());
+    // Of seen models alone: a quiz is no part of it.
+    let stopped = training.once(name("training"), || {
+        identity::fit(&observations, &rows, &watched, settings, epochs, &stream.named("training"))
+    });
     let mut stopped = stopped.map_err(diverged)?;
     let losses = std::mem::take(&mut stopped.losses);
     training.note_curve("validation loss, nats an answer", "epoch", losses);
@@ -79,7 +83,8 @@ pub(crate) fn learn(
         LearnFrom::Development => {
             let rows: Vec<usize> = (0..data.prompts.len()).collect();
             let again = stream.named("development");
-            identity::fit(&observations, &rows, &[], settings, epochs, &again).map_err(diverged)?
+            let fit = || identity::fit(&observations, &rows, &[], settings, epochs, &again);
+            training.once(name("development"), fit).map_err(diverged)?
         }
     };
     let (identities, deviations) = place_unseen(training, &material, &fitted, placement);
@@ -121,6 +126,32 @@ impl Learned {
             variance.row_mut(prompt)[model] = (p * (1.0 - p)).powi(2) * spread;
         });
         variance
+    }
+
+    /// The mean of a model's score over prompts under the posterior of its identity, and the variance of the mean of its
+    /// answers: G S G' + sum p (1 - p) / n^2, to first order, with G the mean gradient of the score in the identity. `None`
+    /// for a model whose score is no mean over a posterior.
+    pub(crate) fn believed_mean(&self, embeddings: &Matrix, model: usize) -> Option<[f64; 2]> {
+        let deviation = self.deviations[model].as_ref().filter(|_| embeddings.n_rows() > 0)?;
+        let responses = self.network.responses(embeddings, self.identities.mean.row(model));
+        let n = embeddings.n_rows() as f64;
+        let mut slope = vec![0.0; deviation.n_rows()];
+        let (mut total, mut noise) = (0.0, 0.0);
+        self.each_spread(embeddings, &[model], |_, _, logit, spread| {
+            let p = f64::from(mean_score(logit, spread));
+            total += p;
+            noise += p * (1.0 - p);
+        });
+        for (logit, g) in responses.logits.iter().zip(responses.gradients.rows()) {
+            let p = f64::from(kernels::sigmoid(*logit));
+            slope.iter_mut().zip(g).for_each(|(slope, g)| *slope += p * (1.0 - p) * f64::from(*g) / n);
+        }
+        // S = L L', so that G S G' is the squared length of L' G.
+        let along = |column: usize| -> f64 {
+            deviation.rows().zip(&slope).map(|(row, slope)| f64::from(row[column]) * slope).sum()
+        };
+        let of_identity: f64 = (0..slope.len()).map(|column| along(column).powi(2)).sum();
+        Some([total / n, of_identity + noise / (n * n)])
     }
 
     /// Tells `visit` of every prompt and each of these models f at the mean of the posterior and its variance g S g';
@@ -174,9 +205,10 @@ impl Learned {
                 (0..folds.len()).filter(|&prompt| (folds[prompt] == fold) == wanted).collect()
             };
             let (rows, held_out) = (in_fold(false), in_fold(true));
-            let fitted =
-                identity::fit(&observations, &rows, &[], settings, self.epochs, &stream.numbered(fold))
-                    .map_err(diverged)?;
+            let name = format!("fold {fold} {:x} {} {settings:?}", stream.word(), material.seen.len());
+            let fit =
+                || identity::fit(&observations, &rows, &[], settings, self.epochs, &stream.numbered(fold));
+            let fitted = training.once(name, fit).map_err(diverged)?;
             let embeddings = data.prompts.embeddings.rows_at(&held_out);
             let logits = fitted.network.logits(&embeddings, &fitted.identities.mean);
             for (&prompt, logits) in held_out.iter().zip(logits.rows()) {

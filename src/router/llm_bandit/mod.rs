@@ -220,4 +220,8 @@ impl Router for LlmBandit {
         let models = choose(&self.policy, &self.world(&situations), &rows, &pools, preferences);
         (Choices::new(prompts.len(), models), Some(situations.scores))
     }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.predictors.learned.believed_mean(&prompts.embeddings, model)
+    }
 }

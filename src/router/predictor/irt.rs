@@ -18,6 +18,10 @@ impl ScorePredictor for Learned {
     fn predict(&self, prompts: &Prompts) -> Matrix {
         self.scores(&prompts.embeddings)
     }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.believed_mean(&prompts.embeddings, model)
+    }
 }
 
 /// Learns identities with each step, keeps the one that earns most out of fold.

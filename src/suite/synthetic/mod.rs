@@ -145,6 +145,7 @@ fn suite_model(model: &ModelSettings) -> Model {
         price_in_usd_per_1m: Some(model.price_in_usd_per_1m),
         price_out_usd_per_1m: Some(model.price_out_usd_per_1m),
         price_source: model.price_source.clone(),
+        released: None,
         note: String::new(),
     }
 }

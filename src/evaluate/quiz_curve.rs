@@ -1,0 +1,137 @@
+//! What each quiz of a sweep is worth to each router, against full answers of the unseen models.
+
+use super::moves::Table;
+use crate::quiz::{QuizSettings, QuizStrategy};
+use crate::record::{PredictionErrors, Record};
+use crate::seed::Stream;
+use crate::shift::AT_QUIZ;
+use crate::statistics::bootstrap::estimate;
+use crate::statistics::{Interval, LEVEL, mean};
+
+/// The share of what full answers give at which a quiz is called enough.
+pub const ENOUGH: f64 = 0.95;
+
+/// One router at one quiz; numbers are means over replicates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuizPoint {
+    /// The router's label.
+    pub router: String,
+    /// The quiz.
+    pub quiz: QuizSettings,
+    /// The metric that the ratio is of: expected utility, or the score at w = 0 where costs are not known.
+    pub metric: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// The value over that with full answers; `None` where the latter is not above 0.
+    pub ratio: Option<f64>,
+    /// The 95 % interval of the ratio.
+    pub interval: Option<Interval>,
+    /// How well the scores of unseen models were predicted; `None` for a router that predicts none.
+    pub predictions: Option<PredictionErrors>,
+    /// Answers of one unseen model.
+    pub answers: f64,
+    /// What they cost in US dollars; `None` where costs are not known.
+    pub dollars: Option<f64>,
+}
+
+impl QuizPoint {
+    /// Whether the quiz surely keeps enough: the whole interval does.
+    pub fn is_enough(&self) -> bool {
+        self.interval.is_some_and(|interval| interval.low >= ENOUGH)
+    }
+}
+
+/// Every router at every quiz, in the order of the sweep's routers.
+pub fn quiz_points(sweep: &Record, n_resamples: usize) -> Vec<QuizPoint> {
+    let manifest = &sweep.manifest;
+    let stream = Stream::root(manifest.scenario.seed).named("quiz-sweep");
+    let table = Table::new(sweep, n_resamples, &stream);
+    let metric = if manifest.suite.has_cost { "expected-utility" } else { "score-at-w0" };
+    let base = |label: &str| label.split(AT_QUIZ).next().unwrap_or_default().to_owned();
+    let entries = &manifest.scenario.routers;
+    let is_full = |quiz: Option<&QuizSettings>| quiz.is_some_and(|quiz| quiz.strategy == QuizStrategy::All);
+    let mut points = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let Some(quiz) = &entry.quiz else { continue };
+        let router = base(&entry.label);
+        let full =
+            entries.iter().position(|other| base(&other.label) == router && is_full(other.quiz.as_ref()));
+        let Some(values) = table.values(at, metric) else { continue };
+        let (ratio, interval) = full.and_then(|full| ratio(&table, (at, full), metric, &stream)).unzip();
+        let (answers, dollars) = price(sweep, quiz);
+        points.push(QuizPoint {
+            router,
+            quiz: quiz.clone(),
+            metric,
+            value: mean(&values),
+            ratio,
+            interval: interval.flatten(),
+            predictions: predictions(sweep, at),
+            answers,
+            dollars: manifest.suite.has_cost.then_some(dollars),
+        });
+    }
+    points
+}
+
+/// The ratio of two routers' values, mean over replicates, with its interval.
+fn ratio(
+    table: &Table,
+    (own, full): (usize, usize),
+    metric: &'static str,
+    stream: &Stream,
+) -> Option<(f64, Option<Interval>)> {
+    let [values, ceilings] = [table.values(own, metric)?, table.values(full, metric)?];
+    if ceilings.iter().any(|ceiling| *ceiling <= 0.0) {
+        return None;
+    }
+    let ratios = |values: &[f64], ceilings: &[f64]| -> Vec<f64> {
+        values.iter().zip(ceilings).map(|(value, ceiling)| value / ceiling).collect()
+    };
+    let observed = ratios(&values, &ceilings);
+    if own == full {
+        return Some((1.0, Some(Interval { low: 1.0, high: 1.0 })));
+    }
+    let resampled = ratios(table.column(own, metric)?, table.column(full, metric)?);
+    let mut rng = stream.named("replicates").numbered(own).generator();
+    let interval = estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval);
+    Some((mean(&observed), interval))
+}
+
+/// Answers and dollars of one unseen model, mean over models and replicates.
+fn price(sweep: &Record, quiz: &QuizSettings) -> (f64, f64) {
+    let replicates = sweep.manifest.replicates.iter().filter_map(|replicate| replicate.unseen.as_ref());
+    let prices: Vec<(f64, f64)> = replicates
+        .filter_map(|unseen| {
+            let asked = unseen.quizzes.iter().find(|asked| asked.settings == *quiz)?;
+            let n_models = unseen.models.len().max(1) as f64;
+            Some((asked.price.outcomes_seen as f64 / n_models, asked.price.dollars / n_models))
+        })
+        .collect();
+    let (answers, dollars): (Vec<f64>, Vec<f64>) = prices.into_iter().unzip();
+    (mean(&answers), mean(&dollars))
+}
+
+fn predictions(sweep: &Record, router: usize) -> Option<PredictionErrors> {
+    let all: Vec<PredictionErrors> = (sweep.manifest.replicates.iter())
+        .map(|replicate| replicate.routers[router].prediction_errors)
+        .collect::<Option<_>>()?;
+    let mean_of = |of: &dyn Fn(&PredictionErrors) -> f64| mean(&all.iter().map(of).collect::<Vec<f64>>());
+    let coverage: Option<Vec<f64>> = all.iter().map(|errors| errors.coverage).collect();
+    Some(PredictionErrors {
+        rmse: mean_of(&|errors| errors.rmse),
+        mean_error: mean_of(&|errors| errors.mean_error),
+        coverage: coverage.map(|shares| mean(&shares)),
+    })
+}
+
+/// The shortest quiz that surely keeps enough of a router's value with full answers; of those of one length the one that
+/// keeps most. `None` where no quiz but all prompts does.
+pub fn shortest_enough<'a>(points: &'a [QuizPoint], router: &str) -> Option<&'a QuizPoint> {
+    let own =
+        points.iter().filter(|point| point.router == router && point.quiz.strategy != QuizStrategy::All);
+    own.filter(|point| point.is_enough()).min_by(|a, b| {
+        let size = |point: &QuizPoint| point.quiz.size.unwrap_or(0);
+        size(a).cmp(&size(b)).then(b.ratio.unwrap_or(0.0).total_cmp(&a.ratio.unwrap_or(0.0)))
+    })
+}

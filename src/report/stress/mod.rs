@@ -1,0 +1,127 @@
+//! The folder `stress` of a report: what shifts and quizzes did to every router, beside the run as it is.
+//!
+//! `records` in it holds a whole record for each shift and for the sweep over quizzes, in the format of the report's own;
+//! everything else is computed from these and the twin. The report beside it does not know of them.
+
+mod matrix;
+mod pools;
+mod quizzes;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::folder::write_files;
+use crate::error::{Error, Result};
+use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
+use crate::record::Record;
+use crate::shift::{Shift, Stressed};
+
+/// The folder's name inside a report.
+pub(super) const STRESS: &str = "stress";
+const RECORDS: &str = "records";
+const SWEEP: &str = "quiz";
+
+/// A shift and what it moves.
+struct Column<'a> {
+    shift: &'a Shift,
+    record: &'a Record,
+    moves: Vec<Move>,
+}
+
+/// The files but the records, by name; none where nothing was shifted and no quiz swept.
+pub(super) fn files(stressed: &Stressed) -> Vec<(String, Vec<u8>)> {
+    let columns: Vec<Column<'_>> = (stressed.shifted.iter())
+        .filter_map(|record| {
+            let shift = record.manifest.shift.as_ref()?;
+            Some(Column { shift, record, moves: moves(&stressed.twin, record, N_RESAMPLES) })
+        })
+        .collect();
+    let (mut files, mut text) = (Vec::new(), matrix::head(&stressed.twin));
+    if !columns.is_empty() {
+        files.push(("stress.csv".to_owned(), matrix::stress_csv(&stressed.twin, &columns)));
+        files.extend(matrix::pictures(&stressed.twin, &columns));
+        text.push_str(&matrix::matrix_md(&stressed.twin, &columns));
+        text.push_str(&pools::pools_md(&stressed.twin, &columns));
+    }
+    if let Some(sweep) = &stressed.sweep {
+        let points = quiz_points(sweep, N_RESAMPLES);
+        files.push(("quiz.csv".to_owned(), quizzes::quiz_csv(&points)));
+        files.extend(quizzes::pictures(sweep, &points));
+        text.push_str(&quizzes::quizzes_md(sweep, &points));
+    }
+    if !files.is_empty() {
+        files.push(("stress.md".to_owned(), text.into_bytes()));
+    }
+    files
+}
+
+/// Writes the records into a report's folder that is being filled.
+pub(super) fn write_records(folder: &Path, stressed: &Stressed) -> Result<()> {
+    let records = folder.join(STRESS).join(RECORDS);
+    let numbered = stressed.shifted.iter().enumerate().map(|(at, record)| {
+        let name = record.manifest.shift.as_ref().map_or_else(String::new, Shift::file_name);
+        (format!("{at:02}-{name}"), record)
+    });
+    for (name, record) in numbered.chain(stressed.sweep.iter().map(|record| (SWEEP.to_owned(), record))) {
+        let inner = records.join(name);
+        fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
+        record.write(&inner)?;
+    }
+    Ok(())
+}
+
+/// Writes everything but the records.
+pub(super) fn write(folder: &Path, stressed: &Stressed) -> Result<()> {
+    let files = files(stressed);
+    if files.is_empty() { Ok(()) } else { write_files(&folder.join(STRESS), files) }
+}
+
+/// The folders of the records, in the order of the shifts, the sweep's last; none where nothing was shifted.
+pub(super) fn record_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let records = folder.join(STRESS).join(RECORDS);
+    if !records.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&records).map_err(Error::io(&records, "read"))?;
+    let paths = entries.map(|entry| Ok(entry.map_err(Error::io(&records, "read"))?.path()));
+    let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
+    let number = |path: &Path| -> usize {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
+    };
+    paths.retain(|path| path.is_dir());
+    paths.sort_by_key(|path| (number(path), path.clone()));
+    Ok(paths)
+}
+
+/// Reads the records beside a twin; nothing where there is none.
+///
+/// # Errors
+/// As [`Record::read`].
+pub(super) fn read(folder: &Path, twin: &Record) -> Result<Option<Stressed>> {
+    let folders = record_folders(folder)?;
+    if folders.is_empty() {
+        return Ok(None);
+    }
+    let mut stressed = Stressed { twin: twin.clone(), shifted: Vec::new(), sweep: None };
+    for inner in folders {
+        let record = Record::read(&inner)?;
+        if record.manifest.shift.is_some() {
+            stressed.shifted.push(record)
+        } else {
+            stressed.sweep = Some(record)
+        }
+    }
+    Ok(Some(stressed))
+}
+
+/// Rebuilds the folder from its records, where there is one.
+///
+/// # Errors
+/// Records that cannot be read, or a folder that cannot be written.
+pub fn rebuild(folder: &Path, twin: &Record) -> Result<()> {
+    match read(folder, twin)? {
+        Some(stressed) => write(folder, &stressed),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Runs a scenario with all its shifts and quizzes: the twin first, then whatever has to be trained anew.
+
+use std::borrow::Cow;
+
+use super::AT_QUIZ;
+use super::change::{Change, Shift, Stage};
+use super::replay::TestShift;
+use crate::error::{Error, Result};
+use crate::kept::KeptCells;
+use crate::lesson::School;
+use crate::preference::{PreferenceGrid, PreferenceSettings};
+use crate::record::Record;
+use crate::run::{Course, Event, Prepared, prepare, replicate_stream, take};
+use crate::scenario::{RouterEntry, Scenario};
+use crate::seed::Stream;
+use crate::suite::Suite;
+
+/// A run and everything beside it.
+pub struct Stressed {
+    /// The run as the scenario is.
+    pub twin: Record,
+    /// One record a shift, in the order of the scenario; each says in its manifest which.
+    pub shifted: Vec<Record>,
+    /// Every router at every quiz of the sweep; the label of each is followed by `@` and the quiz.
+    pub sweep: Option<Record>,
+}
+
+/// Runs a scenario as [`resume`](crate::run::resume) does, and under each of its shifts and quizzes. The twin's record is
+/// the one that `resume` gives.
+///
+/// # Errors
+/// As `resume`; a shift that does not fit the suite, found before anything is trained.
+pub fn stress(
+    scenario: &Scenario,
+    suite: Suite,
+    kept: Option<&KeptCells>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Stressed> {
+    let prepared = prepare(scenario, suite)?;
+    let shifts = shifts_of(scenario, &prepared.suite)?;
+    let stream = Stream::root(scenario.seed).named("shift");
+    let meet = |shift: &&Shift| shift.change.stage() == Stage::Test;
+    let met: Vec<TestShift<'_>> = shifts
+        .iter()
+        .filter(meet)
+        .map(|shift| {
+            let suite = shift.change.test_suite(&prepared.suite, &stream)?;
+            Ok(TestShift { shift: shift.clone(), suite })
+        })
+        .collect::<Result<_>>()?;
+    let splits = prepared.splits(scenario)?;
+    let taken = take(&prepared.course(scenario, splits, &met), kept, progress)?;
+    drop(met);
+    let mut from_test = taken.shifted.into_iter();
+    let mut shifted = Vec::new();
+    for shift in &shifts {
+        shifted.push(match shift.change.stage() {
+            Stage::Test => from_test.next().expect("a record a shift of the test"),
+            Stage::Training => trained_anew(scenario, &prepared, shift, kept, progress)?,
+        });
+    }
+    let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, kept, progress)).transpose()?;
+    Ok(Stressed { twin: taken.record, shifted, sweep })
+}
+
+/// The shifts of a scenario on its suite, no two of one name.
+pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>> {
+    let mut shifts: Vec<Shift> = Vec::new();
+    for settings in &scenario.shifts {
+        for shift in settings.shifts(suite)? {
+            shift.change.check(scenario)?;
+            if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
+                return Err(Error::Usage(format!("[[shift]] asks for `{}` twice", shift.name)));
+            }
+            shifts.push(shift);
+        }
+    }
+    Ok(shifts)
+}
+
+fn trained_anew(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    shift: &Shift,
+    kept: Option<&KeptCells>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Record> {
+    let change = &shift.change;
+    let stream = Stream::root(scenario.seed).named("shift");
+    let tested: Cow<'_, Suite> = change.test_suite(&prepared.suite, &stream)?;
+    let learned: Cow<'_, Suite> = change.training_suite(&prepared.suite, &stream)?;
+    let changed = change.scenario(scenario)?;
+    let grid = match change {
+        Change::PreferenceShift { trained_for } => {
+            let settings = PreferenceSettings { distribution: *trained_for, ..scenario.preferences };
+            PreferenceGrid::new(&settings)?
+        }
+        _ => prepared.grid.clone(),
+    };
+    let split = |(replicate, split)| {
+        change.split(&prepared.suite, &split, &replicate_stream(scenario, replicate).named("shift"))
+    };
+    let splits = prepared.splits(scenario)?.into_iter().enumerate().map(split).collect::<Result<_>>()?;
+    let school = School {
+        scenario: &changed,
+        original: &prepared.suite,
+        suite: &learned,
+        tested: &tested,
+        groups: &prepared.groups,
+        grid: &grid,
+        asked: &prepared.grid,
+        shifts: &[],
+    };
+    let (facts, name) = (&prepared.facts, shift.name.clone());
+    let course = Course { school, facts, splits, shift: Some(shift.clone()), name };
+    Ok(take(&course, kept, progress)?.record)
+}
+
+/// Every router at every quiz; those that cannot take a new model stand aside.
+fn sweep(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    kept: Option<&KeptCells>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Record> {
+    let quizzes = scenario.sweep.as_ref().map_or_else(Vec::new, super::QuizSweep::quizzes);
+    let mut swept = scenario.clone();
+    swept.expect.clear();
+    swept.evidence.against = None;
+    swept.routers.clear();
+    for entry in scenario.routers.iter().filter(|entry| entry.settings.as_kind().takes_unseen()) {
+        swept.routers.extend(quizzes.iter().map(|quiz| RouterEntry {
+            label: format!("{}{AT_QUIZ}{}", entry.label, quiz.to_string().replace(' ', "-")),
+            settings: entry.settings.clone(),
+            quiz: Some(quiz.clone()),
+        }));
+    }
+    let splits = prepared.splits(scenario)?;
+    let mut course = prepared.course(&swept, splits, &[]);
+    course.name = "quiz".into();
+    Ok(take(&course, kept, progress)?.record)
+}
