@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod gate;
 mod gzip;
 mod hash;
+pub mod import;
 pub mod kept;
 mod lesson;
 pub mod linalg;

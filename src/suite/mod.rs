@@ -17,7 +17,10 @@ mod write;
 pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, list};
-pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
+pub use values::{
+    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Prompt,
+    SuiteInfo,
+};
 
 use sha2::{Digest, Sha256};
 
