@@ -34,7 +34,9 @@ pub(super) fn unknown_metric(path: &Path, wanted: &[String], known: &BTreeSet<St
     match wanted {
         [] => Error::file(path, format!("has several metrics: choose one with `--metric` of `{list}`")),
         [one] => {
-            let near = suggestion(one, known.iter().map(String::as_str));
+            let bare = |name: &String| name.split(',').next().map(str::to_owned);
+            let names: Vec<String> = known.iter().filter_map(bare).collect();
+            let near = suggestion(one, names.iter().map(String::as_str));
             Error::file(path, format!("has no metric `{one}`; there are `{list}`{near}"))
         }
         _ => Error::file(

@@ -147,8 +147,9 @@ fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], out: &Path
     let mut metrics: Vec<String> = cells.metrics.values().cloned().collect();
     metrics.sort();
     metrics.dedup();
-    let files =
-        opened.iter().map(|path| Ok(ImportedFile { path: shown_path(path), sha256: file_hash(path)? }));
+    let files = opened
+        .iter()
+        .map(|path| Ok(ImportedFile { path: shown_path(path, &settings.sources), sha256: file_hash(path)? }));
     Ok(SuiteInfo {
         name,
         description: String::new(),
@@ -164,9 +165,18 @@ fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], out: &Path
     })
 }
 
-/// A path as given; of an absolute one, which says more about a machine than about the data, only the name.
-fn shown_path(path: &Path) -> String {
-    let shown = if path.is_absolute() { path.file_name().map_or(path, Path::new) } else { path };
+/// A path as given. Of an absolute one, which says more about a machine than about the data, the part from the name of the
+/// source that it lies in.
+fn shown_path(path: &Path, sources: &[PathBuf]) -> String {
+    let name = |path: &Path| path.file_name().map_or_else(PathBuf::new, PathBuf::from);
+    let of_source = |source: &PathBuf| path.strip_prefix(source).ok().map(|inner| name(source).join(inner));
+    let shown = if path.is_absolute() {
+        // Joining nothing would leave a slash behind.
+        let is_source = sources.iter().any(|source| source == path);
+        if is_source { name(path) } else { sources.iter().find_map(of_source).unwrap_or_else(|| name(path)) }
+    } else {
+        path.to_owned()
+    };
     shown.to_string_lossy().into_owned()
 }
 

@@ -14,7 +14,7 @@ pub struct Tally {
     pub averaged: usize,
     /// Cells that a second file gave again, with the same score.
     pub duplicates: usize,
-    /// Prompts whose text differs between sources; the first text counts.
+    /// Prompts that came with different texts; the first counts.
     pub differing_texts: usize,
     /// Rows left out, by the reason.
     pub skipped: BTreeMap<&'static str, usize>,
@@ -51,7 +51,7 @@ impl fmt::Display for Coverage {
         };
         counted(tally.averaged, "cells are means over repetitions within a file");
         counted(tally.duplicates, "cells came from two files with the same score; the first counts");
-        counted(tally.differing_texts, "prompts have another text in another file; the first counts");
+        counted(tally.differing_texts, "prompts came with two texts; the first counts");
         for (reason, &count) in &tally.skipped {
             counted(count, &format!("rows left out: {reason}"));
         }

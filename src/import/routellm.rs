@@ -106,10 +106,10 @@ fn read_questions(judgements: &Path, sources: &Sources<'_>) -> Result<BTreeMap<S
     Ok(questions)
 }
 
-/// What the judge was shown begins with the user's first turn between two headings.
+/// The first turn within what the judge was shown, by the headings of MT-Bench's two kinds of pages; else unknown.
 fn first_user_turn(shown: &str) -> &str {
-    let after = shown.split_once("### User:\n").map_or(shown, |(_, after)| after);
-    after.split_once("\n\n### Assistant A:").map_or(after, |(turn, _)| turn)
+    let between = |start: &str, end: &str| Some(shown.split_once(start)?.1.split_once(end)?.0);
+    between("### User:\n", "\n\n### ").or_else(|| between("[Question]\n", "\n\n[")).unwrap_or("")
 }
 
 #[derive(serde::Deserialize)]
@@ -139,8 +139,12 @@ mod tests {
 
     #[test]
     fn the_prompt_of_a_judgement_is_the_first_turn() {
-        let shown = "<|Start|>\n\n### User:\nWhy?\nHow?\n\n### Assistant A:\nBecause.\n\n### User:\nMore.";
-        assert_eq!(first_user_turn(shown), "Why?\nHow?");
-        assert_eq!(first_user_turn("bare"), "bare");
+        let second = "<|Start|>\n\n### User:\nWhy?\nHow?\n\n### Assistant A:\nBecause.\n\n### User:\nMore.";
+        assert_eq!(first_user_turn(second), "Why?\nHow?");
+        assert_eq!(
+            first_user_turn("Judge.\n\n[Question]\nWhy?\n\n[The Start of the Answer]\nBecause."),
+            "Why?"
+        );
+        assert_eq!(first_user_turn("bare"), "");
     }
 }
