@@ -8,7 +8,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::inspect_log::{Eval, LogFacts, Results, Sample};
 use super::json::whole;
-use super::source::{Input, Progress, Sources, limited, unpacked_zstandard};
+use super::source::{Input, Progress, Sources, limited};
+use super::zstandard::Zstandard;
 use crate::error::{Error, Result};
 
 /// Both name the task and the model; the second stands alone in the log of a run that was stopped.
@@ -67,7 +68,7 @@ fn member<T: serde::de::DeserializeOwned>(
     let unpacked: Box<dyn Read> = match method {
         CompressionMethod::Stored => Box::new(packed),
         CompressionMethod::DEFLATE => Box::new(flate2::read::DeflateDecoder::new(packed)),
-        CompressionMethod::ZSTD => Box::new(unpacked_zstandard(&inner, packed)?),
+        CompressionMethod::ZSTD => Box::new(Zstandard::new(packed)),
         other => return Err(Error::file(&inner, format!("is packed by {other}, which is not known here"))),
     };
     let mut stream = CrcReader::new(limited(unpacked, n_packed));

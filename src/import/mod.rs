@@ -29,6 +29,7 @@ mod source;
 mod table;
 mod zeroeval;
 mod zeroeval_answer;
+mod zstandard;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -99,6 +100,7 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
     let range_is_set = settings.score_range != UNIT;
     let mut cells = Cells::new(settings.score_range);
     for path in &found {
+        sources.say(Progress::File(path));
         cells.file(path, |cells| match format {
             Format::LmEval => lm_eval::read(path, metrics, range_is_set, sources, cells),
             Format::Inspect => inspect_log::read(path, metrics, sources, cells),

@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::zstandard::Zstandard;
 use crate::error::{Error, Result};
 
 /// A record (a line, an array's element, a row) may be this long; a chat of a million tokens is a tenth of it.
@@ -76,9 +77,7 @@ impl<'a> Sources<'a> {
         let all = Cursor::new(head.clone()).chain(rest);
         match head.as_slice() {
             [0x1f, 0x8b, ..] => Input::new(path, limited(flate2::read::MultiGzDecoder::new(all), n_bytes)),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-                Input::new(path, limited(unpacked_zstandard(path, all)?, n_bytes))
-            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Input::new(path, limited(Zstandard::new(all), n_bytes)),
             _ => Input::new(path, all),
         }
     }
@@ -86,7 +85,6 @@ impl<'a> Sources<'a> {
     /// Opens a file as it is.
     pub(super) fn open_raw(&self, path: &Path) -> Result<File> {
         if !self.opened.borrow().iter().any(|known| known == path) {
-            (self.progress)(Progress::File(path));
             self.opened.borrow_mut().push(path.to_owned());
         }
         File::open(path).map_err(Error::io(path, "read"))
@@ -182,12 +180,6 @@ impl<R: Read> Read for Limited<R> {
         })?;
         Ok(n_bytes)
     }
-}
-
-/// Unpacks Zstandard; windows above 100 MiB are refused by the decoder.
-pub(super) fn unpacked_zstandard<R: Read>(path: &Path, stream: R) -> Result<impl Read + use<R>> {
-    ruzstd::decoding::StreamingDecoder::new(stream)
-        .map_err(|error| Error::file(path, format!("is not a whole Zstandard stream: {error}")))
 }
 
 /// A file that says how far it was read.
