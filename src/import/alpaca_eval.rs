@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::ids::text_id;
 use super::json::{Scalar, elements};
 use super::metric::unknown_metric;

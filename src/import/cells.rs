@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::answer::{Answer, Sums};
 use super::report::Tally;
 use crate::error::{Error, Result};
 use crate::suite::Comparison;
@@ -20,16 +21,6 @@ const LARGEST_AMOUNT: f64 = 1e12;
 /// Positions by name. Only looked up, never iterated, so its order cannot reach any output.
 #[expect(clippy::disallowed_types, reason = "lookups only; ids are long and many")]
 type Index = std::collections::HashMap<String, usize>;
-
-/// One answer of one model to one prompt; what is unknown is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Answer {
-    /// In the range of the metric, [0, 1] unless the settings say otherwise.
-    pub(super) score: Option<f64>,
-    pub(super) input_tokens: Option<f64>,
-    pub(super) output_tokens: Option<f64>,
-    pub(super) cost_usd: Option<f64>,
-}
 
 /// What a source says of a prompt; what is unknown is empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +91,7 @@ impl Cells {
         self.open.clear();
         read(self)?;
         for (key, sums) in std::mem::take(&mut self.open) {
-            self.tally.averaged += usize::from(1 < sums.score.count);
+            self.tally.averaged += usize::from(sums.is_repeated());
             self.merge(key, sums.answer())?;
         }
         Ok(())
@@ -251,52 +242,6 @@ impl Cells {
         if !self.tally.notes.contains(&remark) {
             self.tally.notes.push(remark);
         }
-    }
-}
-
-/// Sums over the repetitions of a cell.
-#[derive(Clone, Copy, Default)]
-struct Sums {
-    score: Sum,
-    input_tokens: Sum,
-    output_tokens: Sum,
-    cost_usd: Sum,
-}
-
-impl Sums {
-    fn add(&mut self, answer: Answer) {
-        self.score.add(answer.score);
-        self.input_tokens.add(answer.input_tokens);
-        self.output_tokens.add(answer.output_tokens);
-        self.cost_usd.add(answer.cost_usd);
-    }
-
-    fn answer(&self) -> Answer {
-        Answer {
-            score: self.score.mean(),
-            input_tokens: self.input_tokens.mean(),
-            output_tokens: self.output_tokens.mean(),
-            cost_usd: self.cost_usd.mean(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    total: f64,
-    count: usize,
-}
-
-impl Sum {
-    fn add(&mut self, value: Option<f64>) {
-        if let Some(value) = value {
-            self.total += value;
-            self.count += 1;
-        }
-    }
-
-    fn mean(&self) -> Option<f64> {
-        (0 < self.count).then(|| self.total / self.count as f64)
     }
 }
 

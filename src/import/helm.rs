@@ -9,10 +9,11 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::helm_texts::texts;
 use super::json::{Scalar, elements, whole};
-use super::metric::unknown_metric;
+use super::metric::{remember, unknown_metric};
 use super::source::{Sources, is_named};
 use crate::error::{Error, Result};
 
@@ -62,7 +63,7 @@ pub(super) fn read(path: &Path, metrics: &[String], sources: &Sources<'_>, cells
             .filter(|stat| stat.name.perturbation.is_none())
             .filter_map(|stat| Some((stat.name.name.as_str(), stat.value()?)))
             .collect();
-        known.extend(stats.keys().filter(|name| !name.starts_with("num_")).map(|name| (*name).to_owned()));
+        stats.keys().filter(|name| !name.starts_with("num_")).for_each(|name| remember(&mut known, *name));
         if chosen.is_none() {
             chosen = choose(&benchmark, &stats, metrics);
         }

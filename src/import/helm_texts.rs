@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::bounds::Budget;
 use super::json::{Elements, elements, fault};
-use super::source::{Budget, Sources};
+use super::source::Sources;
 use crate::error::{Error, Result};
 
 /// Texts by id of the instance, unperturbed; none where a run holds neither file.

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
+use super::bounds::Budget;
 use super::inspect_log::{Eval, LogFacts, Results, Sample};
 use super::json::{Elements, fault};
-use super::source::{Budget, Sources};
+use super::source::Sources;
 use crate::error::{Error, Result};
 
 /// Calls `each` with every sample.
@@ -20,7 +21,7 @@ pub(super) fn each_of_json(
     sources: &Sources<'_>,
     each: &mut dyn FnMut(&LogFacts, &str, Sample) -> Result<()>,
 ) -> Result<()> {
-    let input = sources.open(path)?;
+    let input = sources.open(path)?.of_long_records();
     let budget = input.budget();
     let mut found = None;
     let mut deserializer = serde_json::Deserializer::from_reader(input.into_reader());

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::inspect_json::each_of_json;
 use super::inspect_zip::each_of_zip;
 use super::json::{Scalar, score_of_text};
-use super::metric::unknown_metric;
+use super::metric::{remember, unknown_metric};
 use super::source::{Sources, is_named};
 use crate::error::{Error, Result};
 
@@ -31,7 +32,7 @@ pub(super) fn read(path: &Path, metrics: &[String], sources: &Sources<'_>, cells
         let fault = |problem: String| Error::file(path, format!("{place}: {problem}"));
         facts.get_or_insert_with(|| (log.task.clone(), log.model.clone()));
         let scores = sample.scores();
-        known.extend(scores.keys().cloned());
+        scores.keys().for_each(|name| remember(&mut known, name));
         if chosen.is_none() {
             chosen = choose(log, &scores, metrics);
         }
@@ -145,17 +146,22 @@ struct Score {
 struct Usage {
     input_tokens: Option<f64>,
     output_tokens: Option<f64>,
+    total_tokens: Option<f64>,
     input_tokens_cache_read: Option<f64>,
     input_tokens_cache_write: Option<f64>,
     total_cost: Option<f64>,
 }
 
 impl Usage {
-    /// Cached tokens are counted apart by Inspect, and are tokens of the prompt.
+    /// Cached tokens are tokens of the prompt too. Some providers count them among the input tokens and others apart, which
+    /// shows in the total.
     fn input(self) -> Option<f64> {
+        let input = self.input_tokens?;
         let cached =
             self.input_tokens_cache_read.unwrap_or(0.0) + self.input_tokens_cache_write.unwrap_or(0.0);
-        Some(self.input_tokens? + cached)
+        let all = input + cached + self.output_tokens.unwrap_or(0.0);
+        let is_apart = self.total_tokens.is_some_and(|total| all <= total);
+        Some(if is_apart { input + cached } else { input })
     }
 }
 
@@ -225,6 +231,15 @@ fn single(value: &Value) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cached_tokens_count_as_input_where_the_total_holds_them() {
+        let of = |json: &str| serde_json::from_str::<Usage>(json).unwrap().input();
+        let apart =
+            r#"{"input_tokens": 10, "input_tokens_cache_read": 90, "output_tokens": 5, "total_tokens": 105}"#;
+        let among = r#"{"input_tokens": 100, "input_tokens_cache_read": 90, "output_tokens": 5, "total_tokens": 105}"#;
+        assert_eq!([of(apart), of(among), of("{}")], [Some(100.0), Some(100.0), None]);
+    }
 
     #[test]
     fn values_are_read_by_inspects_own_rule() {

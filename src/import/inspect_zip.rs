@@ -6,9 +6,10 @@ use std::path::Path;
 use flate2::CrcReader;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::bounds::limited;
 use super::inspect_log::{Eval, LogFacts, Results, Sample};
 use super::json::whole;
-use super::source::{Input, Progress, Sources, limited};
+use super::source::{Input, Progress, Sources};
 use super::zstandard::Zstandard;
 use crate::error::{Error, Result};
 
@@ -72,7 +73,7 @@ fn member<T: serde::de::DeserializeOwned>(
         other => return Err(Error::file(&inner, format!("is packed by {other}, which is not known here"))),
     };
     let mut stream = CrcReader::new(limited(unpacked, n_packed));
-    let value = whole(Input::new(&inner, &mut stream)?)?;
+    let value = whole(Input::new(&inner, &mut stream)?.of_long_records())?;
     if stream.crc().sum() != checksum {
         return Err(Error::file(&inner, "is damaged: its checksum differs"));
     }

@@ -8,7 +8,8 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::source::{Budget, Input, io_fault};
+use super::bounds::Budget;
+use super::source::{Input, io_fault};
 use crate::error::{Error, Result};
 
 /// Calls `each` with every element of the array that a file is, and its number, counted from 0.
@@ -77,6 +78,9 @@ pub(super) fn lines<T: DeserializeOwned>(
 
 /// A fault of JSON, with its line.
 pub(super) fn fault(path: &Path, error: &serde_json::Error) -> Error {
+    if error.io_error_kind() == Some(std::io::ErrorKind::UnexpectedEof) {
+        return Error::file(path, "ends too early; the file is truncated");
+    }
     if error.is_io() {
         return Error::file(path, format!("cannot be read: {error}"));
     }

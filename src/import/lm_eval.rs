@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::ids::hash_id;
 use super::json::{Scalar, lines, whole};
-use super::metric::{Choice, unknown_metric};
+use super::metric::{Choice, remember, unknown_metric};
 use super::source::{Sources, is_named};
 use crate::error::{Error, Result};
 
@@ -39,7 +40,7 @@ pub(super) fn read(
     lines(sources.open(path)?, |line, sample: Sample| {
         let fault = |problem: String| Error::line(path, line, problem);
         for metric in sample.metrics.keys() {
-            known.insert(format!("{metric},{}", sample.filter));
+            remember(&mut known, format!("{metric},{}", sample.filter));
         }
         if choice.is_none() {
             choice = chosen(&sample, metrics).map(|metric| (metric, sample.filter.clone()));

@@ -8,6 +8,9 @@ use crate::error::{Error, suggestion};
 /// Names shown in a message.
 const N_SHOWN: usize = 40;
 
+/// Names kept; a file with more has no metrics but something else in their place.
+const N_KEPT: usize = 1000;
+
 /// The metric of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice(String);
@@ -21,6 +24,13 @@ impl Choice {
     /// Its name.
     pub(super) fn name(&self) -> &str {
         &self.0
+    }
+}
+
+/// Keeps the name of a metric that a file has.
+pub(super) fn remember(known: &mut BTreeSet<String>, name: impl Into<String>) {
+    if known.len() < N_KEPT {
+        known.insert(name.into());
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::columns::{ColumnNames, guessed};
 use super::ids::text_id;
 use super::rows::{Row, each_row, required, shortened};
@@ -25,9 +26,12 @@ const BENCHMARKS: &[&str] = &["benchmark", "dataset"];
 /// Reads one file.
 pub(super) fn read(path: &Path, named: &ColumnNames, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
     let benchmark_of_file = stem(path);
+    let mut is_first = true;
     each_row(sources, path, &mut |row| {
         let columns = PairColumns::of(row, named)?;
-        cells.note(columns.words());
+        if std::mem::take(&mut is_first) {
+            cells.note(columns.words());
+        }
         let text = columns.prompt.as_ref().map_or_else(String::new, |column| first_turn(row.text(column)));
         let benchmark = columns.benchmark.as_ref().map_or("", |column| row.text(column));
         let benchmark = if benchmark.is_empty() { &benchmark_of_file } else { benchmark };

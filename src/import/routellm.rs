@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::ids::{Occurrences, text_id};
 use super::json::{Scalar, lines};
 use super::rows::each_row;

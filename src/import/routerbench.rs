@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::python::unquoted;
 use super::rows::each_row;
 use super::source::Sources;

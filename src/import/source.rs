@@ -1,22 +1,14 @@
 //! Opens the files of an import: packed or plain, UTF-8 alone, and bounded, so that no input grows memory or time without
 //! end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
+use super::bounds::{Bounded, Budget, limited};
 use super::zstandard::Zstandard;
 use crate::error::{Error, Result};
-
-/// A record (a line, an array's element, a row) may be this long; a chat of a million tokens is a tenth of it.
-const LONGEST_RECORD: u64 = 64 << 20;
-
-/// A packed file may unpack to this many times its size, and a little more. Logs of language models pack to a tenth or so,
-/// repetitive ones to a hundredth; what packs better is a bomb.
-const LARGEST_RATIO: u64 = 250;
-const FREE_BYTES: u64 = 16 << 20;
 
 /// Bytes between two messages of progress.
 const STEP: u64 = 4 << 20;
@@ -103,8 +95,14 @@ impl<'a> Input<'a> {
         }
         refuse_other_formats(path, &head)?;
         let stream: Box<dyn Read + 'a> = Box::new(Cursor::new(head).chain(rest));
-        let bounded = Bounded { stream, left: Budget::default() };
+        let bounded = Bounded::new(stream);
         Ok(Input { reader: BufReader::with_capacity(1 << 16, bounded), path: path.to_owned() })
+    }
+
+    /// Allows records of many more bytes, for readers that keep few of them.
+    pub(super) fn of_long_records(mut self) -> Self {
+        self.reader.get_mut().allow_long_records();
+        self
     }
 
     /// For messages.
@@ -114,71 +112,12 @@ impl<'a> Input<'a> {
 
     /// What a record may still cost; to be renewed after each.
     pub(super) fn budget(&self) -> Budget {
-        self.reader.get_ref().left.clone()
+        self.reader.get_ref().budget()
     }
 
     /// The stream itself.
     pub(super) fn into_reader(self) -> BufReader<Bounded<Box<dyn Read + 'a>>> {
         self.reader
-    }
-}
-
-/// Bytes that the record at hand may still take.
-#[derive(Clone)]
-pub(super) struct Budget(Rc<Cell<u64>>);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Budget(Rc::new(Cell::new(LONGEST_RECORD)))
-    }
-}
-
-impl Budget {
-    /// A new record begins.
-    pub(super) fn renew(&self) {
-        self.0.set(LONGEST_RECORD);
-    }
-}
-
-/// A stream that fails where a record takes more than its budget.
-pub(super) struct Bounded<R> {
-    stream: R,
-    left: Budget,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_bytes = self.stream.read(buffer)?;
-        match self.left.0.get().checked_sub(n_bytes as u64) {
-            Some(left) => self.left.0.set(left),
-            None => {
-                return Err(io::Error::other(format!(
-                    "one record is longer than {} MiB",
-                    LONGEST_RECORD >> 20
-                )));
-            }
-        }
-        Ok(n_bytes)
-    }
-}
-
-/// A stream that fails where it unpacks to far more than it was packed to.
-pub(super) fn limited<R: Read>(stream: R, n_packed: u64) -> impl Read {
-    Limited { stream, left: n_packed.saturating_mul(LARGEST_RATIO).saturating_add(FREE_BYTES) }
-}
-
-struct Limited<R> {
-    stream: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_bytes = self.stream.read(buffer)?;
-        self.left = self.left.checked_sub(n_bytes as u64).ok_or_else(|| {
-            io::Error::other(format!("unpacks to more than {LARGEST_RATIO} times its size; not read further"))
-        })?;
-        Ok(n_bytes)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::columns::{ColumnNames, Columns};
 use super::ids::{Occurrences, text_id};
 use super::json::score_of_text;

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
 use super::json::elements;
 use super::source::{Sources, is_named, stem};
 use super::zeroeval_answer::{first_number, letter, stated_answer};
