@@ -188,6 +188,11 @@ impl Cells {
         }
     }
 
+    /// Whether an earlier file scored a cell.
+    pub(super) fn is_scored(&self, prompt: usize, model: usize) -> bool {
+        self.cells.get(&(prompt, model)).is_some_and(|cell| cell.answer.score.is_some())
+    }
+
     /// Adds an answer to the file at hand.
     ///
     /// # Errors

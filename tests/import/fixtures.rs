@@ -9,7 +9,7 @@ pub(super) const N_PROMPTS: usize = 40;
 
 /// A pattern of right and wrong answers: model 0 is right on two of three, model 1 on three of four.
 pub(super) fn is_right(model: usize, prompt: usize) -> bool {
-    prompt % (3 + model) != 0
+    !prompt.is_multiple_of(3 + model)
 }
 
 fn score(model: usize, prompt: usize) -> f64 {

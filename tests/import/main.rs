@@ -55,7 +55,7 @@ fn imported(settings: &ImportSettings) -> Result<(Coverage, Suite)> {
         fs::read_dir(target.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     match done {
         Ok(coverage) => {
-            assert_eq!(left, [out.clone()]);
+            assert_eq!(left, std::slice::from_ref(&out));
             Ok((coverage, Suite::read(&out).unwrap()))
         }
         Err(error) => {

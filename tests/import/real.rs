@@ -1,13 +1,11 @@
 //! Real files of the tools. Needs a folder of them in `LLM_BANDIT_UPSTREAM`, one folder a tool; without it, nothing is tested.
 
-use std::path::{Path, PathBuf};
-
-use llm_bandit::import::Coverage;
-use llm_bandit::suite::Suite;
+use std::path::PathBuf;
 
 use super::formats;
 
 #[expect(clippy::disallowed_methods, reason = "results of others are not part of the repository")]
+#[expect(clippy::print_stdout, reason = "says what was skipped")]
 fn upstream() -> Option<PathBuf> {
     match std::env::var("LLM_BANDIT_UPSTREAM") {
         Ok(folder) => Some(folder.into()),
@@ -21,7 +19,7 @@ fn upstream() -> Option<PathBuf> {
 #[test]
 fn real_files_say_what_another_count_of_them_says() {
     let Some(folder) = upstream() else { return };
-    let checks: [(&str, fn(&Path) -> (Coverage, Suite)); 6] = [
+    let checks: [(&str, formats::Check); 6] = [
         ("lm-eval", formats::lm_eval),
         ("inspect", formats::inspect),
         ("alpaca_eval", formats::alpaca_eval),
