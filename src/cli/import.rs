@@ -13,7 +13,12 @@ use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress};
 use super::{say, say_aside};
 
 /// Shown below the help.
-pub(super) const EXAMPLES: &str = "Examples:
+pub(super) const EXAMPLES: &str =
+    "Formats: lm-eval, inspect, helm, alpaca-eval, routellm, routerbench, zeroeval, table, pairs
+
+Examples:
+  llm-bandit import lm-eval output/ --out datasets/mine --metric acc_norm --metric exact_match,strict-match
+  llm-bandit import alpaca-eval alpaca_eval/results --out datasets/alpaca
   llm-bandit import table scores.csv --out datasets/mine --prompt-id question --model system --score correct
   llm-bandit import pairs battles.jsonl --out datasets/arena";
 

@@ -26,7 +26,9 @@ impl Cells {
         let (new_prompt, n_prompts) = numbered(&is_kept.0);
         let (new_model, n_models) = numbered(&is_kept.1);
         if n_prompts == 0 {
-            return Err("hold no score".into());
+            let reasons =
+                tally.skipped.iter().map(|(reason, count)| format!("; {count} rows left out: {reason}"));
+            return Err(format!("hold no score{}", reasons.collect::<String>()));
         }
         if n_prompts.checked_mul(n_models).is_none_or(|n_cells| MOST_CELLS < n_cells) {
             return Err(format!(

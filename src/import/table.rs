@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 /// Rows by which columns are told apart.
 const N_LOOKED_AT: usize = 100;
 
+/// Models named in the report.
+const N_NAMED: usize = 20;
+
 /// In a wide table, what the cost of a model's answer is called after its name.
 const COST_ENDINGS: [&str; 4] = ["|total_cost", "_cost_usd", "_total_cost", "_cost"];
 
@@ -95,13 +98,14 @@ impl Layout {
         match self {
             Layout::Long(columns) => columns.words(),
             Layout::Wide(columns, models) => {
-                let names: Vec<&str> = models.iter().map(|(name, _)| name.as_str()).collect();
+                let shown: Vec<&str> = models.iter().take(N_NAMED).map(|(name, _)| name.as_str()).collect();
+                let more = if shown.len() < models.len() { ", ..." } else { "" };
                 let n_costs = models.iter().filter(|(_, cost)| cost.is_some()).count();
-                let words = columns.words();
                 format!(
-                    "{words}; a column for each of {} models (`{}`), {n_costs} with costs",
-                    names.len(),
-                    names.join("`, `")
+                    "{}; a column for each of {} models (`{}`{more}), {n_costs} with costs",
+                    columns.words(),
+                    models.len(),
+                    shown.join("`, `")
                 )
             }
         }

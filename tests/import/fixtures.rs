@@ -237,6 +237,10 @@ pub(super) fn zeroeval() -> Files {
         ("gsm/one.json".into(), answers(0, "one")),
         ("gsm/two.json".into(), answers(1, "two")),
         ("gsm.summary.json".into(), b"not read".to_vec()),
+        (
+            "crux/one.json".into(),
+            br#"[{"dataset": "crux", "id": "crux-#0", "output": ["{\"answer\": \"[1]\"}"]}]"#.to_vec(),
+        ),
     ]
 }
 
