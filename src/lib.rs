@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod gate;
 mod gzip;
 mod hash;
+pub mod import;
 pub mod kept;
 mod label;
 mod lesson;

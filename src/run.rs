@@ -20,7 +20,7 @@ use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::shift::{Shift, ShiftedCell, Test, TestShift, shifts_of, test_of};
 use crate::split::{Split, split, text_groups};
-use crate::suite::{CellTable, Suite};
+use crate::suite::{CellTable, Suite, SuiteInfo};
 use crate::unseen::TestPool;
 
 /// What happens while a scenario runs; events of different cells come in any order.
@@ -446,7 +446,8 @@ fn assemble(
             scenario_hash: scenario_hash(scenario),
             list_prices_hash: list_prices_hash(&names, &list_prices(suite)),
             suite: RecordedSuite {
-                info: suite.info.clone(),
+                // The content hash says which suite it was; a list of thousands of files would say no more.
+                info: SuiteInfo { import: None, ..suite.info.clone() },
                 content_hash: content_hash.clone(),
                 models: names,
                 has_cost: *has_cost,

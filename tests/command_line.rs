@@ -296,7 +296,7 @@ fn verify_and_list_say_what_is_there_and_every_help_has_an_example() {
     );
     let listed = String::from_utf8(llm_bandit(root, &["list"]).stdout).unwrap();
     assert!(listed.contains("simulated-open-suite") && listed.contains("scenarios/quickstart.toml"));
-    for command in ["list", "verify", "run", "report", "prices", "reprice", "synth"] {
+    for command in ["list", "verify", "run", "report", "prices", "reprice", "import", "synth"] {
         let help = llm_bandit(folder.path(), &[command, "--help"]);
         let help = String::from_utf8(help.stdout).unwrap();
         assert!(help.contains("Example:") || help.contains("Examples:"), "{command}");

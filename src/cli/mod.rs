@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod diff;
 mod embed;
+mod import;
 mod inspect;
 mod online;
 mod plan;
@@ -114,6 +115,9 @@ enum Command {
         after_help = "Example:\n  llm-bandit reprice reports/quickstart --prices mine.toml --date 2025-01-31 --out reports/repriced"
     )]
     Reprice(reprice::RepriceArguments),
+    /// Makes a suite of the results of another tool, and says what is in it
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::ImportArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -155,6 +159,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Route(arguments) => route::route(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),
         Command::Reprice(arguments) => reprice::reprice(&arguments),
+        Command::Import(arguments) => import::import(&arguments),
         Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
     };
     match done {

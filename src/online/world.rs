@@ -119,7 +119,7 @@ impl World {
             n_steps,
             warm,
             suite: SuiteFacts {
-                info: suite.info.clone(),
+                info: SuiteInfo { import: None, ..suite.info.clone() },
                 content_hash,
                 has_cost,
                 cost_basis: suite.cost_basis,

@@ -19,7 +19,10 @@ pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use encoded_by::EncodedBy;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
-pub use values::{CellTable, Comparison, CostBasis, Embeddings, Model, Outcomes, Prompt, SuiteInfo};
+pub use values::{
+    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Prompt,
+    SuiteInfo,
+};
 
 use sha2::{Digest, Sha256};
 

@@ -21,6 +21,31 @@ pub struct SuiteInfo {
     pub primary_metric: String,
     /// True where the outcomes were drawn by a simulation instead of recorded from models; every report then says so.
     pub simulated: bool,
+    /// What it was imported from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportInfo>,
+}
+
+/// How a suite was imported from the results of another tool.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ImportInfo {
+    /// The tool, as on the command line.
+    pub format: String,
+    /// Version of the program that imported it.
+    pub program_version: String,
+    /// Every file that was read, in order.
+    pub files: Vec<ImportedFile>,
+}
+
+/// A file that a suite was imported from.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFile {
+    /// Its path as it was given; of an absolute one only the name.
+    pub path: String,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
 }
 
 /// One prompt.

@@ -76,6 +76,7 @@ impl SyntheticSettings {
                 source: format!("simulated, seed {}", self.seed),
                 primary_metric: "simulated score".into(),
                 simulated: true,
+                import: None,
             },
             prompts,
             benchmarks,

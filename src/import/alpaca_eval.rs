@@ -1,0 +1,96 @@
+//! AlpacaEval: a checkout's `results/MODEL/ANNOTATOR/annotations.json`.
+//!
+//! An annotation holds the preference of a judge between the reference's answer (1) and the model's (2). A model's score is
+//! the preference minus 1, so that 0 and 1 mean that the reference and the model won; 0, which the older judges write for a
+//! draw, is one half. The reference is added with one half everywhere: a draw with itself. A model is called by its folder.
+
+use std::path::{Path, PathBuf};
+
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
+use super::ids::text_id;
+use super::json::{Scalar, elements};
+use super::metric::unknown_metric;
+use super::source::Sources;
+use crate::error::{Error, Result};
+
+/// The judge of AlpacaEval 2, which counts where a checkout holds it.
+const USUAL: &str = "weighted_alpaca_eval_gpt4_turbo";
+
+const BENCHMARK: &str = "alpaca_eval";
+
+/// Whether a file is one that this reads.
+pub(super) fn is_annotations(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "annotations.json")
+}
+
+/// The judge that counts: the first of those asked for that there is; the usual one; the only one.
+///
+/// # Errors
+/// No such judge, or several and none that is usual.
+pub(super) fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> {
+    let known: std::collections::BTreeSet<String> = files.iter().map(|path| folder(path, 1)).collect();
+    let is_known = |name: &&String| known.contains(*name);
+    let usual = USUAL.to_owned();
+    let chosen = match wanted {
+        [] if known.contains(USUAL) => Some(usual),
+        [] if known.len() == 1 => known.first().cloned(),
+        _ => wanted.iter().find(is_known).cloned(),
+    };
+    let place = files.first().map_or(Path::new("."), PathBuf::as_path);
+    chosen.ok_or_else(|| unknown_metric(place, wanted, &known))
+}
+
+/// Whether a file is of that judge.
+pub(super) fn is_of(path: &Path, annotator: &str) -> bool {
+    folder(path, 1) == annotator
+}
+
+/// Reads the annotations of one model.
+pub(super) fn read(path: &Path, annotator: &str, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+    let name = folder(path, 2);
+    cells.measured_by(BENCHMARK, annotator).map_err(|problem| Error::file(path, problem))?;
+    elements(sources.open(path)?, |number, annotation: Annotation| {
+        let fault = |problem: String| Error::file(path, format!("annotation {number} (from 0): {problem}"));
+        let Some(preference) = annotation.preference.score() else {
+            cells.skip("an annotation without a preference");
+            return Ok(());
+        };
+        let score = match preference {
+            0.0 => 0.5,
+            1.0..=2.0 => preference - 1.0,
+            other => return Err(fault(format!("preference {other} is neither 0 nor from 1 to 2"))),
+        };
+        let id = text_id(BENCHMARK, &annotation.instruction);
+        let task = annotation.dataset.text().unwrap_or_default();
+        let facts = PromptFacts { id: &id, benchmark: BENCHMARK, task: &task, text: &annotation.instruction };
+        let prompt = cells.prompt(facts).map_err(fault)?;
+        let reference = cells.model(&annotation.generator_1).map_err(fault)?;
+        let model = cells.model(&name).map_err(fault)?;
+        if model != reference {
+            cells.answer(prompt, model, Answer { score: Some(score), ..Answer::default() }).map_err(fault)?;
+        }
+        // Every file has the same reference, which is the same draw in each.
+        if cells.is_scored(prompt, reference) {
+            return Ok(());
+        }
+        cells.answer(prompt, reference, Answer { score: Some(0.5), ..Answer::default() }).map_err(fault)
+    })
+}
+
+/// What is needed of an annotation; the answers are not.
+#[derive(serde::Deserialize)]
+struct Annotation {
+    instruction: String,
+    generator_1: String,
+    #[serde(default)]
+    dataset: Scalar,
+    #[serde(default)]
+    preference: Scalar,
+}
+
+/// The name of a folder above a file: 1 is the one it lies in.
+fn folder(path: &Path, level: usize) -> String {
+    let name = path.ancestors().nth(level).and_then(Path::file_name);
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,219 @@
+//! Suites from the results of tools that people already use.
+//!
+//! A format is a file of this folder: it finds its files below the sources, reads them record by record, and hands facts
+//! about single answers to `cells`, which knows nothing of formats: it joins them by id, settles what stands twice, and
+//! becomes a suite. `source`, `json`, and `rows` read without ever holding a whole file. Nothing is written unless all is
+//! well: the suite grows in a hidden folder beside its own, which it takes in one step.
+
+mod alpaca_eval;
+mod answer;
+mod bounds;
+mod build;
+mod cells;
+mod columns;
+mod format;
+mod helm;
+mod helm_texts;
+mod ids;
+mod inspect_json;
+mod inspect_log;
+mod inspect_zip;
+mod json;
+mod lm_eval;
+mod metric;
+mod pairs;
+mod python;
+mod report;
+mod routellm;
+mod routerbench;
+mod rows;
+mod source;
+mod table;
+mod zeroeval;
+mod zeroeval_answer;
+mod zstandard;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub use columns::ColumnNames;
+pub use format::Format;
+pub use report::{Coverage, Tally};
+pub use source::Progress;
+
+use crate::error::{Error, Result};
+use crate::hash::hex;
+use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo};
+use cells::Cells;
+use source::{Sources, files};
+
+/// Scores that need no mapping.
+const UNIT: (f64, f64) = (0.0, 1.0);
+
+/// What is to be imported, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportSettings {
+    /// The tool.
+    pub format: Format,
+    /// Files, or folders to look through.
+    pub sources: Vec<PathBuf>,
+    /// Names of metrics, of which the first that a benchmark has counts; empty: the first that there is.
+    pub metrics: Vec<String>,
+    /// The columns of a table.
+    pub columns: ColumnNames,
+    /// The scores that mean 0 and 1.
+    pub score_range: (f64, f64),
+    /// The licence of the data.
+    pub licence: String,
+}
+
+/// Imports results as a suite into a folder that does not exist yet or is empty.
+///
+/// # Errors
+/// Whatever makes the results unusable, as one line; nothing is written then.
+pub fn import(settings: &ImportSettings, out: &Path, progress: &dyn Fn(Progress<'_>)) -> Result<Coverage> {
+    check_target(out)?;
+    check_settings(settings)?;
+    let sources = Sources::new(progress);
+    let cells = gather(settings, &sources)?;
+    let opened = sources.opened();
+    let n_bytes = opened.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
+    let info = info(settings, &cells, &opened, out)?;
+    let (suite, tally) = cells.into_suite(info).map_err(|problem| {
+        Error::Usage(format!("the {} files of `{}` {problem}", opened.len(), settings.format.name()))
+    })?;
+    write(&suite, out)?;
+    Ok(Coverage { n_files: opened.len(), n_bytes, tally, check: SuiteCheck::new(&suite) })
+}
+
+fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
+    let (format, metrics) = (settings.format, &settings.metrics);
+    let mut found = files(&settings.sources, format.wanted(), &|path| format.is_wanted(path))?;
+    let mut annotator = String::new();
+    if format == Format::AlpacaEval {
+        annotator = alpaca_eval::annotator(&found, metrics)?;
+        found.retain(|path| alpaca_eval::is_of(path, &annotator));
+    }
+    let n_bytes = found.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
+    sources.say(Progress::Found { n_files: found.len(), n_bytes });
+    let range_is_set = settings.score_range != UNIT;
+    let mut cells = Cells::new(settings.score_range);
+    for path in &found {
+        sources.say(Progress::File(path));
+        cells.file(path, |cells| match format {
+            Format::LmEval => lm_eval::read(path, metrics, range_is_set, sources, cells),
+            Format::Inspect => inspect_log::read(path, metrics, sources, cells),
+            Format::Helm => helm::read(path, metrics, sources, cells),
+            Format::AlpacaEval => alpaca_eval::read(path, &annotator, sources, cells),
+            Format::RouteLlm => routellm::read(path, sources, cells),
+            Format::RouterBench => routerbench::read(path, sources, cells),
+            Format::ZeroEval => zeroeval::read(path, sources, cells),
+            Format::Table => table::read(path, &settings.columns, sources, cells),
+            Format::Pairs => pairs::read(path, &settings.columns, sources, cells),
+        })?;
+    }
+    Ok(cells)
+}
+
+fn check_settings(settings: &ImportSettings) -> Result<()> {
+    let name = settings.format.name();
+    if !settings.format.has_columns() && !settings.columns.is_empty() {
+        return Err(Error::Usage(format!("`{name}` has no columns to name; only `table` and `pairs` have")));
+    }
+    if !settings.format.has_metrics() && !settings.metrics.is_empty() {
+        let hint = if settings.format.has_columns() { "; name the column with `--score`" } else { "" };
+        return Err(Error::Usage(format!("`{name}` has no metrics to choose{hint}")));
+    }
+    let (zero, one) = settings.score_range;
+    if !zero.is_finite() || !one.is_finite() || zero == one {
+        return Err(Error::Usage(format!("`--score-range {zero},{one}` is no range")));
+    }
+    Ok(())
+}
+
+/// Before anything is read.
+fn check_target(out: &Path) -> Result<()> {
+    if out.file_name().is_none() {
+        return Err(Error::file(out, "is no name for a suite's folder"));
+    }
+    let is_empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
+    if out.exists() && !is_empty {
+        return Err(Error::file(out, "exists; choose another `--out`, or remove it"));
+    }
+    Ok(())
+}
+
+fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], out: &Path) -> Result<SuiteInfo> {
+    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut metrics: Vec<String> = cells.metrics.values().cloned().collect();
+    metrics.sort();
+    metrics.dedup();
+    let files = opened
+        .iter()
+        .map(|path| Ok(ImportedFile { path: shown_path(path, &settings.sources), sha256: file_hash(path)? }));
+    Ok(SuiteInfo {
+        name,
+        description: String::new(),
+        licence: settings.licence.clone(),
+        source: format!("imported from {}", settings.format.name()),
+        primary_metric: metrics.join(", "),
+        simulated: false,
+        import: Some(ImportInfo {
+            format: settings.format.name().to_owned(),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            files: files.collect::<Result<_>>()?,
+        }),
+    })
+}
+
+/// A path as given. Of an absolute one, which says more about a machine than about the data, the part from the name of the
+/// source that it lies in.
+fn shown_path(path: &Path, sources: &[PathBuf]) -> String {
+    let name = |path: &Path| path.file_name().map_or_else(PathBuf::new, PathBuf::from);
+    let of_source = |source: &PathBuf| path.strip_prefix(source).ok().map(|inner| name(source).join(inner));
+    let shown = if path.is_absolute() {
+        // Joining nothing would leave a slash behind.
+        let is_source = sources.iter().any(|source| source == path);
+        if is_source { name(path) } else { sources.iter().find_map(of_source).unwrap_or_else(|| name(path)) }
+    } else {
+        path.to_owned()
+    };
+    shown.to_string_lossy().into_owned()
+}
+
+fn file_hash(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex(&hash.finalize())),
+            Ok(n_bytes) => hash.update(&buffer[..n_bytes]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io(path, "read")(error)),
+        }
+    }
+}
+
+/// Writes into a hidden folder beside the target, which then takes its name.
+fn write(suite: &Suite, out: &Path) -> Result<()> {
+    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let staged = out.with_file_name(format!(".{name}.staged"));
+    if staged.exists() {
+        fs::remove_dir_all(&staged).map_err(Error::io(&staged, "remove"))?;
+    }
+    fs::create_dir_all(&staged).map_err(Error::io(&staged, "create"))?;
+    let written = suite.write(&staged).and_then(|()| {
+        if out.exists() {
+            fs::remove_dir(out).map_err(Error::io(out, "replace"))?;
+        }
+        fs::rename(&staged, out).map_err(Error::io(out, "write"))
+    });
+    if written.is_err() {
+        let _ = fs::remove_dir_all(&staged);
+    }
+    written
+}

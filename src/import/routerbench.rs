@@ -1,0 +1,48 @@
+//! RouterBench's wide table as CSV: by model a score, `MODEL|model_response`, and `MODEL|total_cost` in dollars, which is kept.
+
+use std::path::Path;
+
+use super::answer::Answer;
+use super::cells::{Cells, PromptFacts};
+use super::python::unquoted;
+use super::rows::each_row;
+use super::source::Sources;
+use crate::error::{Error, Result};
+
+const COST: &str = "|total_cost";
+
+/// Reads one file.
+pub(super) fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+    let mut models: Option<Vec<(String, String)>> = None;
+    each_row(sources, path, &mut |row| {
+        let models = models.get_or_insert_with(|| {
+            let costs = row.columns().filter_map(|name| Some((name.strip_suffix(COST)?, name)));
+            costs.map(|(model, cost)| (model.to_owned(), cost.to_owned())).collect()
+        });
+        if models.is_empty() {
+            return Err(row.fault(format!(
+                "has no column `MODEL{COST}`: not RouterBench's wide table; `table` may read it"
+            )));
+        }
+        let benchmark = row.text("eval_name");
+        if benchmark.is_empty() {
+            return Err(row.fault("has no `eval_name`"));
+        }
+        let fault = |problem: String| row.fault(problem);
+        cells.measured_by(benchmark, "performance").map_err(fault)?;
+        let text = unquoted(row.text("prompt"));
+        let facts = PromptFacts { id: row.text("sample_id").trim(), benchmark, task: "", text: &text };
+        let prompt = cells.prompt(facts).map_err(fault)?;
+        for (name, cost) in models.iter() {
+            let model = cells.model(name).map_err(fault)?;
+            let answer = Answer { score: row.score(name)?, cost_usd: row.number(cost)?, ..Answer::default() };
+            if answer.score.is_none() {
+                cells.skip("without a score");
+                continue;
+            }
+            cells.answer(prompt, model, answer).map_err(fault)?;
+        }
+        Ok(())
+    })?;
+    if models.is_none() { Err(Error::file(path, "holds no row")) } else { Ok(()) }
+}

@@ -1,0 +1,238 @@
+//! Opens the files of an import: packed or plain, UTF-8 alone, and bounded, so that no input grows memory or time without
+//! end.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::bounds::{Bounded, Budget, limited};
+use super::zstandard::Zstandard;
+use crate::error::{Error, Result};
+
+/// Bytes between two messages of progress.
+const STEP: u64 = 4 << 20;
+
+/// What an import is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// So many files with so many bytes are to be read.
+    Found {
+        /// Files.
+        n_files: usize,
+        /// Bytes, as they lie on the disk.
+        n_bytes: u64,
+    },
+    /// A file is being read.
+    File(&'a Path),
+    /// So many further bytes were read.
+    Bytes(u64),
+}
+
+/// Opens files and keeps which.
+pub(super) struct Sources<'a> {
+    progress: &'a dyn Fn(Progress<'_>),
+    opened: RefCell<Vec<PathBuf>>,
+}
+
+/// An open file, read record by record.
+pub(super) struct Input<'a> {
+    reader: BufReader<Bounded<Box<dyn Read + 'a>>>,
+    path: PathBuf,
+}
+
+impl<'a> Sources<'a> {
+    pub(super) fn new(progress: &'a dyn Fn(Progress<'_>)) -> Self {
+        Sources { progress, opened: RefCell::new(Vec::new()) }
+    }
+
+    /// Tells how far things are.
+    pub(super) fn say(&self, progress: Progress<'_>) {
+        (self.progress)(progress);
+    }
+
+    /// The files opened, in the order in which they first were.
+    pub(super) fn opened(&self) -> Vec<PathBuf> {
+        self.opened.borrow().clone()
+    }
+
+    /// Opens a file of text, unpacked where it is gzip or Zstandard.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that is not text, or that is text in another encoding than UTF-8.
+    pub(super) fn open(&self, path: &Path) -> Result<Input<'a>> {
+        let file = self.open_raw(path)?;
+        let n_bytes = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let counted = Counted { file, progress: self.progress, unsaid: 0 };
+        let (head, rest) = peeked(counted).map_err(Error::io(path, "read"))?;
+        refuse_other_formats(path, &head)?;
+        let all = Cursor::new(head.clone()).chain(rest);
+        match head.as_slice() {
+            [0x1f, 0x8b, ..] => Input::new(path, limited(flate2::read::MultiGzDecoder::new(all), n_bytes)),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Input::new(path, limited(Zstandard::new(all), n_bytes)),
+            _ => Input::new(path, all),
+        }
+    }
+
+    /// Opens a file as it is.
+    pub(super) fn open_raw(&self, path: &Path) -> Result<File> {
+        if !self.opened.borrow().iter().any(|known| known == path) {
+            self.opened.borrow_mut().push(path.to_owned());
+        }
+        File::open(path).map_err(Error::io(path, "read"))
+    }
+}
+
+impl<'a> Input<'a> {
+    /// A stream of text; `path` names it in messages.
+    pub(super) fn new(path: &Path, stream: impl Read + 'a) -> Result<Self> {
+        let (mut head, rest) = peeked(stream).map_err(|error| io_fault(path, &error))?;
+        if matches!(head.as_slice(), [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+            return Err(Error::file(path, "is UTF-16; save it as UTF-8"));
+        }
+        if head.starts_with(&[0xef, 0xbb, 0xbf]) {
+            head.drain(..3);
+        }
+        refuse_other_formats(path, &head)?;
+        let stream: Box<dyn Read + 'a> = Box::new(Cursor::new(head).chain(rest));
+        let bounded = Bounded::new(stream);
+        Ok(Input { reader: BufReader::with_capacity(1 << 16, bounded), path: path.to_owned() })
+    }
+
+    /// Allows records of many more bytes, for readers that keep few of them.
+    pub(super) fn of_long_records(mut self) -> Self {
+        self.reader.get_mut().allow_long_records();
+        self
+    }
+
+    /// For messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What a record may still cost; to be renewed after each.
+    pub(super) fn budget(&self) -> Budget {
+        self.reader.get_ref().budget()
+    }
+
+    /// The stream itself.
+    pub(super) fn into_reader(self) -> BufReader<Bounded<Box<dyn Read + 'a>>> {
+        self.reader
+    }
+}
+
+/// A file that says how far it was read.
+struct Counted<'a> {
+    file: File,
+    progress: &'a dyn Fn(Progress<'_>),
+    unsaid: u64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.file.read(buffer)?;
+        self.unsaid += n_bytes as u64;
+        if STEP <= self.unsaid || n_bytes == 0 {
+            (self.progress)(Progress::Bytes(std::mem::take(&mut self.unsaid)));
+        }
+        Ok(n_bytes)
+    }
+}
+
+/// The first four bytes, and the rest.
+fn peeked<R: Read>(mut stream: R) -> io::Result<(Vec<u8>, R)> {
+    let mut head = Vec::with_capacity(4);
+    stream.by_ref().take(4).read_to_end(&mut head)?;
+    Ok((head, stream))
+}
+
+/// Binary tables are known by their first bytes; each is refused with what makes text of it.
+fn refuse_other_formats(path: &Path, head: &[u8]) -> Result<()> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let problem = match head {
+        [0x80, 2..=5, ..] => format!(
+            "is a pickle, which is a program and is never run here; if you trust it: python3 -c \"import pandas; pandas.read_pickle('{name}').to_csv('{stem}.csv', index=False)\""
+        ),
+        b"PAR1" => format!(
+            "is Parquet; convert it: python3 -c \"import pandas; pandas.read_parquet('{name}').to_csv('{stem}.csv', index=False)\""
+        ),
+        b"PK\x03\x04" => "is a zip archive; only `inspect` reads those".into(),
+        _ => return Ok(()),
+    };
+    Err(Error::file(path, problem))
+}
+
+/// What went wrong with a stream, as one line.
+pub(super) fn io_fault(path: &Path, error: &io::Error) -> Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Error::file(path, "ends too early; the file is truncated");
+    }
+    Error::file(path, format!("cannot be read: {error}"))
+}
+
+/// All files below these paths for which `is_wanted` says yes, in the order of the arguments and, within a folder, by path;
+/// each once.
+///
+/// # Errors
+/// A path that does not exist; one below which there is no such file.
+pub(super) fn files(
+    paths: &[PathBuf],
+    wanted: &str,
+    is_wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let before = found.len();
+        let kind = fs::metadata(path).map_err(Error::io(path, "read"))?;
+        if kind.is_dir() {
+            walk(path, is_wanted, &mut found)?;
+            if found.len() == before {
+                return Err(Error::file(path, format!("holds no {wanted}")));
+            }
+        } else {
+            found.push(path.clone());
+        }
+    }
+    let mut unique: Vec<PathBuf> = Vec::with_capacity(found.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for path in found {
+        if seen.insert(fs::canonicalize(&path).map_err(Error::io(&path, "read"))?) {
+            unique.push(path);
+        }
+    }
+    Ok(unique)
+}
+
+/// Links to folders are not followed: they could lead in circles.
+fn walk(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
+    let mut entries: Vec<fs::DirEntry> =
+        entries.collect::<io::Result<_>>().map_err(Error::io(folder, "read"))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(Error::io(&path, "read"))?;
+        if kind.is_dir() && !is_hidden {
+            walk(&path, is_wanted, found)?;
+        } else if !kind.is_dir() && !is_hidden && is_wanted(&path) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file's name begins and ends like this, packed or not.
+pub(super) fn is_named(path: &Path, start: &str, endings: &[&str]) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    name.starts_with(start) && endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// A file's name without folder and without these endings.
+pub(super) fn stem(path: &Path) -> String {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+}

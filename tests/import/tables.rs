@@ -1,0 +1,110 @@
+//! Tables and pairwise comparisons, whose columns are guessed or named.
+
+use std::path::Path;
+
+use llm_bandit::error::Result;
+use llm_bandit::import::{ColumnNames, Coverage, ImportSettings};
+use llm_bandit::suite::Suite;
+
+use super::{assert_same, counts, fixtures, folder, imported, means, runs, settings};
+
+fn of_file(name: &str, text: &str, change: impl FnOnce(&mut ImportSettings)) -> Result<(Coverage, Suite)> {
+    let folder = folder(&[(name.to_owned(), text.as_bytes().to_vec())]);
+    let mut settings = settings("table", &folder.path().join("raw"));
+    change(&mut settings);
+    imported(&settings)
+}
+
+#[test]
+fn a_long_table_is_read_by_common_names_and_the_guess_is_told() {
+    let folder = folder(&fixtures::table());
+    let (coverage, suite) = imported(&settings("table", &folder.path().join("raw"))).unwrap();
+    let of =
+        |model| (0..fixtures::N_PROMPTS).map(|n| f64::from(u8::from(fixtures::is_right(model, n)))).collect();
+    assert_same(&counts(&suite), &means([("one".to_owned(), of(0)), ("two".to_owned(), of(1))].into()));
+    assert_eq!(
+        coverage.tally.notes,
+        [
+            "columns: prompt id `question_id`, prompt `prompt`, benchmark `dataset`, model `model_name`, score `correct`, \
+          cost `cost`, input tokens `prompt_tokens`, output tokens `completion_tokens`"
+        ]
+    );
+    assert_eq!(suite.outcomes.output_tokens.get(5, 1), Some(5.0));
+    assert_eq!(suite.outcomes.cost_usd.get(5, 1), Some(0.5));
+    runs(&suite);
+}
+
+#[test]
+fn named_columns_win_over_guesses_and_ranges_are_mapped() {
+    let text = "key\tid\tsystem\tgrade\na\t1\tm\t10\nb\t2\tm\t0\na\t3\tn\t5\n";
+    let (_, suite) = of_file("t.tsv", text, |settings| {
+        settings.columns = ColumnNames {
+            prompt_id: Some("key".into()),
+            model: Some("system".into()),
+            score: Some("grade".into()),
+            ..ColumnNames::default()
+        };
+        settings.score_range = (10.0, 0.0);
+    })
+    .unwrap();
+    assert_eq!(suite.prompts.len(), 2);
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(0.0), Some(0.5)]);
+    assert_eq!(suite.benchmarks, ["t"]);
+}
+
+#[test]
+fn a_wide_table_has_a_column_a_model_and_ids_that_do_not_go_by_the_row() {
+    let rows = ["What?,1,0.5,0.01", "Why?,0,,0.02", "What?,0,1,0.03"];
+    let of = |order: [usize; 3]| {
+        let rows: Vec<&str> = order.iter().map(|&at| rows[at]).collect();
+        of_file("t.csv", &format!("prompt,a,b,a_cost\n{}\n", rows.join("\n")), |_| {}).unwrap().1
+    };
+    let suite = of([0, 1, 2]);
+    assert_eq!(suite.models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(suite.outcomes.score.row(1).collect::<Vec<_>>(), [Some(0.0), None]);
+    assert_eq!(suite.outcomes.cost_usd.row(2).collect::<Vec<_>>(), [Some(0.03), None]);
+    let ids = |suite: &Suite| suite.prompts.iter().map(|prompt| prompt.id.clone()).collect::<Vec<_>>();
+    let (ids_here, ids_there) = (ids(&suite), ids(&of([1, 0, 2])));
+    assert_eq!([&ids_here[0], &ids_here[1], &ids_here[2]], [&ids_there[1], &ids_there[0], &ids_there[2]]);
+    assert_eq!(ids_here[2], format!("{}-2", ids_here[0]));
+}
+
+#[test]
+fn json_rows_are_tables_too() {
+    let lines =
+        "{\"id\": 1, \"model\": \"a\", \"score\": true}\n\n{\"id\": 1, \"model\": \"b\", \"score\": 0.25}\n";
+    let (_, suite) = of_file("t.jsonl", lines, |_| {}).unwrap();
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(1.0), Some(0.25)]);
+    let array = "[{\"id\": 1, \"model\": \"a\", \"score\": null}, {\"id\": 1, \"model\": \"b\", \"score\": \"0.25\"}]";
+    let (coverage, suite) = of_file("t.json", array, |_| {}).unwrap();
+    assert_eq!(suite.models.len(), 1);
+    assert_eq!(coverage.tally.dropped_models, ["a"]);
+    assert_eq!(coverage.tally.skipped["without a score"], 1);
+}
+
+#[test]
+fn battles_are_kept_with_their_ties_and_count_as_shares_of_wins() {
+    let folder = folder(&fixtures::pairs());
+    let (_, suite) = imported(&settings("pairs", &folder.path().join("raw"))).unwrap();
+    assert_eq!(suite.comparisons.len(), fixtures::N_PROMPTS);
+    let n_ties = suite.comparisons.iter().filter(|comparison| comparison.score_a == 0.5).count();
+    assert_eq!(n_ties, fixtures::N_PROMPTS / 2);
+    assert_eq!(suite.prompts[4].text, "Say 4");
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(1.0), Some(0.0), None]);
+    assert_eq!(suite.outcomes.score.n_known(), 2 * fixtures::N_PROMPTS);
+    runs(&suite);
+    let kaggle = "id,model_a,model_b,prompt,winner_model_a,winner_model_b,winner_tie\n1,x,y,\"[\"\"Hi\"\",\"\"Ho\"\"]\",0,1,0\n";
+    let folder = super::folder(&[("k.csv".to_owned(), kaggle.as_bytes().to_vec())]);
+    let (_, suite) = imported(&settings("pairs", &folder.path().join("raw"))).unwrap();
+    assert_eq!((suite.prompts[0].text.as_str(), suite.comparisons[0].score_a), ("Hi", 0.0));
+}
+
+#[test]
+fn what_it_was_made_of_stands_in_the_suite() {
+    let folder = folder(&fixtures::table());
+    let (_, suite) = imported(&settings("table", &folder.path().join("raw"))).unwrap();
+    let import = suite.info.import.unwrap();
+    assert_eq!((import.format.as_str(), import.files.len()), ("table", 1));
+    assert_eq!(Path::new(&import.files[0].path), Path::new("raw/answers.csv"));
+    assert_eq!(import.files[0].sha256.len(), 64);
+}
