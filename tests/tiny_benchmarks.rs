@@ -169,10 +169,6 @@ fn judge(suite: &Suite, scores: &[Vec<f64>], bank: &Bank, new: &[usize], quiz: &
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "figures for the report, shown where the test is asked to show its output"
-)]
 fn a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones() {
     let Some(suite) = suite() else { return };
     let n_models = suite.models.len();
