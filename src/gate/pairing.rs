@@ -8,9 +8,9 @@ use crate::record::Record;
 use crate::scenario::{RouterEntry, Scenario};
 
 /// What of a scenario is no part of what is measured: names, routers, which are under test, and what is expected of them.
-/// The quiz is compared router by router, the suite by its content.
-const NOT_MEASURED: [&str; 8] =
-    ["name", "description", "suite", "licence", "evidence", "routers", "expect", "quiz"];
+/// The quiz is compared router by router, the suite by its content; what else a run is put through moves nothing of it.
+const NOT_MEASURED: [&str; 10] =
+    ["name", "description", "suite", "licence", "evidence", "routers", "expect", "quiz", "sweep", "shifts"];
 
 /// A test prompt of both records in the same replicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
