@@ -1,9 +1,11 @@
 //! Shifts and sweeps: what must not matter does not, what must take over does, and each run stands beside its twin.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llm_bandit::evaluate::{Move, moves};
@@ -15,6 +17,8 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::shift::{Stressed, stress};
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
+
+use program::llm_bandit;
 
 const HEAD: &str =
     "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
@@ -326,12 +330,6 @@ fn faults_of_shifts_name_their_line_or_what_is_wrong() {
     );
     let twice = "[[shift]]\nkind = \"no-embeddings\"\n".repeat(2);
     assert!(misfit(&twice).contains("asks for `no-embeddings` twice"));
-}
-
-/// Runs the program in a folder.
-fn llm_bandit(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_llm-bandit"));
-    command.args(arguments).current_dir(folder).env_remove("LLM_BANDIT_DATASETS").output().unwrap()
 }
 
 #[test]
