@@ -147,8 +147,8 @@ fn every_file_of_the_record_is_under_a_hash() {
         .collect();
     assert_eq!(
         names.len(),
-        17,
-        "manifest, prompts, scores, costs, two of tokens, ten cells, sums: {names:?}"
+        25,
+        "manifest, prompts, scores, costs, two of tokens, ten cells and eight predictions, sums: {names:?}"
     );
     for name in names {
         // The last byte but one: in the length field of a packed file, in the text of the others.
