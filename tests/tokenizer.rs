@@ -12,6 +12,8 @@ use llm_bandit::suite::Suite;
 use tempfile::TempDir;
 
 const TEXTS: [&str; 6] = ["the cat sat", "", "the the", "the", "the cat sat the cat sat", "cat!"];
+/// How often the texts are told, each time with one word more, so that no two are the same.
+const N_TIMES: usize = 6;
 /// Every word counts one, and so does the sign.
 #[cfg(feature = "encoder")]
 const COUNTS: [f64; 6] = [3.0, 0.0, 2.0, 1.0, 6.0, 2.0];
@@ -25,8 +27,13 @@ const TOKENIZER: &str = r#"{"version": "1.0", "truncation": {"max_length": 2, "s
 fn suite() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    let prompts = TEXTS.iter().enumerate().map(|(at, text)| format!("p{at},b,{text}\n")).collect::<String>();
-    let outcomes = (0..TEXTS.len()).map(|at| format!("p{at},m,1,0,\np{at},n,0,0,7\n")).collect::<String>();
+    let text = |at: usize| match TEXTS[at % TEXTS.len()] {
+        "" => String::new(),
+        text => format!("{text}{}", " cat".repeat(at / TEXTS.len())),
+    };
+    let prompts = 0..N_TIMES * TEXTS.len();
+    let outcomes = prompts.clone().map(|at| format!("p{at},m,1,0,\np{at},n,0,0,7\n")).collect::<String>();
+    let prompts = prompts.map(|at| format!("p{at},b,{}\n", text(at))).collect::<String>();
     write("prompts.csv", &format!("prompt_id,benchmark,prompt\n{prompts}"));
     write("models.csv", "model_id,price_in_usd_per_1m,price_out_usd_per_1m\nm,1000000,0\nn,2000000,0\n");
     write("outcomes.csv", &format!("prompt_id,model_id,score,output_tokens,input_tokens\n{outcomes}"));
@@ -70,16 +77,17 @@ fn tokens_that_nobody_counted_are_counted_and_marked() {
     fs::write(folder.path().join("tokenizer.json"), TOKENIZER).unwrap();
     let record = record(folder.path()).unwrap();
     // The prompt without text has no estimate, and so no cost; what was recorded stays; marks and limits of a model do not count.
-    assert_eq!(record.manifest.suite.cells_with_estimated_tokens, 5);
+    assert_eq!(record.manifest.suite.cells_with_estimated_tokens, 5 * N_TIMES);
     for (at, prompt) in record.prompts.iter().enumerate() {
-        let count = COUNTS[prompt.id[1..].parse::<usize>().unwrap()];
+        let number = prompt.id[1..].parse::<usize>().unwrap();
+        let count = COUNTS[number % TEXTS.len()] + (number / TEXTS.len()) as f64;
         assert_eq!(record.cost_usd.get(at, 0), Some(count), "{}", prompt.id);
         assert_eq!(record.cost_usd.get(at, 1), Some(14.0));
     }
     let out = folder.path().join("report");
     report::write_run(&out, &record, &summarise(&record), &[]).unwrap();
     let text = fs::read_to_string(out.join("report.md")).unwrap();
-    let said = "**Input tokens are estimated** for 5 answers of the suite: the prompt's text is counted by the tokenizer \
+    let said = "**Input tokens are estimated** for 30 answers of the suite: the prompt's text is counted by the tokenizer \
                 `tokenizer.json` (SHA-256 ";
     assert!(text.contains(said), "{text}");
 }
