@@ -159,8 +159,8 @@ fn plainly(weights: &Weights, pieces: &[usize]) -> Vec<f64> {
                     (products.sum::<f64>() / (head_width as f64).sqrt()).exp()
                 };
                 let total: f64 = (0..pieces.len()).map(logit).sum();
-                for other in 0..pieces.len() {
-                    own.clone().for_each(|i| attended[i] += logit(other) / total * values[other][i]);
+                for (other, values) in values.iter().enumerate() {
+                    own.clone().for_each(|i| attended[i] += logit(other) / total * values[i]);
                 }
             }
             let attended = linear(weights, &name("attention.output.dense"), &attended);
