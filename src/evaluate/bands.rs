@@ -6,7 +6,6 @@ use super::policy::{Evaluated, PolicyKind};
 use super::replay::Replay;
 use super::summary::Row;
 use crate::metrics::curve::{Point, hull, score_at};
-use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
 use crate::router::RouterSettings;
 use crate::seed::Stream;
@@ -45,13 +44,8 @@ impl BandedCurve {
     /// Appends the values of one replicate: normalised utilities, then scores; what is not defined is no number.
     pub(super) fn values(&self, evaluated: &Evaluated, values: &mut Vec<f64>) {
         let points = &evaluated.policies[self.position].points;
-        for (point, oracle) in points.iter().zip(&evaluated.utility_oracle) {
-            let utility = |of: Point| {
-                let preference = point.preference.unwrap_or(0.0);
-                of.score - preference * of.cost_usd / evaluated.cost_unit_usd
-            };
-            let [own, random, oracle] = [point.point(), evaluated.random, *oracle].map(utility);
-            values.push(normalised_utility(own, random, oracle).unwrap_or(f64::NAN));
+        for (at, point) in points.iter().enumerate() {
+            values.push(evaluated.normalised_utility(*point, at).unwrap_or(f64::NAN));
         }
         let hull = hull(&points.iter().map(|point| point.point()).collect::<Vec<Point>>());
         values.extend(self.costs_usd.iter().map(|cost| score_at(&hull, *cost).unwrap_or(f64::NAN)));

@@ -2,6 +2,7 @@
 
 use super::bounds::{self, BoundCells, Bounds};
 use crate::metrics::curve::Point;
+use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
 use crate::router::Choices;
 
@@ -87,6 +88,16 @@ pub struct Evaluated {
     /// The share of prompts for which each router calls the best single model, whether or not it goes on to call another,
     /// by router and preference.
     pub strong_share: Vec<Vec<f64>>,
+}
+
+impl Evaluated {
+    /// The normalised utility of an operating point at the preference of that place; `None` for a point without one, and
+    /// where the oracle wins nothing over a random choice.
+    pub(crate) fn normalised_utility(&self, point: OperatingPoint, at: usize) -> Option<f64> {
+        let preference = point.preference?;
+        let utility = |of: Point| of.score - preference * of.cost_usd / self.cost_unit_usd;
+        normalised_utility(utility(point.point()), utility(self.random), utility(self.utility_oracle[at]))
+    }
 }
 
 /// Evaluates one replicate of a record.

@@ -1,9 +1,8 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
 use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
-use crate::evaluate::{Bands, Evaluated, OperatingPoint, Policy, PolicyKind, Summary};
+use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
-use crate::metrics::preference::normalised_utility;
 use crate::record::Record;
 use crate::router::RouterSettings;
 use crate::statistics::Interval;
@@ -133,17 +132,10 @@ fn line_kind(record: &Record, position: usize, policy: &Policy, bounds: &[&str])
 /// The normalised utility of a policy at one preference, averaged over replicates; `None` where one of them defines none.
 pub(super) fn mean_utility(summary: &Summary, position: usize, at: usize) -> Option<f64> {
     let of_replicate = |evaluated: &Evaluated| {
-        let point = *evaluated.policies[position].points.get(at)?;
-        normalised(evaluated, point, evaluated.utility_oracle[at])
+        evaluated.normalised_utility(*evaluated.policies[position].points.get(at)?, at)
     };
     let values: Vec<f64> = summary.replicates.iter().filter_map(of_replicate).collect();
     (values.len() == summary.replicates.len()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn normalised(evaluated: &Evaluated, point: OperatingPoint, oracle: Point) -> Option<f64> {
-    let preference = point.preference?;
-    let utility = |point: Point| point.score - preference * point.cost_usd / evaluated.cost_unit_usd;
-    normalised_utility(utility(point.point()), utility(evaluated.random), utility(oracle))
 }
 
 /// The operating points of a policy, averaged over replicates, in US dollars per 1,000 prompts.
