@@ -24,7 +24,7 @@ pub(in crate::report) struct LineChart {
 
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 76.0;
+const LEFT: f64 = 92.0;
 const REACH: Reach = Reach { below: 0.3, above: 0.3 };
 /// More points than this are drawn without markers, which would hide the line.
 const MOST_MARKERS: usize = 12;
