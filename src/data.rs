@@ -198,7 +198,8 @@ pub struct TrainingData {
     pub(crate) benchmarks: Vec<usize>,
     /// The preferences that will be asked, and how much each matters.
     pub preferences: PreferenceGrid,
-    /// US dollars in one cost unit: the mean development cost of the dearest seen model.
+    /// US dollars in one cost unit: the mean development cost of the dearest seen model, of this run or of the one that it
+    /// is compared with.
     pub cost_unit_usd: f64,
     /// Whether each model is unseen: its few known outcomes are its quiz. No network may be fitted to them; a model's
     /// own mean, neighbours, or identity may.
@@ -255,10 +256,12 @@ impl TrainingData {
             parts,
             preferences,
             &Quizzed { unseen: vec![false; n_models], asked: vec![Vec::new(); n_models] },
+            None,
         )
     }
 
-    /// As [`new`](Self::new), with every outcome of an unseen model missing but those of its quiz.
+    /// As [`new`](Self::new), with every outcome of an unseen model missing but those of its quiz, and with costs in a given
+    /// unit: a run that is compared with another must mean the same by a preference.
     ///
     /// # Panics
     /// If a split part is empty, or a quiz asks a validation prompt.
@@ -268,6 +271,7 @@ impl TrainingData {
         (training, validation): (&[usize], &[usize]),
         preferences: PreferenceGrid,
         Quizzed { unseen, asked }: &Quizzed,
+        cost_unit_usd: Option<f64>,
     ) -> Self {
         let development = [training, validation].concat();
         let (score, mut cost) = known_outcomes(suite, &development, training.len(), unseen, asked);
@@ -284,7 +288,7 @@ impl TrainingData {
         let mean_usd = column_means(&cost);
         let seen = || (0..unseen.len()).filter(|&model| !unseen[model]);
         let dearest = seen().map(|model| mean_usd[model]).fold(0.0, f64::max);
-        let cost_unit_usd = if dearest > 0.0 { dearest } else { 1.0 };
+        let cost_unit_usd = cost_unit_usd.unwrap_or(if dearest > 0.0 { dearest } else { 1.0 });
         for prompt in 0..development.len() {
             for model in 0..unseen.len() {
                 let units = cost.get(prompt, model).map(|usd| usd / cost_unit_usd);
@@ -410,7 +414,7 @@ mod tests {
             unseen: vec![false, false, false, true],
             asked: vec![Vec::new(), Vec::new(), Vec::new(), asked.to_vec()],
         };
-        TrainingData::with_unseen(suite, &groups, (&groups[..30], &groups[30..]), grid, &quizzed)
+        TrainingData::with_unseen(suite, &groups, (&groups[..30], &groups[30..]), grid, &quizzed, None)
     }
 
     fn suite() -> Suite {

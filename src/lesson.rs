@@ -66,6 +66,8 @@ pub(crate) struct Lesson {
     /// What answers to the training prompts would say, where a quiz asks for it.
     information: Option<ItemInformation>,
     n_left_out: usize,
+    /// US dollars in one cost unit, where they are not found out from the development prompts.
+    cost_unit_usd: Option<f64>,
     test: Prompts,
     stream: Stream,
 }
@@ -166,6 +168,7 @@ impl Lesson {
     pub(crate) fn new<'e>(
         school: School<'_>,
         split: Split,
+        cost_unit_usd: Option<f64>,
         stream: Stream,
         mut to_teach: impl Iterator<Item = &'e RouterEntry>,
     ) -> Result<Self> {
@@ -203,6 +206,7 @@ impl Lesson {
         Ok(Lesson {
             reference,
             n_left_out: n_before - split.n_prompts(),
+            cost_unit_usd,
             test: Prompts::among(tested, groups, &split.test, &test_pool),
             split,
             unseen,
@@ -400,7 +404,9 @@ impl Lesson {
         let Split { training, validation, .. } = &self.split;
         let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(school, quiz));
         let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
-        let data = TrainingData::with_unseen(suite, groups, (training, validation), grid.clone(), &quizzed);
+        let parts = (&training[..], &validation[..]);
+        let data =
+            TrainingData::with_unseen(suite, groups, parts, grid.clone(), &quizzed, self.cost_unit_usd);
         let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
         Material { quizzed, data, cost_models }
     }
@@ -508,7 +514,7 @@ fn inform(school: School<'_>, split: &Split, unseen: &[bool], stream: &Stream) -
     let School { scenario, suite, groups, grid, .. } = school;
     let nothing = Quizzed { unseen: unseen.to_vec(), asked: vec![Vec::new(); unseen.len()] };
     let parts = (&split.training[..], &split.validation[..]);
-    let data = TrainingData::with_unseen(suite, groups, parts, grid.clone(), &nothing);
+    let data = TrainingData::with_unseen(suite, groups, parts, grid.clone(), &nothing, None);
     let stream = stream.named("item-information");
     let cost_models = CostModels::new(scenario.cost.model, stream.named("cost-model"));
     item_information(&Training::new(&data, &cost_models, stream))

@@ -92,6 +92,8 @@ pub(crate) struct Course<'a> {
     pub(crate) facts: &'a SuiteFacts,
     /// By replicate.
     pub(crate) splits: Vec<Split>,
+    /// US dollars in one cost unit by replicate, where they are those of another run; else found out from the suite.
+    pub(crate) cost_units_usd: Option<Vec<f64>>,
     /// What it is run under.
     pub(crate) shift: Option<Shift>,
     /// Names it among others of the same scenario and suite; empty for the scenario as it is.
@@ -139,7 +141,8 @@ pub(crate) fn take(
         .map(|(replicate, split)| {
             let to_teach = scenario.routers.iter().zip(&finished[replicate]);
             let to_teach = to_teach.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry);
-            Lesson::new(school, split.clone(), replicate_stream(scenario, replicate), to_teach)
+            let unit = course.cost_units_usd.as_ref().map(|units| units[replicate]);
+            Lesson::new(school, split.clone(), unit, replicate_stream(scenario, replicate), to_teach)
         })
         .collect::<Result<Vec<Lesson>>>()?;
     lessons.iter().try_for_each(|lesson| lesson.rehearse(school))?;
@@ -204,7 +207,8 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
     let school = prepared.school(scenario, &[]);
     let (suite, facts) = (&prepared.suite, &prepared.facts);
     let split = split_of(scenario, suite, replicate)?;
-    let lesson = Lesson::new(school, split, replicate_stream(scenario, replicate), std::iter::once(entry))?;
+    let stream = replicate_stream(scenario, replicate);
+    let lesson = Lesson::new(school, split, None, stream, std::iter::once(entry))?;
     let origin = Origin {
         suite: suite.info.name.clone(),
         suite_content_hash: facts.content_hash.clone(),
@@ -255,7 +259,7 @@ impl Prepared {
         shifts: &'a [TestShift<'a>],
     ) -> Course<'a> {
         let (school, facts) = (self.school(scenario, shifts), &self.facts);
-        Course { school, facts, splits, shift: None, name: String::new() }
+        Course { school, facts, splits, cost_units_usd: None, shift: None, name: String::new() }
     }
 }
 

@@ -91,8 +91,18 @@ const BREAKS_BY_A_COPY: [&str; 2] = ["uniroute", "avengers-pro"];
 /// scores or prices alone, by a balance that may leave prices out, or by cascades found under the old prices.
 const TAKES_THE_CHEAPER: [&str; 6] = ["knn", "linear", "clusters", "kernel", "uniroute", "carrot-knn"];
 
-/// Kinds that are made for pairs, or elsewhere.
-const ASIDE: [&str; 5] = ["routellm-mf", "routellm-sw", "routellm-classifier", "decisions", "command"];
+/// Every kind that chooses between two models; a copy would be a third.
+const FOR_PAIRS: &str = r#"
+[[router]]
+kind = "routellm-mf"
+[[router]]
+kind = "routellm-sw"
+[[router]]
+kind = "routellm-classifier"
+"#;
+
+/// Kinds whose choices are made elsewhere.
+const ASIDE: [&str; 2] = ["decisions", "command"];
 
 fn suite(n_models: usize, n_prompts: usize) -> Suite {
     let settings = SyntheticSettings { n_prompts, n_models, ..SyntheticSettings::default() };
@@ -126,7 +136,7 @@ fn no_kind_of_router_is_forgotten_here() {
     let message = toml::from_str::<RouterSettings>("kind = \"?\"").err().unwrap().to_string();
     let (_, names) = message.split_once("expected one of ").unwrap();
     for kind in names.split('`').skip(1).step_by(2).filter(|kind| !ASIDE.contains(kind)) {
-        let all = format!("{STEADY}{DRAWN_BY_CANDIDATES}");
+        let all = format!("{STEADY}{DRAWN_BY_CANDIDATES}{FOR_PAIRS}");
         assert!(all.contains(&format!("kind = \"{kind}\"\n")), "{kind}");
     }
 }
@@ -136,6 +146,36 @@ fn the_unit_of_money_changes_no_choice_of_any_router() {
     let text = format!("{STEADY}{DRAWN_BY_CANDIDATES}[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n");
     let moves = moved(&stressed(&text, &suite(4, 240)), "cost-x1000");
     assert_eq!(labels(&moves, |moved| moved.changed > 0.0), Vec::<String>::new());
+}
+
+#[test]
+fn neither_the_unit_of_money_nor_the_order_of_a_pair_changes_a_choice_between_two() {
+    let shifts = "[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n[[shift]]\nkind = \"model-order\"\n";
+    let stressed = stressed(&format!("{FOR_PAIRS}{shifts}"), &suite(2, 240));
+    for name in ["cost-x1000", "model-order"] {
+        let moves = moved(&stressed, name);
+        assert_eq!(moves.len(), 3);
+        assert_eq!(labels(&moves, |moved| moved.changed > 0.0), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// Else a router that is shown a dearer model in training would be asked for other trades than its twin.
+#[test]
+fn w_means_the_same_dollars_under_every_shift() {
+    let suite = suite(5, 400);
+    let cost = |model: usize| (0..400).filter_map(|p| suite.outcomes.cost_usd.get(p, model)).sum::<f64>();
+    let dearest = (0..5).max_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
+    let text = format!(
+        "[unseen]\nmodels = [\"{}\"]\n{FAST}[[shift]]\nkind = \"retrained\"\n[[shift]]\nkind = \"train-size\"\nsizes = [60]\n\
+         [[shift]]\nkind = \"cost-unit\"\nfactor = 10.0\n",
+        suite.models[dearest].id
+    );
+    let stressed = stressed(&text, &suite);
+    let unit = |record: &Record| record.manifest.replicates[0].cost_unit_usd;
+    let twin = unit(&stressed.twin);
+    let units: Vec<f64> = stressed.shifted.iter().map(unit).collect();
+    assert_eq!(units[..2], [twin, twin]);
+    assert!((units[2] / twin - 10.0).abs() < 1e-9);
 }
 
 #[test]
@@ -341,7 +381,7 @@ fn the_program_writes_verifies_and_rebuilds_the_folder_of_shifts() {
     let path = |name: &str| folder.path().join("r/stress").join(name);
     let text = fs::read_to_string(path("stress.md")).unwrap();
     for expected in
-        ["## Stress matrix", "## Seen, mixed, and unseen pools", "## Quizzes", "are enough: they keep"]
+        ["## Stress matrix", "## Seen, mixed, and unseen pools", "## Quizzes", "of what full answers give"]
     {
         assert!(text.contains(expected), "{expected}");
     }

@@ -241,7 +241,7 @@ fn warm_start(
         unseen: first.is_present.iter().map(|is_present| !is_present).collect(),
         asked: vec![Vec::new(); columns.len()],
     };
-    let data = TrainingData::with_unseen(&arms, &groups, (&training, &validation), grid, &quizzed);
+    let data = TrainingData::with_unseen(&arms, &groups, (&training, &validation), grid, &quizzed, None);
     Ok(WarmStart {
         contexts: reduction.contexts(suite, &[training, validation].concat()),
         cost_models: CostModels::new(scenario.cost.model, stream.named("cost-model")),

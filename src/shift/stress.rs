@@ -56,7 +56,7 @@ pub fn stress(
     for shift in &shifts {
         shifted.push(match shift.change.stage() {
             Stage::Test => from_test.next().expect("a record a shift of the test"),
-            Stage::Training => trained_anew(scenario, &prepared, shift, kept, progress)?,
+            Stage::Training => trained_anew(scenario, (&prepared, &taken.record), shift, kept, progress)?,
         });
     }
     let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, kept, progress)).transpose()?;
@@ -80,7 +80,7 @@ pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>
 
 fn trained_anew(
     scenario: &Scenario,
-    prepared: &Prepared,
+    (prepared, twin): (&Prepared, &Record),
     shift: &Shift,
     kept: Option<&KeptCells>,
     progress: &(dyn Fn(Event) + Sync),
@@ -112,7 +112,9 @@ fn trained_anew(
         shifts: &[],
     };
     let (facts, name) = (&prepared.facts, shift.name.clone());
-    let course = Course { school, facts, splits, shift: Some(shift.clone()), name };
+    let units = twin.manifest.replicates.iter().map(|replicate| replicate.cost_unit_usd);
+    let cost_units_usd = change.keeps_cost_unit().then(|| units.collect());
+    let course = Course { school, facts, splits, cost_units_usd, shift: Some(shift.clone()), name };
     Ok(take(&course, kept, progress)?.record)
 }
 
