@@ -4,6 +4,7 @@
 
 use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
+use crate::seen_means::SeenMeans;
 use crate::suite::{BYTES_PER_TOKEN, CellTable, Comparison, Suite};
 
 /// From which score on an answer counts as right.
@@ -169,19 +170,21 @@ fn input_tokens(suite: &Suite, prompt: usize) -> f64 {
 
 /// The outcomes of development prompts, with costs in units of the dearest seen model's mean development cost.
 ///
-/// Of an unseen model only its answers to the quiz are known. Without any its mean score is taken to be the mean of the
-/// seen models' means, and its mean cost what its list prices make of the mean prompt (the mean input tokens of the
-/// development prompts) and the mean answer (the mean output tokens of the seen models' answers to them); where prices
-/// or tokens are not known, the mean of the seen models' mean costs.
+/// Of an unseen model only its answers to the quiz are known. Its mean score is the seen models' mean plus the mean
+/// difference from them on the prompts of the quiz, its mean cost theirs times the ratio of the costs of the same answers
+/// (the difference and the ratio estimator of sampling; Cochran 1977, chapters 6 and 7): what a quiz asks need not be
+/// typical. Without a quiz its mean score is that of the seen models, and its mean cost what its list prices make of the mean
+/// prompt (the mean input tokens of the development prompts) and the mean answer (the mean output tokens of the seen
+/// models' answers to them); where prices or tokens are not known, the mean of the seen models' mean costs.
 #[derive(Clone, Debug)]
 pub struct DevelopmentOutcomes {
     /// Scores in [0, 1], prompt-major; missing cells are absent.
     pub score: CellTable,
     /// Costs in cost units; all 0 where the suite has no costs.
     pub cost_units: CellTable,
-    /// Mean score of each model over the prompts it answered.
+    /// Mean score of each model over the prompts it answered; of an unseen one as it is estimated.
     pub mean_score: Vec<f64>,
-    /// Mean cost of each model in cost units over the prompts it answered.
+    /// Mean cost of each model in cost units over the prompts it answered; of an unseen one as it is estimated.
     pub mean_cost_units: Vec<f64>,
     /// Recorded pairwise judgements of seen models; prompts are those of the development prompts.
     pub comparisons: Vec<Comparison>,
@@ -305,15 +308,17 @@ impl TrainingData {
             cost_units: cost,
         };
         let n_seen = seen().count() as f64;
-        let [seen_score, seen_cost] = [&outcomes.mean_score, &outcomes.mean_cost_units]
-            .map(|means| seen().map(|model| means[model]).sum::<f64>() / n_seen);
+        let seen_cost = seen().map(|model| outcomes.mean_cost_units[model]).sum::<f64>() / n_seen;
         let tokens = mean_tokens(suite, &development, &prompts, unseen);
-        for model in (0..unseen.len()).filter(|&model| unseen[model] && asked[model].is_empty()) {
+        let [of_score, of_cost] =
+            [&outcomes.score, &outcomes.cost_units].map(|table| SeenMeans::new(table, unseen));
+        for model in (0..unseen.len()).filter(|&model| unseen[model]) {
+            outcomes.mean_score[model] = of_score.by_difference(&outcomes.score, model);
+            let by_quiz = of_cost.by_ratio(&outcomes.cost_units, model);
             let list_cost =
                 tokens.and_then(|[input, output]| suite.models[model].list_cost_usd(input, output));
             let list_cost = list_cost.filter(|_| dearest > 0.0).map(|usd| usd / cost_unit_usd);
-            outcomes.mean_score[model] = seen_score;
-            outcomes.mean_cost_units[model] = list_cost.unwrap_or(seen_cost);
+            outcomes.mean_cost_units[model] = by_quiz.or(list_cost).unwrap_or(seen_cost);
         }
         TrainingData {
             prompts,
@@ -435,11 +440,20 @@ mod tests {
         }
         let [score, cost] = [&suite.outcomes.score, &suite.outcomes.cost_usd]
             .map(|table| [2, 17].map(|prompt| table.get(prompt, 3).unwrap()));
-        assert_eq!(data.outcomes.mean_score[3], (score[0] + score[1]) / 2.0);
+        let of_seen =
+            |table: &CellTable, prompt| (0..3).map(|m| table.get(prompt, m).unwrap()).sum::<f64>() / 3.0;
+        let over = |table: &CellTable, n: &mut dyn Iterator<Item = usize>| {
+            let all: Vec<f64> = n.map(|prompt| of_seen(table, prompt)).collect();
+            all.iter().sum::<f64>() / all.len() as f64
+        };
+        let [seen_score, seen_cost] = [&suite.outcomes.score, &suite.outcomes.cost_usd]
+            .map(|table| [over(table, &mut (0..40)), over(table, &mut [2, 17].into_iter())]);
+        let by_difference = seen_score[0] + (score[0] + score[1]) / 2.0 - seen_score[1];
+        assert!((data.outcomes.mean_score[3] - by_difference).abs() < 1e-12);
         assert_eq!(data.price_of_quiz, Meter { outcomes_seen: 2, dollars: cost[0] + cost[1] });
         assert_eq!(data.price_of_all.outcomes_seen, 3 * 40 + 2);
-        let mean = (cost[0] + cost[1]) / 2.0 / data.cost_unit_usd;
-        assert!((data.outcomes.mean_cost_units[3] - mean).abs() < 1e-12);
+        let by_ratio = seen_cost[0] * (cost[0] + cost[1]) / 2.0 / seen_cost[1] / data.cost_unit_usd;
+        assert!((data.outcomes.mean_cost_units[3] - by_ratio).abs() < 1e-12);
     }
 
     #[test]
@@ -468,7 +482,7 @@ mod tests {
         let usd = (119.5 * 2.0 + 50.0 * 10.0) / 1e6;
         assert!((known.outcomes.mean_cost_units[3] - usd / known.cost_unit_usd).abs() < 1e-12);
         let seen_score = known.outcomes.mean_score[..3].iter().sum::<f64>() / 3.0;
-        assert_eq!(known.outcomes.mean_score[3], seen_score);
+        assert!((known.outcomes.mean_score[3] - seen_score).abs() < 1e-12);
         assert_eq!(known.price_of_quiz, Meter::default());
         suite.models[3].price_out_usd_per_1m = None;
         let unknown = data(&suite, &[]);

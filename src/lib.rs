@@ -29,6 +29,7 @@ pub mod router;
 pub mod run;
 pub mod scenario;
 pub mod seed;
+mod seen_means;
 pub mod shift;
 pub mod split;
 pub mod statistics;

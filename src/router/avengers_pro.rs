@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside_seen::BesideSeen;
 use super::cluster_means::{ClusterTally, Clustering};
 use super::tuning::{N_FOLDS, best, folds};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
@@ -184,9 +185,9 @@ fn fit(
     let nearest = clustering.nearest(&data.prompts, n_nearest);
     let clusters: Vec<Option<usize>> = nearest.iter().map(|nearest| nearest.first().copied()).collect();
     let n_clusters = clustering.centres.n_rows();
-    let tally = |table, means| ClusterTally::new(table, means, &data.unseen, n_clusters, &clusters, folds);
-    let score = tally(&outcomes.score, &outcomes.mean_score);
-    let cost = tally(&outcomes.cost_units, &outcomes.mean_cost_units);
+    let tally = |beside| ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, folds);
+    let score = tally(BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen));
+    let cost = tally(BesideSeen::plain(&outcomes.cost_units, &outcomes.mean_cost_units));
     let balance = |without| Balance::new(score.means(without), &cost.means(without));
     let by_fold: Vec<Balance> = (0..N_FOLDS).map(|fold| balance(Some(fold))).collect();
     let mut curve: Vec<Trade> =

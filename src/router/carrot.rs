@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside_seen::BesideSeen;
 use super::cost_model::squared_errors;
 use super::pair_network::{Output, PairPredictor, Targets, score_targets};
 use super::plug_in::{ScorePredictor, route};
@@ -111,9 +112,11 @@ fn fit_neighbours(training: &Training<'_>) -> (Carrot, BTreeMap<String, String>)
         let errors = squared_errors(&outcomes.cost_units, costs).into_iter().zip(&spread);
         -errors.map(|(error, spread)| if *spread > 0.0 { error / spread } else { 0.0 }).sum::<f64>()
     };
-    let costs = fit_to(&outcomes.cost_units, &outcomes.mean_cost_units, &candidates, training, relative);
+    let costs = BesideSeen::plain(&outcomes.cost_units, &outcomes.mean_cost_units);
+    let costs = fit_to(costs, &candidates, training, relative);
     let earned = |scores: &Matrix| utility(training, scores, &costs.out_of_fold);
-    let scores = fit_to(&outcomes.score, &outcomes.mean_score, &candidates, training, earned);
+    let scores = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &training.data().unseen);
+    let scores = fit_to(scores, &candidates, training, earned);
     let notes = BTreeMap::from([
         ("neighbours".to_owned(), scores.notes["neighbours"].clone()),
         ("neighbours-of-cost".to_owned(), costs.notes["neighbours"].clone()),

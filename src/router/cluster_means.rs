@@ -8,14 +8,15 @@
 //!
 //! with the variances estimated from the seen models (one-way analysis of variance, each model's in units of its own
 //! variance): the best linear prediction for a cluster drawn at random. A cluster in which a model has answered nothing, as
-//! there are many after a short quiz, is then as good as its mean, and so is a prompt without an embedding.
+//! there are many after a short quiz, is then as good as its mean, and so is a prompt without an embedding. Of unseen models
+//! the outcomes that count are how their scores stand beside those of the seen ones ([`BesideSeen`]).
 
+use super::beside_seen::BesideSeen;
 use super::predictor::clusters::spherical_k_means;
 use super::tuning::N_FOLDS;
 use crate::data::Prompts;
 use crate::linalg::{Matrix, multiply};
 use crate::seed::Stream;
-use crate::suite::CellTable;
 
 /// A cluster has at least so many development prompts on average.
 const LEAST_MEMBERS: usize = 8;
@@ -29,12 +30,12 @@ pub(super) struct Clustering {
 }
 
 /// Sums and counts of outcomes by fold, cluster, and model.
-pub(super) struct ClusterTally<'a> {
+pub(super) struct ClusterTally {
     n_clusters: usize,
     /// By fold, then clusters x models.
     sums: Vec<Vec<f64>>,
     counts: Vec<Vec<f64>>,
-    means: &'a [f64],
+    beside: BesideSeen,
     prior_answers: f64,
 }
 
@@ -72,53 +73,52 @@ impl Clustering {
     }
 }
 
-impl<'a> ClusterTally<'a> {
-    /// Counts the outcomes of the development prompts; `means` are those of the models over all of them.
+impl ClusterTally {
+    /// Counts the outcomes of the development prompts.
     pub(super) fn new(
-        outcomes: &CellTable,
-        means: &'a [f64],
+        beside: BesideSeen,
         unseen: &[bool],
         n_clusters: usize,
         clusters: &[Option<usize>],
         folds: &[usize],
     ) -> Self {
-        let n_models = outcomes.n_models();
-        let zeros = vec![vec![0.0; n_clusters * n_models]; N_FOLDS];
-        let mut tally =
-            ClusterTally { n_clusters, sums: zeros.clone(), counts: zeros, means, prior_answers: 0.0 };
-        let mut squares = vec![0.0; n_models];
+        let n_columns = beside.means.len();
+        let (mut sums, mut squares) =
+            (vec![vec![0.0; n_clusters * n_columns]; N_FOLDS], vec![0.0; n_columns]);
+        let mut counts = sums.clone();
         for (prompt, cluster) in clusters.iter().enumerate() {
             let Some(cluster) = cluster else { continue };
-            for (model, value) in outcomes.row(prompt).enumerate() {
+            for (column, value) in beside.table.row(prompt).enumerate() {
                 let Some(value) = value else { continue };
-                tally.sums[folds[prompt]][cluster * n_models + model] += value;
-                tally.counts[folds[prompt]][cluster * n_models + model] += 1.0;
-                squares[model] += value * value;
+                sums[folds[prompt]][cluster * n_columns + column] += value;
+                counts[folds[prompt]][cluster * n_columns + column] += 1.0;
+                squares[column] += value * value;
             }
         }
+        let mut tally = ClusterTally { n_clusters, sums, counts, beside, prior_answers: 0.0 };
         tally.prior_answers = tally.prior_answers(&squares, unseen);
         tally
     }
 
     /// Means of the models, clusters x models and one row more for prompts without a cluster; without one fold, or of all.
     pub(super) fn means(&self, without: Option<usize>) -> Matrix {
-        let n_models = self.means.len();
-        let mut means = Matrix::zeros(self.n_clusters + 1, n_models);
+        let n_columns = self.beside.means.len();
+        let mut means = Matrix::zeros(self.n_clusters + 1, n_columns);
         for cluster in 0..=self.n_clusters {
-            for model in 0..n_models {
+            for column in 0..n_columns {
                 let (sum, n) =
-                    if cluster < self.n_clusters { self.cell(cluster, model, without) } else { (0.0, 0.0) };
+                    if cluster < self.n_clusters { self.cell(cluster, column, without) } else { (0.0, 0.0) };
                 let weight = n + self.prior_answers;
-                let mean = self.means[model];
+                let mean = self.beside.means[column];
                 let value = if weight > 0.0 { (sum + self.prior_answers * mean) / weight } else { mean };
-                means.row_mut(cluster)[model] = value as f32;
+                means.row_mut(cluster)[column] = value as f32;
             }
         }
-        means
+        self.beside.scores_of(means)
     }
 
-    fn cell(&self, cluster: usize, model: usize, without: Option<usize>) -> (f64, f64) {
-        let at = cluster * self.means.len() + model;
+    fn cell(&self, cluster: usize, column: usize, without: Option<usize>) -> (f64, f64) {
+        let at = cluster * self.beside.means.len() + column;
         let folds = (0..N_FOLDS).filter(|&fold| Some(fold) != without);
         folds.fold((0.0, 0.0), |(sum, n), fold| (sum + self.sums[fold][at], n + self.counts[fold][at]))
     }
@@ -156,6 +156,7 @@ impl<'a> ClusterTally<'a> {
 mod tests {
     use super::*;
     use crate::random::bernoulli;
+    use crate::suite::CellTable;
 
     #[test]
     fn means_are_shrunk_as_far_as_clusters_are_alike() {
@@ -168,7 +169,8 @@ mod tests {
                 let p = 0.5 + if prompt % 40 < 20 { spread } else { -spread };
                 outcomes.set(prompt, 0, Some(f64::from(u8::from(bernoulli(&mut rng, p)))));
             }
-            ClusterTally::new(&outcomes, &[0.5, 0.3], &[false, true], 40, &clusters, &folds).prior_answers
+            let beside = BesideSeen::plain(&outcomes, &[0.5, 0.3]);
+            ClusterTally::new(beside, &[false, true], 40, &clusters, &folds).prior_answers
         };
         // Within p (1 - p) = 0.16, between 0.3^2.
         assert!((tally(0.3) - 0.16 / 0.09).abs() < 0.4);
@@ -180,7 +182,8 @@ mod tests {
         let mut outcomes = CellTable::missing(3, 1);
         [1.0, 0.0].iter().enumerate().for_each(|(prompt, &score)| outcomes.set(prompt, 0, Some(score)));
         let clusters = [Some(0), Some(0), Some(1)];
-        let tally = ClusterTally::new(&outcomes, &[0.25], &[false], 2, &clusters, &[0, 1, 2]);
+        let tally =
+            ClusterTally::new(BesideSeen::plain(&outcomes, &[0.25]), &[false], 2, &clusters, &[0, 1, 2]);
         assert_eq!(tally.means(None).values(), [0.5, 0.25, 0.25]);
         assert_eq!(tally.means(Some(0)).values(), [0.0, 0.25, 0.25]);
     }

@@ -22,6 +22,7 @@
 //! ```
 
 mod avengers_pro;
+mod beside_seen;
 mod carrot;
 mod cascade;
 mod cluster_means;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside_seen::BesideSeen;
 use super::tuning::N_FOLDS;
 use crate::linalg::{Cholesky, Matrix, Strided, multiply};
 use crate::suite::CellTable;
@@ -23,6 +24,11 @@ impl Ridge {
     /// A fit from its coefficients, features x targets.
     pub(super) fn new(coefficients: Matrix) -> Self {
         Ridge { coefficients }
+    }
+
+    /// The predictor of scores, fitted to how unseen models stand beside the seen ones: a sum of two that are linear.
+    pub(super) fn of_scores(self, beside: &BesideSeen) -> Self {
+        Ridge { coefficients: beside.scores_of(self.coefficients) }
     }
 
     /// Features x targets.

@@ -17,7 +17,7 @@ use crate::preference::Preference;
 use crate::toml_file;
 
 /// The number of the file format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How a copy begins, which tells it from other TOML files.
 const COPY_START: &str = "# What `";
 /// Wider embeddings than this are damage.
@@ -429,8 +429,8 @@ mod tests {
             read(&sealed(&tensors, &text.replacen(from, to, 1))).err().unwrap().to_string()
         };
         assert_eq!(
-            fault("format = 1", "format = 2"),
-            "r.safetensors: has format 2; this program reads format 1"
+            fault("format = 2", "format = 3"),
+            "r.safetensors: has format 3; this program reads format 2"
         );
         assert_eq!(
             fault("embedding-width = 8", "embedding-width = 9"),

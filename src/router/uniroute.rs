@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beside_seen::BesideSeen;
 use super::cluster_means::{ClusterTally, Clustering};
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
@@ -159,14 +160,8 @@ fn fit_nearest(
     for clustering in &clusterings {
         let n_clusters = clustering.centres.n_rows();
         let clusters = nearest(clustering, &data.prompts);
-        let tally = ClusterTally::new(
-            &outcomes.score,
-            &outcomes.mean_score,
-            &data.unseen,
-            n_clusters,
-            &clusters,
-            &folds,
-        );
+        let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+        let tally = ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, &folds);
         let by_fold: Vec<Matrix> = (0..super::tuning::N_FOLDS).map(|fold| tally.means(Some(fold))).collect();
         let mut out_of_fold = Matrix::zeros(data.prompts.len(), data.n_models());
         for (prompt, cluster) in clusters.iter().enumerate() {
@@ -206,14 +201,8 @@ fn fit_learned(
     for clustering in &clusterings {
         let clusters = nearest(clustering, &data.prompts);
         let n_clusters = clustering.centres.n_rows();
-        let tally = ClusterTally::new(
-            &outcomes.score,
-            &outcomes.mean_score,
-            &data.unseen,
-            n_clusters,
-            &clusters,
-            &folds,
-        );
+        let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+        let tally = ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, &folds);
         let learned = learn_map(clustering, &tally.means(Some(1)), training)?;
         fits.push((learned, tally.means(None)));
     }

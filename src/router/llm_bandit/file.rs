@@ -136,7 +136,9 @@ impl LlmBandit {
             (true, None) => return Err(fault("holds no `score-ln-tokens`, which its clusters need")),
             (false, _) => None,
         };
-        let kernel = is_used(Source::Kernel).then(|| load_kernel(path, tensors, shape)).transpose()?;
+        let kernel = is_used(Source::Kernel)
+            .then(|| load_kernel(path, tensors, &unseen, embedding_width))
+            .transpose()?;
         let costs = CostModel::load(path, tensors, numbers.cost_tokens, n_models, embedding_width)?;
         let candidates = Candidates {
             identities: identities.mean.clone(),
@@ -205,8 +207,13 @@ fn load_clusters(
 fn load_kernel(
     path: &Path,
     tensors: &mut NamedTensors,
-    [n_models, width]: [usize; 2],
+    unseen: &[bool],
+    width: usize,
 ) -> Result<KernelSmoother> {
+    let (unseen, n_columns) = match unseen.contains(&true) {
+        true => (unseen.to_vec(), unseen.len() + 1),
+        false => (Vec::new(), unseen.len()),
+    };
     let bandwidth = tensors.take_vector(path, "kernel.bandwidth", 1)?[0];
     if bandwidth <= 0.0 {
         return Err(Error::file(path, format!("has a kernel of bandwidth {bandwidth}")));
@@ -215,16 +222,17 @@ fn load_kernel(
         return Err(Error::file(path, "holds no matrix `kernel.prompts`"));
     };
     let known = match tensors.matrix_shape("kernel.known") {
-        Some(_) => Some(tensors.take_matrix(path, "kernel.known", n_prompts, n_models)?),
+        Some(_) => Some(tensors.take_matrix(path, "kernel.known", n_prompts, n_columns)?),
         None => None,
     };
     Ok(KernelSmoother {
         bandwidth,
         directions: tensors.take_matrix(path, "kernel.directions", width, n_directions)?,
         prompts: tensors.take_matrix(path, "kernel.prompts", n_prompts, n_directions)?,
-        scores: tensors.take_matrix(path, "kernel.scores", n_prompts, n_models)?,
+        scores: tensors.take_matrix(path, "kernel.scores", n_prompts, n_columns)?,
         known,
-        mean_score: tensors.take_vector(path, "kernel.mean-score", n_models)?,
+        mean_score: tensors.take_vector(path, "kernel.mean-score", n_columns)?,
+        unseen,
     })
 }
 

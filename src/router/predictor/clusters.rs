@@ -14,6 +14,7 @@ use crate::data::Prompts;
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::random::{ChaCha8Rng, sample_indices};
 use crate::router::Training;
+use crate::router::beside_seen::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 use crate::router::tuning::{best, folds, utility};
@@ -57,11 +58,13 @@ pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<Clust
     let values = features.of(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &stream.named("folds"));
     let outcomes = training.outcomes();
-    let moments = Moments::new(&values, &outcomes.score, &folds, &outcomes.mean_score);
-    let mut candidates: Vec<Matrix> = LAMBDAS.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+    let moments = Moments::new(&values, &beside.table, &folds, &beside.means);
+    let mut candidates: Vec<Matrix> =
+        LAMBDAS.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
-    let ridge = moments.fit(LAMBDAS[chosen], None);
+    let ridge = moments.fit(LAMBDAS[chosen], None).of_scores(&beside);
     FittedScores {
         predictor: ClusterRidge { features, ridge },
         out_of_fold: candidates.swap_remove(chosen),

@@ -12,6 +12,7 @@ use super::FittedScores;
 use crate::data::Prompts;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::router::Training;
+use crate::router::beside_seen::{BesideSeen, scores_of};
 use crate::router::plug_in::ScorePredictor;
 use crate::router::tuning::{best, utility};
 
@@ -34,6 +35,9 @@ pub(crate) struct KernelSmoother {
     pub(crate) known: Option<Matrix>,
     /// What a model without any neighbour, or a prompt without embedding, gets.
     pub(crate) mean_score: Vec<f32>,
+    /// Whether each model is unseen; empty where none is. Else scores and means have one column more, and those of unseen
+    /// models are how they stand beside it ([`BesideSeen`]).
+    pub(crate) unseen: Vec<bool>,
 }
 
 impl ScorePredictor for KernelSmoother {
@@ -47,10 +51,11 @@ pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<Kerne
     let (data, outcomes) = (training.data(), training.outcomes());
     let mut rng = training.stream().named("directions").generator();
     let directions = principal_directions(&data.prompts.embeddings, DIRECTIONS, &mut rng);
-    let (n_prompts, n_models) = (outcomes.score.n_prompts(), outcomes.score.n_models());
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+    let (n_prompts, n_columns) = (beside.table.n_prompts(), beside.table.n_models());
     let table = |value: &dyn Fn(Option<f64>) -> f32| {
-        let cells = (0..n_prompts).flat_map(|prompt| outcomes.score.row(prompt).map(value));
-        Matrix::new(cells.collect(), n_prompts, n_models)
+        let cells = (0..n_prompts).flat_map(|prompt| beside.table.row(prompt).map(value));
+        Matrix::new(cells.collect(), n_prompts, n_columns)
     };
     let mut known = table(&|score| f32::from(score.is_some()));
     for prompt in (0..n_prompts).filter(|&prompt| !data.prompts.has_embedding[prompt]) {
@@ -62,7 +67,8 @@ pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<Kerne
         directions,
         scores: table(&|score| score.unwrap_or(0.0) as f32),
         known: known.values().contains(&0.0).then_some(known),
-        mean_score: outcomes.mean_score.iter().map(|&score| score as f32).collect(),
+        mean_score: beside.means.iter().map(|&mean| mean as f32).collect(),
+        unseen: beside.unseen().to_vec(),
     };
     smoother.forget_unknown();
     let groups = &data.prompts.text_groups;
@@ -97,8 +103,8 @@ impl KernelSmoother {
         bandwidths: &[f32],
         is_excluded: impl Fn(usize, usize) -> bool,
     ) -> Vec<Matrix> {
-        let (n_prompts, n_models) = (prompts.len(), self.scores.n_columns());
-        let mut predictions = vec![Matrix::zeros(n_prompts, n_models); bandwidths.len()];
+        let (n_prompts, n_columns) = (prompts.len(), self.scores.n_columns());
+        let mut predictions = vec![Matrix::zeros(n_prompts, n_columns); bandwidths.len()];
         let queries = along(&self.directions, &prompts.embeddings);
         let n_others = self.prompts.n_rows();
         let mut products = vec![0.0; BLOCK.min(n_prompts) * n_others];
@@ -124,7 +130,7 @@ impl KernelSmoother {
                 self.average(prompts, &rows, weights, predictions);
             }
         }
-        predictions
+        predictions.into_iter().map(|columns| scores_of(columns, &self.unseen)).collect()
     }
 
     /// Fills in the weighted means of some rows.

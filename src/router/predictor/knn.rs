@@ -6,7 +6,8 @@
 //!
 //! A model that has not answered every development prompt has neighbours of its own: the nearest among the prompts it
 //! answered. Else a model with a short quiz would rarely have one among the k nearest, and would be judged by its mean on
-//! some prompts and by a single answer on others. With k answers or fewer it is judged by their mean everywhere.
+//! some prompts and by a single answer on others. With k answers or fewer it is judged by their mean everywhere. What is
+//! averaged of an unseen model is how it stands beside the seen ones ([`BesideSeen`]).
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::FittedScores;
 use crate::data::Prompts;
 use crate::linalg::{Matrix, multiply};
 use crate::router::Training;
+use crate::router::beside_seen::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
 use crate::router::tuning::{best, utility};
 use crate::suite::CellTable;
@@ -28,8 +30,7 @@ pub(in crate::router) struct Knn {
     neighbours: usize,
     embeddings: Matrix,
     has_embedding: Vec<bool>,
-    scores: CellTable,
-    mean_score: Vec<f64>,
+    beside: BesideSeen,
     partial: Vec<Partial>,
 }
 
@@ -67,9 +68,8 @@ pub(in crate::router) fn fit(
         Some(neighbours) => vec![neighbours.min(n_prompts)],
         None => numbers_of_neighbours(n_prompts),
     };
-    fit_to(&outcomes.score, &outcomes.mean_score, &candidates, training, |scores| {
-        utility(training, scores, costs)
-    })
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+    fit_to(beside, &candidates, training, |scores| utility(training, scores, costs))
 }
 
 /// The numbers of neighbours tried among so many prompts.
@@ -80,8 +80,7 @@ pub(in crate::router) fn numbers_of_neighbours(n_prompts: usize) -> Vec<usize> {
 /// Fits to any outcome of the development prompts, with the number of neighbours, of those ascending, whose predictions
 /// are worth most when each prompt is left out.
 pub(in crate::router) fn fit_to(
-    values: &CellTable,
-    means: &[f64],
+    beside: BesideSeen,
     candidates: &[usize],
     training: &Training<'_>,
     worth: impl Fn(&Matrix) -> f64,
@@ -91,9 +90,8 @@ pub(in crate::router) fn fit_to(
         neighbours: 0,
         embeddings: data.prompts.embeddings.clone(),
         has_embedding: data.prompts.has_embedding.clone(),
-        scores: values.clone(),
-        mean_score: means.to_vec(),
-        partial: partial(values, &data.prompts.has_embedding),
+        partial: partial(&beside.table, &data.prompts.has_embedding),
+        beside,
     };
     let groups = &data.prompts.text_groups;
     let queries =
@@ -122,10 +120,10 @@ impl Knn {
         let most = *neighbours.last().expect("at least one number of neighbours is asked for");
         // Further down than `most`, for models that have not answered all of the nearest.
         let reach = if self.partial.is_empty() { most } else { 2 * most };
-        let mut predictions = vec![Matrix::zeros(prompts.len(), self.mean_score.len()); neighbours.len()];
+        let mut predictions = vec![Matrix::zeros(prompts.len(), self.beside.means.len()); neighbours.len()];
         let mut similarities = vec![0.0; BLOCK * self.embeddings.n_rows()];
         let (mut order, mut own_order) = (Vec::new(), Vec::new());
-        let mut tally = Tally::new(self.mean_score.len());
+        let mut tally = Tally::new(self.beside.means.len());
         for start in (0..prompts.len()).step_by(BLOCK) {
             let rows: Vec<usize> = (start..prompts.len().min(start + BLOCK)).collect();
             let block = prompts.embeddings.rows_at(&rows);
@@ -146,10 +144,10 @@ impl Knn {
                 let mut n_counted = 0;
                 for (at, &k) in neighbours.iter().enumerate() {
                     for &other in nearest.by_ref().take(k - n_counted) {
-                        tally.add(&self.scores, other as usize);
+                        tally.add(&self.beside.table, other as usize);
                     }
                     n_counted = k;
-                    tally.means(&self.mean_score, predictions[at].row_mut(query));
+                    tally.means(&self.beside.means, predictions[at].row_mut(query));
                 }
                 for partial in self.partial.iter().filter(|_| prompts.has_embedding[query]) {
                     partial.nearest(&order, &mut own_order, (most, reach), is_allowed, similarities);
@@ -162,7 +160,7 @@ impl Knn {
                 }
             }
         }
-        predictions
+        predictions.into_iter().map(|columns| self.beside.scores_of(columns)).collect()
     }
 
     /// The mean of one model's scores over the first k of the list, for each k.
@@ -171,10 +169,11 @@ impl Knn {
         neighbours.iter().map(move |&k| {
             let n_wanted = k.min(order.len());
             for &other in &order[n_counted..n_wanted] {
-                sum += self.scores.get(other as usize, model).expect("the list holds prompts it answered");
+                sum +=
+                    self.beside.table.get(other as usize, model).expect("the list holds prompts it answered");
             }
             n_counted = n_wanted;
-            let mean = if n_counted > 0 { sum / n_counted as f64 } else { self.mean_score[model] };
+            let mean = if n_counted > 0 { sum / n_counted as f64 } else { self.beside.means[model] };
             mean as f32
         })
     }
@@ -290,8 +289,7 @@ mod tests {
             embeddings: Matrix::new(embeddings, 300, 8),
             partial: partial(&scores, &has_embedding),
             has_embedding,
-            mean_score: vec![0.25; shares.len()],
-            scores,
+            beside: BesideSeen::plain(&scores, &vec![0.25; shares.len()]),
         }
     }
 
@@ -313,12 +311,17 @@ mod tests {
             };
             for model in 0..5 {
                 let mut answered: Vec<usize> = (0..300)
-                    .filter(|&prompt| knn.has_embedding[prompt] && knn.scores.get(prompt, model).is_some())
+                    .filter(|&prompt| {
+                        knn.has_embedding[prompt] && knn.beside.table.get(prompt, model).is_some()
+                    })
                     .collect();
                 answered.sort_by(|&a, &b| similarity(b).total_cmp(&similarity(a)));
                 for (found, &k) in found.iter().zip(&neighbours) {
-                    let nearest: Vec<f64> =
-                        answered.iter().take(k).filter_map(|&prompt| knn.scores.get(prompt, model)).collect();
+                    let nearest: Vec<f64> = answered
+                        .iter()
+                        .take(k)
+                        .filter_map(|&prompt| knn.beside.table.get(prompt, model))
+                        .collect();
                     let mean = match nearest.len() {
                         0 => 0.25,
                         n => nearest.iter().sum::<f64>() / n as f64,
@@ -338,10 +341,28 @@ mod tests {
         };
         let (mut whole, part) = (knn(&[1.0, 1.0]), knn(&[1.0, 0.1]));
         for prompt in 0..300 {
-            whole.scores.set(prompt, 0, part.scores.get(prompt, 0));
+            whole.beside.table.set(prompt, 0, part.beside.table.get(prompt, 0));
         }
         for (whole, part) in predict(&whole).rows().zip(predict(&part).rows()) {
             assert_eq!(whole[0].to_bits(), part[0].to_bits());
+        }
+    }
+
+    #[test]
+    fn with_answers_to_all_prompts_it_is_the_same_beside_the_seen_models_as_alone() {
+        let alone = knn(&[1.0, 0.9, 1.0]);
+        let scores = &alone.beside.table;
+        let beside = Knn {
+            beside: BesideSeen::new(scores, &[0.25; 3], &[false, false, true]),
+            ..knn(&[1.0, 0.9, 1.0])
+        };
+        let prompts = queries();
+        let queries = Queries { prompts: &prompts, is_excluded: |_, _| false };
+        let [alone, beside] = [&alone, &beside].map(|knn| knn.predict_each(&queries, &[5, 40]));
+        for (alone, beside) in alone.iter().zip(&beside) {
+            for (alone, beside) in alone.values().iter().zip(beside.values()) {
+                assert!((alone - beside).abs() < 1e-6);
+            }
         }
     }
 }

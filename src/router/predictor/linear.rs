@@ -6,6 +6,7 @@ use super::FittedScores;
 use crate::data::Prompts;
 use crate::linalg::Matrix;
 use crate::router::Training;
+use crate::router::beside_seen::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 use crate::router::tuning::{best, folds, utility};
@@ -30,13 +31,15 @@ pub(in crate::router) fn fit(
     let features = features(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
     let outcomes = training.outcomes();
-    let moments = Moments::new(&features, &outcomes.score, &folds, &outcomes.mean_score);
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+    let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
     let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
-    let mut candidates: Vec<Matrix> = lambdas.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
+    let mut candidates: Vec<Matrix> =
+        lambdas.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
     FittedScores {
-        predictor: Linear { ridge: moments.fit(lambdas[chosen], None) },
+        predictor: Linear { ridge: moments.fit(lambdas[chosen], None).of_scores(&beside) },
         out_of_fold: candidates.swap_remove(chosen),
         notes: BTreeMap::from([
             ("ridge".to_owned(), lambdas[chosen].to_string()),

@@ -1,0 +1,109 @@
+//! An unseen model judged beside the seen ones: by how much it did better or worse than they did on the prompts of its quiz.
+//!
+//! A quiz is short and often no random sample: prompts that tell models apart are harder than others, and the plain mean of
+//! the answers says so of the model. With s_i the mean score of the seen models on prompt i, a smoother therefore fits
+//! y_iu - s_i for an unseen model u, fits s_i as one target more on every prompt, and predicts the sum of both (the
+//! difference estimator of sampling, Cochran 1977, chapter 7, for every prompt alone). The smoothers here are linear in
+//! what they fit, so that with answers to all prompts this is what they predict from y_iu. Where every model is seen
+//! nothing changes.
+
+use crate::linalg::Matrix;
+use crate::seen_means::SeenMeans;
+use crate::suite::CellTable;
+
+/// What a smoother fits in the place of scores.
+pub(super) struct BesideSeen {
+    /// Prompts x models, of unseen ones less the mean of the seen; then, where there are unseen models, a column of that mean.
+    pub(super) table: CellTable,
+    /// The mean of each column over the development prompts, of an unseen model as it is estimated from its quiz.
+    pub(super) means: Vec<f64>,
+    unseen: Vec<bool>,
+}
+
+impl BesideSeen {
+    /// From the scores of all models on development prompts and their means.
+    pub(super) fn new(scores: &CellTable, means: &[f64], unseen: &[bool]) -> Self {
+        if !unseen.contains(&true) {
+            return BesideSeen::plain(scores, means);
+        }
+        let SeenMeans { of_prompts, overall } = SeenMeans::new(scores, unseen);
+        let (n_prompts, n_models) = (scores.n_prompts(), scores.n_models());
+        let mut beside = CellTable::missing(n_prompts, n_models + 1);
+        for (prompt, of_seen) in of_prompts.iter().enumerate() {
+            for (model, score) in scores.row(prompt).enumerate() {
+                let less = if unseen[model] { *of_seen } else { Some(0.0) };
+                beside.set(prompt, model, score.zip(less).map(|(score, less)| score - less));
+            }
+            beside.set(prompt, n_models, *of_seen);
+        }
+        let less = |(mean, is_unseen): (&f64, &bool)| if *is_unseen { mean - overall } else { *mean };
+        let means = means.iter().zip(unseen).map(less).chain([overall]).collect();
+        BesideSeen { table: beside, means, unseen: unseen.to_vec() }
+    }
+
+    /// Every column as it is: of costs, which differ by a factor, or where all models are seen.
+    pub(super) fn plain(outcomes: &CellTable, means: &[f64]) -> Self {
+        BesideSeen { table: outcomes.clone(), means: means.to_vec(), unseen: Vec::new() }
+    }
+
+    /// The unseen models; empty where there are none.
+    pub(super) fn unseen(&self) -> &[bool] {
+        &self.unseen
+    }
+
+    /// Scores from what was predicted of the columns, or coefficients from theirs: rows x models.
+    pub(super) fn scores_of(&self, columns: Matrix) -> Matrix {
+        scores_of(columns, &self.unseen)
+    }
+}
+
+/// Adds the last column to those of unseen models and takes it away; nothing where `unseen` is empty.
+pub(super) fn scores_of(columns: Matrix, unseen: &[bool]) -> Matrix {
+    if unseen.is_empty() {
+        return columns;
+    }
+    let mut scores = Matrix::zeros(columns.n_rows(), unseen.len());
+    for row in 0..columns.n_rows() {
+        let (of_models, of_seen) = columns.row(row).split_at(unseen.len());
+        for ((score, value), is_unseen) in scores.row_mut(row).iter_mut().zip(of_models).zip(unseen) {
+            *score = if *is_unseen { value + of_seen[0] } else { *value };
+        }
+    }
+    scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unseen_model_stands_beside_the_seen_ones() {
+        // Models 0 and 2 are seen; 1 answered one prompt, on which they have 0.25 in the mean.
+        let mut scores = CellTable::missing(2, 3);
+        for (prompt, row) in
+            [[Some(0.5), Some(0.75), Some(0.0)], [Some(1.0), None, Some(0.5)]].iter().enumerate()
+        {
+            row.iter().enumerate().for_each(|(model, score)| scores.set(prompt, model, *score));
+        }
+        let beside = BesideSeen::new(&scores, &[0.75, 1.0, 0.25], &[false, true, false]);
+        let rows: Vec<Vec<Option<f64>>> = (0..2).map(|prompt| beside.table.row(prompt).collect()).collect();
+        assert_eq!(rows[0], [Some(0.5), Some(0.5), Some(0.0), Some(0.25)]);
+        assert_eq!(rows[1], [Some(1.0), None, Some(0.5), Some(0.75)]);
+        assert_eq!(beside.means, [0.75, 0.5, 0.25, 0.5]);
+        let predicted = beside.scores_of(Matrix::new(vec![0.5, 0.5, 0.125, 0.25], 1, 4));
+        assert_eq!(predicted.row(0), [0.5, 0.75, 0.125]);
+    }
+
+    #[test]
+    fn where_all_are_seen_nothing_changes() {
+        let mut scores = CellTable::missing(1, 2);
+        scores.set(0, 1, Some(0.5));
+        let beside = BesideSeen::new(&scores, &[0.0, 0.5], &[false, false]);
+        assert_eq!(
+            (beside.table.row(0).collect::<Vec<_>>(), &beside.means[..]),
+            (vec![None, Some(0.5)], &[0.0, 0.5][..])
+        );
+        let predicted = Matrix::new(vec![0.25, 0.75], 1, 2);
+        assert_eq!(beside.scores_of(predicted.clone()).row(0), predicted.row(0));
+    }
+}
