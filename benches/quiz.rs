@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llm_bandit::linalg::Matrix;
-use llm_bandit::quiz::{ItemBank, QuizSettings, QuizStrategy, d_optimal, select};
+use llm_bandit::quiz::{ItemBank, ItemInformation, QuizSettings, QuizStrategy, c_optimal, select};
 use llm_bandit::random::{bernoulli, uniform_f32};
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::CellTable;
@@ -31,8 +31,12 @@ fn quiz(criterion: &mut Criterion) {
     }
     let mut group = criterion.benchmark_group("quiz");
     group.sample_size(20).throughput(Throughput::Elements(SIZE as u64));
+    let information = ItemInformation { gradients, weights, prior_precision: 1.0 };
     group.bench_function("fisher/20-picks", |bencher| {
-        bencher.iter(|| d_optimal(black_box(&gradients), &weights, 1.0, SIZE));
+        bencher.iter(|| {
+            let ItemInformation { gradients, weights, prior_precision } = black_box(&information);
+            c_optimal(gradients, weights, &information.of_mean_score(), *prior_precision, SIZE)
+        });
     });
     let has_embedding = vec![true; N_PROMPTS];
     let bank = ItemBank {

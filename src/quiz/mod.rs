@@ -10,7 +10,7 @@ mod fisher;
 mod random;
 mod stratified;
 
-pub use fisher::{ItemInformation, d_optimal};
+pub use fisher::{ItemInformation, c_optimal};
 
 use crate::linalg::Matrix;
 use crate::seed::Stream;
@@ -30,7 +30,9 @@ pub struct QuizSettings {
 }
 
 /// How the prompts of a quiz are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum QuizStrategy {
     /// No prompt: the model is known by its price alone.
@@ -42,7 +44,7 @@ pub enum QuizStrategy {
     Stratified,
     /// Typical prompts: medoids of clusters.
     Anchor,
-    /// The prompts that together say most about an identity vector.
+    /// The prompts that together say most about the mean score, by the response network of the seen models.
     Fisher,
     /// Every training prompt.
     All,
@@ -157,7 +159,8 @@ fn select_one(
             let information = bank.information.expect("a scenario with `fisher` has identity vectors");
             let weights: Vec<f32> = candidates.iter().map(|&prompt| information.weights[prompt]).collect();
             let gradients = information.gradients.rows_at(&candidates);
-            let picked = d_optimal(&gradients, &weights, information.prior_precision, size);
+            let mean_score = information.of_mean_score();
+            let picked = c_optimal(&gradients, &weights, &mean_score, information.prior_precision, size);
             picked.into_iter().map(|at| candidates[at]).collect()
         }
     }
