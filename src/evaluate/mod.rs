@@ -34,6 +34,6 @@ pub use moves::{MOVED, Move, MovedMetric, N_RESAMPLES, moves};
 pub use plan::{Plan, PlanLine};
 pub(crate) use policy::TestTable;
 pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
-pub use quiz_curve::{ENOUGH, QuizPoint, quiz_points, shortest_enough};
+pub use quiz_curve::{ENOUGH, QuizPoint, first_enough, quiz_curve, quiz_points, shortest_enough};
 pub(crate) use strata::RecordStrata;
 pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};

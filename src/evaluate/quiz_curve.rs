@@ -1,5 +1,7 @@
 //! What each quiz of a sweep is worth to each router, against full answers of the unseen models.
 
+use std::collections::BTreeSet;
+
 use super::moves::Table;
 use crate::quiz::{QuizSettings, QuizStrategy};
 use crate::record::{PredictionErrors, Record};
@@ -125,13 +127,79 @@ fn predictions(sweep: &Record, router: usize) -> Option<PredictionErrors> {
     })
 }
 
-/// The shortest quiz that surely keeps enough of a router's value with full answers; of those of one length the one that
-/// keeps most. `None` where no quiz but all prompts does.
+/// A router's points from no prompt on, ascending: the floor, then those of one strategy.
+pub fn quiz_curve<'a>(points: &'a [QuizPoint], router: &str, strategy: QuizStrategy) -> Vec<&'a QuizPoint> {
+    let is_of = |point: &&QuizPoint| [strategy, QuizStrategy::None].contains(&point.quiz.strategy);
+    points.iter().filter(|point| point.router == router).filter(is_of).collect()
+}
+
+/// The first point of a curve from which on every longer quiz that was tried is enough too: a short quiz that keeps enough
+/// where longer ones do not was lucky. `None` where the longest is not enough.
+pub fn first_enough<'a>(
+    curve: &[&'a QuizPoint],
+    is_enough: impl Fn(&QuizPoint) -> bool,
+) -> Option<&'a QuizPoint> {
+    let n_kept = curve.iter().rev().take_while(|point| is_enough(point)).count();
+    curve.get(curve.len() - n_kept).copied()
+}
+
+/// The shortest quiz from which on a strategy surely keeps enough of a router's value with full answers; of those of one
+/// length the one that keeps most. `None` where no quiz but all prompts does.
 pub fn shortest_enough<'a>(points: &'a [QuizPoint], router: &str) -> Option<&'a QuizPoint> {
-    let own =
-        points.iter().filter(|point| point.router == router && point.quiz.strategy != QuizStrategy::All);
-    own.filter(|point| point.is_enough()).min_by(|a, b| {
+    let strategies = points.iter().filter(|point| point.router == router).map(|point| point.quiz.strategy);
+    let tried: BTreeSet<QuizStrategy> =
+        strategies.filter(|strategy| *strategy != QuizStrategy::All).collect();
+    // No quiz is a quiz of every strategy: on its own it is one only where no other was tried.
+    let is_alone = tried.len() == 1;
+    let tried = tried.into_iter().filter(|strategy| is_alone || *strategy != QuizStrategy::None);
+    let first = |strategy| first_enough(&quiz_curve(points, router, strategy), QuizPoint::is_enough);
+    tried.filter_map(first).min_by(|a, b| {
         let size = |point: &QuizPoint| point.quiz.size.unwrap_or(0);
         size(a).cmp(&size(b)).then(b.ratio.unwrap_or(0.0).total_cmp(&a.ratio.unwrap_or(0.0)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(strategy: QuizStrategy, size: Option<usize>, low: f64) -> QuizPoint {
+        QuizPoint {
+            router: "knn".into(),
+            quiz: QuizSettings { strategy, size },
+            metric: "expected-utility",
+            value: 0.5,
+            ratio: Some(low + 0.01),
+            interval: Some(Interval { low, high: low + 0.02 }),
+            predictions: None,
+            answers: size.unwrap_or(0) as f64,
+            dollars: None,
+        }
+    }
+
+    #[test]
+    fn a_short_quiz_is_enough_only_if_all_longer_ones_are() {
+        let lucky = [
+            (QuizStrategy::Random, 5, 0.96),
+            (QuizStrategy::Random, 20, 0.94),
+            (QuizStrategy::Random, 50, 0.97),
+        ];
+        let better = [
+            (QuizStrategy::Anchor, 5, 0.9),
+            (QuizStrategy::Anchor, 20, 0.96),
+            (QuizStrategy::Anchor, 50, 0.95),
+        ];
+        let mut points = vec![point(QuizStrategy::None, None, 0.8)];
+        points.extend(lucky.map(|(strategy, size, low)| point(strategy, Some(size), low)));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "random 50");
+        points.extend(better.map(|(strategy, size, low)| point(strategy, Some(size), low)));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "anchor 20");
+        assert_eq!(shortest_enough(&points, "linear"), None);
+        points[0] = point(QuizStrategy::None, None, 0.99);
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "anchor 20");
+        points[1..].iter_mut().for_each(|point| point.interval = Some(Interval { low: 0.95, high: 1.0 }));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "none");
+        let curve = quiz_curve(&points, "knn", QuizStrategy::Anchor);
+        assert_eq!(first_enough(&curve, |_| false), None);
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::evidence::{self, EvidenceLine};
-use super::paragraphs::{expectations_md, prices_md, provenance_md};
+use super::paragraphs::{expectations_md, prices_md, provenance_md, stress_words};
 use super::table::{ABSENT, Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Summary, Verdict};
@@ -30,6 +30,9 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
         text.push_str("**The outcomes of this suite are simulated.** Ranks and figures say nothing about real models.\n\n");
     }
     text.push_str(&setting(record));
+    if let Some((words, file)) = stress_words(manifest) {
+        let _ = write!(text, "{words} [{file}]({file}).\n\n");
+    }
     if suite.has_cost {
         text.push_str("![Score against cost](pareto.svg)\n\n");
     } else {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::evaluate::Verdict;
-use crate::record::RecordedSuite;
+use crate::record::{Manifest, RecordedSuite};
 
 /// What is said of prices that are not the suite's own, and of tokens that nobody counted: sentences for the paragraph on the
 /// setting, each with a blank after it; none where prices and tokens are the suite's.
@@ -43,6 +43,19 @@ pub(crate) fn prices_md(suite: &RecordedSuite) -> String {
         let _ = write!(text, "**Input tokens are estimated** for {n} answers of the suite: {how}. ");
     }
     text
+}
+
+/// Where it stands what shifts and quizzes did, beside a report that does not know of them: a sentence, and the file; `None`
+/// where nothing was shifted, or the report is another one's repriced.
+pub(crate) fn stress_words(manifest: &Manifest) -> Option<(&'static str, &'static str)> {
+    let Manifest { scenario, suite, .. } = manifest;
+    let words = match (scenario.shifts.is_empty(), scenario.sweep.is_some()) {
+        (true, false) => return None,
+        (false, true) => "What shifts did to every router, and what each quiz is worth, stands in",
+        (false, false) => "What shifts did to every router stands in",
+        (true, true) => "What each quiz is worth to every router stands in",
+    };
+    suite.repriced.is_none().then_some((words, "stress/stress.md"))
 }
 
 /// The section on the scenario's expectations; empty where it has none.

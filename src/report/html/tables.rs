@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Page, dial, dollars, escape};
 use crate::evaluate::{PolicyKind, Verdict};
+use crate::report::paragraphs::stress_words;
 use crate::report::table::{Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
 use crate::report::{markdown, unseen};
 
@@ -44,6 +45,13 @@ pub(super) fn rest(text: &mut String, page: &Page, verdicts: &[Verdict]) {
         let _ = writeln!(text, "<p>{}</p>", paragraph(&words));
         quizzes(text, page);
         text.push_str("</section>\n");
+    }
+    if let Some((words, file)) = stress_words(&page.record.manifest) {
+        open(text, "stress", "Under stress");
+        let _ = writeln!(
+            text,
+            "<p>{words} <a href=\"{file}\">{file}</a>, in the folder of this page.</p>\n</section>"
+        );
     }
     open(text, "learned", "What the routers learned from");
     trainings(text, page);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::evaluate::{ENOUGH, QuizPoint, shortest_enough};
+use crate::evaluate::{ENOUGH, QuizPoint, first_enough, quiz_curve, shortest_enough};
 use crate::quiz::QuizStrategy;
 use crate::record::Record;
 use crate::report::csv_tables::{bounds, number, write};
@@ -71,15 +71,6 @@ fn strategies(points: &[QuizPoint]) -> Vec<QuizStrategy> {
     strategies
 }
 
-/// A router's points from no prompt on: the floor, then those of one strategy.
-fn curve<'a>(points: &'a [QuizPoint], router: &str, strategy: QuizStrategy) -> Vec<&'a QuizPoint> {
-    let own = |point: &&QuizPoint| {
-        let is_of = [strategy, QuizStrategy::None].contains(&point.quiz.strategy);
-        point.router == router && is_of
-    };
-    points.iter().filter(own).collect()
-}
-
 /// The sections of all routers, and the recommendation.
 pub(super) fn quizzes_md(sweep: &Record, points: &[QuizPoint]) -> String {
     let metric = if sweep.manifest.suite.has_cost { "expected utility" } else { "score at w = 0" };
@@ -102,7 +93,7 @@ pub(super) fn quizzes_md(sweep: &Record, points: &[QuizPoint]) -> String {
             let _ = writeln!(text, "{}", row(point));
         }
         for strategy in strategies(points) {
-            let _ = writeln!(text, "\n{}", to_reach(&curve(points, router, strategy), strategy));
+            let _ = writeln!(text, "\n{}", to_reach(&quiz_curve(points, router, strategy), strategy));
         }
     }
     text.push('\n');
@@ -134,9 +125,7 @@ fn row(point: &QuizPoint) -> String {
 /// The first size from which on all sizes keep enough, by their means and by their intervals.
 fn to_reach(curve: &[&QuizPoint], strategy: QuizStrategy) -> String {
     let first = |is_enough: &dyn Fn(&QuizPoint) -> bool| {
-        let n_kept = curve.iter().rev().take_while(|point| is_enough(point)).count();
-        let point = curve.get(curve.len() - n_kept)?;
-        Some(point.quiz.size.unwrap_or(0))
+        first_enough(curve, is_enough).map(|point| point.quiz.size.unwrap_or(0))
     };
     let words = |size: Option<usize>| size.map_or_else(|| "not reached".to_owned(), |size| format!("{size}"));
     let by_mean = first(&|point| point.ratio.is_some_and(|ratio| ratio >= ENOUGH));
@@ -184,7 +173,7 @@ pub(super) fn pictures(sweep: &Record, points: &[QuizPoint]) -> Vec<(String, Vec
     let mut files = Vec::new();
     for router in routers(points) {
         let line = |(index, strategy): (usize, &QuizStrategy)| {
-            let curve = curve(points, router, *strategy);
+            let curve = quiz_curve(points, router, *strategy);
             let at = |point: &QuizPoint| Some((point.answers, point.ratio?));
             let band = |point: &QuizPoint| {
                 point.interval.map(|interval| (point.answers, interval.low, interval.high))
