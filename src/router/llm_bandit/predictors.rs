@@ -20,9 +20,9 @@ use crate::router::tuning::{best, prompt_utilities};
 const WEIGHT_STEPS: usize = 4;
 const BOOTSTRAP_SAMPLES: usize = 50;
 
-/// m_0: after so many answers half of an unseen model's score is that of its identity. Our choice: of 50 to 1600 the one
-/// that predicted held-out models of four other suites best on the whole (`reports/README.md`).
-const IDENTITY_ANSWERS: f32 = 400.0;
+/// m_0: after so many answers half of an unseen model's score is that of its identity. Our choice: of 0 to 400 the one that
+/// predicted unseen models of four other suites best on the whole (`reports/README.md`).
+const IDENTITY_ANSWERS: f32 = 40.0;
 
 /// Everything that is predicted, fitted.
 pub(crate) struct Predictors {
@@ -225,8 +225,8 @@ impl Predictors {
     }
 }
 
-/// The share m_0 / (m_0 + m) of an unseen model's identity in its score after m answers, 0 for seen models. A source learns
-/// of a model from its own answers alone and is no use after a few; the identity needs few and gains little from many.
+/// The share m_0 / (m_0 + m) of an unseen model's identity in its score after m answers, 0 for seen models. A source
+/// knows of a model only how its answers differ from the seen models', which are few; the identity gains little from many.
 fn identity_share(training: &Training<'_>) -> Vec<f32> {
     let (data, outcomes) = (training.data(), training.outcomes());
     let share = |model: usize| {
