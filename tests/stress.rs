@@ -15,6 +15,7 @@ use llm_bandit::router::RouterSettings;
 use llm_bandit::run::{Event, run};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::shift::{Stressed, stress};
+use llm_bandit::statistics::Interval;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
@@ -146,6 +147,11 @@ fn the_unit_of_money_changes_no_choice_of_any_router() {
     let text = format!("{STEADY}{DRAWN_BY_CANDIDATES}[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n");
     let moves = moved(&stressed(&text, &suite(4, 240)), "cost-x1000");
     assert_eq!(labels(&moves, |moved| moved.changed > 0.0), Vec::<String>::new());
+    let still = Some(Interval { low: 0.0, high: 0.0 });
+    for moved in &moves {
+        assert!(!moved.metrics.is_empty(), "{}", moved.router);
+        assert!(moved.metrics.iter().all(|metric| metric.interval == still), "{moved:?}");
+    }
 }
 
 #[test]
@@ -380,9 +386,13 @@ fn the_program_writes_verifies_and_rebuilds_the_folder_of_shifts() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let path = |name: &str| folder.path().join("r/stress").join(name);
     let text = fs::read_to_string(path("stress.md")).unwrap();
-    for expected in
-        ["## Stress matrix", "## Seen, mixed, and unseen pools", "## Quizzes", "of what full answers give"]
-    {
+    for expected in [
+        "## Stress matrix",
+        "## Seen, mixed, and unseen pools",
+        "## Quizzes",
+        "of what full answers give",
+        "| cascade \u{2021} | 0.",
+    ] {
         assert!(text.contains(expected), "{expected}");
     }
     for name in ["stress.csv", "stress.svg", "stress.png", "quiz.csv", "quiz-knn.svg"] {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::headline::larger_is_better;
-use super::policy::PolicyKind;
 use super::replay::Replay;
 use super::resample::bootstrap;
 use super::summary::summarise_without_evidence;
@@ -52,7 +51,7 @@ pub struct MovedMetric {
 impl MovedMetric {
     /// After minus before.
     pub fn change(&self) -> f64 {
-        self.after - self.before
+        without_rounding(self.after - self.before)
     }
 
     /// Whether it became worse beyond chance.
@@ -97,7 +96,7 @@ impl Table {
         let rows = summarise_without_evidence(record).rows;
         let observed = |router: usize| {
             let label = &record.manifest.scenario.routers[router].label;
-            let own = rows.iter().filter(|row| row.kind == PolicyKind::Router && row.policy == *label);
+            let own = rows.iter().filter(|row| row.kind.is_router() && row.policy == *label);
             own.map(|row| (row.metric, row.values.clone())).collect()
         };
         Table { columns, observed: (0..n_routers).map(observed).collect(), resampled }
@@ -118,9 +117,10 @@ impl Table {
 fn moved(tables: &[Table; 2], router: usize, metric: &'static str, stream: &Stream) -> Option<MovedMetric> {
     let [before, after] = [tables[0].values(router, metric)?, tables[1].values(router, metric)?];
     let columns = [tables[0].column(router, metric)?, tables[1].column(router, metric)?];
-    let observed: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-    let resampled: Vec<f64> =
-        columns[1].iter().zip(columns[0]).map(|(after, before)| after - before).collect();
+    let differences = |after: &[f64], before: &[f64]| -> Vec<f64> {
+        after.iter().zip(before).map(|(after, before)| after - before).map(without_rounding).collect()
+    };
+    let (observed, resampled) = (differences(&after, &before), differences(columns[1], columns[0]));
     let is_still = observed.iter().chain(&resampled).all(|difference| *difference == 0.0);
     let interval = if is_still {
         Some(Interval { low: 0.0, high: 0.0 })
@@ -129,6 +129,11 @@ fn moved(tables: &[Table; 2], router: usize, metric: &'static str, stream: &Stre
         estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
     };
     Some(MovedMetric { metric, before: mean(&before), after: mean(&after), interval })
+}
+
+/// Costs in another unit, or candidates in another order, change last digits; no metric that is moved is so small.
+fn without_rounding(difference: f64) -> f64 {
+    if difference.abs() < 1e-9 { 0.0 } else { difference }
 }
 
 /// Both records on the prompts that both route in the same replicate, in the order of the second.

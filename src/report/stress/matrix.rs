@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Column;
-use crate::evaluate::{Move, MovedMetric};
+use crate::evaluate::{Move, MovedMetric, PolicyKind};
 use crate::record::Record;
 use crate::report::csv_tables::{bounds, write};
 use crate::report::plot::{HeatCell, HeatChart, heat_png, heat_svg};
@@ -46,11 +46,15 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
         let own = columns.iter().find(|column| column.record.prompts.len() == twin.prompts.len());
         let before = own.and_then(|column| main_metric(&column.moves[at]));
         let before = before.map_or_else(|| ABSENT.to_owned(), |moved| format!("{:.4}", moved.before));
-        let _ = write!(text, "| {} | {before} |", entry.label);
+        let mark = if entry.settings.hears_judge() { " \u{2021}" } else { "" };
+        let _ = write!(text, "| {}{mark} | {before} |", entry.label);
         for column in columns {
             let _ = write!(text, " {} |", cell(&column.moves[at]));
         }
         text.push('\n');
+    }
+    if twin.manifest.scenario.routers.iter().any(|entry| entry.settings.hears_judge()) {
+        let _ = writeln!(text, "\n\u{2021} {}: for its own changes alone.", PolicyKind::Judged.heading());
     }
     text.push_str("\n| shift | what changes | trained anew | test prompts |\n|---|---|---|---:|\n");
     for Column { shift, record, .. } in columns {
