@@ -89,16 +89,21 @@ fn the_built_in_encoder_gives_the_same_bytes_for_any_number_of_threads() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
-    fn texts_of_one_topic_are_nearer_than_texts_of_two(n_topics in 2usize..6, seed: u64) {
+    fn a_text_is_nearer_to_its_own_topic_than_to_another(n_topics in 2usize..6, seed: u64) {
         let folder = folder(&texts(12 * n_topics, n_topics, seed));
         let embeddings = embed_to(folder.path(), &Encoder::BuiltIn(DEFAULT_DIMENSIONS));
         for a in 0..embeddings.n_prompts() {
             prop_assert!((cosine(&embeddings, a, a) - 1.0).abs() < 2e-3);
-            let others = (0..embeddings.n_prompts()).filter(|&b| b != a);
-            let (same, different): (Vec<_>, Vec<_>) = others.partition(|b| a % n_topics == b % n_topics);
-            let furthest = same.iter().map(|&b| cosine(&embeddings, a, b)).fold(1.0, f32::min);
-            let nearest = different.iter().map(|&b| cosine(&embeddings, a, b)).fold(-1.0, f32::max);
-            prop_assert!(nearest < furthest, "{nearest} against {furthest}");
+            // In the mean: two texts of a topic may share few of its words by chance.
+            let to_topic = |topic: usize| {
+                let others = (topic..embeddings.n_prompts()).step_by(n_topics).filter(|&b| b != a);
+                let cosines: Vec<f32> = others.map(|b| cosine(&embeddings, a, b)).collect();
+                cosines.iter().sum::<f32>() / cosines.len() as f32
+            };
+            let own = to_topic(a % n_topics);
+            for other in (0..n_topics).filter(|&topic| topic != a % n_topics).map(to_topic) {
+                prop_assert!(other + 0.1 < own, "{other} against {own}");
+            }
         }
     }
 
