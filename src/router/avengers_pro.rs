@@ -74,6 +74,11 @@ impl RouterKind for AvengersProSettings {
         let data = training.data();
         let stream = training.stream().named("clusters");
         let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
+        let outcomes = training.outcomes();
+        let known = [
+            BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen),
+            BesideSeen::plain(&outcomes.cost_units, &outcomes.mean_cost_units),
+        ];
         let mut fits: Vec<(f64, AvengersPro)> = Vec::new();
         for n_clusters in CLUSTERS {
             let smallest = n_clusters == CLUSTERS[0];
@@ -81,7 +86,7 @@ impl RouterKind for AvengersProSettings {
                 .or_else(|| if smallest { Clustering::new(&data.prompts, 1, &stream) } else { None });
             let Some(clustering) = clustering else { continue };
             for n_nearest in NEAREST.into_iter().filter(|&n| n == 1 || n <= clustering.centres.n_rows()) {
-                fits.push(fit(training, &clustering, n_nearest, &folds));
+                fits.push(fit(training, &known, &clustering, n_nearest, &folds));
             }
         }
         let chosen = best(&fits.iter().map(|(utility, _)| *utility).collect::<Vec<_>>());
@@ -174,9 +179,10 @@ fn spread(table: &Matrix) -> Matrix {
     spread
 }
 
-/// The router with these clusters and its expected utility out of fold.
+/// The router with these clusters and its expected utility out of fold, from what is known of scores and of costs.
 fn fit(
     training: &Training<'_>,
+    known: &[BesideSeen; 2],
     clustering: &Clustering,
     n_nearest: usize,
     folds: &[usize],
@@ -185,9 +191,8 @@ fn fit(
     let nearest = clustering.nearest(&data.prompts, n_nearest);
     let clusters: Vec<Option<usize>> = nearest.iter().map(|nearest| nearest.first().copied()).collect();
     let n_clusters = clustering.centres.n_rows();
-    let tally = |beside| ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, folds);
-    let score = tally(BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen));
-    let cost = tally(BesideSeen::plain(&outcomes.cost_units, &outcomes.mean_cost_units));
+    let [score, cost] =
+        known.each_ref().map(|known| ClusterTally::new(known, &data.unseen, n_clusters, &clusters, folds));
     let balance = |without| Balance::new(score.means(without), &cost.means(without));
     let by_fold: Vec<Balance> = (0..N_FOLDS).map(|fold| balance(Some(fold))).collect();
     let mut curve: Vec<Trade> =

@@ -30,12 +30,12 @@ pub(super) struct Clustering {
 }
 
 /// Sums and counts of outcomes by fold, cluster, and model.
-pub(super) struct ClusterTally {
+pub(super) struct ClusterTally<'a> {
     n_clusters: usize,
     /// By fold, then clusters x models.
     sums: Vec<Vec<f64>>,
     counts: Vec<Vec<f64>>,
-    beside: BesideSeen,
+    beside: &'a BesideSeen,
     prior_answers: f64,
 }
 
@@ -73,10 +73,10 @@ impl Clustering {
     }
 }
 
-impl ClusterTally {
+impl<'a> ClusterTally<'a> {
     /// Counts the outcomes of the development prompts.
     pub(super) fn new(
-        beside: BesideSeen,
+        beside: &'a BesideSeen,
         unseen: &[bool],
         n_clusters: usize,
         clusters: &[Option<usize>],
@@ -170,7 +170,7 @@ mod tests {
                 outcomes.set(prompt, 0, Some(f64::from(u8::from(bernoulli(&mut rng, p)))));
             }
             let beside = BesideSeen::plain(&outcomes, &[0.5, 0.3]);
-            ClusterTally::new(beside, &[false, true], 40, &clusters, &folds).prior_answers
+            ClusterTally::new(&beside, &[false, true], 40, &clusters, &folds).prior_answers
         };
         // Within p (1 - p) = 0.16, between 0.3^2.
         assert!((tally(0.3) - 0.16 / 0.09).abs() < 0.4);
@@ -182,8 +182,8 @@ mod tests {
         let mut outcomes = CellTable::missing(3, 1);
         [1.0, 0.0].iter().enumerate().for_each(|(prompt, &score)| outcomes.set(prompt, 0, Some(score)));
         let clusters = [Some(0), Some(0), Some(1)];
-        let tally =
-            ClusterTally::new(BesideSeen::plain(&outcomes, &[0.25]), &[false], 2, &clusters, &[0, 1, 2]);
+        let beside = BesideSeen::plain(&outcomes, &[0.25]);
+        let tally = ClusterTally::new(&beside, &[false], 2, &clusters, &[0, 1, 2]);
         assert_eq!(tally.means(None).values(), [0.5, 0.25, 0.25]);
         assert_eq!(tally.means(Some(0)).values(), [0.0, 0.25, 0.25]);
     }

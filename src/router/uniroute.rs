@@ -156,12 +156,12 @@ fn fit_nearest(
     let (data, outcomes) = (training.data(), training.outcomes());
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
     let mut clusterings = clusterings(training, &CLUSTERS, fixed);
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
     let mut fits = Vec::new();
     for clustering in &clusterings {
         let n_clusters = clustering.centres.n_rows();
         let clusters = nearest(clustering, &data.prompts);
-        let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
-        let tally = ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, &folds);
+        let tally = ClusterTally::new(&beside, &data.unseen, n_clusters, &clusters, &folds);
         let by_fold: Vec<Matrix> = (0..super::tuning::N_FOLDS).map(|fold| tally.means(Some(fold))).collect();
         let mut out_of_fold = Matrix::zeros(data.prompts.len(), data.n_models());
         for (prompt, cluster) in clusters.iter().enumerate() {
@@ -197,12 +197,12 @@ fn fit_learned(
     // Validation prompts are one fold, to be left out while the map is trained.
     let folds: Vec<usize> =
         (0..data.prompts.len()).map(|prompt| usize::from(prompt >= data.n_training)).collect();
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
     let mut fits = Vec::new();
     for clustering in &clusterings {
         let clusters = nearest(clustering, &data.prompts);
         let n_clusters = clustering.centres.n_rows();
-        let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
-        let tally = ClusterTally::new(beside, &data.unseen, n_clusters, &clusters, &folds);
+        let tally = ClusterTally::new(&beside, &data.unseen, n_clusters, &clusters, &folds);
         let learned = learn_map(clustering, &tally.means(Some(1)), training)?;
         fits.push((learned, tally.means(None)));
     }
