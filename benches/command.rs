@@ -11,11 +11,11 @@
 use std::io::{BufRead, BufWriter, Write};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use llm_bandit::data::{Prompts, TrainingData};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{CostModelKind, CostModels, Policy, RouterSettings, Surroundings, Training};
+use llm_bandit::router::{Prompts, TrainingData};
+use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
-use llm_bandit::split::text_groups;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
 const N_TEST: usize = 1024;

@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use llm_bandit::linalg::Matrix;
-use llm_bandit::quiz::{ItemBank, ItemInformation, QuizSettings, QuizStrategy, c_optimal, select};
 use llm_bandit::random::{bernoulli, uniform_f32};
+use llm_bandit::router::quiz::{ItemBank, ItemInformation, QuizSettings, QuizStrategy, c_optimal, select};
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::CellTable;
 

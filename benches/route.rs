@@ -8,11 +8,11 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use llm_bandit::data::{Prompts, TrainingData};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{CostModelKind, CostModels, LlmBanditSettings, Policy, RouterSettings, Training};
+use llm_bandit::router::{Prompts, TrainingData};
+use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
-use llm_bandit::split::text_groups;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
 const N_DEVELOPMENT: usize = 2200;

@@ -8,13 +8,13 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use llm_bandit::data::TrainingData;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
+use llm_bandit::router::TrainingData;
 use llm_bandit::router::{
     BanditSource, CostModelKind, CostModels, LlmBanditSettings, RouterSettings, Training,
 };
+use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
-use llm_bandit::split::text_groups;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
 const N_PROMPTS: usize = 2200;

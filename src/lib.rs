@@ -1,7 +1,6 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
 
-mod costing;
-pub mod data;
+pub mod date;
 pub mod decisions;
 pub mod embed;
 pub mod error;
@@ -10,18 +9,12 @@ pub mod gate;
 mod gzip;
 mod hash;
 pub mod import;
-pub mod kept;
-mod label;
-mod lesson;
 pub mod linalg;
 pub mod metrics;
 mod network;
 mod npy;
 pub mod online;
-pub mod pool;
 pub mod preference;
-pub mod prices;
-pub mod quiz;
 pub mod random;
 pub mod record;
 pub mod report;
@@ -29,10 +22,6 @@ pub mod router;
 pub mod run;
 pub mod scenario;
 pub mod seed;
-mod seen_means;
-pub mod shift;
-pub mod split;
 pub mod statistics;
 pub mod suite;
 mod toml_file;
-pub mod unseen;

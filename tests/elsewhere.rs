@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use llm_bandit::kept::KeptCells;
 use llm_bandit::record::Record;
+use llm_bandit::run::KeptCells;
 use llm_bandit::run::{check, resume, run};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;

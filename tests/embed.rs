@@ -9,7 +9,7 @@ use half::f16;
 use llm_bandit::embed::{self, DEFAULT_DIMENSIONS, Encoder, Rows};
 use llm_bandit::random::{ChaCha8Rng, SeedableRng, index_below};
 use llm_bandit::report;
-use llm_bandit::run::run;
+use llm_bandit::run::{run, suite_of};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::{Embeddings, Suite};
 use proptest::prelude::*;
@@ -255,7 +255,7 @@ fn a_scenario_chooses_its_embeddings_and_the_report_says_what_made_them() {
             "description = \"d\"\nsuite = \"{name}\"\n{line}\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n"
         );
         let scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
-        let suite = embed::suite_of(&scenario, &[]).map_err(|error| error.to_string().replace(&name, "S"))?;
+        let suite = suite_of(&scenario, &[]).map_err(|error| error.to_string().replace(&name, "S"))?;
         run(&scenario, suite, &|_| {}).map_err(|error| error.to_string())
     };
     assert!(record("").unwrap_err().contains("needs prompt embeddings"));

@@ -10,11 +10,12 @@ use std::path::Path;
 use std::process::Output;
 
 use llm_bandit::evaluate::summarise;
-use llm_bandit::prices::{PriceBook, reprice};
 use llm_bandit::record::Record;
+use llm_bandit::record::reprice;
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
+use llm_bandit::suite::prices::PriceBook;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
 use program::llm_bandit;

@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use llm_bandit::data::{Prompts, TrainingData};
 use llm_bandit::evaluate::summarise;
 use llm_bandit::metrics::curve::{hull, score_at};
 use llm_bandit::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
 use llm_bandit::router::{Choices, CostModels, Judge, Policy, PredictorModel, RouterSettings, Training};
+use llm_bandit::router::{Prompts, TrainingData};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
-use llm_bandit::split::text_groups;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use proptest::prelude::*;

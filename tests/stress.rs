@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llm_bandit::evaluate::{Move, moves};
-use llm_bandit::kept::KeptCells;
 use llm_bandit::record::Record;
 use llm_bandit::router::RouterSettings;
+use llm_bandit::run::KeptCells;
 use llm_bandit::run::{Event, run};
+use llm_bandit::run::{Stressed, stress};
 use llm_bandit::scenario::Scenario;
-use llm_bandit::shift::{Stressed, stress};
 use llm_bandit::statistics::Interval;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;

@@ -14,8 +14,8 @@
 use std::path::PathBuf;
 
 use llm_bandit::linalg::{Cholesky, Matrix};
-use llm_bandit::quiz::c_optimal;
 use llm_bandit::random::{sample_indices, standard_normal};
+use llm_bandit::router::quiz::c_optimal;
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::{Suite, find, list};
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use llm_bandit::embed;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::online::{self, OnlineScenario};
 use llm_bandit::report;
+use llm_bandit::run::suite_of;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
@@ -103,7 +103,7 @@ fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
     }
     let scenario = Scenario::read(path)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = embed::suite_of(&scenario, folders).map_err(named)?;
+    let suite = suite_of(&scenario, folders).map_err(named)?;
     let words = llm_bandit::run::check(&scenario, suite).map_err(named)?;
     say(&format!(
         "{}: sound; {} routers, {} replicates; {words}",

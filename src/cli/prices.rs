@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use llm_bandit::date::Date;
 use llm_bandit::error::Result;
-use llm_bandit::prices::{BUILT_IN, Date, ModelPrices, Price, PriceBook};
+use llm_bandit::suite::prices::{BUILT_IN, ModelPrices, Price, PriceBook};
 
 use super::say;
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
-use llm_bandit::prices::{Date, PriceBook, reprice as under};
+use llm_bandit::record::reprice as under;
+use llm_bandit::suite::prices::PriceBook;
 use llm_bandit::{online, report};
 
 use super::run::tell;

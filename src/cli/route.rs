@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use llm_bandit::data::Prompts;
 use llm_bandit::error::{Error, Result, suggestion};
 use llm_bandit::linalg::Matrix;
 use llm_bandit::preference::Preference;
+use llm_bandit::router::Prompts;
 use llm_bandit::router::{Routed, SavedRouter};
-use llm_bandit::split::text_groups;
+use llm_bandit::scenario::split::text_groups;
 use llm_bandit::suite::Suite;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
-use llm_bandit::kept::KeptCells;
-use llm_bandit::prices::Date;
 use llm_bandit::record::Record;
+use llm_bandit::report;
+use llm_bandit::run::KeptCells;
+use llm_bandit::run::{stress, suite_of};
 use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
-use llm_bandit::shift::stress;
-use llm_bandit::{embed, report};
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
@@ -188,7 +188,7 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArguments) -> Result<bool> {
     report::check_target(out)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = embed::suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
+    let suite = suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
     let timings = Timings::default();
     let kept = program().map(|program| report::partial_folder(out).map(|at| KeptCells::new(at, program)));

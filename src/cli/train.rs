@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::router::SavedRouter;
+use llm_bandit::run as simulation;
 use llm_bandit::scenario::Scenario;
-use llm_bandit::{embed, run as simulation};
 
 use super::{DatasetArguments, say, say_aside};
 
@@ -41,7 +41,7 @@ pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     SavedRouter::check_target(&arguments.out)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = embed::suite_of(&scenario, &arguments.datasets.datasets).map_err(named)?;
+    let suite = simulation::suite_of(&scenario, &arguments.datasets.datasets).map_err(named)?;
     let router =
         simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
     router.write(&arguments.out)?;

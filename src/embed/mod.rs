@@ -21,7 +21,6 @@ use self::write::check_target;
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
-use crate::scenario::Scenario;
 use crate::suite::{self, EMBEDDINGS, Embeddings, Prompt, Suite};
 
 /// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
@@ -66,25 +65,8 @@ pub fn embed(
     Ok(out)
 }
 
-/// The suite of a scenario, with the embeddings it asks for.
-///
-/// # Errors
-/// A suite or embeddings that cannot be used.
-pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
-    match scenario.embeddings.as_deref() {
-        None => suite::find(&scenario.suite, folders),
-        Some(BUILT_IN) => {
-            let mut suite = suite::find(&scenario.suite, folders)?;
-            let encoder = Encoder::BuiltIn(DEFAULT_DIMENSIONS);
-            suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
-            Ok(suite)
-        }
-        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file),
-    }
-}
-
 /// Embeddings as they would be read from a file.
-fn encoded(
+pub(crate) fn encoded(
     prompts: &[Prompt],
     encoder: &Encoder,
     progress: &(dyn Fn(usize, usize) + Sync),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::npy;
+use crate::suite::format_embeddings;
 use crate::suite::{Embeddings, EncodedBy};
 
 /// Whether embeddings may be written to a file.
@@ -23,7 +23,7 @@ pub(super) fn check_target(out: &Path, is_forced: bool) -> Result<()> {
 
 /// Writes both files. Where this is cut short between the two, the note does not fit the embeddings, and their reader says so.
 pub(super) fn write(out: &Path, embeddings: &Embeddings) -> Result<()> {
-    let bytes = npy::format_embeddings(embeddings);
+    let bytes = format_embeddings(embeddings);
     let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     replace(out, &bytes)?;
     match embeddings.encoder() {

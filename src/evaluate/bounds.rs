@@ -1,13 +1,10 @@
 //! Policies that look at outcomes or ignore the prompt: what no router can beat, and what every router should.
 
 use super::policy::TestTable;
-use crate::data::RIGHT;
+use crate::metrics::BOUND_NAMES;
 use crate::metrics::curve::{Point, hull};
 use crate::record::{Manifest, RecordedReplicate};
-
-/// The names of the bounds, in the order of the report. No router may be labelled so.
-pub const BOUND_NAMES: [&str; 5] =
-    ["utility-oracle", "oracle", "cheapest-correct", "benchmark-oracle", "zero-router"];
+use crate::router::RIGHT;
 
 /// The reference policies of one replicate.
 pub(super) struct Bounds {

@@ -1,11 +1,11 @@
 //! How sure the headline metrics are: an interval for each, every router against one rival, and who is as good as the best.
 
 use super::bands::{Bands, banded, bands};
-use super::headline::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COST, is_cost, larger_is_better};
 use super::policy::PolicyKind;
 use super::replay::Replay;
 use super::resample::{Values, bootstrap, exchanges};
 use super::summary::Row;
+use crate::metrics::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COST, is_cost, larger_is_better};
 use crate::record::Record;
 use crate::router::RouterSettings;
 use crate::seed::Stream;
@@ -177,7 +177,7 @@ impl Table<'_> {
 /// Marks the routers that are best at a metric or cannot be told from the best: those whose difference from it has a
 /// p-value of at least 5 % by the resamples, adjusted by Holm over the routers. Nobody is marked where all would be.
 fn mark_best(table: &Table<'_>, rows: &mut [Row]) {
-    for metric in super::HEADLINE {
+    for metric in crate::metrics::HEADLINE {
         let at: Vec<usize> = (0..rows.len())
             .filter(|&at| rows[at].kind == PolicyKind::Router && rows[at].metric == metric)
             .collect();

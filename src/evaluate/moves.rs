@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::headline::larger_is_better;
 use super::replay::Replay;
 use super::resample::bootstrap;
 use super::summary::summarise_without_evidence;
+use crate::metrics::larger_is_better;
 use crate::record::Record;
 use crate::router::Choices;
+use crate::scenario::shift::COPY;
 use crate::seed::Stream;
-use crate::shift::COPY;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
 

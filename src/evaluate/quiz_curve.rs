@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::moves::Table;
-use crate::quiz::{QuizSettings, QuizStrategy};
 use crate::record::{PredictionErrors, Record};
+use crate::router::quiz::{QuizSettings, QuizStrategy};
+use crate::scenario::quiz::AT_QUIZ;
 use crate::seed::Stream;
-use crate::shift::AT_QUIZ;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
 

@@ -1,11 +1,11 @@
 //! One replicate in a form that can be evaluated again and again under other weights of its prompts.
 
 use super::bounds::BoundCells;
-use super::headline::{HEADLINE, without_value};
 use super::measure::measure;
 use super::policy::{Evaluated, Layout, PolicyKind, lay_out};
 use super::sums::{N_LANES, Sums, Sweep, Weights};
 use crate::metrics::curve::Point;
+use crate::metrics::{BOUND_NAMES, HEADLINE, without_value};
 use crate::record::Record;
 
 /// A replicate: every policy's outcomes as sweeps, and the observed values.
@@ -193,7 +193,7 @@ impl Replay {
             shares.iter_mut().zip(sums).for_each(|(share, sums)| *share = sums.lane(lane).score / total);
         }
         evaluated.random = scaled(&scratch.random[0], total);
-        let oracle = self.policies.len() - super::BOUND_NAMES.len();
+        let oracle = self.policies.len() - BOUND_NAMES.len();
         for (at, point) in evaluated.utility_oracle.iter_mut().enumerate() {
             *point = evaluated.policies[oracle].points[at].point();
         }

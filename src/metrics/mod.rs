@@ -16,10 +16,14 @@
 pub mod area;
 pub mod calibration;
 pub mod curve;
+mod headline;
 pub mod pair;
 pub mod preference;
 pub mod published;
 pub mod quality_neutral;
+
+pub use headline::{BOUND_NAMES, DEFAULT_PRIMARY, HEADLINE, larger_is_better};
+pub(crate) use headline::{PRIMARY_WITHOUT_COST, is_cost, without_value};
 
 #[cfg(test)]
 mod testing;

@@ -2,8 +2,8 @@
 
 use super::record::Order;
 use super::world::World;
-use crate::data::Meter;
 use crate::preference::Preference;
+use crate::router::Meter;
 
 /// What a learner knows when it chooses.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::contexts::Contexts;
 use super::phase::Phase;
 use super::scenario::OnlineScenario;
-use crate::data::Meter;
 use crate::record::{RecordedPrompt, RecordedSuite};
+use crate::router::Meter;
 use crate::scenario::Mode;
 
 /// The number of the folder format.

@@ -12,9 +12,9 @@ use super::record::{
 use super::router::Ready;
 use super::scenario::OnlineScenario;
 use super::world::World;
-use crate::data::Meter;
 use crate::error::{Error, Result};
 use crate::record::RecordedSuite;
+use crate::router::Meter;
 use crate::run::Event;
 use crate::scenario::Mode;
 use crate::seed::Stream;

@@ -10,9 +10,9 @@ use super::change::{Change, WrittenChange};
 use super::evaluate::REFERENCE_NAMES;
 use super::router::OnlineRouterSettings;
 use crate::error::{Error, Result};
-use crate::label;
-use crate::pool::PoolSettings;
 use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
+use crate::scenario::label;
+use crate::scenario::pool::PoolSettings;
 use crate::scenario::{CostSettings, Expectation, Mode};
 use crate::toml_file;
 

@@ -1,16 +1,16 @@
 //! What can happen in an online scenario: the arms, the prompts with their contexts, and every arm's outcome in every phase.
 
-use crate::costing::{UncountedTokens, cut};
-use crate::data::{Prompts, Quizzed, TrainingData};
 use crate::error::{Error, Result, suggestion};
-use crate::pool::{LeftOut, Pooled};
 use crate::preference::{DistributionKind, PreferenceGrid};
-use crate::prices::PricedBy;
 use crate::random::{ChaCha8Rng, index_below, shuffle, uniform};
 use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
 use crate::router::CostModels;
+use crate::router::{Prompts, Quizzed, TrainingData};
+use crate::run::costing::{UncountedTokens, cut};
+use crate::scenario::pool::{LeftOut, Pooled};
+use crate::scenario::split::{SplitKind, SplitSettings, split, text_groups};
 use crate::seed::Stream;
-use crate::split::{SplitKind, SplitSettings, split, text_groups};
+use crate::suite::prices::PricedBy;
 use crate::suite::{CellTable, CostBasis, EncodedBy, Suite, SuiteInfo};
 
 use super::change::ChangeKind;

@@ -5,6 +5,7 @@
 
 mod commitment;
 mod predictions;
+mod reprice;
 pub(crate) mod store;
 pub(crate) mod sums;
 pub(crate) mod tokens;
@@ -13,15 +14,16 @@ use std::collections::BTreeMap;
 
 pub use commitment::{commitment, list_prices_hash, scenario_hash};
 pub use predictions::Predictions;
+pub use reprice::{Repriced, reprice};
 pub use tokens::{ListPrice, Tokens};
 
-use crate::data::Meter;
-use crate::pool::LeftOut;
-use crate::prices::{PricedBy, Repriced};
-use crate::quiz::QuizSettings;
+use crate::router::Meter;
+use crate::router::quiz::QuizSettings;
 use crate::router::{Choices, LearningCurve};
 use crate::scenario::Scenario;
-use crate::shift::Shift;
+use crate::scenario::pool::LeftOut;
+use crate::scenario::shift::Shift;
+use crate::suite::prices::PricedBy;
 use crate::suite::{CellTable, CostBasis, EncodedBy, SuiteInfo};
 
 /// The number of the folder format.

@@ -7,7 +7,7 @@ use super::{render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
 use crate::record::Record;
-use crate::shift::Stressed;
+use crate::run::stress::Stressed;
 
 /// The record's folder inside a report.
 pub(crate) const RECORD: &str = "record";

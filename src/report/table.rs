@@ -1,6 +1,7 @@
 //! The tables of a report as values, so that every format shows the same digits and the same winners.
 
-use crate::evaluate::{Evaluated, HEADLINE, PolicyKind, Row, Summary};
+use crate::evaluate::{Evaluated, PolicyKind, Row, Summary};
+use crate::metrics::HEADLINE;
 use crate::record::Record;
 use crate::statistics::Interval;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::record::{Record, RecordedUnseen};
-use crate::unseen::{TestPool, UnseenChoice};
+use crate::scenario::unseen::{TestPool, UnseenChoice};
 
 /// The section; empty where every model is seen.
 pub(super) fn unseen_md(record: &Record) -> String {

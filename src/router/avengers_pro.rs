@@ -21,10 +21,10 @@ use super::beside_seen::BesideSeen;
 use super::cluster_means::{ClusterTally, Clustering};
 use super::tuning::{N_FOLDS, best, folds};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "avengers-pro"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

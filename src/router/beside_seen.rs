@@ -8,7 +8,7 @@
 //! nothing changes.
 
 use crate::linalg::Matrix;
-use crate::seen_means::SeenMeans;
+use crate::router::seen_means::SeenMeans;
 use crate::suite::CellTable;
 
 /// What a smoother fits in the place of scores.

@@ -21,10 +21,10 @@ use super::predictor::knn::{fit_to, numbers_of_neighbours};
 use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
 use super::tuning::utility;
 use super::{Choices, Policy, Router, RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "carrot"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -14,8 +14,8 @@
 use super::beside_seen::BesideSeen;
 use super::predictor::clusters::spherical_k_means;
 use super::tuning::N_FOLDS;
-use crate::data::Prompts;
 use crate::linalg::{Matrix, multiply};
+use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 /// A cluster has at least so many development prompts on average.

@@ -5,10 +5,11 @@ use std::sync::OnceLock;
 
 use super::ridge::{LAMBDAS, Moments, Ridge};
 use super::tuning::{best, folds};
-use crate::data::{Prompts, TrainingData};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::network::NamedTensors;
+use crate::router::prompts::Prompts;
+use crate::router::training_data::TrainingData;
 use crate::seed::Stream;
 use crate::suite::CellTable;
 

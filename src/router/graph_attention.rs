@@ -30,7 +30,6 @@ use super::pair_network::{Output, Targets, diverged, mean_loss, noisy, score_tar
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::tuning::best;
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{
@@ -38,6 +37,7 @@ use crate::network::{
     all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
 };
 use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
+use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 /// Directions of the embeddings that are looked at.

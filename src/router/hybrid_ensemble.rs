@@ -17,10 +17,10 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::predictor::mlp::{Heads, tune_perceptron};
 use super::predictor::{FittedScores, clusters, kernel, knn, linear};
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::linalg::kernels::axpy;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "hybrid-ensemble"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -8,7 +8,7 @@
 //! that it sees when it routes, holds ids, embeddings, tokens, and pools. This does not compile:
 //!
 //! ```compile_fail,E0609
-//! fn peek(prompts: &llm_bandit::data::Prompts) -> Option<f64> {
+//! fn peek(prompts: &llm_bandit::router::Prompts) -> Option<f64> {
 //!     prompts.outcomes.score.get(0, 0)
 //! }
 //! ```
@@ -16,7 +16,7 @@
 //! while what a router may know does:
 //!
 //! ```
-//! fn look(prompts: &llm_bandit::data::Prompts) -> f64 {
+//! fn look(prompts: &llm_bandit::router::Prompts) -> f64 {
 //!     prompts.input_tokens[0]
 //! }
 //! ```
@@ -40,6 +40,8 @@ mod pair_network;
 mod plug_in;
 mod ppo_fixed;
 mod predictor;
+mod prompts;
+pub mod quiz;
 mod random;
 mod ridge;
 mod routellm_classifier;
@@ -47,8 +49,10 @@ mod routellm_mf;
 mod routellm_pair;
 mod routellm_sw;
 mod saved;
+mod seen_means;
 mod single;
 mod surroundings;
+mod training_data;
 mod tuning;
 mod uniroute;
 
@@ -74,6 +78,7 @@ pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_infor
 pub(crate) use memo::Memo;
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
+pub use prompts::Prompts;
 pub use random::RandomSettings;
 pub use routellm_classifier::RoutellmClassifierSettings;
 pub use routellm_mf::RoutellmMfSettings;
@@ -83,7 +88,9 @@ pub use single::{SingleChoice, SingleSettings};
 pub use surroundings::Surroundings;
 pub use uniroute::{ClusterMap, UniRouteSettings};
 
-use crate::data::{DevelopmentOutcomes, Meter, Prompts, TrainingData};
+pub(crate) use training_data::RIGHT;
+pub use training_data::{DevelopmentOutcomes, Meter, Quizzed, TrainingData};
+
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;

@@ -2,9 +2,9 @@
 
 use super::cost_model::{CostModel, FittedCosts};
 use super::{Choices, Policy, Router, model_number};
-use crate::data::Prompts;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// Predicts the score of every model on every prompt.
 pub(crate) trait ScorePredictor: Send + Sync {

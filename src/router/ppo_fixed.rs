@@ -24,12 +24,13 @@ use dfdx::prelude::*;
 
 use super::llm_bandit::objective::{Sampled, clipped_surrogate, ln_probabilities, negative_entropy};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
-use crate::data::{DevelopmentOutcomes, Prompts};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, categorical, index_below};
+use crate::router::prompts::Prompts;
+use crate::router::training_data::DevelopmentOutcomes;
 use crate::seed::Stream;
 
 /// Preferences with a policy of their own.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::preference::Preference;
 use crate::random::index_below;
+use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 /// Settings of `kind = "random"`: there are none.

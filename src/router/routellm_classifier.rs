@@ -24,13 +24,13 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::tuning::best;
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
 use crate::network::{
     Activation, Adam, EarlyStopping, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view,
 };
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
+use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 const WIDTHS: [usize; 2] = [64, 192];

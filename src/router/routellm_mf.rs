@@ -20,10 +20,10 @@ use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, multiply};
 use crate::random::{shuffle, uniform_f32};
+use crate::router::prompts::Prompts;
 
 /// Epochs without a lower validation loss after which training stops.
 const PATIENCE: usize = 5;

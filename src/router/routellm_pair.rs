@@ -5,8 +5,8 @@
 //! that is to be expected; under the plug-in rule the strong model is called where the gain is worth its price, a
 //! threshold on the win rate that follows the preference and the predicted costs.
 
-use crate::data::DevelopmentOutcomes;
 use crate::linalg::Matrix;
+use crate::router::training_data::DevelopmentOutcomes;
 
 /// A pair of models with their outcomes on development prompts.
 #[derive(Clone, Copy)]

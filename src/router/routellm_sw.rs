@@ -22,9 +22,9 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::tuning::{best, utility};
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
+use crate::router::prompts::Prompts;
 
 /// The values of gamma tried.
 const GAMMAS: [f64; 7] = [1e1, 1e2, 1e3, 1e4, 1e6, 1e8, 1e12];

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::llm_bandit::{LlmBandit, LlmBanditSettings, Numbers};
 use super::{Router, RouterSettings, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::network::NamedTensors;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 use crate::toml_file;
 
 /// The number of the file format.

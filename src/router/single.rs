@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Choices, MODEL_NUMBER_NOTE, Policy, Router, RouterKind, Trained, Training, model_number};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "single"`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

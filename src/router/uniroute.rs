@@ -23,13 +23,13 @@ use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::tuning::{best, folds, utility};
 use super::{RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::network::{
     Activation, Adam, EarlyStopping, Linear, Owned, Parameters, back_propagate, untaped, view,
 };
 use crate::random::shuffle;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "uniroute"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

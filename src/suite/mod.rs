@@ -7,8 +7,10 @@ mod alignment;
 mod check;
 mod check_text;
 mod csv_file;
+mod embeddings;
 mod encoded_by;
 mod find;
+pub mod prices;
 mod read;
 mod source;
 pub mod synthetic;
@@ -17,6 +19,7 @@ mod write;
 
 pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
+pub(crate) use embeddings::format_embeddings;
 pub use encoded_by::EncodedBy;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::{
@@ -26,7 +29,7 @@ pub use values::{
 
 use sha2::{Digest, Sha256};
 
-use crate::prices::PricedBy;
+use prices::PricedBy;
 
 /// The file of the embeddings that are used unless a scenario names others.
 pub(crate) const EMBEDDINGS: &str = "embeddings.npy";

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::csv_file::CsvFile;
+use super::embeddings::parse_embeddings;
 use super::source::Source;
 use super::{
     CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Prompt, Suite,
     SuiteInfo,
 };
 use crate::error::{Error, Result, suggestion};
-use crate::{npy, toml_file};
+use crate::toml_file;
 
 /// Positions by name. Only looked up, never iterated, so its order cannot reach any output.
 #[expect(clippy::disallowed_types, reason = "lookups only; four times as fast as a BTreeMap on long ids")]
@@ -291,7 +292,7 @@ fn read_comparisons(folder: &Source, prompts: &Ids<'_>, models: &Ids<'_>) -> Res
 fn read_embeddings(folder: &Source, name: &str, n_prompts: usize) -> Result<Option<Embeddings>> {
     let Some(bytes) = folder.bytes(name)? else { return Ok(None) };
     let path = folder.path().join(name);
-    let embeddings = npy::read_embeddings(&path, &bytes)?;
+    let embeddings = parse_embeddings(&path, &bytes)?;
     if embeddings.n_prompts() != n_prompts {
         let rows = embeddings.n_prompts();
         return Err(Error::file(&path, format!("has {rows} rows but the suite has {n_prompts} prompts")));

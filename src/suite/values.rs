@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::EncodedBy;
-use crate::prices::Date;
+use crate::date::Date;
 
 /// Where a suite comes from and how it may be used; all optional (`suite.toml`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

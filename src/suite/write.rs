@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use super::embeddings::format_embeddings;
 use super::{EMBEDDINGS, EncodedBy, Suite};
 use crate::error::{Error, Result};
-use crate::{gzip, npy};
+use crate::gzip;
 
 impl Suite {
     /// Writes the suite into a folder that exists. The same suite gives the same bytes: gzip members carry no name or
@@ -21,7 +22,7 @@ impl Suite {
         }
         match &self.embeddings {
             Some(embeddings) => {
-                let bytes = npy::format_embeddings(embeddings);
+                let bytes = format_embeddings(embeddings);
                 if let Some(encoder) = embeddings.encoder() {
                     let note = folder.join(EncodedBy::note_of(EMBEDDINGS));
                     write_file(&note, encoder.format(&bytes).as_bytes())?;

@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use super::linear::Start;
 use super::tuning;
 use super::{OnlineRouter, Ready};
-use crate::data::Meter;
 use crate::online::feedback::{Outcome, Situation};
 use crate::online::scenario::OnlineScenario;
 use crate::online::world::{WarmStart, World, draw_preference};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, shuffle, standard_normal, uniform};
+use crate::router::Meter;
 use crate::seed::Stream;
 
 const HIDDEN: usize = 32;

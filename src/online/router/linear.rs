@@ -249,7 +249,7 @@ fn ready<'a>(
 ) -> Ready<'a> {
     let fresh = |world: &World| Arms::new(world.n_arms(), world.contexts.width(), ridge, discount);
     let mut notes = BTreeMap::new();
-    let mut paid = crate::data::Meter::default();
+    let mut paid = crate::router::Meter::default();
     let chosen = match (set, &world.warm) {
         (Some(value), _) => value,
         (None, Some(warm)) => {

@@ -24,9 +24,9 @@ pub use random::RandomSettings;
 use super::feedback::{Outcome, Situation};
 use super::scenario::OnlineScenario;
 use super::world::World;
-use crate::data::Meter;
 use crate::error::Result;
 use crate::random::ChaCha8Rng;
+use crate::router::Meter;
 use crate::seed::Stream;
 
 /// A learner under way in one order.

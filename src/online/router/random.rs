@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{OnlineRouter, Ready};
-use crate::data::Meter;
 use crate::online::feedback::{Outcome, Situation};
 use crate::random::{ChaCha8Rng, index_below};
+use crate::router::Meter;
 
 /// Settings of `kind = "random"`: there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::{Page, escape};
-use crate::quiz::QuizStrategy;
 use crate::report::plot::{self, Geometry, LineKind, UtilityChart, UtilityLine};
 use crate::report::table::comparable;
 use crate::router::RouterSettings;
+use crate::router::quiz::QuizStrategy;
 
 /// A router with one of its quizzes.
 struct Quizzed<'a> {

@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::report::csv_tables::{bounds, write};
 use crate::report::plot::{HeatCell, HeatChart, heat_png, heat_svg};
 use crate::report::table::ABSENT;
-use crate::shift::{Change, Stage};
+use crate::scenario::shift::{Change, Stage};
 
 /// Title and what the page is.
 pub(super) fn head(twin: &Record) -> String {

@@ -14,7 +14,8 @@ use super::folder::write_files;
 use crate::error::{Error, Result};
 use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
 use crate::record::Record;
-use crate::shift::{Shift, Stressed};
+use crate::run::stress::Stressed;
+use crate::scenario::shift::Shift;
 
 /// The folder's name inside a report.
 pub(super) const STRESS: &str = "stress";

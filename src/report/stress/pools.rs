@@ -6,7 +6,7 @@ use super::Column;
 use crate::evaluate::{Move, N_RESAMPLES, moves};
 use crate::record::Record;
 use crate::report::table::ABSENT;
-use crate::shift::Change;
+use crate::scenario::shift::Change;
 
 /// The section; empty unless the pools of seen and of unseen models were both asked for.
 pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use crate::evaluate::{ENOUGH, QuizPoint, first_enough, quiz_curve, shortest_enough};
-use crate::quiz::QuizStrategy;
 use crate::record::Record;
 use crate::report::csv_tables::{bounds, number, write};
 use crate::report::plot::{LineKind, RegretChart, RegretLine, regret_png, regret_svg};
 use crate::report::table::ABSENT;
+use crate::router::quiz::QuizStrategy;
 
 /// Every router at every quiz.
 pub(super) fn quiz_csv(points: &[QuizPoint]) -> Vec<u8> {

@@ -27,10 +27,10 @@ use super::cost_model::CostModelKind;
 use super::plug_in::ScorePredictor;
 use super::predictor::{knn, linear};
 use super::{Cascade, Choices, Judge, Policy, Router, RouterKind, Trained, Training, model_number};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "cascade"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -9,9 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::DevelopmentOutcomes;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::training_data::DevelopmentOutcomes;
 
 /// How many thresholds are tried: quantiles of the predicted scores, the lowest of which accepts everything.
 const N_THRESHOLDS: usize = 64;
@@ -144,7 +144,7 @@ fn add_expected(called: &[(usize, Totals)], error: f64, total: &mut Totals) {
     let mut reach = 1.0;
     for (at, (_, [score, cost])) in called.iter().enumerate() {
         let is_last = at + 1 == called.len();
-        let accepts = match *score >= crate::data::RIGHT {
+        let accepts = match *score >= crate::router::training_data::RIGHT {
             _ if is_last => 1.0,
             true => 1.0 - error,
             false => error,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::handover::hand_over;
 use super::process::{Process, shown};
 use super::protocol::{Answer, Greeting, PROTOCOL, Request, Welcome};
-use crate::data::Prompts;
 use crate::error::{Error, Result, suggestion};
 use crate::preference::Preference;
 use crate::router::cost_model::CostModel;
+use crate::router::prompts::Prompts;
 use crate::router::{
     Asked, Choices, CostModelKind, Elsewhere, Policy, RouterKind, Trained, Training, model_number,
 };

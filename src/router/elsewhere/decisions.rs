@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::data::Prompts;
 use crate::error::{Error, Result, suggestion};
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 use crate::router::{
     Asked, Choices, Elsewhere, Policy, RouterKind, Surroundings, Trained, Training, model_number,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::data::TrainingData;
 use crate::error::{Error, Result};
+use crate::router::training_data::TrainingData;
 use crate::router::{Surroundings, Training};
 use crate::suite::{CellTable, CostBasis, Embeddings, Outcomes, Prompt, Suite, SuiteInfo};
 

@@ -12,13 +12,13 @@ use super::policy::Policy;
 use super::predictors::{Candidates, Predictors};
 use super::response::ResponseNetwork;
 use super::settings::{LlmBanditSettings, MOST_DIMENSIONS, Source};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::network::NamedTensors;
 use crate::router::cost_model::CostModel;
 use crate::router::predictor::clusters::{ClusterRidge, Features};
 use crate::router::predictor::kernel::KernelSmoother;
+use crate::router::prompts::Prompts;
 use crate::router::ridge::Ridge;
 use crate::seed::Stream;
 

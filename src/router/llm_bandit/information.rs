@@ -5,8 +5,8 @@ use super::quiz::Prior;
 use super::settings::{IdentitySettings, TUNED_UPDATES};
 use crate::error::Result;
 use crate::linalg::kernels;
-use crate::quiz::ItemInformation;
 use crate::router::Training;
+use crate::router::quiz::ItemInformation;
 
 /// Learns identities of the seen models on training prompts, stopped by their answers to validation prompts, and takes
 /// the gradient of f and p (1 - p) of every training prompt at the mean of these identities, where the prior of a new

@@ -5,10 +5,10 @@ use super::identity::{self, Diverged, Fitted, Identities, Observations};
 use super::quiz::{Prior, mean_score, place};
 use super::response::ResponseNetwork;
 use super::settings::{IdentitySettings, Labels};
-use crate::data::TrainingData;
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::router::Training;
+use crate::router::training_data::TrainingData;
 use crate::router::tuning::{N_FOLDS, folds};
 
 /// What was learned.

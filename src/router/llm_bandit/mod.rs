@@ -47,10 +47,10 @@ use self::ppo::Reinforcement;
 use self::predictors::{Candidates, Predictors, Situations};
 use self::settings::{Resolved, Rewards};
 use super::{Choices, Routed, Router, RouterKind, Trained, Training};
-use crate::data::Prompts;
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::router::prompts::Prompts;
 
 /// A trained router.
 pub(crate) struct LlmBandit {

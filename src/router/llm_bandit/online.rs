@@ -17,13 +17,13 @@ use super::objective::{Sampled, clipped_surrogate, negative_entropy};
 use super::policy::Policy;
 use super::predictors::Situations;
 use super::settings::LlmBanditSettings;
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::kernels;
 use crate::network::{Adam, view};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, categorical};
 use crate::router::Training;
+use crate::router::prompts::Prompts;
 
 const CLIP: f32 = 0.2;
 const ENTROPY_WEIGHT: f32 = 0.01;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::learned::{LearnFrom, Learned, Placement, learn};
 use super::settings::{Resolved, Source};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::linalg::kernels::axpy;
@@ -14,6 +13,7 @@ use crate::router::cost_model::CostModel;
 use crate::router::plug_in::ScorePredictor;
 use crate::router::predictor::clusters::{self, ClusterRidge};
 use crate::router::predictor::kernel::{self, KernelSmoother};
+use crate::router::prompts::Prompts;
 use crate::router::tuning::{best, prompt_utilities};
 
 /// Mixture weights are multiples of one over this.

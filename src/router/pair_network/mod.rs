@@ -21,11 +21,11 @@ use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::tuning::{N_FOLDS, best, folds};
 use super::{Trained, Training};
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels};
 use crate::network::{Parameters, Tensor2, untaped, view};
 use crate::random::ChaCha8Rng;
+use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 use self::fit::fit;

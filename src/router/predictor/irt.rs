@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::FittedScores;
-use crate::data::Prompts;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::router::Training;
 use crate::router::llm_bandit::{IdentitySettings, LearnFrom, Learned, Placement, TUNED_UPDATES, learn};
 use crate::router::plug_in::ScorePredictor;
+use crate::router::prompts::Prompts;
 use crate::router::tuning::{best, utility};
 
 /// The steps of Adam that are tried; the paper's is the first.

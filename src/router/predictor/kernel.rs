@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 
 use super::FittedScores;
-use crate::data::Prompts;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::router::Training;
 use crate::router::beside_seen::{BesideSeen, scores_of};
 use crate::router::plug_in::ScorePredictor;
+use crate::router::prompts::Prompts;
 use crate::router::tuning::{best, utility};
 
 /// The bandwidths tried, for embeddings of unit length.

@@ -12,11 +12,11 @@
 use std::collections::BTreeMap;
 
 use super::FittedScores;
-use crate::data::Prompts;
 use crate::linalg::{Matrix, multiply};
 use crate::router::Training;
 use crate::router::beside_seen::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
+use crate::router::prompts::Prompts;
 use crate::router::tuning::{best, utility};
 use crate::suite::CellTable;
 

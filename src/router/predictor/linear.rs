@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::FittedScores;
-use crate::data::Prompts;
 use crate::linalg::Matrix;
 use crate::router::Training;
 use crate::router::beside_seen::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
+use crate::router::prompts::Prompts;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 use crate::router::tuning::{best, folds, utility};
 

@@ -1,5 +1,9 @@
 //! The metrics that get intervals and tests, which end of each is better, and which may be declared primary.
 
+/// The names of the bounds, in the order of the report. No router may be labelled so.
+pub const BOUND_NAMES: [&str; 5] =
+    ["utility-oracle", "oracle", "cheapest-correct", "benchmark-oracle", "zero-router"];
+
 /// Every headline metric, in the order of the report.
 pub const HEADLINE: [&str; 15] = [
     "expected-utility",
@@ -23,7 +27,7 @@ pub const HEADLINE: [&str; 15] = [
 pub const DEFAULT_PRIMARY: &str = "expected-utility";
 
 /// The primary metric where costs are not known.
-pub(super) const PRIMARY_WITHOUT_COST: &str = "score-at-w0";
+pub(crate) const PRIMARY_WITHOUT_COST: &str = "score-at-w0";
 
 /// Whether more of a metric is better.
 pub fn larger_is_better(metric: &str) -> bool {
@@ -31,14 +35,14 @@ pub fn larger_is_better(metric: &str) -> bool {
 }
 
 /// Whether a metric is a cost, or a share of costs or calls: never below 0.
-pub(super) fn is_cost(metric: &str) -> bool {
+pub(crate) fn is_cost(metric: &str) -> bool {
     ["cost-", "qnc", "cpt-"].iter().any(|start| metric.starts_with(start))
 }
 
 /// What stands for a value that a resample does not have: beyond every other value on the worse side where the metric
 /// asks what it costs to reach a score, and no number where it is not defined. `reaches` is whether the policy itself
 /// reaches the score; a saving against a rival that does not is not defined.
-pub(super) fn without_value(metric: &str, reaches: bool) -> f64 {
+pub(crate) fn without_value(metric: &str, reaches: bool) -> f64 {
     match metric {
         _ if ["qnc", "cost-share-", "cpt-"].iter().any(|start| metric.starts_with(start)) => f64::INFINITY,
         _ if metric.starts_with("saving-") && !reaches => f64::NEG_INFINITY,

@@ -1,8 +1,26 @@
-//! Prices in the wrong scale: what was written, and what was probably meant.
+//! A price, and prices in the wrong scale: what was written, and what was probably meant.
 
 use std::ops::RangeInclusive;
 
-use super::Price;
+use serde::Deserialize;
+
+use crate::date::Date;
+
+/// What a model cost from one day on, in US dollars per million tokens.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Price {
+    /// The first day.
+    pub from: Date,
+    /// Of input tokens.
+    pub input: f64,
+    /// Of output tokens.
+    pub output: f64,
+    /// Of input tokens that the host had kept from an earlier call, where it has such a price.
+    pub cached_input: Option<f64>,
+    /// Where the price was published, in words.
+    pub source: String,
+}
 
 /// US dollars per million tokens that anybody ever asked.
 const POSSIBLE_USD_PER_1M: RangeInclusive<f64> = 0.001..=1000.0;

@@ -1,14 +1,15 @@
 //! A price book: reading it, checking it, and looking a price up by any of a model's names and by date.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
-use super::{Date, plausibility};
+use super::price::{self, Price};
+use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::toml_file;
 
@@ -16,7 +17,7 @@ use crate::toml_file;
 pub const BUILT_IN: &str = "built-in";
 
 const BUILT_IN_PATH: &str = "datasets/prices.toml";
-const BUILT_IN_TEXT: &str = include_str!("../../datasets/prices.toml");
+const BUILT_IN_TEXT: &str = include_str!("../../../datasets/prices.toml");
 
 /// How many near names an unknown one is answered with.
 const N_NEAR: usize = 3;
@@ -37,6 +38,52 @@ pub struct PriceBook {
     index: BTreeMap<String, usize>,
 }
 
+/// The book that costs come from, as a record names it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PricedBy {
+    /// The book's file name, or `built-in`.
+    pub book: String,
+    /// SHA-256 of its text.
+    pub sha256: String,
+    /// The day whose prices were taken; each model's latest where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Whether the book says that nobody ever asked its prices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hypothetical: bool,
+    /// What else the book says of its prices as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl PricedBy {
+    /// Names a book and the day it was asked about.
+    pub fn new(book: &PriceBook, date: Option<Date>) -> Self {
+        PricedBy {
+            book: book.name().to_owned(),
+            sha256: book.hash().to_owned(),
+            date,
+            hypothetical: book.is_hypothetical(),
+            note: book.note().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for PricedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "price book `{}`, SHA-256 {}, ", self.book, &self.sha256[..16.min(self.sha256.len())])?;
+        match self.date {
+            Some(date) => write!(f, "prices of {date}")?,
+            None => f.write_str("each model's latest price")?,
+        }
+        if self.hypothetical {
+            f.write_str(", hypothetical")?;
+        }
+        if self.note.is_empty() { Ok(()) } else { write!(f, "; it says of itself: {}", self.note) }
+    }
+}
+
 /// One model and its prices through time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelPrices {
@@ -48,22 +95,6 @@ pub struct ModelPrices {
     pub aliases: Vec<String>,
     /// Never empty; by ascending date.
     pub prices: Vec<Price>,
-}
-
-/// What a model cost from one day on, in US dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Price {
-    /// The first day.
-    pub from: Date,
-    /// Of input tokens.
-    pub input: f64,
-    /// Of output tokens.
-    pub output: f64,
-    /// Of input tokens that the host had kept from an earlier call, where it has such a price.
-    pub cached_input: Option<f64>,
-    /// Where the price was published, in words.
-    pub source: String,
 }
 
 #[derive(Deserialize)]
@@ -229,8 +260,8 @@ impl PriceBook {
         for price in prices {
             let line = toml_file::line_of(text, price.span().start);
             let price = price.into_inner();
-            let beside = || plausibility::beside(&price, &known?.prices);
-            if let Some(problem) = plausibility::alone(&price).or_else(beside) {
+            let beside = || price::beside(&price, &known?.prices);
+            if let Some(problem) = price::alone(&price).or_else(beside) {
                 return fault(line, format!("`{}`: {problem}", model.name));
             }
             if price.source.trim().is_empty() {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
-use crate::prices::Date;
 use crate::random::sample_indices;
 use crate::seed::Stream;
 use crate::suite::{Model, Suite};

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::AT_QUIZ;
-use super::change::{Change, Shift, Stage};
-use super::replay::TestShift;
+use super::shifted::TestShift;
 use crate::error::{Error, Result};
-use crate::kept::KeptCells;
-use crate::lesson::School;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::record::Record;
+use crate::run::cells::KeptCells;
+use crate::run::replicate::School;
 use crate::run::{Course, Event, Prepared, prepare, replicate_stream, take};
+use crate::scenario::quiz::{AT_QUIZ, QuizSweep};
+use crate::scenario::shift::{Change, Shift, Stage};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::Suite;
@@ -125,7 +125,7 @@ fn sweep(
     kept: Option<&KeptCells>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Record> {
-    let quizzes = scenario.sweep.as_ref().map_or_else(Vec::new, super::QuizSweep::quizzes);
+    let quizzes = scenario.sweep.as_ref().map_or_else(Vec::new, QuizSweep::quizzes);
     let mut swept = scenario.clone();
     swept.expect.clear();
     swept.evidence.against = None;

@@ -1,8 +1,8 @@
 //! Shifts of what models cost, and what routers are told of it.
 
 use super::candidates::place;
-use super::change::Change;
 use crate::error::{Error, Result};
+use crate::scenario::shift::Change;
 use crate::suite::Suite;
 
 /// The suite with one model's costs and prices times a factor.
@@ -52,7 +52,7 @@ pub(super) fn check_costs(suite: &Suite, prices: &str) -> Result<()> {
 /// By model, what its prices are over those of the development prompts: the factor of a single price; of a book, for a seen
 /// model the ratio of its mean development costs under both, for an unseen one that of the list prices of one token in and
 /// one out, 1 where these are not known.
-pub(super) fn factors(
+pub(crate) fn factors(
     change: &Change,
     (before, after): (&Suite, &Suite),
     development: &[usize],

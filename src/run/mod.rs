@@ -1,27 +1,40 @@
 //! Runs a scenario: pool, split, train, route; the result is a record.
 
+pub(crate) mod cells;
+pub(crate) mod costing;
+pub(crate) mod replicate;
+mod shift;
+mod shifted;
+pub(crate) mod stress;
+
 use rayon::prelude::*;
 
-use crate::costing::{UncountedTokens, cut};
+pub use cells::KeptCells;
+pub use costing::suite_of;
+pub use stress::{Stressed, stress};
+
 use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
-use crate::evaluate::BOUND_NAMES;
-use crate::kept::{Cell, KeptCells};
-use crate::lesson::{Attendant, Class, Lesson, School, Step, Taught, classes};
-use crate::pool::Pooled;
+use crate::metrics::BOUND_NAMES;
 use crate::preference::PreferenceGrid;
-use crate::quiz::QuizStrategy;
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
     RecordedTraining, Tokens, commitment, list_prices_hash, scenario_hash, tokens::list_prices,
 };
+use crate::router::quiz::QuizStrategy;
 use crate::router::{Choices, Origin, RouterSettings, SavedRouter, Surroundings};
+use crate::run::costing::{UncountedTokens, cut};
+use crate::run::replicate::{Attendant, Class, Lesson, School, Step, Taught, classes};
+use crate::run::shifted::{ShiftedCell, Test, TestShift, test_of};
+use crate::run::stress::shifts_of;
+use crate::scenario::pool::Pooled;
+use crate::scenario::shift::Shift;
+use crate::scenario::split::{Split, split, text_groups};
+use crate::scenario::unseen::TestPool;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
-use crate::shift::{Shift, ShiftedCell, Test, TestShift, shifts_of, test_of};
-use crate::split::{Split, split, text_groups};
 use crate::suite::{CellTable, Suite, SuiteInfo};
-use crate::unseen::TestPool;
+use cells::Cell;
 
 /// What happens while a scenario runs; events of different cells come in any order.
 #[derive(Clone, Debug, PartialEq)]
@@ -266,7 +279,7 @@ impl Prepared {
 /// What is said of a suite in the record.
 pub(crate) struct SuiteFacts {
     has_cost: bool,
-    left_out: crate::pool::LeftOut,
+    left_out: crate::scenario::pool::LeftOut,
     uncounted: UncountedTokens,
     content_hash: String,
 }

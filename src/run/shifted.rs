@@ -4,17 +4,16 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::candidates::{is_answered, pool};
-use super::change::{Change, Shift};
-use super::money::factors;
-use crate::data::Prompts;
+use super::shift::{factors, is_answered, pool};
 use crate::error::{Error, Result};
 use crate::preference::{Preference, PreferenceGrid};
 use crate::random::standard_normal;
+use crate::router::Prompts;
 use crate::router::{Asked, Choices};
 use crate::scenario::RouterEntry;
+use crate::scenario::shift::{Change, Shift};
+use crate::scenario::split::Split;
 use crate::seed::Stream;
-use crate::split::Split;
 use crate::suite::Suite;
 
 /// A shift of the test with the suite that is routed under it.

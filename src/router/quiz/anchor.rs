@@ -7,9 +7,9 @@
 //! learn from answers, not from an estimate of a benchmark's total.
 
 use super::ItemBank;
-use crate::data::column_means;
 use crate::linalg::{Matrix, multiply};
 use crate::random::{ChaCha8Rng, categorical, index_below};
+use crate::router::training_data::column_means;
 use crate::seed::Stream;
 
 /// Lloyd's iterations end here if nothing has settled before.

@@ -3,7 +3,10 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::quiz::{DEFAULT_SIZE, QuizSettings, QuizStrategy};
+use crate::router::quiz::{DEFAULT_SIZE, QuizSettings, QuizStrategy};
+
+/// What stands between the label of a router and the quiz that it is asked in a sweep; no label that is written has it.
+pub(crate) const AT_QUIZ: char = '@';
 
 /// Every quiz that all routers are asked, beside the one that the scenario's own report goes by: all strategies at all
 /// sizes, and the ends of the scale.
@@ -26,6 +29,32 @@ impl QuizSweep {
         }
         quizzes.push(end(QuizStrategy::All));
         quizzes
+    }
+}
+
+/// A quiz as written; what is absent comes from elsewhere.
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct WrittenQuiz {
+    strategy: Option<QuizStrategy>,
+    size: Option<usize>,
+}
+
+impl WrittenQuiz {
+    /// The settings, or what is wrong with them.
+    pub(crate) fn settings(self, default: &QuizSettings) -> std::result::Result<QuizSettings, String> {
+        let strategy = self.strategy.unwrap_or(default.strategy);
+        if matches!(strategy, QuizStrategy::None | QuizStrategy::All) {
+            return match self.size {
+                Some(_) => Err(format!("a quiz of strategy `{}` has no `size`", strategy.name())),
+                None => Ok(QuizSettings { strategy, size: None }),
+            };
+        }
+        let size = self.size.or(default.size).unwrap_or(DEFAULT_SIZE);
+        if size == 0 {
+            return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
+        }
+        Ok(QuizSettings { strategy, size: Some(size) })
     }
 }
 

@@ -13,8 +13,8 @@ use crate::gzip;
 use crate::hash::{sha256, sha256_of_texts};
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
+use crate::run::shifted::ShiftedCell;
 use crate::scenario::{RouterEntry, Scenario};
-use crate::shift::ShiftedCell;
 use crate::suite::Suite;
 
 /// A folder of finished cells.
@@ -129,7 +129,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::data::Meter;
+    use crate::router::Meter;
     use crate::suite::synthetic::SyntheticSettings;
 
     fn scenario() -> Scenario {

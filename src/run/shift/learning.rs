@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::random::{bernoulli, shuffle, standard_normal};
+use crate::scenario::split::Split;
 use crate::seed::Stream;
-use crate::split::Split;
 use crate::suite::{Embeddings, Suite};
 
 /// The suite with a share of the scores turned around, s to 1 - s, each drawn alone.

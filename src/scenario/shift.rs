@@ -1,12 +1,16 @@
-//! The `[[shift]]` of a scenario: one block may ask for several shifts of a kind.
+//! The `[[shift]]` of a scenario: what changes between training and use, one thing at a time, each beside its unshifted twin.
+//!
+//! One block may ask for several shifts of a kind. A shift's [`Stage`] says where it is applied.
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, Shift};
+use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
 use crate::preference::{DistributionKind, PreferenceDistribution};
-use crate::prices::Date;
 use crate::suite::Suite;
+
+/// What the name of a copy ends in.
+pub(crate) const COPY: &str = " (copy)";
 
 /// One `[[shift]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -228,6 +232,203 @@ impl ShiftSettings {
                 one(format!("cost-x{factor}"), Change::CostUnit { factor: *factor })
             }
         }
+    }
+}
+
+/// A shift by name; no two of a scenario share one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shift {
+    /// Its column in the stress matrix.
+    pub name: String,
+    /// What it does.
+    pub change: Change,
+}
+
+/// Where a shift is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// To what trained routers meet; they are not trained anew.
+    Test,
+    /// To what they are trained from.
+    Training,
+}
+
+/// What a shift does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// Multiplies a model's costs.
+    Price {
+        /// Whose.
+        model: String,
+        /// By this.
+        factor: f64,
+    },
+    /// Costs by another price book.
+    PriceBook {
+        /// A file or `built-in`.
+        prices: String,
+        /// The day.
+        prices_date: Option<Date>,
+    },
+    /// Takes models out of the pool.
+    Remove {
+        /// Who.
+        models: Vec<String>,
+    },
+    /// Keeps models out of training; they join by the quiz.
+    Add {
+        /// Who.
+        models: Vec<String>,
+    },
+    /// Takes the unseen models out of the pool.
+    SeenOnly,
+    /// Takes the seen models out of the pool.
+    UnseenOnly,
+    /// Shows the unseen models in training.
+    Retrained,
+    /// Adds a copy of a model.
+    Clone {
+        /// Of whom.
+        model: String,
+        /// The copy's costs over the original's.
+        factor: f64,
+    },
+    /// Turns the order of the candidates around.
+    ModelOrder,
+    /// Turns scores that are learned from around: s becomes 1 - s.
+    LabelNoise {
+        /// The chance of each.
+        share: f64,
+    },
+    /// Leaves so many development prompts.
+    TrainSize {
+        /// How many, validation prompts among them.
+        size: usize,
+    },
+    /// Learns from the other benchmarks, routes this one.
+    LeaveOut {
+        /// Which.
+        benchmark: String,
+    },
+    /// Adds noise to embeddings of prompts that are routed.
+    EmbeddingNoise {
+        /// The length of the noise over that of the embedding, root mean square.
+        deviation: f64,
+    },
+    /// Takes the embeddings of prompts that are routed away.
+    NoEmbeddings,
+    /// Asks each prompt at another preference than its user has.
+    PreferenceNoise {
+        /// The standard deviation of ln w as stated around ln w as meant.
+        deviation: f64,
+    },
+    /// Trains for another distribution of preferences.
+    PreferenceShift {
+        /// This.
+        trained_for: PreferenceDistribution,
+    },
+    /// Leaves random members of the pool, drawn anew in every replicate.
+    PoolSize {
+        /// How many.
+        size: usize,
+    },
+    /// Multiplies all costs and list prices.
+    CostUnit {
+        /// By this.
+        factor: f64,
+    },
+}
+
+impl Shift {
+    /// What it does, in words for a report.
+    pub fn words(&self) -> String {
+        match &self.change {
+            Change::Price { model, factor } => {
+                format!("{model} costs {factor} of what it did; whoever reckons with prices is told")
+            }
+            Change::PriceBook { prices, prices_date } => {
+                let day = prices_date.map_or_else(String::new, |date| format!(" of {date}"));
+                format!("prices{day} from the book `{prices}`; whoever reckons with prices is told")
+            }
+            Change::Remove { models } => format!("{} out of the pool", models.join(", ")),
+            Change::Add { models } => {
+                format!("{} absent from training, joined by the quiz", models.join(", "))
+            }
+            Change::SeenOnly => "only seen models may be chosen".into(),
+            Change::UnseenOnly => "only unseen models may be chosen".into(),
+            Change::Retrained => {
+                "trained anew with full answers of the unseen models: the ceiling of every quiz".into()
+            }
+            Change::Clone { model, factor } if *factor == 1.0 => format!("{model} stands in the pool twice"),
+            Change::Clone { model, factor } => {
+                format!("a copy of {model} in the pool at {factor} of its price")
+            }
+            Change::ModelOrder => "the candidates in the opposite order".into(),
+            Change::LabelNoise { share } => {
+                format!("of the scores learned from a share of {share} turned around")
+            }
+            Change::TrainSize { size } => format!("{size} development prompts"),
+            Change::LeaveOut { benchmark } => {
+                format!("test prompts of {benchmark}, of which nothing was learned from")
+            }
+            Change::EmbeddingNoise { deviation } => {
+                format!("noise of {deviation} of their length on the embeddings of routed prompts")
+            }
+            Change::NoEmbeddings => "no embeddings of routed prompts".into(),
+            Change::PreferenceNoise { deviation } => {
+                format!("w stated with an error of {deviation} in ln w (standard deviation)")
+            }
+            Change::PreferenceShift { trained_for: PreferenceDistribution { kind: _, low, high } } => {
+                format!("trained for w from {low} to {high}")
+            }
+            Change::PoolSize { size } => format!("{size} random models of the pool"),
+            Change::CostUnit { factor } => format!("all costs times {factor}"),
+        }
+    }
+
+    /// The name with what no file's name should hold replaced.
+    pub(crate) fn file_name(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        self.name.chars().map(plain).collect()
+    }
+}
+
+impl Change {
+    /// Where it is applied.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Change::Price { .. }
+            | Change::PriceBook { .. }
+            | Change::Remove { .. }
+            | Change::SeenOnly
+            | Change::UnseenOnly
+            | Change::EmbeddingNoise { .. }
+            | Change::NoEmbeddings
+            | Change::PreferenceNoise { .. }
+            | Change::PoolSize { .. } => Stage::Test,
+            Change::Add { .. }
+            | Change::Retrained
+            | Change::Clone { .. }
+            | Change::ModelOrder
+            | Change::LabelNoise { .. }
+            | Change::TrainSize { .. }
+            | Change::LeaveOut { .. }
+            | Change::PreferenceShift { .. }
+            | Change::CostUnit { .. } => Stage::Training,
+        }
+    }
+
+    /// Whether w means the same as in the twin: so many dollars of the twin's cost unit. Without this a router that is shown
+    /// a dearer model in training would be asked for other trades than its twin.
+    pub(crate) fn keeps_cost_unit(&self) -> bool {
+        !matches!(self, Change::CostUnit { .. })
+    }
+
+    /// Whether it changes what models cost.
+    pub(crate) fn is_of_prices(&self) -> bool {
+        matches!(self, Change::Price { .. } | Change::PriceBook { .. })
     }
 }
 

@@ -1,26 +1,34 @@
 //! A scenario: one experiment as a value, read from TOML and checked before anything is trained.
 
+pub(crate) mod label;
+pub mod pool;
+pub mod quiz;
+pub mod shift;
+pub mod split;
+pub mod unseen;
+
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
-use crate::evaluate::{BOUND_NAMES, HEADLINE};
-use crate::label;
-use crate::pool::PoolSettings;
+use crate::metrics::{BOUND_NAMES, HEADLINE};
 use crate::preference::{PreferenceGrid, PreferenceSettings};
-use crate::prices::Date;
-use crate::quiz::{QuizSettings, WrittenQuiz};
+use crate::scenario::pool::PoolSettings;
+
+use crate::router::quiz::QuizSettings;
 use crate::router::{CostModelKind, RouterSettings};
-use crate::shift::{QuizSweep, ShiftSettings, WrittenSweep};
-use crate::split::SplitSettings;
+use crate::scenario::quiz::{QuizSweep, WrittenQuiz, WrittenSweep};
+use crate::scenario::shift::ShiftSettings;
+use crate::scenario::split::SplitSettings;
+use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::toml_file;
-use crate::unseen::{UnseenSettings, WrittenUnseen};
 
 /// The quickstart scenario, inside the program.
-const QUICKSTART: &str = include_str!("../scenarios/quickstart.toml");
+const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
 
 /// More replicates than this are a slip: their splits alone would fill the memory.
 pub const MOST_REPLICATES: usize = 1000;

@@ -1,12 +1,9 @@
 //! Shifts of who may be chosen.
 
-use super::change::Change;
 use crate::random::sample_indices;
+use crate::scenario::shift::{COPY, Change};
 use crate::seed::Stream;
 use crate::suite::{CellTable, Suite};
-
-/// What the name of a copy ends in.
-pub(crate) const COPY: &str = " (copy)";
 
 /// The suite with a copy of a model behind the other candidates: the same answers, at costs and prices times a factor.
 pub(super) fn with_clone(suite: &Suite, model: &str, factor: f64) -> Suite {
@@ -43,7 +40,7 @@ pub(crate) fn by_original(original: &Suite, shifted: &Suite, flags: &[bool]) -> 
 }
 
 /// Whether each model may be chosen on test prompts, from whether it might before.
-pub(super) fn pool(
+pub(crate) fn pool(
     change: &Change,
     suite: &Suite,
     unseen: &[bool],
@@ -69,7 +66,7 @@ pub(super) fn pool(
 }
 
 /// Which prompts a model of the pool answered.
-pub(super) fn is_answered(scores: &CellTable, prompt: usize, pool: &[bool]) -> bool {
+pub(crate) fn is_answered(scores: &CellTable, prompt: usize, pool: &[bool]) -> bool {
     scores.row(prompt).zip(pool).any(|(score, &counts)| counts && score.is_some())
 }
 

@@ -1,12 +1,30 @@
 //! What the answers of a suite cost under a scenario, settled before it is cut down to the candidates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result};
-use crate::pool::{PoolSettings, Pooled, candidates, pool};
-use crate::prices::{PriceBook, count_tokens, price_suite};
-use crate::scenario::CostSettings;
-use crate::suite::Suite;
+use crate::scenario::pool::{PoolSettings, Pooled, candidates, pool};
+use crate::scenario::{CostSettings, Scenario};
+use crate::suite::prices::{PriceBook, count_tokens, price_suite};
+use crate::suite::{self, Suite};
+
+/// The suite of a scenario, with the embeddings it asks for.
+///
+/// # Errors
+/// A suite or embeddings that cannot be used.
+pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
+    match scenario.embeddings.as_deref() {
+        None => suite::find(&scenario.suite, folders),
+        Some(BUILT_IN) => {
+            let mut suite = suite::find(&scenario.suite, folders)?;
+            let encoder = Encoder::BuiltIn(DEFAULT_DIMENSIONS);
+            suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
+            Ok(suite)
+        }
+        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file),
+    }
+}
 
 /// How many cells have tokens that nobody counted.
 pub(crate) struct UncountedTokens {

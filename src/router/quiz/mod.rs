@@ -50,32 +50,6 @@ pub enum QuizStrategy {
     All,
 }
 
-/// A quiz as written; what is absent comes from elsewhere.
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct WrittenQuiz {
-    strategy: Option<QuizStrategy>,
-    size: Option<usize>,
-}
-
-impl WrittenQuiz {
-    /// The settings, or what is wrong with them.
-    pub(crate) fn settings(self, default: &QuizSettings) -> std::result::Result<QuizSettings, String> {
-        let strategy = self.strategy.unwrap_or(default.strategy);
-        if matches!(strategy, QuizStrategy::None | QuizStrategy::All) {
-            return match self.size {
-                Some(_) => Err(format!("a quiz of strategy `{}` has no `size`", strategy.name())),
-                None => Ok(QuizSettings { strategy, size: None }),
-            };
-        }
-        let size = self.size.or(default.size).unwrap_or(DEFAULT_SIZE);
-        if size == 0 {
-            return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
-        }
-        Ok(QuizSettings { strategy, size: Some(size) })
-    }
-}
-
 impl Default for QuizSettings {
     fn default() -> Self {
         QuizSettings { strategy: QuizStrategy::default(), size: Some(DEFAULT_SIZE) }

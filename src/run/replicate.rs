@@ -7,24 +7,26 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::data::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
+use super::shift;
+use super::shifted::{self, ShiftedCell, TestShift, Venue};
 use crate::error::{Error, Result};
-use crate::kept::Cell;
 use crate::linalg::Matrix;
 use crate::preference::PreferenceGrid;
-use crate::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::record::{
     PredictionErrors, Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment,
     tokens::mean_tokens,
 };
+use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::router::{
     Asked, Choices, CostModels, Judge, LlmBanditSettings, Memo, Origin, Policy, Router, SavedRouter,
     Surroundings, Training, item_information,
 };
+use crate::router::{Meter, Prompts, Quizzed, RIGHT, TrainingData};
+use crate::run::cells::Cell;
+use crate::scenario::quiz::AT_QUIZ;
+use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
-use crate::shift::{self, AT_QUIZ, ShiftedCell, TestShift, Venue};
-use crate::split::Split;
 use crate::statistics::mean;
 use crate::suite::{CellTable, Suite};
 
@@ -163,7 +165,7 @@ impl Lesson {
     /// what the quizzes of these routers need to know.
     ///
     /// # Errors
-    /// As [`UnseenSettings::choose`](crate::unseen::UnseenSettings::choose); a part of the split in which nobody
+    /// As [`UnseenSettings::choose`](crate::scenario::unseen::UnseenSettings::choose); a part of the split in which nobody
     /// answered anything; identity vectors that diverge.
     pub(crate) fn new<'e>(
         school: School<'_>,
@@ -329,7 +331,7 @@ impl Lesson {
         let venue = self.venue(school);
         let ask =
             |prompts: &Prompts, numbers: &[usize]| self.replay(school, entry, policy, (prompts, numbers));
-        school.shifts.iter().map(|shift| shift::replay(shift, &venue, (entry, base), ask)).collect()
+        school.shifts.iter().map(|shift| shifted::replay(shift, &venue, (entry, base), ask)).collect()
     }
 
     /// What a shift of the test needs to know.

@@ -1,9 +1,9 @@
 //! A finished record under other prices: the choices stay, what they cost is computed anew.
 
-use super::{PriceBook, PricedBy};
+use crate::date::Date;
 use crate::error::{Error, Result};
-use crate::prices::Date;
 use crate::record::{ListPrice, Record, RecordedReplicate, Tokens, list_prices_hash};
+use crate::suite::prices::{PriceBook, PricedBy};
 use crate::suite::{CellTable, CostBasis};
 
 /// What a record says of itself that was repriced.

@@ -1,56 +1,9 @@
 //! A price book in the place of a suite's list prices.
 
-use std::fmt;
-
-use super::{Date, PriceBook};
+use super::book::{PriceBook, PricedBy};
+use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::suite::{CostBasis, Suite};
-
-/// The book that costs come from, as a record names it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct PricedBy {
-    /// The book's file name, or `built-in`.
-    pub book: String,
-    /// SHA-256 of its text.
-    pub sha256: String,
-    /// The day whose prices were taken; each model's latest where none was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<Date>,
-    /// Whether the book says that nobody ever asked its prices.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hypothetical: bool,
-    /// What else the book says of its prices as a whole.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub note: String,
-}
-
-impl PricedBy {
-    /// Names a book and the day it was asked about.
-    pub fn new(book: &PriceBook, date: Option<Date>) -> Self {
-        PricedBy {
-            book: book.name().to_owned(),
-            sha256: book.hash().to_owned(),
-            date,
-            hypothetical: book.is_hypothetical(),
-            note: book.note().to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for PricedBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "price book `{}`, SHA-256 {}, ", self.book, &self.sha256[..16.min(self.sha256.len())])?;
-        match self.date {
-            Some(date) => write!(f, "prices of {date}")?,
-            None => f.write_str("each model's latest price")?,
-        }
-        if self.hypothetical {
-            f.write_str(", hypothetical")?;
-        }
-        if self.note.is_empty() { Ok(()) } else { write!(f, "; it says of itself: {}", self.note) }
-    }
-}
 
 /// Gives the flagged models the list prices of a book, and all their answers the cost that these make of their tokens, in
 /// the place of costs from other prices and of recorded ones. Other models lose their prices and costs.
