@@ -13,10 +13,12 @@ use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress};
 use super::{say, say_aside};
 
 /// Shown below the help.
-pub(super) const EXAMPLES: &str =
-    "Formats: lm-eval, inspect, helm, alpaca-eval, routellm, routerbench, zeroeval, table, pairs
+pub(super) fn examples() -> String {
+    let formats: Vec<&str> = Format::all().map(Format::name).collect();
+    format!("Formats: {}\n\n{EXAMPLES}", formats.join(", "))
+}
 
-Examples:
+const EXAMPLES: &str = "Examples:
   llm-bandit import lm-eval output/ --out datasets/mine --metric acc_norm --metric exact_match,strict-match
   llm-bandit import alpaca-eval alpaca_eval/results --out datasets/alpaca
   llm-bandit import table scores.csv --out datasets/mine --prompt-id question --model system --score correct

@@ -116,7 +116,7 @@ enum Command {
     )]
     Reprice(reprice::RepriceArguments),
     /// Makes a suite of the results of another tool, and says what is in it
-    #[command(after_help = import::EXAMPLES)]
+    #[command(after_help = import::examples())]
     Import(import::ImportArguments),
     /// Makes a synthetic suite from a settings file
     #[command(

@@ -6,12 +6,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
+use super::ImportSettings;
+use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::text_id;
+use super::importer::{Importer, Job};
 use super::json::{Scalar, elements};
 use super::metric::unknown_metric;
-use super::source::Sources;
 use crate::error::{Error, Result};
 
 /// The judge of AlpacaEval 2, which counts where a checkout holds it.
@@ -19,16 +19,42 @@ const USUAL: &str = "weighted_alpaca_eval_gpt4_turbo";
 
 const BENCHMARK: &str = "alpaca_eval";
 
-/// Whether a file is one that this reads.
-pub(super) fn is_annotations(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "annotations.json")
+/// AlpacaEval.
+pub(super) struct AlpacaEval;
+
+impl Importer for AlpacaEval {
+    fn name(&self) -> &'static str {
+        "alpaca-eval"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "`annotations.json`"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name == "annotations.json")
+    }
+
+    fn has_metrics(&self) -> bool {
+        true
+    }
+
+    fn selected(&self, mut found: Vec<PathBuf>, settings: &ImportSettings) -> Result<Vec<PathBuf>> {
+        let annotator = annotator(&found, &settings.metrics)?;
+        found.retain(|path| folder(path, 1) == annotator);
+        Ok(found)
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
 }
 
 /// The judge that counts: the first of those asked for that there is; the usual one; the only one.
 ///
 /// # Errors
 /// No such judge, or several and none that is usual.
-pub(super) fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> {
+fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> {
     let known: std::collections::BTreeSet<String> = files.iter().map(|path| folder(path, 1)).collect();
     let is_known = |name: &&String| known.contains(*name);
     let usual = USUAL.to_owned();
@@ -41,16 +67,11 @@ pub(super) fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> 
     chosen.ok_or_else(|| unknown_metric(place, wanted, &known))
 }
 
-/// Whether a file is of that judge.
-pub(super) fn is_of(path: &Path, annotator: &str) -> bool {
-    folder(path, 1) == annotator
-}
-
 /// Reads the annotations of one model.
-pub(super) fn read(path: &Path, annotator: &str, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
-    let name = folder(path, 2);
-    cells.measured_by(BENCHMARK, annotator).map_err(|problem| Error::file(path, problem))?;
-    elements(sources.open(path)?, |number, annotation: Annotation| {
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (name, annotator) = (folder(path, 2), folder(path, 1));
+    cells.measured_by(BENCHMARK, &annotator).map_err(|problem| Error::file(path, problem))?;
+    elements(job.sources.open(path)?, |number, annotation: Annotation| {
         let fault = |problem: String| Error::file(path, format!("annotation {number} (from 0): {problem}"));
         let Some(preference) = annotation.preference.score() else {
             cells.skip("an annotation without a preference");

@@ -5,16 +5,17 @@
 //! trials averaged. Without `--metric` the score is the one that HELM Lite and HELM MMLU show for the scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
-use super::helm_texts::texts;
-use super::json::{Scalar, elements, whole};
+use super::cells::{Answer, Cells, PromptFacts};
+use super::importer::{Importer, Job};
+use super::json::{Elements, Scalar, elements, fault, whole};
 use super::metric::{remember, unknown_metric};
-use super::source::{Sources, is_named};
+use super::source::{Budget, Sources, is_named};
 use crate::error::{Error, Result};
 
 /// The main metric by the beginning of a run's name, as HELM Lite and HELM MMLU show it.
@@ -35,13 +36,34 @@ const MAIN_METRICS: [(&str, &str); 10] = [
 const INPUT_TOKENS: &str = "num_prompt_tokens";
 const OUTPUT_TOKENS: [&str; 2] = ["num_output_tokens", "num_completion_tokens"];
 
-/// Whether a file is one that this reads.
-pub(super) fn is_stats(path: &Path) -> bool {
-    is_named(path, "per_instance_stats", &[".json"])
+/// HELM.
+pub(super) struct Helm;
+
+impl Importer for Helm {
+    fn name(&self) -> &'static str {
+        "helm"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "`per_instance_stats.json`"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "per_instance_stats", &[".json"])
+    }
+
+    fn has_metrics(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
 }
 
 /// Reads one run: the answers of one model to one scenario.
-pub(super) fn read(path: &Path, metrics: &[String], sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (sources, metrics) = (job.sources, &job.settings.metrics);
     let spec_path = path.with_file_name("run_spec.json");
     let spec: RunSpec = whole(sources.open(&spec_path)?)?;
     let name = spec.adapter_spec.model_deployment.filter(|name| !name.is_empty());
@@ -155,6 +177,89 @@ impl Stat {
             let count = self.count.score().filter(|count| 0.0 < *count)?;
             Some(self.sum.score()? / count)
         })
+    }
+}
+
+/// Texts by id of the instance, unperturbed; none where a run holds neither file.
+fn texts(stats: &Path, sources: &Sources<'_>) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    let mut keep = |instance: InstanceText| {
+        if let (Some(id), None) = (instance.id, instance.perturbation) {
+            texts.insert(id, instance.input.text);
+        }
+    };
+    let path = stats.with_file_name("instances.json");
+    if path.exists() {
+        elements(sources.open(&path)?, |_, instance: InstanceText| {
+            keep(instance);
+            Ok(())
+        })?;
+        return Ok(texts);
+    }
+    let path = stats.with_file_name("scenario_state.json");
+    if path.exists() {
+        let input = sources.open(&path)?;
+        let budget = input.budget();
+        let mut found = None;
+        let mut deserializer = serde_json::Deserializer::from_reader(input.into_reader());
+        let visitor = StateVisitor { keep: &mut keep, budget: &budget, found: &mut found };
+        let read = deserializer.deserialize_map(visitor).and_then(|()| deserializer.end());
+        read.map_err(|error| found.take().unwrap_or_else(|| fault(&path, &error)))?;
+    }
+    Ok(texts)
+}
+
+#[derive(serde::Deserialize)]
+struct InstanceText {
+    input: Input,
+    id: Option<String>,
+    perturbation: Option<IgnoredAny>,
+}
+
+#[derive(serde::Deserialize)]
+struct Input {
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(serde::Deserialize)]
+struct RequestState {
+    instance: InstanceText,
+}
+
+/// Of a scenario state only the instances within its requests.
+struct StateVisitor<'a, F> {
+    keep: &'a mut F,
+    budget: &'a Budget,
+    found: &'a mut Option<Error>,
+}
+
+impl<'de, F: FnMut(InstanceText)> Visitor<'de> for StateVisitor<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scenario state")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "request_states" {
+                let mut each = |_, state: RequestState| {
+                    (self.keep)(state.instance);
+                    Ok(())
+                };
+                map.next_value_seed(Elements {
+                    each: &mut each,
+                    budget: self.budget,
+                    found: self.found,
+                    kind: PhantomData,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+            self.budget.renew();
+        }
+        Ok(())
     }
 }
 

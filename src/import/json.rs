@@ -8,7 +8,7 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::bounds::Budget;
+use super::source::Budget;
 use super::source::{Input, io_fault};
 use crate::error::{Error, Result};
 

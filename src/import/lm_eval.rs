@@ -10,27 +10,44 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
+use super::UNIT;
+use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::hash_id;
+use super::importer::{Importer, Job};
 use super::json::{Scalar, lines, whole};
 use super::metric::{Choice, remember, unknown_metric};
-use super::source::{Sources, is_named};
+use super::source::is_named;
 use crate::error::{Error, Result};
 
-/// Whether a file is one that this reads.
-pub(super) fn is_samples(path: &Path) -> bool {
-    is_named(path, "samples_", &[".jsonl"])
+/// lm-evaluation-harness.
+pub(super) struct LmEval;
+
+impl Importer for LmEval {
+    fn name(&self) -> &'static str {
+        "lm-eval"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "`samples_TASK_TIME.jsonl` (log with `--log_samples`)"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "samples_", &[".jsonl"])
+    }
+
+    fn has_metrics(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
 }
 
 /// Reads the samples of one model on one task.
-pub(super) fn read(
-    path: &Path,
-    metrics: &[String],
-    range_is_set: bool,
-    sources: &Sources<'_>,
-    cells: &mut Cells,
-) -> Result<()> {
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (sources, metrics) = (job.sources, &job.settings.metrics);
+    let range_is_set = job.settings.score_range != UNIT;
     let (task, time) = task_and_time(path)?;
     let results_path = results_of(path, &time)?;
     let results: Results = whole(sources.open(&results_path)?)?;

@@ -1,37 +1,31 @@
 //! Suites from the results of tools that people already use.
 //!
-//! A format is a file of this folder: it finds its files below the sources, reads them record by record, and hands facts
+//! A format is an [`importer::Importer`]: it finds its files below the sources, reads them record by record, and hands facts
 //! about single answers to `cells`, which knows nothing of formats: it joins them by id, settles what stands twice, and
 //! becomes a suite. `source`, `json`, and `rows` read without ever holding a whole file. Nothing is written unless all is
 //! well: the suite grows in a hidden folder beside its own, which it takes in one step.
 
 mod alpaca_eval;
-mod answer;
-mod bounds;
 mod build;
 mod cells;
 mod columns;
-mod format;
 mod helm;
-mod helm_texts;
 mod ids;
-mod inspect_json;
-mod inspect_log;
-mod inspect_zip;
+mod importer;
+mod inspect;
+mod inspect_files;
 mod json;
 mod lm_eval;
 mod metric;
 mod pairs;
-mod python;
 mod report;
 mod routellm;
 mod routerbench;
 mod rows;
 mod source;
 mod table;
+mod texts;
 mod zeroeval;
-mod zeroeval_answer;
-mod zstandard;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -40,7 +34,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use columns::ColumnNames;
-pub use format::Format;
+pub use importer::Format;
 pub use report::{Coverage, Tally};
 pub use source::Progress;
 
@@ -48,6 +42,7 @@ use crate::error::{Error, Result};
 use crate::hash::hex;
 use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo};
 use cells::Cells;
+use importer::Job;
 use source::{Sources, files};
 
 /// Scores that need no mapping.
@@ -90,41 +85,27 @@ pub fn import(settings: &ImportSettings, out: &Path, progress: &dyn Fn(Progress<
 }
 
 fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
-    let (format, metrics) = (settings.format, &settings.metrics);
-    let mut found = files(&settings.sources, format.wanted(), &|path| format.is_wanted(path))?;
-    let mut annotator = String::new();
-    if format == Format::AlpacaEval {
-        annotator = alpaca_eval::annotator(&found, metrics)?;
-        found.retain(|path| alpaca_eval::is_of(path, &annotator));
-    }
+    let importer = settings.format.importer();
+    let found = files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path))?;
+    let found = importer.selected(found, settings)?;
     let n_bytes = found.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
     sources.say(Progress::Found { n_files: found.len(), n_bytes });
-    let range_is_set = settings.score_range != UNIT;
+    let job = Job { settings, sources };
     let mut cells = Cells::new(settings.score_range);
     for path in &found {
         sources.say(Progress::File(path));
-        cells.file(path, |cells| match format {
-            Format::LmEval => lm_eval::read(path, metrics, range_is_set, sources, cells),
-            Format::Inspect => inspect_log::read(path, metrics, sources, cells),
-            Format::Helm => helm::read(path, metrics, sources, cells),
-            Format::AlpacaEval => alpaca_eval::read(path, &annotator, sources, cells),
-            Format::RouteLlm => routellm::read(path, sources, cells),
-            Format::RouterBench => routerbench::read(path, sources, cells),
-            Format::ZeroEval => zeroeval::read(path, sources, cells),
-            Format::Table => table::read(path, &settings.columns, sources, cells),
-            Format::Pairs => pairs::read(path, &settings.columns, sources, cells),
-        })?;
+        cells.file(path, |cells| importer.read(path, &job, cells))?;
     }
     Ok(cells)
 }
 
 fn check_settings(settings: &ImportSettings) -> Result<()> {
-    let name = settings.format.name();
-    if !settings.format.has_columns() && !settings.columns.is_empty() {
+    let (name, importer) = (settings.format.name(), settings.format.importer());
+    if !importer.has_columns() && !settings.columns.is_empty() {
         return Err(Error::Usage(format!("`{name}` has no columns to name; only `table` and `pairs` have")));
     }
-    if !settings.format.has_metrics() && !settings.metrics.is_empty() {
-        let hint = if settings.format.has_columns() { "; name the column with `--score`" } else { "" };
+    if !importer.has_metrics() && !settings.metrics.is_empty() {
+        let hint = if importer.has_columns() { "; name the column with `--score`" } else { "" };
         return Err(Error::Usage(format!("`{name}` has no metrics to choose{hint}")));
     }
     let (zero, one) = settings.score_range;

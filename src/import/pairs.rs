@@ -7,12 +7,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::{ColumnNames, guessed};
 use super::ids::text_id;
-use super::rows::{Row, each_row, required, shortened};
-use super::source::{Sources, stem};
+use super::importer::{Importer, Job};
+use super::rows::{ENDINGS, Row, each_row, required, shortened};
+use super::source::{is_named, stem};
 use crate::error::Result;
 
 /// Names of the columns, the surest first.
@@ -23,8 +23,33 @@ const PROMPTS: &[&str] = &["prompt", "question", "instruction", "query", "text",
 const PROMPT_IDS: &[&str] = &["prompt_id", "question_id", "id"];
 const BENCHMARKS: &[&str] = &["benchmark", "dataset"];
 
-/// Reads one file.
-pub(super) fn read(path: &Path, named: &ColumnNames, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+/// Pairwise comparisons.
+pub(super) struct Pairs;
+
+impl Importer for Pairs {
+    fn name(&self) -> &'static str {
+        "pairs"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "CSV, TSV, JSONL, or JSON file"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "", &ENDINGS)
+    }
+
+    fn has_columns(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
+}
+
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (sources, named) = (job.sources, &job.settings.columns);
     let benchmark_of_file = stem(path);
     let mut is_first = true;
     each_row(sources, path, &mut |row| {

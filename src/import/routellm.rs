@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::{Occurrences, text_id};
+use super::importer::{Importer, Job};
 use super::json::{Scalar, lines};
 use super::rows::each_row;
 use super::source::{Sources, is_named, stem};
@@ -17,9 +17,27 @@ use crate::error::{Error, Result};
 /// MT-Bench's judge writes this where it gave no score.
 const NO_SCORE: f64 = -1.0;
 
-/// Whether a file is one that this reads.
-pub(super) fn is_responses(path: &Path) -> bool {
-    is_mt_bench(path) || is_named(path, "mmlu_", &[".csv"]) || is_named(path, "gsm8k_responses", &[".csv"])
+/// RouteLLM.
+pub(super) struct RouteLlm;
+
+impl Importer for RouteLlm {
+    fn name(&self) -> &'static str {
+        "routellm"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "`mmlu_DOMAIN.csv`, `gsm8k_responses.csv`, or `judgements.jsonl`"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_mt_bench(path)
+            || is_named(path, "mmlu_", &[".csv"])
+            || is_named(path, "gsm8k_responses", &[".csv"])
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job.sources, cells)
+    }
 }
 
 fn is_mt_bench(path: &Path) -> bool {
@@ -27,7 +45,7 @@ fn is_mt_bench(path: &Path) -> bool {
 }
 
 /// Reads one file.
-pub(super) fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
     if is_mt_bench(path) {
         return read_mt_bench(path, sources, cells);
     }

@@ -2,19 +2,39 @@
 
 use std::path::Path;
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
-use super::python::unquoted;
+use super::cells::{Answer, Cells, PromptFacts};
+use super::importer::{Importer, Job};
 use super::rows::each_row;
-use super::source::Sources;
+use super::source::is_named;
+use super::texts::unquoted;
 use crate::error::{Error, Result};
 
 const COST: &str = "|total_cost";
 
-/// Reads one file.
-pub(super) fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+/// RouterBench.
+pub(super) struct RouterBench;
+
+impl Importer for RouterBench {
+    fn name(&self) -> &'static str {
+        "routerbench"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "CSV file"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "", &[".csv"])
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
+}
+
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let mut models: Option<Vec<(String, String)>> = None;
-    each_row(sources, path, &mut |row| {
+    each_row(job.sources, path, &mut |row| {
         let models = models.get_or_insert_with(|| {
             let costs = row.columns().filter_map(|name| Some((name.strip_suffix(COST)?, name)));
             costs.map(|(model, cost)| (model.to_owned(), cost.to_owned())).collect()

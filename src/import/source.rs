@@ -1,13 +1,15 @@
 //! Opens the files of an import: packed or plain, UTF-8 alone, and bounded, so that no input grows memory or time without
 //! end.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::bounds::{Bounded, Budget, limited};
-use super::zstandard::Zstandard;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
 use crate::error::{Error, Result};
 
 /// Bytes between two messages of progress.
@@ -235,4 +237,190 @@ pub(super) fn stem(path: &Path) -> String {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_owned()
+}
+
+/// A record (a line, an array's element, a row) may be this long; a chat of a million tokens is a tenth of it.
+const LONGEST_RECORD: u64 = 64 << 20;
+
+/// A record of which little is kept, such as the transcript of an agent, may be this long.
+const LONGEST_SPARSE_RECORD: u64 = 1 << 30;
+
+/// A packed file may unpack to this many times its size, and a little more. Logs of language models pack to a tenth or so,
+/// repetitive ones to a hundredth; what packs better is a bomb.
+const LARGEST_RATIO: u64 = 250;
+const FREE_BYTES: u64 = 16 << 20;
+
+/// Bytes that the record at hand may still take, and those that a new one may.
+#[derive(Clone)]
+pub(super) struct Budget {
+    left: Rc<Cell<u64>>,
+    longest: u64,
+}
+
+impl Budget {
+    fn new(longest: u64) -> Self {
+        Budget { left: Rc::new(Cell::new(longest)), longest }
+    }
+
+    /// A new record begins.
+    pub(super) fn renew(&self) {
+        self.left.set(self.longest);
+    }
+}
+
+/// A stream that fails where a record takes more than its budget.
+pub(super) struct Bounded<R> {
+    stream: R,
+    budget: Budget,
+}
+
+impl<R> Bounded<R> {
+    /// Nothing is read yet.
+    pub(super) fn new(stream: R) -> Self {
+        Bounded { stream, budget: Budget::new(LONGEST_RECORD) }
+    }
+
+    /// For readers that keep little of a record.
+    pub(super) fn allow_long_records(&mut self) {
+        self.budget = Budget::new(LONGEST_SPARSE_RECORD);
+    }
+
+    /// To be renewed after each record.
+    pub(super) fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.stream.read(buffer)?;
+        match self.budget.left.get().checked_sub(n_bytes as u64) {
+            Some(left) => self.budget.left.set(left),
+            None => {
+                return Err(io::Error::other(format!(
+                    "one record is longer than {} MiB",
+                    self.budget.longest >> 20
+                )));
+            }
+        }
+        Ok(n_bytes)
+    }
+}
+
+/// A stream that fails where it unpacks to far more than it was packed to.
+pub(super) fn limited<R: Read>(stream: R, n_packed: u64) -> impl Read {
+    Limited { stream, left: n_packed.saturating_mul(LARGEST_RATIO).saturating_add(FREE_BYTES) }
+}
+
+struct Limited<R> {
+    stream: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.stream.read(buffer)?;
+        self.left = self.left.checked_sub(n_bytes as u64).ok_or_else(|| {
+            io::Error::other(format!("unpacks to more than {LARGEST_RATIO} times its size; not read further"))
+        })?;
+        Ok(n_bytes)
+    }
+}
+
+/// Memory that a frame may ask for: what `zstd` itself allows by default.
+const LARGEST_WINDOW: u64 = 128 << 20;
+
+/// Unpacks one frame after another; a frame's checksum, where it has one, is held against its content.
+pub(super) struct Zstandard<R> {
+    stream: BufReader<R>,
+    /// The frame at hand; none between frames.
+    frame: Option<Box<FrameDecoder>>,
+}
+
+impl<R: Read> Zstandard<R> {
+    /// Reads nothing yet.
+    pub(super) fn new(stream: R) -> Self {
+        Zstandard { stream: BufReader::new(stream), frame: None }
+    }
+
+    /// Goes to the next frame with content; false at the end.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        loop {
+            if self.stream.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            let mut frame = FrameDecoder::new();
+            frame.set_max_window_size(LARGEST_WINDOW);
+            match frame.init(&mut self.stream) {
+                Ok(()) => {
+                    self.frame = Some(Box::new(frame));
+                    return Ok(true);
+                }
+                // A frame that is meant to be passed over.
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let length = u64::from(length);
+                    if io::copy(&mut self.stream.by_ref().take(length), &mut io::sink())? < length {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(error) => return Err(fault(error)),
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Zstandard<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let Some(frame) = &mut self.frame else {
+                if self.next_frame()? {
+                    continue;
+                }
+                return Ok(0);
+            };
+            while frame.can_collect() == 0 && !frame.is_finished() {
+                frame.decode_blocks(&mut self.stream, BlockDecodingStrategy::UptoBlocks(1)).map_err(fault)?;
+            }
+            let n_bytes = frame.read(buffer)?;
+            if 0 < n_bytes {
+                return Ok(n_bytes);
+            }
+            let stated = frame.get_checksum_from_data();
+            if stated.is_some() && stated != frame.get_calculated_checksum() {
+                return Err(fault("its checksum differs"));
+            }
+            self.frame = None;
+        }
+    }
+}
+
+fn fault(error: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("is not a whole Zstandard stream: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Zstandard;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    use std::io::Read;
+
+    fn unpacked(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut unpacked = Vec::new();
+        Zstandard::new(bytes).read_to_end(&mut unpacked).map(|_| unpacked)
+    }
+
+    #[test]
+    fn every_frame_is_read_and_frames_to_skip_are_skipped() {
+        let pack = |text: &str| compress_to_vec(text.as_bytes(), CompressionLevel::Fastest);
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3].to_vec();
+        let bytes = [pack("one "), skipped, pack(""), pack("two")].concat();
+        assert_eq!(unpacked(&bytes).unwrap(), b"one two");
+        assert!(unpacked(&bytes[..bytes.len() - 2]).is_err());
+    }
 }

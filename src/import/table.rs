@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::{ColumnNames, Columns};
 use super::ids::{Occurrences, text_id};
+use super::importer::{Importer, Job};
 use super::json::score_of_text;
-use super::rows::{Row, each_row, first_rows, is_blank};
-use super::source::{Sources, stem};
+use super::rows::{ENDINGS, Row, each_row, first_rows, is_blank};
+use super::source::{Sources, is_named, stem};
 use crate::error::{Error, Result};
 
 /// Rows by which columns are told apart.
@@ -20,8 +20,33 @@ const N_NAMED: usize = 20;
 /// In a wide table, what the cost of a model's answer is called after its name.
 const COST_ENDINGS: [&str; 4] = ["|total_cost", "_cost_usd", "_total_cost", "_cost"];
 
-/// Reads one file.
-pub(super) fn read(path: &Path, named: &ColumnNames, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+/// Any table of scores.
+pub(super) struct Table;
+
+impl Importer for Table {
+    fn name(&self) -> &'static str {
+        "table"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "CSV, TSV, JSONL, or JSON file"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "", &ENDINGS)
+    }
+
+    fn has_columns(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
+}
+
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (sources, named) = (job.sources, &job.settings.columns);
     let layout = Layout::of(path, named, sources)?;
     cells.note(layout.words());
     let mut occurrences = Occurrences::default();

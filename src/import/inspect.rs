@@ -9,22 +9,42 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::answer::Answer;
-use super::cells::{Cells, PromptFacts};
-use super::inspect_json::each_of_json;
-use super::inspect_zip::each_of_zip;
+use super::cells::{Answer, Cells, PromptFacts};
+use super::importer::{Importer, Job};
+use super::inspect_files::{each_of_json, each_of_zip};
 use super::json::{Scalar, score_of_text};
 use super::metric::{remember, unknown_metric};
-use super::source::{Sources, is_named};
+use super::source::is_named;
 use crate::error::{Error, Result};
 
-/// Whether a file is one that this reads.
-pub(super) fn is_log(path: &Path) -> bool {
-    is_named(path, "", &[".eval", ".json"])
+/// Inspect AI.
+pub(super) struct Inspect;
+
+impl Importer for Inspect {
+    fn name(&self) -> &'static str {
+        "inspect"
+    }
+
+    fn wanted(&self) -> &'static str {
+        "`.eval` or `.json` log"
+    }
+
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "", &[".eval", ".json"])
+    }
+
+    fn has_metrics(&self) -> bool {
+        true
+    }
+
+    fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        read(path, job, cells)
+    }
 }
 
 /// Reads one log: the answers of one model to one task.
-pub(super) fn read(path: &Path, metrics: &[String], sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
+fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+    let (sources, metrics) = (job.sources, &job.settings.metrics);
     let mut chosen: Option<String> = None;
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut facts: Option<(String, String)> = None;
