@@ -3,6 +3,8 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/snapshot.rs"]
+mod snapshot;
 
 use std::fs;
 use std::path::Path;
@@ -110,9 +112,10 @@ fn an_online_report_is_rebuilt_to_the_byte_and_verified_and_a_changed_one_is_not
     fs::write(folder.path().join("online.toml"), scenario).unwrap();
     let code = |arguments: &[&str]| llm_bandit(arguments).status.code();
     assert_eq!(code(&["run", "online.toml", "--quiet", "--out", "r"]), Some(0));
-    let report = fs::read(folder.path().join("r/report.md")).unwrap();
+    let report = fs::read_to_string(folder.path().join("r/report.md")).unwrap();
+    snapshot::assert_snapshot("online-report.md", &report);
     assert_eq!(code(&["report", "r"]), Some(0));
-    assert_eq!(fs::read(folder.path().join("r/report.md")).unwrap(), report);
+    assert_eq!(fs::read_to_string(folder.path().join("r/report.md")).unwrap(), report);
     assert_eq!(code(&["verify", "r"]), Some(0));
     let summary = folder.path().join("r/summary.csv");
     let changed = fs::read_to_string(&summary).unwrap().replacen("0.", "1.", 1);

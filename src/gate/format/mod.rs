@@ -113,6 +113,25 @@ fn conclusion(gate: &Gate) -> String {
 }
 
 #[cfg(test)]
+mod tests {
+    #[test]
+    fn every_format_looks_as_it_was_reviewed() {
+        let gate = super::samples::gate();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../tests/snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            insta::assert_snapshot!("check.txt", super::text(&gate));
+            insta::assert_snapshot!("check.md", super::markdown(&gate));
+            insta::assert_snapshot!("check.json", super::json(&gate));
+            insta::assert_snapshot!("check.junit.xml", super::junit(&gate));
+            insta::assert_snapshot!("check.github", super::github(&gate));
+        });
+    }
+}
+
+#[cfg(test)]
 pub(super) mod samples {
     //! A result with one of everything.
 
