@@ -128,7 +128,7 @@ fn who_is_told_of_test_answers_is_shown_and_never_marked_as_the_best() {
     let Synthetic { suite, .. } = synthetic(400);
     let record = record(&suite);
     let summary = summarise(&record);
-    let [exact, predicted] = ["exact", "cascade-predicted"].map(|label| summary.find(label, "aiq").unwrap());
+    let [exact, predicted] = ["exact", "cascade-predicted"].map(|label| summary.named(label, "aiq").unwrap());
     assert!(exact.aggregate().unwrap().mean > predicted.aggregate().unwrap().mean);
     assert_eq!([exact.kind, predicted.kind], [PolicyKind::Judged, PolicyKind::Router]);
     assert!(summary.rows.iter().all(|row| row.kind != PolicyKind::Judged || !row.is_among_best));

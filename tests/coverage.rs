@@ -216,10 +216,10 @@ fn shares(chance: Chance) -> Vec<Shares> {
         let truth = trainings.iter().map(|values| values[at]).sum::<f64>() / trainings.len() as f64;
         let comparison = |summary: &Summary| {
             let comparisons = &summary.evidence.as_ref().unwrap().comparisons;
-            comparisons.iter().find(|comparison| comparison.metric == metric).unwrap().clone()
+            comparisons.iter().find(|comparison| comparison.metric.name == metric).unwrap().clone()
         };
         Shares {
-            covered: share(&|summary| summary.find("a", metric).unwrap().interval.unwrap().contains(truth)),
+            covered: share(&|summary| summary.named("a", metric).unwrap().interval.unwrap().contains(truth)),
             of_zero_covered: share(&|summary| comparison(summary).interval.contains(0.0)),
             flipped: share(&|summary| comparison(summary).sign_flip_p < SIGNIFICANCE),
             overlap: share(&|summary| comparison(summary).overlap_p.unwrap() < SIGNIFICANCE),

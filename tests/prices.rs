@@ -84,7 +84,7 @@ fn assert_same_numbers(a: &Record, b: &Record) {
                 (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs().max(1.0),
                 (one, other) => one.is_none() && other.is_none(),
             };
-            assert!(is_near, "{} {}: {one:?} and {other:?}", a.policy, a.metric);
+            assert!(is_near, "{} {}: {one:?} and {other:?}", a.policy, a.metric.name);
             n_compared += 1;
         }
     }

@@ -289,7 +289,7 @@ fn shifts_do_to_the_run_what_their_names_say() {
     assert!(new.prompts.len() < stressed.twin.prompts.len());
     // The best of the liars is the worst of all.
     let best = moved(&stressed, "label-noise-1");
-    assert!(best[0].metrics.iter().any(|metric| metric.metric == "score-at-w0" && metric.is_worse()));
+    assert!(best[0].metrics.iter().any(|metric| metric.metric.name == "score-at-w0" && metric.is_worse()));
     let joined = shifted(&stressed, &added).manifest.replicates[0].unseen.as_ref().unwrap();
     assert_eq!((&joined.models, joined.quizzes[0].price.outcomes_seen), (&vec![gone], 20));
     // Nothing of it moves the twin.

@@ -319,7 +319,7 @@ fn a_longer_quiz_makes_a_router_no_worse_on_a_suite_whose_models_differ() {
     scenario.replicates = 4;
     let summary = summarise(&record(&scenario, &suite));
     let utility = |router: &str| {
-        let row = summary.find(router, "expected-utility").unwrap();
+        let row = summary.named(router, "expected-utility").unwrap();
         row.aggregate().unwrap().mean
     };
     // Nearest neighbours (3) and the linear predictor (4): full answers beat none, and a short quiz lies near or between.

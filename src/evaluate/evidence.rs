@@ -1,11 +1,12 @@
-//! How sure the headline metrics are: an interval for each, every router against one rival, and who is as good as the best.
+//! How sure the headline metrics are: an interval for each, every router against one rival, who is as good as the best, and
+//! how many prompts and replicates it takes to see a difference.
 
-use super::bands::{Bands, banded, bands};
-use super::policy::PolicyKind;
+use super::policy::{PolicyKind, Row, policy_named};
 use super::replay::Replay;
-use super::resample::{Values, bootstrap, exchanges};
-use super::summary::Row;
-use crate::metrics::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COST, is_cost, larger_is_better};
+use super::resample::{Bands, Values, banded, bands, bootstrap, exchanges};
+use crate::error::{Error, Result, suggestion};
+use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS};
+use crate::metrics::{Bound, METRICS, Metric, PolicyId, metric};
 use crate::record::Record;
 use crate::router::RouterSettings;
 use crate::seed::Stream;
@@ -13,7 +14,8 @@ use crate::statistics::bootstrap::{Estimate, estimate};
 use crate::statistics::correction::{benjamini_hochberg, holm};
 use crate::statistics::overlap::corrected_t_test;
 use crate::statistics::paired::{WinTieLoss, detection_factor, standardised_effect, two_sided_p};
-use crate::statistics::{Interval, LEVEL, mean};
+use crate::statistics::sample_size::Components;
+use crate::statistics::{Interval, LEVEL, argmax, mean};
 
 /// From which adjusted p-value on a difference is not called one.
 pub const SIGNIFICANCE: f64 = 0.05;
@@ -27,7 +29,7 @@ pub struct Evidence {
     /// The rival: a router's label or a bound's name.
     pub against: String,
     /// The metric declared before the run.
-    pub primary: String,
+    pub primary: &'static Metric,
     /// Number of resamples, and of exchanges.
     pub n_resamples: usize,
     /// By router in scenario order, then by metric.
@@ -41,8 +43,8 @@ pub struct Evidence {
 pub struct Comparison {
     /// The router's label.
     pub router: String,
-    /// The metric's name.
-    pub metric: &'static str,
+    /// The metric.
+    pub metric: &'static Metric,
     /// Whether the metric is the declared primary one.
     pub is_primary: bool,
     /// The router's value minus the rival's, mean over replicates.
@@ -75,56 +77,54 @@ pub struct Comparison {
 impl Comparison {
     /// Whether the router is better than the rival beyond chance.
     pub fn is_better(&self) -> bool {
-        self.adjusted_p < SIGNIFICANCE && (self.difference > 0.0) == larger_is_better(self.metric)
+        self.adjusted_p < SIGNIFICANCE && self.metric.is_better(self.difference, 0.0)
     }
 
     /// Whether the router is worse than the rival beyond chance.
     pub fn is_worse(&self) -> bool {
-        self.adjusted_p < SIGNIFICANCE && (self.difference > 0.0) != larger_is_better(self.metric)
+        self.adjusted_p < SIGNIFICANCE && !self.metric.is_better(self.difference, 0.0)
     }
 }
 
 /// Fills in the intervals of the rows, marks the best of each metric, compares the routers with their rival, and finds the
 /// bands of the figures.
-pub(super) fn weigh(record: &Record, rows: &mut [Row]) -> Evidence {
+pub(super) fn weigh(record: &Record, replays: &[Replay], rows: &mut [Row]) -> Evidence {
     let settings = &record.manifest.scenario.evidence;
     let n_resamples = settings.resamples;
     let stream = Stream::root(record.manifest.scenario.seed).named("evidence");
-    let replays: Vec<Replay> =
-        (0..record.manifest.replicates.len()).map(|replicate| Replay::new(record, replicate)).collect();
-    let curves = banded(record, &replays, rows, &rival(record));
-    let mut values = bootstrap(record, &replays, &curves, n_resamples, &stream.named("resamples"));
+    let against = rival(record);
+    let rival = policy_named(record, &against);
+    let curves = banded(record, replays, rows, rival);
+    let mut values = bootstrap(record, replays, &curves, n_resamples, &stream.named("resamples"));
     let of_curves = values.split_off(values.len() - curves.len());
-    let bands = bands(&replays, &curves, &of_curves, &stream.named("bands"));
-    let table = Table { replays: &replays, values: &values, stream: stream.named("replicates") };
+    let bands = bands(replays, &curves, &of_curves, &stream.named("bands"));
+    let table = Table { replays, values: &values, stream: stream.named("replicates") };
     for row in rows.iter_mut().filter(|row| row.kind != PolicyKind::Model) {
-        row.interval = table.find(&row.policy, row.metric).and_then(|place| {
+        row.interval = table.find(row.id, row.metric).and_then(|place| {
             let observed: Vec<f64> = row.values.iter().copied().collect::<Option<_>>()?;
-            let interval = table.estimate(&observed, &[place], row)?.interval;
-            Some(if is_cost(row.metric) { interval.not_below(0.0) } else { interval })
+            Some(table.estimate(&observed, &[place], row)?.interval.not_below(row.metric.lowest))
         });
     }
     mark_best(&table, rows);
-    let comparisons = compare(record, &table, rows, &stream.named("exchanges"));
-    Evidence { against: rival(record), primary: primary(record).to_owned(), n_resamples, comparisons, bands }
+    let comparisons =
+        rival.map_or_else(Vec::new, |rival| compare(record, &table, rows, rival, &stream.named("exchanges")));
+    Evidence { against, primary: primary(record), n_resamples, comparisons, bands }
 }
 
 /// The declared primary metric; the score at w = 0 where costs are not known.
-fn primary(record: &Record) -> &str {
-    if record.manifest.suite.has_cost {
-        record.manifest.scenario.evidence.primary.as_deref().unwrap_or(DEFAULT_PRIMARY)
-    } else {
-        PRIMARY_WITHOUT_COST
-    }
+fn primary(record: &Record) -> &'static Metric {
+    let declared = record.manifest.scenario.evidence.primary.as_deref().unwrap_or(DEFAULT_PRIMARY);
+    let name = if record.manifest.suite.has_cost { declared } else { PRIMARY_WITHOUT_COSTS };
+    metric(name).expect("a scenario is checked when it is read")
 }
 
-/// The declared rival; without one the first predictor, and without any predictor the zero router.
+/// The name of the declared rival; without one the first predictor, and without any predictor the zero router.
 fn rival(record: &Record) -> String {
     let scenario = &record.manifest.scenario;
     let is_predictor =
         |entry: &&crate::scenario::RouterEntry| matches!(entry.settings, RouterSettings::Predictor(_));
     let first = scenario.routers.iter().find(is_predictor).map(|entry| entry.label.clone());
-    scenario.evidence.against.clone().or(first).unwrap_or_else(|| "zero-router".to_owned())
+    scenario.evidence.against.clone().or(first).unwrap_or_else(|| Bound::ZeroRouter.name().to_owned())
 }
 
 /// A column of the resamples: position of the policy, and of the metric among its own.
@@ -138,13 +138,8 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn position(&self, policy: &str) -> Option<usize> {
-        let policies = &self.replays[0].evaluated.policies[..self.values.len()];
-        policies.iter().position(|known| known.name == policy)
-    }
-
-    fn find(&self, policy: &str, metric: &str) -> Option<Place> {
-        let position = self.position(policy)?;
+    fn find(&self, id: PolicyId, metric: &Metric) -> Option<Place> {
+        let position = self.replays[0].position(id)?;
         let column = self.replays[0].metrics(position).iter().position(|known| *known == metric)?;
         Some((position, column))
     }
@@ -152,7 +147,7 @@ impl Table<'_> {
     /// The estimate for one column, or for the difference of two.
     fn estimate(&self, observed: &[f64], places: &[Place], row: &Row) -> Option<Estimate> {
         let column = |place: &Place| &self.values[place.0][place.1];
-        let mut stream = self.stream.named(&row.policy).named(row.metric);
+        let mut stream = self.stream.named(&row.policy).named(row.metric.name);
         let resampled = match places {
             [one, other] => {
                 stream = stream.numbered(other.0);
@@ -165,7 +160,7 @@ impl Table<'_> {
 
     /// The difference of two rows: its values by replicate, and its estimate.
     fn difference(&self, row: &Row, rival: &Row) -> Option<(Vec<f64>, Estimate)> {
-        let places = [self.find(&row.policy, row.metric)?, self.find(&rival.policy, rival.metric)?];
+        let places = [self.find(row.id, row.metric)?, self.find(rival.id, rival.metric)?];
         let pairs = row.values.iter().zip(&rival.values);
         let observed: Vec<f64> =
             pairs.map(|(one, other)| Some((*one)? - (*other)?)).collect::<Option<_>>()?;
@@ -177,17 +172,16 @@ impl Table<'_> {
 /// Marks the routers that are best at a metric or cannot be told from the best: those whose difference from it has a
 /// p-value of at least 5 % by the resamples, adjusted by Holm over the routers. Nobody is marked where all would be.
 fn mark_best(table: &Table<'_>, rows: &mut [Row]) {
-    for metric in crate::metrics::HEADLINE {
+    for metric in METRICS.iter().filter(|metric| metric.is_headline) {
         let at: Vec<usize> = (0..rows.len())
             .filter(|&at| rows[at].kind == PolicyKind::Router && rows[at].metric == metric)
             .collect();
         let mean_of =
             |at: usize| rows[at].values.iter().copied().collect::<Option<Vec<f64>>>().map(|v| mean(&v));
-        let sign = if larger_is_better(metric) { 1.0 } else { -1.0 };
+        let sign = if metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 };
         let reached: Vec<(usize, f64)> =
             at.iter().filter_map(|&at| mean_of(at).map(|mean| (at, sign * mean))).collect();
-        // Ties go to the first.
-        let Some(&(best, _)) = reached.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+        let Some(best) = argmax(reached.iter().copied()) else { continue };
         let others: Vec<usize> = reached.iter().map(|(at, _)| *at).filter(|at| *at != best).collect();
         let p_of = |&at: &usize| table.difference(&rows[at], &rows[best]).map_or(1.0, |(_, e)| e.p_of_zero);
         let adjusted = holm(&others.iter().map(p_of).collect::<Vec<f64>>());
@@ -204,9 +198,15 @@ fn mark_best(table: &Table<'_>, rows: &mut [Row]) {
     }
 }
 
-fn compare(record: &Record, table: &Table<'_>, rows: &[Row], stream: &Stream) -> Vec<Comparison> {
-    let (against, replays) = (rival(record), table.replays);
-    let Some(rival_position) = table.position(&against) else { return Vec::new() };
+fn compare(
+    record: &Record,
+    table: &Table<'_>,
+    rows: &[Row],
+    against: PolicyId,
+    stream: &Stream,
+) -> Vec<Comparison> {
+    let replays = table.replays;
+    let Some(rival_position) = replays[0].position(against) else { return Vec::new() };
     let n_routers = record.manifest.scenario.routers.len();
     let rival_metrics = replays[0].metrics(rival_position);
     let common: Vec<Vec<(usize, usize)>> = (0..n_routers)
@@ -214,33 +214,32 @@ fn compare(record: &Record, table: &Table<'_>, rows: &[Row], stream: &Stream) ->
             if position == rival_position {
                 return Vec::new();
             }
-            let metrics = replays[0].metrics(position);
-            let pair = |(column, metric): (usize, &&str)| {
+            let pair = |(column, metric): (usize, &&Metric)| {
                 Some((column, rival_metrics.iter().position(|known| known == metric)?))
             };
-            metrics.iter().enumerate().filter_map(pair).collect()
+            replays[0].metrics(position).iter().enumerate().filter_map(pair).collect()
         })
         .collect();
     let n_exchanges = record.manifest.scenario.evidence.resamples;
     let exchanged = exchanges(record, replays, (rival_position, &common), n_exchanges, stream);
-    let find =
-        |policy: &str, metric: &str| rows.iter().find(|row| row.policy == policy && row.metric == metric);
+    let find = |id: PolicyId, metric: &Metric| rows.iter().find(|row| row.id == id && row.metric == metric);
+    let primary = primary(record);
+    let factor = detection_factor(POWER).unwrap_or(f64::NAN);
     let mut comparisons = Vec::new();
     for (position, common) in common.iter().enumerate() {
         let (prompts, effect) = on_prompts(record, replays, position, rival_position);
         for (at, &(column, _)) in common.iter().enumerate() {
             let metric = replays[0].metrics(position)[column];
-            let label = &replays[0].evaluated.policies[position].name;
-            let (Some(row), Some(rival)) = (find(label, metric), find(&against, metric)) else { continue };
+            let id = replays[0].evaluated.policies[position].id;
+            let (Some(row), Some(rival)) = (find(id, metric), find(against, metric)) else { continue };
             let Some((observed, estimate)) = table.difference(row, rival) else { continue };
             let permuted: Vec<f64> = exchanged[position][at].chunks_exact(replays.len()).map(mean).collect();
             let difference = mean(&observed);
-            let factor = detection_factor(POWER).unwrap_or(f64::NAN);
             let sign_flip_p = two_sided_p(difference, &permuted);
             comparisons.push(Comparison {
-                router: label.clone(),
+                router: row.policy.clone(),
                 metric,
-                is_primary: metric == primary(record),
+                is_primary: metric == primary,
                 difference,
                 interval: estimate.interval,
                 sign_flip_p,
@@ -293,4 +292,85 @@ pub(super) fn prompt_differences(record: &Record, replays: &[Replay], one: usize
 fn on_prompts(record: &Record, replays: &[Replay], one: usize, other: usize) -> (WinTieLoss, Option<f64>) {
     let differences = prompt_differences(record, replays, one, other);
     (WinTieLoss::count(&differences), standardised_effect(&differences))
+}
+
+/// A plan from one record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The rival of every comparison.
+    pub against: String,
+    /// The metric.
+    pub metric: String,
+    /// The true difference that is to be found.
+    pub difference: f64,
+    /// With which probability, by a two-sided test at 5 %.
+    pub power: f64,
+    /// The standard error at which that is so.
+    pub standard_error: f64,
+    /// Replicates of the pilot. One says nothing of what training adds.
+    pub n_replicates: usize,
+    /// Prompts of the pilot that were a test prompt at least once.
+    pub n_prompts: usize,
+    /// One a router, in scenario order, without the rival.
+    pub lines: Vec<PlanLine>,
+}
+
+/// One router against the rival.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanLine {
+    /// The router's label.
+    pub router: String,
+    /// The difference that the pilot saw.
+    pub observed: f64,
+    /// Where its variance comes from.
+    pub components: Components,
+}
+
+impl Plan {
+    /// Plans by the record of a pilot and what its evidence says; `metric` is the declared primary one where absent.
+    ///
+    /// # Errors
+    /// A difference that is not above 0, a power outside (0.025, 1), a metric that no router is compared on.
+    pub fn new(
+        record: &Record,
+        evidence: &Evidence,
+        metric: Option<&str>,
+        difference: f64,
+        power: f64,
+    ) -> Result<Plan> {
+        if !(difference > 0.0 && difference.is_finite()) {
+            return Err(Error::Usage(format!("a difference of {difference} is not a number above 0")));
+        }
+        let factor = detection_factor(power)
+            .ok_or_else(|| Error::Usage(format!("a power of {power} is not between 0.025 and 1")))?;
+        let metric = metric.unwrap_or(evidence.primary.name);
+        let (n_replicates, n_prompts) = (record.manifest.replicates.len(), record.prompts.len());
+        let of_metric = evidence.comparisons.iter().filter(|comparison| comparison.metric.name == metric);
+        // Where resamples do not reach the metric, its error has no bound and nothing can be planned by it.
+        let lines = of_metric.filter(|comparison| comparison.standard_error.is_finite()).map(|comparison| {
+            let variance = comparison.standard_error.powi(2);
+            PlanLine {
+                router: comparison.router.clone(),
+                observed: comparison.difference,
+                components: Components::new(variance, comparison.training_variance, n_replicates, n_prompts),
+            }
+        });
+        let lines: Vec<PlanLine> = lines.collect();
+        if lines.is_empty() {
+            let mut known: Vec<&str> = evidence.comparisons.iter().map(|other| other.metric.name).collect();
+            known.dedup();
+            let near = suggestion(metric, known.iter().copied());
+            return Err(Error::Usage(format!("no router is compared on `{metric}`{near}")));
+        }
+        Ok(Plan {
+            against: evidence.against.clone(),
+            metric: metric.to_owned(),
+            difference,
+            power,
+            standard_error: difference / factor,
+            n_replicates,
+            n_prompts,
+            lines,
+        })
+    }
 }

@@ -1,36 +1,32 @@
 //! From a record to numbers: arithmetic without any dataset; resamples are drawn from named streams of the record's seed.
 //!
-//! `policy` turns choices and bounds into operating points, `bounds` holds the policies that look at outcomes, `measure`
-//! computes every metric of one policy, `breakdown` takes routers apart by benchmark, `summary` lines them up over replicates, and `expectation` judges them. `evidence`
-//! says how sure they are: `replay`, `sums`, and `resample` compute them again under other weights of the prompts. `moves` holds a
-//! run under a shift beside its twin.
+//! - `outcomes`: the recorded outcomes of a replicate's test prompts.
+//! - `policy`: operating points of routers and bounds, and every metric of them.
+//! - `replay`: the same under other weights of the prompts.
+//! - `resample`: in many resamples and exchanges, on all threads.
+//! - `evidence`: how sure the headline metrics are, and what a pilot says of how many prompts it takes.
+//! - `summary`: everything that a report shows, and whether expectations hold.
+//! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
+//! - `shift_effects`: a run under a shift compared with its twin, and quizzes compared with full answers.
+//!
+//! A file uses only those above it.
 
-mod bands;
-mod bounds;
 mod breakdown;
-mod calibration;
 mod evidence;
-mod expectation;
-mod measure;
-mod moves;
-mod plan;
+mod outcomes;
 mod policy;
-mod quiz_curve;
 mod replay;
 mod resample;
-mod strata;
+mod shift_effects;
 mod summary;
-mod sums;
 
-pub use bands::Bands;
-pub use breakdown::{Benchmark, Breakdown, FEW, Traffic, breakdown};
-pub use calibration::{Calibration, calibrations};
-pub use evidence::{Comparison, Evidence, POWER, SIGNIFICANCE};
-pub use expectation::{Verdict, judge};
-pub use moves::{MOVED, Move, MovedMetric, N_RESAMPLES, moves};
-pub use plan::{Plan, PlanLine};
-pub(crate) use policy::TestTable;
-pub use policy::{Evaluated, OperatingPoint, Policy, PolicyKind, evaluate};
-pub use quiz_curve::{ENOUGH, QuizPoint, first_enough, quiz_curve, quiz_points, shortest_enough};
-pub(crate) use strata::RecordStrata;
-pub use summary::{Aggregate, Row, Summary, summarise, summarise_without_evidence};
+pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
+pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
+pub(crate) use outcomes::{RecordStrata, TestTable};
+pub use policy::{Aggregate, Evaluated, OperatingPoint, Policy, PolicyKind, Row, evaluate};
+pub use resample::Bands;
+pub use shift_effects::{
+    ENOUGH, Move, MovedMetric, N_RESAMPLES, QuizPoint, first_enough, moves, quiz_curve, quiz_points,
+    shortest_enough,
+};
+pub use summary::{Summary, Verdict, judge, summarise, summarise_without_evidence};

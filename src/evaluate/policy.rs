@@ -1,10 +1,16 @@
-//! Operating points of routers and reference policies, replicate by replicate.
+//! Operating points of routers and reference policies, replicate by replicate, and every metric of them.
 
-use super::bounds::{self, BoundCells, Bounds};
-use crate::metrics::curve::Point;
+use std::cell::OnceCell;
+
+use super::outcomes::{TestTable, mean};
+use crate::metrics::curve::{Point, hull};
+use crate::metrics::pair::Pair;
 use crate::metrics::preference::normalised_utility;
-use crate::record::Record;
-use crate::router::Choices;
+use crate::metrics::table::{Setting, View};
+use crate::metrics::{Bound, METRICS, Metric, PolicyId};
+use crate::record::{Manifest, Record, RecordedReplicate};
+use crate::router::RIGHT;
+use crate::statistics::{Interval, argmax};
 
 /// What a policy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,12 +66,17 @@ impl OperatingPoint {
 /// A policy and its operating points in one replicate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
+    /// Who it is.
+    pub id: PolicyId,
     /// A router's label, a bound's name, or a model's id.
     pub name: String,
     /// What it is.
     pub kind: PolicyKind,
     /// By ascending preference.
     pub points: Vec<OperatingPoint>,
+    /// Of a router the share of prompts for which it calls the best single model, whether or not it goes on to call another,
+    /// by preference.
+    pub strong_share: Vec<f64>,
 }
 
 /// All policies of one replicate, and what they are measured against.
@@ -85,18 +96,73 @@ pub struct Evaluated {
     pub utility_oracle: Vec<Point>,
     /// US dollars in one cost unit.
     pub cost_unit_usd: f64,
-    /// The share of prompts for which each router calls the best single model, whether or not it goes on to call another,
-    /// by router and preference.
-    pub strong_share: Vec<Vec<f64>>,
+    /// Whether the suite has costs.
+    pub has_cost: bool,
+    /// The preferences that are asked, ascending.
+    pub preferences: Vec<f64>,
+    /// Their weights in the declared distribution.
+    pub preference_weights: Vec<f64>,
 }
 
 impl Evaluated {
+    /// A policy, if the record has it.
+    pub fn policy(&self, id: PolicyId) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.id == id)
+    }
+
     /// The normalised utility of an operating point at the preference of that place; `None` for a point without one, and
     /// where the oracle wins nothing over a random choice.
     pub(crate) fn normalised_utility(&self, point: OperatingPoint, at: usize) -> Option<f64> {
         let preference = point.preference?;
-        let utility = |of: Point| of.score - preference * of.cost_usd / self.cost_unit_usd;
+        let utility = |of: Point| of.utility(preference, self.cost_unit_usd);
         normalised_utility(utility(point.point()), utility(self.random), utility(self.utility_oracle[at]))
+    }
+
+    /// What its policies are measured against.
+    pub(super) fn setting(&self) -> Setting<'_> {
+        let by_cost = |a: &Point, b: &Point| a.cost_usd.total_cmp(&b.cost_usd);
+        let pool = || self.models.iter().zip(&self.in_pool).filter(|(_, in_pool)| **in_pool);
+        let pool = || pool().map(|(model, _)| *model);
+        let best_single = self.models[self.best_single];
+        let pair = (self.models.len() == 2).then(|| Pair {
+            weak_score: self.models[1 - self.best_single].score,
+            strong_score: best_single.score,
+        });
+        let zero_router = self.policy(PolicyId::Bound(Bound::ZeroRouter));
+        Setting {
+            has_cost: self.has_cost,
+            preferences: &self.preferences,
+            weights: &self.preference_weights,
+            cost_unit_usd: self.cost_unit_usd,
+            best_single,
+            cheapest: pool().min_by(by_cost).expect("a pool is never empty"),
+            most_expensive: pool().max_by(by_cost).expect("a pool is never empty"),
+            pair,
+            random: self.random,
+            utility_oracle: &self.utility_oracle,
+            zero_router: zero_router.map_or_else(Vec::new, Policy::curve),
+            zero_hull: OnceCell::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Its operating points without their preferences.
+    pub(super) fn curve(&self) -> Vec<Point> {
+        self.points.iter().map(|point| point.point()).collect()
+    }
+
+    /// As the functions of metrics see it.
+    pub(super) fn view<'a>(&'a self, setting: &'a Setting<'a>) -> View<'a> {
+        let has_preference = self.points.iter().all(|point| point.preference.is_some());
+        View {
+            setting,
+            id: self.id,
+            points: self.curve(),
+            follows_preferences: has_preference && self.points.len() == setting.weights.len(),
+            strong_share: &self.strong_share,
+            hull: OnceCell::new(),
+        }
     }
 }
 
@@ -108,183 +174,253 @@ pub fn evaluate(record: &Record, replicate: usize) -> Evaluated {
 /// One replicate with everything its operating points are means of.
 pub(super) struct Layout {
     pub(super) table: TestTable,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: Vec<BoundOutcomes>,
+    /// For each prompt a uniform choice from its pool, in expectation.
+    pub(super) random: Vec<Point>,
     pub(super) evaluated: Evaluated,
 }
 
+/// Every replicate of a record.
+pub(super) fn layouts(record: &Record) -> Vec<Layout> {
+    (0..record.manifest.replicates.len()).map(|replicate| lay_out(record, replicate)).collect()
+}
+
 /// Evaluates one replicate of a record and keeps what the means were taken over.
-pub(super) fn lay_out(record: &Record, replicate: usize) -> Layout {
+fn lay_out(record: &Record, replicate: usize) -> Layout {
     let table = TestTable::new(record, replicate);
     let manifest = &record.manifest;
     let recorded = &manifest.replicates[replicate];
     let models = table.models.clone();
     let in_pool = manifest.test_pool(replicate);
     let best_single = best_of(&recorded.development_score, &in_pool);
-    let at = |preference: f64, point: Point| OperatingPoint {
-        preference: Some(preference),
-        score: point.score,
-        cost_usd: point.cost_usd,
+    let at = |preference: Option<f64>, mean: Point| OperatingPoint {
+        preference,
+        score: mean.score,
+        cost_usd: mean.cost_usd,
     };
     let mut policies = Vec::new();
-    let mut strong_share = Vec::new();
-    for (entry, choices) in manifest.scenario.routers.iter().zip(&record.choices[replicate]) {
+    let routers = manifest.scenario.routers.iter().zip(&record.choices[replicate]).enumerate();
+    for (router, (entry, choices)) in routers {
         let point = |(at_preference, &preference): (usize, &f64)| {
-            at(preference, table.mean_of(choices, at_preference))
+            at(Some(preference), table.mean_of(choices, at_preference))
         };
-        let points = manifest.preferences.iter().enumerate().map(point).collect();
-        let kind = if entry.settings.hears_judge() { PolicyKind::Judged } else { PolicyKind::Router };
-        policies.push(Policy { name: entry.label.clone(), kind, points });
         let share = |at_preference| {
             let n_prompts = choices.n_prompts();
-            let n_calls = (0..n_prompts)
-                .filter(|&prompt| {
-                    table.called(choices, at_preference, prompt).any(|model| model == best_single)
-                })
-                .count();
-            n_calls as f64 / n_prompts as f64
+            let calls = |&prompt: &usize| table.calls(choices, at_preference, prompt, best_single);
+            (0..n_prompts).filter(calls).count() as f64 / n_prompts as f64
         };
-        strong_share.push((0..choices.n_preferences()).map(share).collect());
+        policies.push(Policy {
+            id: PolicyId::Router(router),
+            name: entry.label.clone(),
+            kind: if entry.settings.hears_judge() { PolicyKind::Judged } else { PolicyKind::Router },
+            points: manifest.preferences.iter().enumerate().map(point).collect(),
+            strong_share: (0..choices.n_preferences()).map(share).collect(),
+        });
     }
-    let bounds = bounds::bounds(&table, manifest, recorded, &in_pool);
-    for bound in &bounds.policies {
-        let means: Vec<Point> = match &bound.cells {
+    let bounds = bounds(&table, manifest, recorded, &in_pool);
+    let mut utility_oracle = Vec::new();
+    for BoundOutcomes { bound, has_preference, cells } in &bounds {
+        let means: Vec<Point> = match cells {
             BoundCells::Prompts(cells) => cells.iter().map(|cells| mean(cells.iter().copied())).collect(),
             BoundCells::Models(chosen) => chosen.iter().map(|&model| models[model]).collect(),
         };
-        let preference = |at: usize| bound.has_preference.then(|| manifest.preferences[at]);
-        let point = |(position, mean): (usize, &Point)| OperatingPoint {
-            preference: preference(position),
-            score: mean.score,
-            cost_usd: mean.cost_usd,
-        };
-        let points = means.iter().enumerate().map(point).collect();
-        policies.push(Policy { name: bound.name.to_owned(), kind: PolicyKind::Bound, points });
+        let preference = |at: usize| has_preference.then(|| manifest.preferences[at]);
+        policies.push(Policy {
+            id: PolicyId::Bound(*bound),
+            name: bound.name().to_owned(),
+            kind: PolicyKind::Bound,
+            points: means.iter().enumerate().map(|(place, &mean)| at(preference(place), mean)).collect(),
+            strong_share: Vec::new(),
+        });
+        if *bound == Bound::UtilityOracle {
+            utility_oracle = means;
+        }
     }
-    let utility_oracle = policies[manifest.scenario.routers.len()].points.iter();
-    let utility_oracle = utility_oracle.map(|point| point.point()).collect();
-    for (name, point) in manifest.suite.models.iter().zip(&models) {
-        let point = OperatingPoint { preference: None, score: point.score, cost_usd: point.cost_usd };
-        policies.push(Policy { name: name.clone(), kind: PolicyKind::Model, points: vec![point] });
-    }
+    let named = manifest.suite.models.iter().zip(&models).enumerate();
+    policies.extend(named.map(|(model, (name, &mean))| Policy {
+        id: PolicyId::Model(model),
+        name: name.clone(),
+        kind: PolicyKind::Model,
+        points: vec![at(None, mean)],
+        strong_share: Vec::new(),
+    }));
+    let random = random(&table);
     let evaluated = Evaluated {
         policies,
         best_single,
         models,
         in_pool,
-        random: mean(bounds.random.iter().copied()),
+        random: mean(random.iter().copied()),
         utility_oracle,
         cost_unit_usd: recorded.cost_unit_usd,
-        strong_share,
+        has_cost: manifest.suite.has_cost,
+        preferences: manifest.preferences.clone(),
+        preference_weights: manifest.preference_weights.clone(),
     };
-    Layout { table, bounds, evaluated }
+    Layout { table, bounds, random, evaluated }
+}
+
+/// The router or bound of a name.
+pub(super) fn policy_named(record: &Record, name: &str) -> Option<PolicyId> {
+    let router = record.manifest.scenario.routers.iter().position(|entry| entry.label == name);
+    router.map(PolicyId::Router).or_else(|| Bound::named(name).map(PolicyId::Bound))
 }
 
 /// The position of the highest value among those in the pool; ties go to the first.
 pub(super) fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
-    let mut best = None;
-    for (at, &value) in values.iter().enumerate().filter(|(at, _)| in_pool[*at]) {
-        if best.is_none_or(|(_, most)| value > most) {
-            best = Some((at, value));
-        }
-    }
-    best.expect("a pool is never empty").0
+    let pool = values.iter().copied().enumerate().filter(|(at, _)| in_pool[*at]);
+    argmax(pool).expect("a pool is never empty")
 }
 
-/// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
-/// cost is known at all.
-pub(crate) struct TestTable {
-    /// For each prompt and model the outcome, or `None` where the model is not in the pool.
-    pub(crate) cells: Vec<Vec<Option<Point>>>,
-    /// The benchmark of each prompt, as a number.
-    pub(super) benchmarks: Vec<usize>,
-    /// The mean of each model over the prompts it answered, in their pools or not.
-    pub(crate) models: Vec<Point>,
+/// One reference policy.
+pub(super) struct BoundOutcomes {
+    pub(super) bound: Bound,
+    /// Whether it takes a preference; without one it has a single operating point.
+    pub(super) has_preference: bool,
+    pub(super) cells: BoundCells,
 }
 
-impl TestTable {
-    pub(crate) fn new(record: &Record, replicate: usize) -> Self {
-        let mut names: Vec<&str> = Vec::new();
-        let mut cells = Vec::new();
-        let mut benchmarks = Vec::new();
-        for &prompt in &record.test_prompts[replicate] {
-            let scored = record.score.row(prompt).zip(record.cost_usd.row(prompt));
-            let cell = |(score, cost): (Option<f64>, Option<f64>)| {
-                score.map(|score| Point { cost_usd: cost.unwrap_or(0.0), score })
-            };
-            cells.push(scored.map(cell).collect());
-            let name = record.prompts[prompt].benchmark.as_str();
-            benchmarks.push(names.iter().position(|known| *known == name).unwrap_or_else(|| {
-                names.push(name);
-                names.len() - 1
-            }));
-        }
-        let model_mean = |model: usize| mean(cells.iter().filter_map(|row: &Vec<Option<Point>>| row[model]));
-        let models = (0..record.score.n_models()).map(model_mean).collect();
-        let in_pool = record.manifest.test_pool(replicate);
-        for row in &mut cells {
-            for (cell, _) in row.iter_mut().zip(&in_pool).filter(|(_, in_pool)| !**in_pool) {
-                *cell = None;
-            }
-        }
-        TestTable { cells, benchmarks, models }
-    }
+/// What a bound comes to, preference by preference.
+pub(super) enum BoundCells {
+    /// An outcome for each prompt.
+    Prompts(Vec<Vec<Point>>),
+    /// One model for all prompts: its mean over those it answered.
+    Models(Vec<usize>),
+}
 
-    /// The mean over prompts of one cell each.
-    pub(super) fn mean(&self, cell: impl Fn(usize) -> Point) -> Point {
-        mean((0..self.cells.len()).map(cell))
-    }
-
-    fn mean_of(&self, choices: &Choices, preference: usize) -> Point {
-        self.mean(|prompt| self.realised(choices, preference, prompt))
-    }
-
-    /// What a router's choice for a prompt came to: the chosen model's score, and the costs of all models that were called
-    /// on the way to it.
-    pub(crate) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
-        let called = self.called(choices, preference, prompt);
-        let add =
-            |sum: Point, cell: Point| Point { cost_usd: sum.cost_usd + cell.cost_usd, score: cell.score };
-        called.filter_map(|model| self.cells[prompt][model]).fold(Point { cost_usd: 0.0, score: 0.0 }, add)
-    }
-
-    /// The models of a prompt's pool that a router called for it, the chosen one last.
-    pub(super) fn called(
-        &self,
-        choices: &Choices,
-        preference: usize,
-        prompt: usize,
-    ) -> impl Iterator<Item = usize> {
-        let called = choices.called(preference, prompt).iter().map(|&model| usize::from(model));
-        called.filter(move |&model| self.cells[prompt][model].is_some())
-    }
-
-    /// The cell of a prompt's pool with the highest value; ties go to the first.
-    pub(super) fn best(&self, prompt: usize, value: impl Fn(usize, Point) -> f64) -> Point {
-        let mut best: Option<(f64, Point)> = None;
-        for (model, cell) in self.cells[prompt].iter().enumerate() {
-            if let Some(cell) = *cell {
-                let value = value(model, cell);
-                if best.is_none_or(|(most, _)| value > most) {
-                    best = Some((value, cell));
+/// The reference policies of one replicate, in the order of [`Bound::ALL`].
+fn bounds(
+    table: &TestTable,
+    manifest: &Manifest,
+    recorded: &RecordedReplicate,
+    in_pool: &[bool],
+) -> Vec<BoundOutcomes> {
+    let unit = recorded.cost_unit_usd;
+    let utility = |weight: f64, point: Point| point.utility(weight, unit);
+    let each = |cell: &dyn Fn(usize) -> Point| -> Vec<Point> { (0..table.cells.len()).map(cell).collect() };
+    let sweep = |cells: &dyn Fn(f64) -> Vec<Point>| {
+        BoundCells::Prompts(manifest.preferences.iter().map(|&weight| cells(weight)).collect())
+    };
+    let once = |cells: Vec<Point>| BoundCells::Prompts(vec![cells]);
+    let utility_oracle = sweep(&|weight| each(&|prompt| table.best(prompt, |_, cell| utility(weight, cell))));
+    // The best score; among equal ones the cheapest. Costs are far below 1e9 units.
+    let oracle = each(&|prompt| {
+        let most = table.best(prompt, |_, cell| cell.score).score;
+        table.best(prompt, |_, cell| if cell.score == most { -cell.cost_usd } else { f64::NEG_INFINITY })
+    });
+    let cheapest_correct = each(&|prompt| {
+        let is_solvable = table.best(prompt, |_, cell| cell.score).score >= RIGHT;
+        let counts = |cell: Point| !is_solvable || cell.score >= RIGHT;
+        table.best(prompt, |_, cell| if counts(cell) { -cell.cost_usd } else { f64::NEG_INFINITY })
+    });
+    let benchmark_oracle = sweep(&|weight| {
+        let n_benchmarks = table.benchmarks.iter().max().map_or(0, |most| most + 1);
+        let mut totals = vec![vec![(0.0, 0_u32); table.n_models()]; n_benchmarks];
+        for (row, &benchmark) in table.cells.iter().zip(&table.benchmarks) {
+            for (cell, (total, n)) in row.iter().zip(&mut totals[benchmark]) {
+                if let Some(cell) = cell {
+                    *total += utility(weight, *cell);
+                    *n += 1;
                 }
             }
         }
-        best.expect("the pool of a prompt is never empty").1
-    }
+        each(&|prompt| {
+            let means = &totals[table.benchmarks[prompt]];
+            table.best(prompt, |model, _| means[model].0 / f64::from(means[model].1.max(1)))
+        })
+    });
+    let zero_router = manifest.preferences.iter().map(|&weight| zero_router(recorded, in_pool, weight));
+    let bound = |bound, has_preference, cells| BoundOutcomes { bound, has_preference, cells };
+    vec![
+        bound(Bound::UtilityOracle, true, utility_oracle),
+        bound(Bound::Oracle, false, once(oracle)),
+        bound(Bound::CheapestCorrect, false, once(cheapest_correct)),
+        bound(Bound::BenchmarkOracle, true, benchmark_oracle),
+        bound(Bound::ZeroRouter, true, BoundCells::Models(zero_router.collect())),
+    ]
+}
 
-    pub(super) fn n_models(&self) -> usize {
-        self.models.len()
+/// For each prompt a uniform choice from its pool, in expectation.
+fn random(table: &TestTable) -> Vec<Point> {
+    table.cells.iter().map(|cells| mean(cells.iter().flatten().copied())).collect()
+}
+
+/// The zero router mixes single models without looking at the prompt: at each preference it takes the corner of the
+/// development hull with the highest utility, and its own hull over test prompts holds the mixtures.
+fn zero_router(recorded: &RecordedReplicate, in_pool: &[bool], weight: f64) -> usize {
+    let points: Vec<(usize, Point)> = (recorded.development_score.iter().zip(&recorded.development_cost_usd))
+        .map(|(&score, &cost_usd)| Point { cost_usd, score })
+        .enumerate()
+        .filter(|(model, _)| in_pool[*model])
+        .collect();
+    let corners = hull(&points.iter().map(|(_, point)| *point).collect::<Vec<_>>());
+    let at_corners = points.into_iter().filter(|(_, point)| corners.contains(point));
+    argmax(at_corners.map(|(model, point)| (model, point.utility(weight, recorded.cost_unit_usd))))
+        .expect("a hull has corners")
+}
+
+/// One metric of one policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Who is measured.
+    pub id: PolicyId,
+    /// A router's label, a bound's name, or a model's id.
+    pub policy: String,
+    /// What it is.
+    pub kind: PolicyKind,
+    /// What is measured.
+    pub metric: &'static Metric,
+    /// The value in each replicate; `None` where it is not defined or not reached.
+    pub values: Vec<Option<f64>>,
+    /// The 95 % interval of the mean, for the headline metrics that every replicate reaches.
+    pub interval: Option<Interval>,
+    /// Whether a router is the best at a headline metric or cannot be told from the best; false for all where all would be.
+    pub is_among_best: bool,
+}
+
+/// Mean and spread of a metric over the replicates in which it has a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Aggregate {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation between replicates (n - 1); 0 for one replicate.
+    pub deviation: f64,
+    /// Replicates with a value.
+    pub n: usize,
+}
+
+impl Row {
+    /// Mean and spread, or `None` where no replicate has a value.
+    pub fn aggregate(&self) -> Option<Aggregate> {
+        let known: Vec<f64> = self.values.iter().flatten().copied().collect();
+        if known.is_empty() {
+            return None;
+        }
+        let n = known.len();
+        let mean = known.iter().sum::<f64>() / n as f64;
+        let squares: f64 = known.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = if n > 1 { (squares / (n - 1) as f64).sqrt() } else { 0.0 };
+        Some(Aggregate { mean, deviation, n })
     }
 }
 
-/// The mean point; the origin where there is none.
-fn mean(points: impl Iterator<Item = Point>) -> Point {
-    let (mut n, mut score, mut cost_usd) = (0_u32, 0.0, 0.0);
-    for point in points {
-        n += 1;
-        score += point.score;
-        cost_usd += point.cost_usd;
+/// Every metric of every policy that has it, by policy, then in the order of [`METRICS`].
+pub(super) fn rows(replicates: &[&Evaluated]) -> Vec<Row> {
+    let settings: Vec<Setting<'_>> = replicates.iter().map(|evaluated| evaluated.setting()).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for (position, Policy { id, name, kind, .. }) in replicates[0].policies.iter().enumerate() {
+        let views: Vec<View<'_>> = (replicates.iter().zip(&settings))
+            .map(|(evaluated, setting)| evaluated.policies[position].view(setting))
+            .collect();
+        rows.extend(METRICS.iter().filter(|metric| metric.applies(&views[0])).map(|metric| Row {
+            id: *id,
+            policy: name.clone(),
+            kind: *kind,
+            metric,
+            values: views.iter().map(metric.of).collect(),
+            interval: None,
+            is_among_best: false,
+        }));
     }
-    let n = f64::from(n.max(1));
-    Point { cost_usd: cost_usd / n, score: score / n }
+    rows
 }

@@ -1,12 +1,115 @@
 //! One replicate in a form that can be evaluated again and again under other weights of its prompts.
+//!
+//! At neighbouring preferences a router's choices differ on few prompts. So a sweep is kept as its outcomes at the first
+//! preference and, for each later one, the prompts whose outcome changes and by how much: a weighted sum for every
+//! preference costs one pass over the prompts and one over the changes. Several weightings are summed side by side.
 
-use super::bounds::BoundCells;
-use super::measure::measure;
-use super::policy::{Evaluated, Layout, PolicyKind, lay_out};
-use super::sums::{N_LANES, Sums, Sweep, Weights};
+use super::policy::{BoundCells, Evaluated, Layout, Policy, PolicyKind};
 use crate::metrics::curve::Point;
-use crate::metrics::{BOUND_NAMES, HEADLINE, without_value};
+use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::Record;
+
+/// How many weightings are summed side by side.
+pub(super) const N_LANES: usize = 8;
+
+/// The weight of one prompt in each weighting.
+pub(super) type Weights = [f32; N_LANES];
+
+/// Sums of score and cost under each weighting.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Sums {
+    score: [f64; N_LANES],
+    cost_usd: [f64; N_LANES],
+}
+
+impl Sums {
+    /// Adds an outcome, weighted.
+    #[inline(always)]
+    pub(super) fn add(&mut self, weights: &Weights, outcome: Point) {
+        for ((score, cost_usd), weight) in self.score.iter_mut().zip(&mut self.cost_usd).zip(weights) {
+            *score += f64::from(*weight) * outcome.score;
+            *cost_usd += f64::from(*weight) * outcome.cost_usd;
+        }
+    }
+
+    /// The sums under one weighting.
+    pub(super) fn lane(&self, lane: usize) -> Point {
+        Point { cost_usd: self.cost_usd[lane], score: self.score[lane] }
+    }
+}
+
+/// A change of one prompt's outcome from one preference to the next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Change {
+    prompt: u32,
+    by: Point,
+}
+
+/// The outcomes of a policy on every prompt at every preference.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sweep {
+    first: Vec<Point>,
+    changes: Vec<Change>,
+    /// Where the changes of each later preference end.
+    ends: Vec<usize>,
+}
+
+impl Sweep {
+    /// A sweep from the outcome at each preference and prompt.
+    pub(super) fn new(
+        n_preferences: usize,
+        n_prompts: usize,
+        outcome: impl Fn(usize, usize) -> Point,
+    ) -> Self {
+        let first: Vec<Point> = (0..n_prompts).map(|prompt| outcome(0, prompt)).collect();
+        let (mut before, mut changes, mut ends) = (first.clone(), Vec::new(), Vec::new());
+        for preference in 1..n_preferences {
+            for (prompt, before) in before.iter_mut().enumerate() {
+                let now = outcome(preference, prompt);
+                if now != *before {
+                    let by =
+                        Point { cost_usd: now.cost_usd - before.cost_usd, score: now.score - before.score };
+                    changes.push(Change { prompt: prompt as u32, by });
+                    *before = now;
+                }
+            }
+            ends.push(changes.len());
+        }
+        Sweep { first, changes, ends }
+    }
+
+    /// Calls back with every preference, prompt, and outcome.
+    pub(super) fn each(&self, mut outcome: impl FnMut(usize, usize, Point)) {
+        let mut now = self.first.clone();
+        let mut start = 0;
+        for preference in 0..=self.ends.len() {
+            if let Some(&end) = preference.checked_sub(1).and_then(|later| self.ends.get(later)) {
+                for change in &self.changes[start..end] {
+                    let now = &mut now[change.prompt as usize];
+                    now.score += change.by.score;
+                    now.cost_usd += change.by.cost_usd;
+                }
+                start = end;
+            }
+            now.iter().enumerate().for_each(|(prompt, now)| outcome(preference, prompt, *now));
+        }
+    }
+
+    /// Appends the sums at each preference.
+    pub(super) fn sum(&self, weights: &[Weights], sums: &mut Vec<Sums>) {
+        let mut running = Sums::default();
+        self.first.iter().zip(weights).for_each(|(outcome, weights)| running.add(weights, *outcome));
+        sums.push(running);
+        let mut start = 0;
+        for &end in &self.ends {
+            for change in &self.changes[start..end] {
+                running.add(&weights[change.prompt as usize], change.by);
+            }
+            sums.push(running);
+            start = end;
+        }
+    }
+}
 
 /// A replicate: every policy's outcomes as sweeps, and the observed values.
 pub(super) struct Replay {
@@ -14,15 +117,20 @@ pub(super) struct Replay {
     pub(super) evaluated: Evaluated,
     /// Positions of the test prompts in the record.
     pub(super) prompts: Vec<usize>,
-    policies: Vec<Form>,
+    /// Routers and bounds, in the order of the policies.
+    policies: Vec<Replayed>,
     models: Vec<ModelOutcomes>,
     random: Sweep,
-    /// For pools of two: calls of the best single model, by router.
-    strong: Vec<Sweep>,
-    preference_weights: Vec<f64>,
-    has_cost: bool,
-    /// The columns of a policy's measures that are headline metrics, by measured policy.
-    columns: Vec<Vec<usize>>,
+    utility_oracle: usize,
+}
+
+/// A router or a bound.
+struct Replayed {
+    form: Form,
+    /// For pools of two: calls of the best single model.
+    strong: Option<Sweep>,
+    /// What is computed of it in each resample.
+    metrics: Vec<&'static Metric>,
 }
 
 enum Form {
@@ -57,25 +165,50 @@ pub(super) struct Scratch {
 const ROUNDING: f64 = 1e-9;
 
 impl Replay {
-    pub(super) fn new(record: &Record, replicate: usize) -> Self {
-        let Layout { table, bounds, evaluated } = lay_out(record, replicate);
-        let manifest = &record.manifest;
+    /// A replicate of a record; `is_wanted` says which metrics are computed in resamples.
+    pub(super) fn new(
+        record: &Record,
+        replicate: usize,
+        layout: Layout,
+        is_wanted: impl Fn(&Metric) -> bool,
+    ) -> Self {
+        let Layout { table, bounds, random, evaluated } = layout;
         let prompts = record.test_prompts[replicate].clone();
         let n_prompts = prompts.len();
-        let routers = &record.choices[replicate];
-        let mut policies: Vec<Form> = routers
-            .iter()
-            .map(|choices| {
-                let outcome = |preference, prompt| table.realised(choices, preference, prompt);
-                Form::Sweep(Sweep::new(choices.n_preferences(), n_prompts, outcome))
-            })
-            .collect();
-        policies.extend(bounds.policies.iter().map(|bound| match &bound.cells {
-            BoundCells::Prompts(cells) => {
-                Form::Sweep(Sweep::new(cells.len(), n_prompts, |at, prompt| cells[at][prompt]))
+        let setting = evaluated.setting();
+        let replayed = |policy: &Policy, form, strong| {
+            let view = policy.view(&setting);
+            let is_computed = |metric: &&Metric| is_wanted(metric) && metric.applies(&view);
+            Replayed { form, strong, metrics: METRICS.iter().filter(is_computed).collect() }
+        };
+        let is_pair = evaluated.models.len() == 2;
+        let policies = evaluated.policies.iter().filter_map(|policy| match policy.id {
+            PolicyId::Router(router) => {
+                let choices = &record.choices[replicate][router];
+                let sweep = |outcome: &dyn Fn(usize, usize) -> Point| {
+                    Sweep::new(choices.n_preferences(), n_prompts, outcome)
+                };
+                let form =
+                    Form::Sweep(sweep(&|preference, prompt| table.realised(choices, preference, prompt)));
+                let calls = |preference, prompt| {
+                    let calls = table.calls(choices, preference, prompt, evaluated.best_single);
+                    Point { cost_usd: 0.0, score: f64::from(u8::from(calls)) }
+                };
+                Some(replayed(policy, form, is_pair.then(|| sweep(&calls))))
             }
-            BoundCells::Models(chosen) => Form::Models(chosen.clone()),
-        }));
+            PolicyId::Bound(bound) => {
+                let outcomes = bounds.iter().find(|known| known.bound == bound)?;
+                let form = match &outcomes.cells {
+                    BoundCells::Prompts(cells) => {
+                        Form::Sweep(Sweep::new(cells.len(), n_prompts, |at, prompt| cells[at][prompt]))
+                    }
+                    BoundCells::Models(chosen) => Form::Models(chosen.clone()),
+                };
+                Some(replayed(policy, form, None))
+            }
+            PolicyId::Model(_) => None,
+        });
+        let policies = policies.collect();
         let outcome = |prompt: usize, model: usize| {
             let cost_usd = record.cost_usd.get(prompt, model).unwrap_or(0.0);
             record.score.get(prompt, model).map(|score| Point { cost_usd, score })
@@ -83,27 +216,12 @@ impl Replay {
         let of_model = |model| ModelOutcomes {
             outcomes: prompts.iter().map(|&prompt| outcome(prompt, model)).collect(),
         };
-        let models = (0..manifest.suite.models.len()).map(of_model).collect();
-        let strong = |choices: &crate::router::Choices| {
-            Sweep::new(choices.n_preferences(), n_prompts, |preference, prompt| {
-                let called =
-                    table.called(choices, preference, prompt).any(|model| model == evaluated.best_single);
-                Point { cost_usd: 0.0, score: f64::from(u8::from(called)) }
-            })
-        };
-        let is_pair = evaluated.models.len() == 2;
-        let strong = if is_pair { routers.iter().map(strong).collect() } else { Vec::new() };
-        let random = Sweep::new(1, n_prompts, |_, prompt| bounds.random[prompt]);
-        let has_cost = manifest.suite.has_cost;
-        let preference_weights = manifest.preference_weights.clone();
-        let columns = (0..policies.len())
-            .map(|position| {
-                let measures = measure(&evaluated, position, &preference_weights, has_cost);
-                let is_headline = |column: &usize| HEADLINE.contains(&measures[*column].0);
-                (0..measures.len()).filter(is_headline).collect()
-            })
-            .collect();
-        Replay { evaluated, prompts, policies, models, random, strong, preference_weights, has_cost, columns }
+        let models = (0..evaluated.models.len()).map(of_model).collect();
+        let is_oracle = |policy: &Policy| policy.id == PolicyId::Bound(Bound::UtilityOracle);
+        let utility_oracle = evaluated.policies.iter().position(is_oracle).expect("it is a bound");
+        let random = Sweep::new(1, n_prompts, |_, prompt| random[prompt]);
+        drop(setting);
+        Replay { evaluated, prompts, policies, models, random, utility_oracle }
     }
 
     /// The observed values, to be overwritten by others.
@@ -118,10 +236,14 @@ impl Replay {
         self.policies.len()
     }
 
-    /// The names of a policy's headline metrics, in the order of [`values`](Self::values).
-    pub(super) fn metrics(&self, position: usize) -> Vec<&'static str> {
-        let measures = measure(&self.evaluated, position, &self.preference_weights, self.has_cost);
-        self.columns[position].iter().map(|&column| measures[column].0).collect()
+    /// The position of a policy among those that are measured.
+    pub(super) fn position(&self, id: PolicyId) -> Option<usize> {
+        self.evaluated.policies[..self.n_measured()].iter().position(|policy| policy.id == id)
+    }
+
+    /// The metrics of a policy that are computed in resamples, in the order of [`values`](Self::values).
+    pub(super) fn metrics(&self, position: usize) -> &[&'static Metric] {
+        &self.policies[position].metrics
     }
 
     /// Sums everything under these weights, one row of `weights` a test prompt.
@@ -152,8 +274,8 @@ impl Replay {
                 }
             }
         };
-        sum_all(&mut self.policies.iter().map(Form::sweep), &mut scratch.policies);
-        sum_all(&mut self.strong.iter().map(Some), &mut scratch.strong);
+        sum_all(&mut self.policies.iter().map(|policy| policy.form.sweep()), &mut scratch.policies);
+        sum_all(&mut self.policies.iter().map(|policy| policy.strong.as_ref()), &mut scratch.strong);
         scratch.random.clear();
         self.random.sum(weights, &mut scratch.random);
     }
@@ -171,12 +293,12 @@ impl Replay {
             let observed = self.evaluated.models[model];
             evaluated.models[model] = if known > 0.0 { scaled(sums, known) } else { observed };
         }
-        let set = |policies: &mut [super::Policy], position: usize, at: usize, mean: Point| {
+        let set = |policies: &mut [Policy], position: usize, at: usize, mean: Point| {
             let point = &mut policies[position].points[at];
             (point.score, point.cost_usd) = (mean.score, mean.cost_usd);
         };
-        for (position, form) in self.policies.iter().enumerate() {
-            match form {
+        for (position, policy) in self.policies.iter().enumerate() {
+            match &policy.form {
                 Form::Sweep(_) => {
                     for (at, sums) in scratch.policies[position].iter().enumerate() {
                         set(&mut evaluated.policies, position, at, scaled(sums, total));
@@ -189,25 +311,22 @@ impl Replay {
                 }
             }
         }
-        for (shares, sums) in evaluated.strong_share.iter_mut().zip(&scratch.strong) {
-            shares.iter_mut().zip(sums).for_each(|(share, sums)| *share = sums.lane(lane).score / total);
+        for (policy, sums) in evaluated.policies.iter_mut().zip(&scratch.strong) {
+            let shares = policy.strong_share.iter_mut().zip(sums);
+            shares.for_each(|(share, sums)| *share = sums.lane(lane).score / total);
         }
         evaluated.random = scaled(&scratch.random[0], total);
-        let oracle = self.policies.len() - BOUND_NAMES.len();
-        for (at, point) in evaluated.utility_oracle.iter_mut().enumerate() {
-            *point = evaluated.policies[oracle].points[at].point();
-        }
+        let oracle = &evaluated.policies[self.utility_oracle].points;
+        evaluated.utility_oracle.iter_mut().zip(oracle).for_each(|(point, of)| *point = of.point());
         evaluated.models[evaluated.best_single].score -= ROUNDING;
     }
 
-    /// The headline metrics of a policy; what has no value is as [`without_value`] says.
-    pub(super) fn values(&self, evaluated: &Evaluated, position: usize, values: &mut Vec<f64>) {
-        let measures = measure(evaluated, position, &self.preference_weights, self.has_cost);
-        for &column in &self.columns[position] {
-            let (metric, value) = measures[column];
-            // The cost share at the same score stands before a saving.
-            let reaches = column > 0 && measures[column - 1].1.is_some();
-            values.push(value.unwrap_or_else(|| without_value(metric, reaches)));
+    /// The metrics of a policy, in resamples; see [`Metric::resampled`].
+    pub(super) fn values(&self, evaluated: &Evaluated, positions: &[usize], values: &mut Vec<f64>) {
+        let setting = evaluated.setting();
+        for &position in positions {
+            let view = evaluated.policies[position].view(&setting);
+            values.extend(self.policies[position].metrics.iter().map(|metric| metric.resampled(&view)));
         }
     }
 
@@ -237,26 +356,28 @@ impl Replay {
                 point.score = (q + other_q) / 2.0 + sign * half_q;
                 point.cost_usd = (c + other_c) / 2.0 + sign * half_c;
             }
-            if let (Some(sums), Some(other_sums)) = (scratch.strong.get(one), scratch.strong.get(other)) {
-                let [share, other_share] = [one, other].map(|router| self.evaluated.strong_share[router][at]);
-                let half = (sums[at].lane(lane).score - other_sums[at].lane(lane).score) / (2.0 * n);
-                evaluated.strong_share[one][at] = (share + other_share) / 2.0 + half;
-                evaluated.strong_share[other][at] = (share + other_share) / 2.0 - half;
+            if let (Some(sums), Some(other_sums)) =
+                (scratch.strong[one].get(at), scratch.strong[other].get(at))
+            {
+                let [share, other_share] =
+                    [one, other].map(|position| self.evaluated.policies[position].strong_share[at]);
+                let half = (sums.lane(lane).score - other_sums.lane(lane).score) / (2.0 * n);
+                evaluated.policies[one].strong_share[at] = (share + other_share) / 2.0 + half;
+                evaluated.policies[other].strong_share[at] = (share + other_share) / 2.0 - half;
             }
         }
     }
 
     /// Puts the observed values of a policy back.
     pub(super) fn restore(&self, position: usize, evaluated: &mut Evaluated) {
-        evaluated.policies[position].points.clone_from(&self.evaluated.policies[position].points);
-        if let Some(share) = evaluated.strong_share.get_mut(position) {
-            share.clone_from(&self.evaluated.strong_share[position]);
-        }
+        let (policy, observed) = (&mut evaluated.policies[position], &self.evaluated.policies[position]);
+        policy.points.clone_from(&observed.points);
+        policy.strong_share.clone_from(&observed.strong_share);
     }
 
     /// A policy's sums under signs; those of a model that left prompts unanswered are scaled to all prompts.
     fn signed(&self, scratch: &Scratch, lane: usize, position: usize, at: usize) -> Point {
-        match &self.policies[position] {
+        match &self.policies[position].form {
             Form::Sweep(_) => scratch.policies[position][at].lane(lane),
             Form::Models(chosen) => {
                 let model = chosen[at];
@@ -272,19 +393,19 @@ impl Replay {
     /// not known. `None` for a policy without preferences.
     pub(super) fn utilities(&self, position: usize) -> Option<Vec<f64>> {
         let policy = &self.evaluated.policies[position];
-        let weight_of = |at: usize| {
-            if self.has_cost { self.preference_weights[at] } else { f64::from(u8::from(at == 0)) }
-        };
-        if policy.points.len() != self.preference_weights.len() || policy.kind == PolicyKind::Model {
+        let Evaluated { has_cost, preference_weights, cost_unit_usd, .. } = &self.evaluated;
+        let weight_of =
+            |at: usize| if *has_cost { preference_weights[at] } else { f64::from(u8::from(at == 0)) };
+        if policy.points.len() != preference_weights.len() || policy.kind == PolicyKind::Model {
             return None;
         }
         let mut utilities = vec![0.0; self.prompts.len()];
         let utility = |at: usize, point: Point| {
             let preference = policy.points[at].preference.unwrap_or(0.0);
-            let cost_units = if self.has_cost { point.cost_usd / self.evaluated.cost_unit_usd } else { 0.0 };
+            let cost_units = if *has_cost { point.cost_usd / cost_unit_usd } else { 0.0 };
             weight_of(at) * (point.score - preference * cost_units)
         };
-        match &self.policies[position] {
+        match &self.policies[position].form {
             Form::Sweep(sweep) => sweep.each(|at, prompt, outcome| utilities[prompt] += utility(at, outcome)),
             Form::Models(chosen) => {
                 for (at, &model) in chosen.iter().enumerate() {
@@ -298,5 +419,42 @@ impl Replay {
             }
         }
         Some(utilities)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_from_changes_are_sums_over_all_prompts() {
+        // Prompt p changes at every multiple of p + 1.
+        let outcome = |preference: usize, prompt: usize| {
+            let stage = (preference / (prompt + 1)) as f64;
+            Point { cost_usd: 0.5 * stage, score: 1.0 - 0.25 * stage }
+        };
+        let weights: Vec<Weights> =
+            (0..5).map(|prompt| std::array::from_fn(|lane| (prompt * lane) as f32)).collect();
+        let mut sums = Vec::new();
+        Sweep::new(7, 5, outcome).sum(&weights, &mut sums);
+        assert_eq!(sums.len(), 7);
+        for (preference, sums) in sums.iter().enumerate() {
+            for lane in 0..N_LANES {
+                let mut expected = Point { cost_usd: 0.0, score: 0.0 };
+                for (prompt, weights) in weights.iter().enumerate() {
+                    let outcome = outcome(preference, prompt);
+                    expected.score += f64::from(weights[lane]) * outcome.score;
+                    expected.cost_usd += f64::from(weights[lane]) * outcome.cost_usd;
+                }
+                assert_eq!(sums.lane(lane), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sweep_of_one_preference_has_one_sum() {
+        let mut sums = Vec::new();
+        Sweep::new(1, 2, |_, _| Point { cost_usd: 1.0, score: 0.5 }).sum(&[[1.0; N_LANES]; 2], &mut sums);
+        assert_eq!(sums[0].lane(3), Point { cost_usd: 2.0, score: 1.0 });
     }
 }

@@ -1,53 +1,12 @@
-//! Metrics of all policies over all replicates, in long form.
+//! Metrics of all policies over all replicates, in long form, and whether what a scenario expects of them holds.
 
 use super::evidence::{Evidence, weigh};
-use super::measure::measure;
-use super::policy::{Evaluated, PolicyKind, evaluate};
+use super::policy::{Evaluated, Layout, Row, layouts, rows};
+use super::replay::Replay;
+use crate::error::{Error, Result, suggestion};
+use crate::metrics::PolicyId;
 use crate::record::Record;
-use crate::statistics::Interval;
-
-/// One metric of one policy.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// A router's label, a bound's name, or a model's id.
-    pub policy: String,
-    /// What it is.
-    pub kind: PolicyKind,
-    /// The metric's name.
-    pub metric: &'static str,
-    /// The value in each replicate; `None` where it is not defined or not reached.
-    pub values: Vec<Option<f64>>,
-    /// The 95 % interval of the mean, for the headline metrics that every replicate reaches.
-    pub interval: Option<Interval>,
-    /// Whether a router is the best at a headline metric or cannot be told from the best; false for all where all would be.
-    pub is_among_best: bool,
-}
-
-/// Mean and spread of a metric over the replicates in which it has a value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Aggregate {
-    /// The mean.
-    pub mean: f64,
-    /// The standard deviation between replicates (n - 1); 0 for one replicate.
-    pub deviation: f64,
-    /// Replicates with a value.
-    pub n: usize,
-}
-
-impl Row {
-    /// Mean and spread, or `None` where no replicate has a value.
-    pub fn aggregate(&self) -> Option<Aggregate> {
-        let known: Vec<f64> = self.values.iter().flatten().copied().collect();
-        if known.is_empty() {
-            return None;
-        }
-        let n = known.len();
-        let mean = known.iter().sum::<f64>() / n as f64;
-        let squares: f64 = known.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = if n > 1 { (squares / (n - 1) as f64).sqrt() } else { 0.0 };
-        Some(Aggregate { mean, deviation, n })
-    }
-}
+use crate::scenario::Expectation;
 
 /// Everything that tables and plots show.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,42 +21,92 @@ pub struct Summary {
 
 impl Summary {
     /// One metric of one policy.
-    pub fn find(&self, policy: &str, metric: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.policy == policy && row.metric == metric)
+    pub fn find(&self, id: PolicyId, metric: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.id == id && row.metric.name == metric)
+    }
+
+    /// One metric of the policy of a name: a router's label, a bound's name, or a model's id.
+    pub fn named(&self, policy: &str, metric: &str) -> Option<&Row> {
+        let mut policies = self.replicates[0].policies.iter();
+        self.find(policies.find(|known| known.name == policy)?.id, metric)
     }
 }
 
 /// Computes all metrics of a record, with intervals and tests.
 pub fn summarise(record: &Record) -> Summary {
-    let mut summary = summarise_without_evidence(record);
-    summary.evidence = Some(weigh(record, &mut summary.rows));
-    summary
+    let layouts = layouts(record);
+    let mut rows = rows_of(&layouts);
+    let replay = |(replicate, layout)| Replay::new(record, replicate, layout, |metric| metric.is_headline);
+    let replays: Vec<Replay> = layouts.into_iter().enumerate().map(replay).collect();
+    let evidence = Some(weigh(record, &replays, &mut rows));
+    Summary { replicates: replays.into_iter().map(|replay| replay.evaluated).collect(), rows, evidence }
 }
 
 /// Computes all metrics of a record.
 pub fn summarise_without_evidence(record: &Record) -> Summary {
-    let manifest = &record.manifest;
-    let replicates: Vec<Evaluated> =
-        (0..manifest.replicates.len()).map(|replicate| evaluate(record, replicate)).collect();
-    let mut rows: Vec<Row> = Vec::new();
-    for (position, policy) in replicates[0].policies.iter().enumerate() {
-        let measured: Vec<_> = replicates
-            .iter()
-            .map(|evaluated| {
-                measure(evaluated, position, &manifest.preference_weights, manifest.suite.has_cost)
-            })
-            .collect();
-        for (at, (metric, _)) in measured[0].iter().enumerate() {
-            let values = measured.iter().map(|metrics| metrics[at].1).collect();
-            rows.push(Row {
-                policy: policy.name.clone(),
-                kind: policy.kind,
-                metric,
-                values,
-                interval: None,
-                is_among_best: false,
-            });
-        }
-    }
+    let layouts = layouts(record);
+    let rows = rows_of(&layouts);
+    let replicates = layouts.into_iter().map(|layout| layout.evaluated).collect();
     Summary { replicates, rows, evidence: None }
+}
+
+fn rows_of(layouts: &[Layout]) -> Vec<Row> {
+    rows(&layouts.iter().map(|layout| &layout.evaluated).collect::<Vec<_>>())
+}
+
+/// One expectation and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Whether it holds.
+    pub holds: bool,
+    /// It in words, with the value found.
+    pub words: String,
+}
+
+/// Judges every expectation of a record's scenario, on means over replicates.
+///
+/// # Errors
+/// An expectation that names an unknown router or metric.
+pub fn judge(record: &Record, summary: &Summary) -> Result<Vec<Verdict>> {
+    record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
+}
+
+fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
+    let Expectation { router, metric, at_least, at_most, above, share } = expectation;
+    let value = mean(summary, router, metric)?;
+    let mut holds = value.is_some();
+    let mut bounds = Vec::new();
+    let value_or_nan = value.unwrap_or(f64::NAN);
+    if let Some(bound) = at_least {
+        holds &= value_or_nan >= *bound;
+        bounds.push(format!("at least {bound}"));
+    }
+    if let Some(bound) = at_most {
+        holds &= value_or_nan <= *bound;
+        bounds.push(format!("at most {bound}"));
+    }
+    if let Some(other) = above {
+        let bound = mean(summary, other, metric)?;
+        holds &= bound.is_some_and(|bound| value_or_nan > share.unwrap_or(1.0) * bound);
+        let bound = bound.map_or_else(|| "not reached".to_owned(), |bound| format!("{bound:.4}"));
+        let of = share.map_or_else(String::new, |share| format!("{share} of "));
+        bounds.push(format!("above {of}that of `{other}` ({bound})"));
+    }
+    let value = value.map_or_else(|| "not reached".to_owned(), |value| format!("{value:.4}"));
+    let words = format!("`{metric}` of `{router}` is {value}; expected {}", bounds.join(" and "));
+    Ok(Verdict { holds, words })
+}
+
+fn mean(summary: &Summary, policy: &str, metric: &str) -> Result<Option<f64>> {
+    if let Some(row) = summary.named(policy, metric) {
+        return Ok(row.aggregate().map(|aggregate| aggregate.mean));
+    }
+    let policies = summary.rows.iter().map(|row| row.policy.as_str());
+    if !policies.clone().any(|known| known == policy) {
+        let near = suggestion(policy, policies);
+        return Err(Error::Usage(format!("an expectation names unknown router `{policy}`{near}")));
+    }
+    let metrics = summary.rows.iter().filter(|row| row.policy == policy).map(|row| row.metric.name);
+    let near = suggestion(metric, metrics);
+    Err(Error::Usage(format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}")))
 }

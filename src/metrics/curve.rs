@@ -17,6 +17,13 @@ pub struct Point {
     pub score: f64,
 }
 
+impl Point {
+    /// The utility at a preference w: score - w * cost / unit, with the cost unit in the unit of the cost.
+    pub fn utility(self, preference: f64, cost_unit_usd: f64) -> f64 {
+        self.score - preference * self.cost_usd / cost_unit_usd
+    }
+}
+
 /// The points that no other point beats: sorted by cost, with strictly increasing cost and score.
 ///
 /// A point is kept if and only if no other costs at most as much and scores at least as well with one of the

@@ -11,19 +11,22 @@
 //! - [`pair`]: routing between two models: PGR, APGR, CPT.
 //! - [`preference`]: utility, regret, and whether the preference controls the cost.
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
+//! - [`table`]: every metric with its name, unit, direction, and function, in one table.
+//! - [`policy_id`]: who is measured.
 //! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
 
 pub mod area;
 pub mod calibration;
 pub mod curve;
-mod headline;
 pub mod pair;
+pub mod policy_id;
 pub mod preference;
 pub mod published;
 pub mod quality_neutral;
+pub mod table;
 
-pub use headline::{BOUND_NAMES, DEFAULT_PRIMARY, HEADLINE, larger_is_better};
-pub(crate) use headline::{PRIMARY_WITHOUT_COST, is_cost, without_value};
+pub use policy_id::{Bound, PolicyId};
+pub use table::{METRICS, Metric, metric};
 
 #[cfg(test)]
 mod testing;

@@ -44,7 +44,7 @@ pub(super) fn summary_csv(record: &Record, summary: &Summary) -> Vec<u8> {
     for row in &summary.rows {
         let mut push = |replicate: String, value: Option<f64>, interval: Option<Interval>| {
             let [low, high] = bounds(interval);
-            let [policy, metric] = [row.policy.clone(), row.metric.to_owned()];
+            let [policy, metric] = [row.policy.clone(), row.metric.name.to_owned()];
             rows.push([scenario.clone(), policy, metric, replicate, number(value), low, high]);
         };
         for (replicate, value) in row.values.iter().enumerate() {
@@ -84,7 +84,7 @@ pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {
                 record.manifest.scenario.name.clone(),
                 comparison.router.clone(),
                 evidence.against.clone(),
-                comparison.metric.to_owned(),
+                comparison.metric.name.to_owned(),
                 comparison.is_primary.to_string(),
                 comparison.difference.to_string(),
                 low,

@@ -1,7 +1,8 @@
 //! Every router against one rival, as values that each format of a report shows.
 
-use super::table::{ABSENT, Column, column_of};
+use super::table::{self, ABSENT};
 use crate::evaluate::{Comparison, Evidence, SIGNIFICANCE, Summary};
+use crate::metrics::Metric;
 use crate::statistics::paired::WinTieLoss;
 
 /// A router against the rival on one metric.
@@ -43,14 +44,14 @@ pub(super) fn other_lines(evidence: &Evidence) -> Vec<EvidenceLine<'_>> {
 /// One row a router, one place a column: the comparisons on metrics that a table shows.
 pub(super) fn matrix<'a>(
     evidence: &'a Evidence,
-    columns: &[Column],
+    columns: &[&Metric],
 ) -> Vec<(&'a str, Vec<Option<EvidenceLine<'a>>>)> {
     let mut rows: Vec<(&str, Vec<Option<EvidenceLine>>)> = Vec::new();
     for comparison in &evidence.comparisons {
         if rows.last().is_none_or(|(router, _)| *router != comparison.router) {
             rows.push((&comparison.router, columns.iter().map(|_| None).collect()));
         }
-        let place = columns.iter().position(|column| column.metric == comparison.metric);
+        let place = columns.iter().position(|column| *column == comparison.metric);
         if let (Some(place), Some((_, cells))) = (place, rows.last_mut()) {
             cells[place] = Some(line(comparison));
         }
@@ -72,16 +73,14 @@ pub(super) fn legend(evidence: &Evidence) -> String {
 
 /// What is compared, in a sentence.
 pub(super) fn in_words(evidence: &Evidence) -> String {
-    let primary = column_of(&evidence.primary).map_or(evidence.primary.as_str(), |column| column.title);
     format!(
-        "Every router against {}; the primary metric, declared before the run, is {primary}.",
-        evidence.against
+        "Every router against {}; the primary metric, declared before the run, is {}.",
+        evidence.against, evidence.primary.title
     )
 }
 
 fn line(comparison: &Comparison) -> EvidenceLine<'_> {
-    let column = column_of(comparison.metric);
-    let shown = |value: f64| column.map_or_else(|| value.to_string(), |column| column.shown(value));
+    let shown = |value: f64| comparison.metric.shown(value);
     let difference = shown(comparison.difference);
     let is_signed = difference.starts_with('-') || difference.bytes().all(|letter| b"0.".contains(&letter));
     let verdict = match (comparison.is_better(), comparison.is_worse()) {
@@ -91,9 +90,9 @@ fn line(comparison: &Comparison) -> EvidenceLine<'_> {
     };
     EvidenceLine {
         router: &comparison.router,
-        title: column.map_or(comparison.metric, |column| column.title),
+        title: comparison.metric.title,
         difference: if is_signed { difference } else { format!("+{difference}") },
-        bounds: [shown(comparison.interval.low), shown(comparison.interval.high)],
+        bounds: table::bounds(comparison.metric, comparison.interval),
         adjusted_p: p_value(comparison.adjusted_p),
         verdict,
         is_told_apart: comparison.is_better() || comparison.is_worse(),

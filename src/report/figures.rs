@@ -3,6 +3,7 @@
 use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
 use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
+use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
 use crate::router::RouterSettings;
 use crate::statistics::Interval;
@@ -28,10 +29,10 @@ pub(super) fn in_utility(record: &Record, summary: &Summary) -> Vec<Shown> {
     shown(record, summary, &BOUNDS_OF_UTILITY)
 }
 
-fn shown(record: &Record, summary: &Summary, bounds: &[&str]) -> Vec<Shown> {
+fn shown(record: &Record, summary: &Summary, bounds: &[Bound]) -> Vec<Shown> {
     let policies = summary.replicates[0].policies.iter().enumerate();
     let shown = |(position, policy): (usize, &Policy)| {
-        let kind = line_kind(record, position, policy, bounds)?;
+        let kind = line_kind(record, policy.id, bounds)?;
         Some(Shown { position, kind, n_places: hull(&mean_points(summary, position)).len() })
     };
     policies.filter_map(shown).collect()
@@ -49,7 +50,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
             label: policy.name.clone(),
             points: points.iter().map(pair).collect(),
             hull,
-            band: bands_of(summary, &policy.name).map(|bands| {
+            band: bands_of(summary, policy.id).map(|bands| {
                 let place = |(cost, interval): &(f64, Interval)| (cost * 1000.0, interval.low, interval.high);
                 bands.score.iter().map(place).collect()
             }),
@@ -76,7 +77,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
 }
 
 /// The 95 % intervals along a policy's curves, where it is drawn with them.
-fn bands_of<'a>(summary: &'a Summary, policy: &str) -> Option<&'a Bands> {
+fn bands_of(summary: &Summary, policy: PolicyId) -> Option<&Bands> {
     summary.evidence.as_ref()?.bands.iter().find(|bands| bands.router == policy)
 }
 
@@ -89,7 +90,7 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
         for (at, &preference) in record.manifest.preferences.iter().enumerate() {
             points.extend(mean_utility(summary, position, at).map(|utility| (preference, utility)));
         }
-        let band = bands_of(summary, &policy.name).map(|bands| {
+        let band = bands_of(summary, policy.id).map(|bands| {
             let places = record.manifest.preferences.iter().zip(&bands.utility);
             places.filter_map(|(w, interval)| interval.map(|i| (*w, i.low, i.high))).collect()
         });
@@ -106,26 +107,26 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
 }
 
 /// The bounds that say something at a glance, each with a look of its own in both figures; all are in the tables.
-const BOUNDS_OF_COST: [&str; 3] = ["oracle", "benchmark-oracle", "zero-router"];
-const BOUNDS_OF_UTILITY: [&str; 2] = ["benchmark-oracle", "zero-router"];
+const BOUNDS_OF_COST: [Bound; 3] = [Bound::Oracle, Bound::BenchmarkOracle, Bound::ZeroRouter];
+const BOUNDS_OF_UTILITY: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
 
 /// How a policy is drawn, if at all. A random router is a floor, not a competitor: far off, it must not stretch the axes.
-fn line_kind(record: &Record, position: usize, policy: &Policy, bounds: &[&str]) -> Option<LineKind> {
-    match policy.kind {
-        PolicyKind::Router | PolicyKind::Judged => {
-            let entry = &record.manifest.scenario.routers[position];
+fn line_kind(record: &Record, id: PolicyId, bounds: &[Bound]) -> Option<LineKind> {
+    match id {
+        PolicyId::Router(router) => {
+            let entry = &record.manifest.scenario.routers[router];
             let is_floor = matches!(entry.settings, RouterSettings::Random(_));
             Some(if is_floor {
                 LineKind::Reference { index: BOUNDS_OF_COST.len() }
             } else {
-                LineKind::Router { index: position }
+                LineKind::Router { index: router }
             })
         }
-        PolicyKind::Bound => {
-            let index = BOUNDS_OF_COST.iter().position(|name| *name == policy.name)?;
-            bounds.contains(&policy.name.as_str()).then_some(LineKind::Reference { index })
+        PolicyId::Bound(bound) => {
+            let index = BOUNDS_OF_COST.iter().position(|known| *known == bound)?;
+            bounds.contains(&bound).then_some(LineKind::Reference { index })
         }
-        PolicyKind::Model => None,
+        PolicyId::Model(_) => None,
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use super::evidence;
-use super::table::{ABSENT, Cell, Column, Line, PAIR, Spread, Standing, lines, main_columns};
+use super::table::{ABSENT, Cell, Line, Spread, Standing, lines, main_columns};
 use crate::evaluate::{PolicyKind, Summary};
+use crate::metrics::Metric;
+use crate::metrics::table::{Table, shown_in};
 use crate::record::Record;
 
 /// The table of routers and bounds, of two candidates that of the pair, and every router against its rival on the primary
@@ -21,16 +23,16 @@ pub(super) fn report_tex(record: &Record, summary: &Summary) -> String {
         manifest.replicates.len(),
         comment(&manifest.program_version),
     );
-    table(&mut text, summary, main_columns(record), &PolicyKind::IN_TABLES);
+    table(&mut text, summary, &main_columns(record), &PolicyKind::IN_TABLES);
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("\n\\bigskip\n\n");
-        table(&mut text, summary, &PAIR, &PolicyKind::IN_TABLES[..2]);
+        table(&mut text, summary, &shown_in(Table::Pair), &PolicyKind::IN_TABLES[..2]);
     }
     comparisons(&mut text, summary);
     text
 }
 
-fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[PolicyKind]) {
+fn table(text: &mut String, summary: &Summary, columns: &[&Metric], kinds: &[PolicyKind]) {
     let _ = writeln!(text, "\\begin{{tabular}}{{l{}}}\n\\toprule\nrouter", "r".repeat(columns.len()));
     for column in columns {
         let _ = writeln!(text, "& {}", escape(column.title));

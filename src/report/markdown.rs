@@ -4,9 +4,11 @@ use std::fmt::Write;
 
 use super::evidence::{self, EvidenceLine};
 use super::paragraphs::{expectations_md, prices_md, provenance_md, stress_words};
-use super::table::{ABSENT, Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
+use super::table::{ABSENT, Cell, Spread, Standing, lines, main_columns, model_lines};
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Summary, Verdict};
+use crate::metrics::Metric;
+use crate::metrics::table::{Table, shown_in};
 use crate::record::Record;
 use crate::router::MODEL_NUMBER_NOTE;
 use crate::suite::CostBasis;
@@ -39,13 +41,13 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
         text.push_str("**This suite has no costs**: only quality is compared, and no curve is drawn.\n\n");
     }
     text.push_str("## Routers\n\n");
-    table(&mut text, summary, main_columns(record), &PolicyKind::IN_TABLES);
+    table(&mut text, summary, &main_columns(record), &PolicyKind::IN_TABLES);
     text.push_str(&legend(record, summary));
     text.push_str("\n\n");
     comparisons(&mut text, record, summary);
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("## The pair\n\n");
-        table(&mut text, summary, &PAIR, &PolicyKind::IN_TABLES[..2]);
+        table(&mut text, summary, &shown_in(Table::Pair), &PolicyKind::IN_TABLES[..2]);
         let _ = write!(text, "{PAIR_LEGEND}\n\n");
     }
     if suite.has_cost {
@@ -53,7 +55,7 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     }
     if suite.has_cost {
         text.push_str("## Lower scores, and the dial\n\n");
-        table(&mut text, summary, &FURTHER, &PolicyKind::IN_TABLES);
+        table(&mut text, summary, &shown_in(Table::Further), &PolicyKind::IN_TABLES);
         let _ = write!(text, "{FURTHER_LEGEND}\n\n");
     }
     text.push_str("## Single models\n\n");
@@ -143,7 +145,7 @@ pub(super) fn legend(record: &Record, summary: &Summary) -> String {
 }
 
 /// One row a policy of these kinds, with a rule between kinds.
-fn table(text: &mut String, summary: &Summary, columns: &[Column], kinds: &[PolicyKind]) {
+fn table(text: &mut String, summary: &Summary, columns: &[&Metric], kinds: &[PolicyKind]) {
     text.push_str("| router |");
     columns.iter().for_each(|column| {
         let _ = write!(text, " {} |", column.title);
@@ -202,7 +204,7 @@ fn comparisons(text: &mut String, record: &Record, summary: &Summary) {
         titles.join(" | "),
         "---:|".repeat(columns.len())
     );
-    for (router, cells) in evidence::matrix(evidence, columns) {
+    for (router, cells) in evidence::matrix(evidence, &columns) {
         let words = |cell: &Option<EvidenceLine>| match cell {
             Some(EvidenceLine { difference, adjusted_p, is_told_apart: true, .. }) => {
                 format!("**{difference}** ({adjusted_p})")

@@ -2,17 +2,10 @@
 
 use std::fmt::Write;
 
+use super::table::comparable;
 use crate::evaluate::{PolicyKind, Summary};
+use crate::metrics::table::{Table, shown_in};
 use crate::record::Record;
-
-/// Metric, title, and what it is multiplied by.
-const COLUMNS: [(&str, &str, f64); 5] = [
-    ("aiq", "AIQ", 1.0),
-    ("normalised-utility", "norm. utility", 1.0),
-    ("score-at-w0", "score at w=0", 1.0),
-    ("qnc", "QNC %", 100.0),
-    ("cost-share-at-99", "cost at 99 %", 100.0),
-];
 
 /// The main metrics of every router and bound, aligned for a terminal.
 pub fn overview(record: &Record, summary: &Summary) -> String {
@@ -20,8 +13,9 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
     let mut text =
         format!("{}: {}{simulated}\n", record.manifest.scenario.name, record.manifest.suite.info.name);
     let _ = write!(text, "{:<20}", "router");
-    COLUMNS.iter().for_each(|(_, title, _)| {
-        let _ = write!(text, "{title:>16}");
+    let columns = shown_in(Table::Terminal);
+    columns.iter().for_each(|metric| {
+        let _ = write!(text, "{:>16}", metric.short_title);
     });
     for policy in summary.replicates[0].policies.iter().filter(|policy| policy.kind != PolicyKind::Model) {
         let mark = match policy.kind {
@@ -30,14 +24,9 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
             _ => "",
         };
         let _ = write!(text, "\n{:<20}", format!("{mark}{}", policy.name));
-        for (metric, _, scale) in COLUMNS {
-            let row = summary.find(&policy.name, metric);
-            let aggregate =
-                row.and_then(|row| row.aggregate().filter(|aggregate| aggregate.n == row.values.len()));
-            let cell = aggregate.map_or_else(
-                || "-".to_owned(),
-                |a| format!("{:.*}", if scale > 1.0 { 1 } else { 4 }, a.mean * scale),
-            );
+        for metric in &columns {
+            let mean = summary.find(policy.id, metric.name).and_then(comparable);
+            let cell = mean.map_or_else(|| "-".to_owned(), |mean| metric.shown(mean));
             let _ = write!(text, "{cell:>16}");
         }
     }

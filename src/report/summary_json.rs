@@ -95,8 +95,8 @@ pub(super) fn summary_json(record: &Record, summary: &Summary, verdicts: &[Verdi
         name: &policy.name,
         kind: kind(policy.kind),
         metrics: (summary.rows.iter())
-            .filter(|row| row.policy == policy.name && row.kind == policy.kind)
-            .map(|row| (row.metric, metric(row)))
+            .filter(|row| row.id == policy.id)
+            .map(|row| (row.metric.name, metric(row)))
             .collect(),
     });
     let document = Document {
@@ -140,7 +140,7 @@ fn metric(row: &Row) -> Metric<'_> {
 fn compared(evidence: &Evidence) -> Compared<'_> {
     Compared {
         against: &evidence.against,
-        primary: &evidence.primary,
+        primary: evidence.primary.name,
         resamples: evidence.n_resamples,
         comparisons: evidence.comparisons.iter().map(difference).collect(),
     }
@@ -149,7 +149,7 @@ fn compared(evidence: &Evidence) -> Compared<'_> {
 fn difference(comparison: &Comparison) -> Difference<'_> {
     Difference {
         router: &comparison.router,
-        metric: comparison.metric,
+        metric: comparison.metric.name,
         is_primary: comparison.is_primary,
         difference: comparison.difference,
         interval: comparison.interval,

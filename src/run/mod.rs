@@ -15,7 +15,7 @@ pub use stress::{Stressed, stress};
 
 use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
-use crate::metrics::BOUND_NAMES;
+use crate::metrics::Bound;
 use crate::preference::PreferenceGrid;
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
@@ -345,7 +345,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     }
     let models = suite.models.iter().map(|model| model.id.as_str());
     let labels = scenario.routers.iter().map(|entry| entry.label.as_str());
-    let known: Vec<&str> = labels.chain(BOUND_NAMES).chain(models).collect();
+    let known: Vec<&str> = labels.chain(Bound::NAMES).chain(models).collect();
     for name in
         scenario.expect.iter().flat_map(|expectation| [Some(&expectation.router), expectation.above.as_ref()])
     {

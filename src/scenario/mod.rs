@@ -15,7 +15,8 @@ use toml::Spanned;
 
 use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
-use crate::metrics::{BOUND_NAMES, HEADLINE};
+use crate::metrics::Bound;
+use crate::metrics::table::headline_names;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::scenario::pool::PoolSettings;
 
@@ -263,7 +264,7 @@ impl Scenario {
             let entry = router(path, text, start, table.into_inner(), quiz.as_ref())?;
             let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
             let earlier = routers.iter().map(|router| router.label.as_str());
-            label::check(&entry.label, earlier, &BOUND_NAMES, "bound").map_err(fault)?;
+            label::check(&entry.label, earlier, &Bound::NAMES, "bound").map_err(fault)?;
             if let Err(Error::Usage(problem)) = entry.settings.as_kind().check() {
                 return Err(fault(problem));
             }
@@ -321,11 +322,13 @@ impl Scenario {
         if !(200..=1_000_000).contains(resamples) {
             return fault("`resamples` must be from 200 to 1000000".into());
         }
-        if let Some(primary) = primary.as_ref().filter(|primary| !HEADLINE.contains(&primary.as_str())) {
-            let near = suggestion(primary, HEADLINE);
+        if let Some(primary) =
+            primary.as_ref().filter(|primary| headline_names().all(|known| known != primary.as_str()))
+        {
+            let near = suggestion(primary, headline_names());
             return fault(format!("`primary` names `{primary}`, which is no headline metric{near}"));
         }
-        let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(BOUND_NAMES);
+        let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(Bound::NAMES);
         if let Some(against) = against.as_ref().filter(|against| !known().any(|name| name == *against)) {
             let near = suggestion(against, known());
             return fault(format!("`against` names unknown router `{against}`{near}"));

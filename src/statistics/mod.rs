@@ -31,6 +31,17 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
+/// The item with the highest value; ties go to the first. `None` of nothing.
+pub fn argmax<T>(items: impl IntoIterator<Item = (T, f64)>) -> Option<T> {
+    let mut best: Option<(T, f64)> = None;
+    for (item, value) in items {
+        if best.as_ref().is_none_or(|(_, most)| value > *most) {
+            best = Some((item, value));
+        }
+    }
+    best.map(|(item, _)| item)
+}
+
 /// The variance with divisor n - 1; 0 of fewer than two values.
 pub fn variance(values: &[f64]) -> f64 {
     if values.len() < 2 {

@@ -117,7 +117,7 @@ fn reach(comparisons: &[&Comparison]) -> f64 {
 /// beyond the scale is an arrow.
 fn forest(comparison: &Comparison, reach: f64) -> String {
     const HALF: f64 = 100.0;
-    let sign = if crate::metrics::larger_is_better(comparison.metric) { 1.0 } else { -1.0 };
+    let sign = if comparison.metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 };
     let place = |value: f64| HALF + (HALF - 4.0) * (sign * value / reach).clamp(-1.0, 1.0);
     let ends = [place(comparison.interval.low), place(comparison.interval.high)];
     let (left, right) = (ends[0].min(ends[1]), ends[0].max(ends[1]));

@@ -3,25 +3,24 @@
 use std::fmt::Write;
 
 use super::{Page, escape};
-use crate::evaluate::{PolicyKind, Row, Summary};
+use crate::evaluate::{Policy, PolicyKind, Row, Summary};
+use crate::metrics::table::Better;
+use crate::metrics::{Bound, Metric, PolicyId};
 use crate::report::evidence;
-use crate::report::table::{Best, Column, column_of, comparable, main_columns};
+use crate::report::table::{bounds, comparable, main_columns};
+use crate::statistics::argmax;
 
 /// The position of the router with the highest AIQ or, without costs, score.
 pub(super) fn leader(summary: &Summary) -> usize {
     let policies = summary.replicates[0].policies.iter().enumerate();
     let routers = policies.filter(|(_, policy)| policy.kind == PolicyKind::Router);
-    let value = |name: &str| main_row(summary, name).and_then(comparable).unwrap_or(f64::NEG_INFINITY);
-    let (mut leader, mut most) = (0, f64::NEG_INFINITY);
-    for (position, policy) in routers {
-        if value(&policy.name) > most {
-            (leader, most) = (position, value(&policy.name));
-        }
-    }
-    leader
+    let value = |(position, policy): (usize, &Policy)| {
+        main_row(summary, policy.id).and_then(comparable).map(|value| (position, value))
+    };
+    argmax(routers.filter_map(value)).unwrap_or(0)
 }
 
-fn main_row<'a>(summary: &'a Summary, policy: &str) -> Option<&'a Row> {
+fn main_row(summary: &Summary, policy: PolicyId) -> Option<&Row> {
     summary.find(policy, "aiq").or_else(|| summary.find(policy, "score-at-w0"))
 }
 
@@ -59,23 +58,23 @@ pub(super) fn write(text: &mut String, page: &Page) {
 
 fn title(page: &Page) -> String {
     let summary = page.summary;
-    let leader = summary.replicates[0].policies[page.leader].name.as_str();
+    let leader = &summary.replicates[0].policies[page.leader];
     let routers = &page.record.manifest.scenario.routers;
     let n_routers = routers.iter().filter(|entry| !entry.settings.hears_judge()).count();
-    let (name, metric) = (format!("<b>{}</b>", escape(leader)), measured(main_columns(page.record)));
+    let (name, metric) = (format!("<b>{}</b>", escape(&leader.name)), measured(&main_columns(page.record)));
     if n_routers == 1 {
         return format!("{name} is the only router here");
     }
     if summary.evidence.is_none() {
         return format!("{name} has the highest {metric} of {n_routers} routers");
     }
-    let is_among_best = |name: &str| main_row(summary, name).is_some_and(|row| row.is_among_best);
+    let is_among_best = |policy: &Policy| main_row(summary, policy.id).is_some_and(|row| row.is_among_best);
     if !is_among_best(leader) {
         return format!("{name} has the highest {metric}, but no router can be told from it");
     }
     let alike: Vec<String> = (summary.replicates[0].policies.iter().enumerate())
         .filter(|(at, policy)| {
-            *at != page.leader && policy.kind == PolicyKind::Router && is_among_best(&policy.name)
+            *at != page.leader && policy.kind == PolicyKind::Router && is_among_best(policy)
         })
         .map(|(_, policy)| escape(&policy.name))
         .collect();
@@ -87,8 +86,8 @@ fn title(page: &Page) -> String {
     }
 }
 
-fn measured(columns: &[Column]) -> &'static str {
-    debug_assert!(columns[0].best == Best::Highest, "the first column is what a headline is about");
+fn measured(columns: &[&Metric]) -> &'static str {
+    debug_assert!(columns[0].better == Better::Higher, "the first column is what a headline is about");
     columns[0].title
 }
 
@@ -98,7 +97,7 @@ fn against_rival(page: &Page) -> Option<String> {
     let primary = || evidence.comparisons.iter().filter(|comparison| comparison.is_primary);
     let n_better = primary().filter(|comparison| comparison.is_better()).count();
     let n_worse = primary().filter(|comparison| comparison.is_worse()).count();
-    let title = column_of(&evidence.primary)?.title;
+    let title = evidence.primary.title;
     let count = |n: usize| match n {
         0 => "none is".to_owned(),
         1 => "one is".to_owned(),
@@ -114,18 +113,19 @@ fn against_rival(page: &Page) -> Option<String> {
 
 fn standfirst(page: &Page) -> String {
     let summary = page.summary;
-    let leader = summary.replicates[0].policies[page.leader].name.as_str();
-    let mean = |policy: &str, metric: &str| summary.find(policy, metric).and_then(comparable);
+    let leader = summary.replicates[0].policies[page.leader].id;
+    let mean = |policy: PolicyId, metric: &str| summary.find(policy, metric).and_then(comparable);
     let mut text = String::new();
     let value = main_row(summary, leader).and_then(comparable);
     if let Some(value) = value {
-        let what = measured(main_columns(page.record));
+        let columns = main_columns(page.record);
+        let what = measured(&columns);
         let _ = write!(text, "Its {what} is {value:.4}");
         let interval = main_row(summary, leader).and_then(|row| row.interval);
-        if let Some([low, high]) = interval.map(|interval| main_columns(page.record)[0].bounds(interval)) {
+        if let Some([low, high]) = interval.map(|interval| bounds(columns[0], interval)) {
             let _ = write!(text, " [{low}, {high}]");
         }
-        if let Some(zero) = mean("zero-router", "aiq") {
+        if let Some(zero) = mean(PolicyId::Bound(Bound::ZeroRouter), "aiq") {
             let difference = value - zero;
             let side = if difference > 0.0 { "above" } else { "below" };
             let _ = write!(

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Page, escape};
+use crate::metrics::PolicyId;
 use crate::report::plot::{self, Geometry, LineKind, UtilityChart, UtilityLine};
 use crate::report::table::comparable;
 use crate::router::RouterSettings;
@@ -65,7 +66,7 @@ fn quizzed<'a>(page: &Page<'a>) -> Vec<Quizzed<'a>> {
             Some(recorded.price.outcomes_seen as f64 / unseen.models.len() as f64)
         };
         let answers: Vec<f64> = manifest.replicates.iter().filter_map(answers).collect();
-        let utility = comparable(page.summary.find(&entry.label, "normalised-utility")?)?;
+        let utility = comparable(page.summary.find(PolicyId::Router(router), "normalised-utility")?)?;
         Some(Quizzed {
             router,
             settings: &entry.settings,

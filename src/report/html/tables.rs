@@ -4,15 +4,17 @@ use std::fmt::Write;
 
 use super::{Page, dial, dollars, escape};
 use crate::evaluate::{PolicyKind, Verdict};
+use crate::metrics::Metric;
+use crate::metrics::table::{Table, shown_in};
 use crate::report::paragraphs::stress_words;
-use crate::report::table::{Cell, Column, FURTHER, PAIR, Spread, Standing, lines, main_columns, model_lines};
+use crate::report::table::{Cell, Spread, Standing, lines, main_columns, model_lines};
 use crate::report::{markdown, unseen};
 
 /// Routers and bounds by the main metrics, and of two candidates by those of a pair.
 pub(super) fn main(text: &mut String, page: &Page) {
     let suite = &page.record.manifest.suite;
     open(text, "routers", "Routers and bounds");
-    policies(text, page, main_columns(page.record), &PolicyKind::IN_TABLES);
+    policies(text, page, &main_columns(page.record), &PolicyKind::IN_TABLES);
     let _ = write!(
         text,
         "<p class=\"small\">{}</p>\n</section>\n",
@@ -20,7 +22,7 @@ pub(super) fn main(text: &mut String, page: &Page) {
     );
     if suite.has_cost && suite.models.len() == 2 {
         open(text, "pair", "The pair");
-        policies(text, page, &PAIR, &PolicyKind::IN_TABLES[..2]);
+        policies(text, page, &shown_in(Table::Pair), &PolicyKind::IN_TABLES[..2]);
         let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::PAIR_LEGEND));
     }
 }
@@ -29,7 +31,7 @@ pub(super) fn main(text: &mut String, page: &Page) {
 pub(super) fn further(text: &mut String, page: &Page) {
     if page.record.manifest.suite.has_cost {
         open(text, "further", "Lower scores, and the dial");
-        policies(text, page, &FURTHER, &PolicyKind::IN_TABLES);
+        policies(text, page, &shown_in(Table::Further), &PolicyKind::IN_TABLES);
         let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::FURTHER_LEGEND));
     }
 }
@@ -84,7 +86,7 @@ pub(super) fn body_of(kind: PolicyKind) -> String {
     }
 }
 
-fn policies(text: &mut String, page: &Page, columns: &[Column], kinds: &[PolicyKind]) {
+fn policies(text: &mut String, page: &Page, columns: &[&Metric], kinds: &[PolicyKind]) {
     text.push_str("<div class=\"scroll\"><table class=\"sort\">\n<thead><tr><th scope=\"col\">router</th>");
     for column in columns {
         let _ = write!(text, "<th scope=\"col\" class=\"n\">{}</th>", escape(column.title));

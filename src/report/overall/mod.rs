@@ -11,12 +11,13 @@ pub use splice::{Published, splice};
 pub use table::{overall_csv, overall_md};
 
 use crate::evaluate::{PolicyKind, Summary};
+use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
 use crate::statistics::Interval;
 use crate::statistics::ranks::{Friedman, Ranks};
 
 /// The bounds that an overall table shows below the routers.
-const BOUNDS: [&str; 2] = ["benchmark-oracle", "zero-router"];
+const BOUNDS: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
 
 /// The metric that routers are ranked by.
 pub const RANKED_BY: &str = "aiq";
@@ -112,9 +113,12 @@ impl Overall {
         let mut policies: Vec<(&str, PolicyKind)> = Vec::new();
         for kind in PolicyKind::IN_TABLES {
             for policy in runs.iter().flat_map(|run| &run.summary.replicates[0].policies) {
-                let is_shown =
-                    policy.kind == kind && (kind.is_router() || BOUNDS.contains(&policy.name.as_str()));
-                if is_shown && policies.iter().all(|(known, _)| *known != policy.name) {
+                let is_shown = match policy.id {
+                    PolicyId::Bound(bound) => BOUNDS.contains(&bound),
+                    _ => kind.is_router(),
+                };
+                if policy.kind == kind && is_shown && policies.iter().all(|(known, _)| *known != policy.name)
+                {
                     policies.push((&policy.name, kind));
                 }
             }
@@ -142,7 +146,7 @@ fn row(runs: &[Finished], policy: &str, kind: PolicyKind) -> OverallRow {
     OverallRow {
         policy: policy.to_owned(),
         kind,
-        n_runs: runs.iter().filter(|run| run.summary.find(policy, "score-at-w0").is_some()).count(),
+        n_runs: runs.iter().filter(|run| run.summary.named(policy, "score-at-w0").is_some()).count(),
         mean_rank: None,
         aiq: estimate("aiq"),
         normalised_utility: estimate("normalised-utility"),
@@ -158,7 +162,7 @@ fn row(runs: &[Finished], policy: &str, kind: PolicyKind) -> OverallRow {
 /// splits. Runs are independent, so the distances of their intervals' ends from their means add as squares; runs on the
 /// same suite are not, and make the interval too narrow.
 fn estimate(runs: &[Finished], policy: &str, metric: &str) -> Estimate {
-    let rows = runs.iter().filter_map(|run| run.summary.find(policy, metric));
+    let rows = runs.iter().filter_map(|run| run.summary.named(policy, metric));
     let known: Vec<(f64, Option<Interval>)> = rows
         .filter_map(|row| {
             let aggregate = row.aggregate().filter(|aggregate| aggregate.n == row.values.len())?;
@@ -183,7 +187,7 @@ fn estimate(runs: &[Finished], policy: &str, metric: &str) -> Estimate {
 /// Ranks the routers that every run has, in each run by its mean of [`RANKED_BY`].
 fn rank(runs: &[Finished], rows: &mut [OverallRow]) -> Option<Ranking> {
     let mean = |run: &Finished, policy: &str| {
-        run.summary.find(policy, RANKED_BY).and_then(|row| row.aggregate()).map(|aggregate| aggregate.mean)
+        run.summary.named(policy, RANKED_BY).and_then(|row| row.aggregate()).map(|aggregate| aggregate.mean)
     };
     let ranked: Vec<usize> = (0..rows.len())
         .filter(|&at| rows[at].kind == PolicyKind::Router)

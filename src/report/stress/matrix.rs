@@ -153,7 +153,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
                 let [low, high] = bounds(metric.interval);
                 let numbers = [metric.before, metric.after, metric.change()].map(|number| number.to_string());
                 let [before, after, change] = numbers;
-                push(metric.metric, [before, after, change, low, high]);
+                push(metric.metric.name, [before, after, change, low, high]);
             }
             let none = String::new;
             push("changed-choices", [none(), moved.changed.to_string(), none(), none(), none()]);

@@ -26,7 +26,7 @@ pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {
         let _ = write!(
             text,
             "\n| router, {} | seen only | mixed | unseen only | gap | retrained |\n|---|---:|---:|---:|---:|---:|\n",
-            metric.metric
+            metric.metric.name
         );
         for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
             let after =

@@ -34,7 +34,7 @@ pub(super) fn quiz_csv(points: &[QuizPoint]) -> Vec<u8> {
             point.router.clone(),
             point.quiz.strategy.name().to_owned(),
             point.quiz.size.map_or_else(String::new, |size| size.to_string()),
-            point.metric.to_owned(),
+            point.metric.name.to_owned(),
             point.value.to_string(),
             number(point.ratio),
             low,

@@ -1,0 +1,425 @@
+//! What a shift does to every router, in a run under it and its unshifted twin on the same prompts; and what each quiz of a
+//! sweep is worth to every router, compared with full answers of the unseen models.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::policy::{Row, layouts, rows};
+use super::replay::Replay;
+use super::resample::{Values, bootstrap};
+use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, Table, shown_in};
+use crate::metrics::{Metric, PolicyId, metric};
+use crate::record::{PredictionErrors, Record};
+use crate::router::Choices;
+use crate::router::quiz::{QuizSettings, QuizStrategy};
+use crate::scenario::quiz::AT_QUIZ;
+use crate::scenario::shift::COPY;
+use crate::seed::Stream;
+use crate::statistics::bootstrap::estimate;
+use crate::statistics::{Interval, LEVEL, mean};
+
+/// Resamples behind every interval.
+pub const N_RESAMPLES: usize = 1000;
+
+/// One router under a shift and without.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Move {
+    /// The router's label.
+    pub router: String,
+    /// The metrics of [`Table::Stress`] that both runs have.
+    pub metrics: Vec<MovedMetric>,
+    /// The share of choices, over prompts and preferences, that differ from the twin's.
+    pub changed: f64,
+    /// Where a copy stands in the pool: of the choices of it or its original at w > 0 the share that falls to the copy;
+    /// `None` where neither is chosen.
+    pub taken_over: Option<f64>,
+    /// Why the shift did not reach the router, where it did not.
+    pub unheard: Option<String>,
+}
+
+/// One metric of a router in both runs, as means over replicates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MovedMetric {
+    /// Which.
+    pub metric: &'static Metric,
+    /// The twin's value on the prompts that are routed under the shift.
+    pub before: f64,
+    /// The value under the shift.
+    pub after: f64,
+    /// The 95 % interval of after minus before, prompts resampled for both alike.
+    pub interval: Option<Interval>,
+}
+
+impl MovedMetric {
+    /// After minus before.
+    pub fn change(&self) -> f64 {
+        without_rounding(self.after - self.before)
+    }
+
+    /// Whether it became worse beyond chance.
+    pub fn is_worse(&self) -> bool {
+        self.interval.is_some_and(|interval| {
+            self.metric.is_better(0.0, interval.low) && self.metric.is_better(0.0, interval.high)
+        })
+    }
+}
+
+/// What a shift moves, router by router in the order of the scenario, on the prompts that both records route.
+pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
+    let [twin, shifted] = &shared(twin, shifted);
+    let stream = Stream::root(twin.manifest.scenario.seed).named("stress");
+    let metrics = shown_in(Table::Stress);
+    let both = [twin, shifted].map(|record| Resampled::new(record, &metrics, n_resamples, &stream));
+    let entries = shifted.manifest.scenario.routers.iter().enumerate();
+    entries
+        .map(|(router, entry)| Move {
+            router: entry.label.clone(),
+            metrics: metrics.iter().filter_map(|metric| moved(&both, router, metric, &stream)).collect(),
+            changed: changed(twin, shifted, router),
+            taken_over: taken_over(shifted, router),
+            unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].unheard.clone()),
+        })
+        .collect()
+}
+
+/// Observed and resampled values of the routers of one record.
+struct Resampled {
+    replays: Vec<Replay>,
+    rows: Vec<Row>,
+    values: Values,
+}
+
+impl Resampled {
+    fn new(record: &Record, metrics: &[&Metric], n_resamples: usize, stream: &Stream) -> Self {
+        let layouts = layouts(record);
+        let rows = rows(&layouts.iter().map(|layout| &layout.evaluated).collect::<Vec<_>>());
+        let is_wanted = |metric: &Metric| metrics.contains(&metric);
+        let replay = |(replicate, layout)| Replay::new(record, replicate, layout, is_wanted);
+        let replays: Vec<Replay> = layouts.into_iter().enumerate().map(replay).collect();
+        let values = bootstrap(record, &replays, &[], n_resamples, &stream.named("resamples"));
+        Resampled { replays, rows, values }
+    }
+
+    /// The value of each replicate; `None` where one has none.
+    fn values(&self, router: usize, metric: &Metric) -> Option<Vec<f64>> {
+        let is_own = |row: &&Row| row.id == PolicyId::Router(router) && row.metric == metric;
+        self.rows.iter().find(is_own)?.values.iter().copied().collect()
+    }
+
+    /// The values in resamples, resample-major.
+    fn column(&self, router: usize, metric: &Metric) -> Option<&Vec<f64>> {
+        let position = self.replays[0].position(PolicyId::Router(router))?;
+        let at = self.replays[0].metrics(position).iter().position(|known| *known == metric)?;
+        Some(&self.values[position][at])
+    }
+}
+
+fn moved(
+    both: &[Resampled; 2],
+    router: usize,
+    metric: &'static Metric,
+    stream: &Stream,
+) -> Option<MovedMetric> {
+    let [before, after] = [both[0].values(router, metric)?, both[1].values(router, metric)?];
+    let columns = [both[0].column(router, metric)?, both[1].column(router, metric)?];
+    let differences = |after: &[f64], before: &[f64]| -> Vec<f64> {
+        after.iter().zip(before).map(|(after, before)| after - before).map(without_rounding).collect()
+    };
+    let (observed, resampled) = (differences(&after, &before), differences(columns[1], columns[0]));
+    let is_still = observed.iter().chain(&resampled).all(|difference| *difference == 0.0);
+    let interval = if is_still {
+        Some(Interval { low: 0.0, high: 0.0 })
+    } else {
+        let mut rng = stream.named("replicates").named(metric.name).numbered(router).generator();
+        estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
+    };
+    Some(MovedMetric { metric, before: mean(&before), after: mean(&after), interval })
+}
+
+/// Costs in another unit, or candidates in another order, change last digits; no metric that is moved is so small.
+fn without_rounding(difference: f64) -> f64 {
+    if difference.abs() < 1e-9 { 0.0 } else { difference }
+}
+
+/// Both records on the prompts that both route in the same replicate, in the order of the second.
+fn shared(twin: &Record, shifted: &Record) -> [Record; 2] {
+    let in_twin: BTreeMap<&str, usize> =
+        twin.prompts.iter().enumerate().map(|(at, prompt)| (prompt.id.as_str(), at)).collect();
+    let row_of = |prompt: usize| in_twin.get(shifted.prompts[prompt].id.as_str()).copied();
+    // By replicate, the places of each shared prompt among the test prompts of both.
+    let places: Vec<Vec<[usize; 2]>> = (shifted.test_prompts.iter().zip(&twin.test_prompts))
+        .map(|(own, of_twin)| {
+            let place =
+                |(at, prompt): (usize, &usize)| Some([of_twin.binary_search(&row_of(*prompt)?).ok()?, at]);
+            own.iter().enumerate().filter_map(place).collect()
+        })
+        .collect();
+    let mut kept: Vec<usize> = (places.iter().zip(&shifted.test_prompts))
+        .flat_map(|(places, own)| places.iter().map(|[_, at]| own[*at]))
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let rows = [kept.iter().filter_map(|&prompt| row_of(prompt)).collect::<Vec<_>>(), kept.clone()];
+    let tested: Vec<Vec<usize>> = (places.iter().zip(&shifted.test_prompts))
+        .map(|(places, own)| {
+            places.iter().map(|[_, at]| kept.partition_point(|other| *other < own[*at])).collect()
+        })
+        .collect();
+    [0, 1].map(|side| {
+        let record = [twin, shifted][side];
+        let models: Vec<usize> = (0..record.manifest.suite.models.len()).collect();
+        let choices = record.choices.iter().zip(&places).map(|(routers, places)| {
+            let own: Vec<usize> = places.iter().map(|places| places[side]).collect();
+            routers.iter().map(|choices| of_prompts(choices, &own)).collect()
+        });
+        Record {
+            manifest: record.manifest.clone(),
+            prompts: kept.iter().map(|&prompt| shifted.prompts[prompt].clone()).collect(),
+            score: record.score.select(&rows[side], &models),
+            cost_usd: record.cost_usd.select(&rows[side], &models),
+            tokens: None,
+            test_prompts: tested.clone(),
+            choices: choices.collect(),
+            predictions: Vec::new(),
+        }
+    })
+}
+
+/// Only the choices for these prompts, in this order.
+fn of_prompts(choices: &Choices, prompts: &[usize]) -> Choices {
+    let at = |preference| choices.at_preference(preference);
+    let models = (0..choices.n_preferences()).flat_map(|p| prompts.iter().map(move |&prompt| at(p)[prompt]));
+    let kept = Choices::new(prompts.len(), models.collect());
+    match choices.orders() {
+        Some(orders) => kept.with_orders(orders.to_vec()),
+        None => kept,
+    }
+}
+
+/// A copy counts as its original.
+fn name_of(record: &Record, model: u16) -> &str {
+    let name = &record.manifest.suite.models[usize::from(model)];
+    name.strip_suffix(COPY).unwrap_or(name)
+}
+
+fn changed(twin: &Record, shifted: &Record, router: usize) -> f64 {
+    let (mut n_changed, mut n) = (0_usize, 0_usize);
+    for (before, after) in twin.choices.iter().zip(&shifted.choices) {
+        let pairs = before[router].models().iter().zip(after[router].models());
+        n += after[router].models().len();
+        n_changed += pairs.filter(|(a, b)| name_of(twin, **a) != name_of(shifted, **b)).count();
+    }
+    n_changed as f64 / n.max(1) as f64
+}
+
+fn taken_over(shifted: &Record, router: usize) -> Option<f64> {
+    let names = &shifted.manifest.suite.models;
+    let copy = names.iter().position(|name| name.ends_with(COPY))?;
+    let original = names.iter().position(|name| names[copy].strip_suffix(COPY) == Some(name))?;
+    let first = shifted.manifest.preferences.iter().position(|weight| *weight > 0.0)?;
+    let (mut n_copy, mut n) = (0_usize, 0_usize);
+    for choices in &shifted.choices {
+        for preference in first..choices[router].n_preferences() {
+            let of = |model: usize| {
+                choices[router].at_preference(preference).iter().filter(|m| usize::from(**m) == model).count()
+            };
+            n_copy += of(copy);
+            n += of(copy) + of(original);
+        }
+    }
+    (n > 0).then(|| n_copy as f64 / n as f64)
+}
+
+/// The share of what full answers give at which a quiz is called enough.
+pub const ENOUGH: f64 = 0.95;
+
+/// One router at one quiz; numbers are means over replicates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuizPoint {
+    /// The router's label.
+    pub router: String,
+    /// The quiz.
+    pub quiz: QuizSettings,
+    /// The metric that the ratio is of: expected utility, or the score at w = 0 where costs are not known.
+    pub metric: &'static Metric,
+    /// Its value.
+    pub value: f64,
+    /// The value over that with full answers; `None` where the latter is not above 0.
+    pub ratio: Option<f64>,
+    /// The 95 % interval of the ratio.
+    pub interval: Option<Interval>,
+    /// How well the scores of unseen models were predicted; `None` for a router that predicts none.
+    pub predictions: Option<PredictionErrors>,
+    /// Answers of one unseen model.
+    pub answers: f64,
+    /// What they cost in US dollars; `None` where costs are not known.
+    pub dollars: Option<f64>,
+}
+
+impl QuizPoint {
+    /// Whether the quiz surely keeps enough: the whole interval does.
+    pub fn is_enough(&self) -> bool {
+        self.interval.is_some_and(|interval| interval.low >= ENOUGH)
+    }
+}
+
+/// Every router at every quiz, in the order of the sweep's routers.
+pub fn quiz_points(sweep: &Record, n_resamples: usize) -> Vec<QuizPoint> {
+    let manifest = &sweep.manifest;
+    let stream = Stream::root(manifest.scenario.seed).named("quiz-sweep");
+    let name = if manifest.suite.has_cost { DEFAULT_PRIMARY } else { PRIMARY_WITHOUT_COSTS };
+    let metric = metric(name).expect("both are in the table");
+    let resampled = Resampled::new(sweep, &[metric], n_resamples, &stream);
+    let base = |label: &str| label.split(AT_QUIZ).next().unwrap_or_default().to_owned();
+    let entries = &manifest.scenario.routers;
+    let is_full = |quiz: Option<&QuizSettings>| quiz.is_some_and(|quiz| quiz.strategy == QuizStrategy::All);
+    let mut points = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let Some(quiz) = &entry.quiz else { continue };
+        let router = base(&entry.label);
+        let full =
+            entries.iter().position(|other| base(&other.label) == router && is_full(other.quiz.as_ref()));
+        let Some(values) = resampled.values(at, metric) else { continue };
+        let (ratio, interval) = full.and_then(|full| ratio(&resampled, (at, full), metric, &stream)).unzip();
+        let (answers, dollars) = price(sweep, quiz);
+        points.push(QuizPoint {
+            router,
+            quiz: quiz.clone(),
+            metric,
+            value: mean(&values),
+            ratio,
+            interval: interval.flatten(),
+            predictions: predictions(sweep, at),
+            answers,
+            dollars: manifest.suite.has_cost.then_some(dollars),
+        });
+    }
+    points
+}
+
+/// The ratio of two routers' values, mean over replicates, with its interval.
+fn ratio(
+    table: &Resampled,
+    (own, full): (usize, usize),
+    metric: &Metric,
+    stream: &Stream,
+) -> Option<(f64, Option<Interval>)> {
+    let [values, ceilings] = [table.values(own, metric)?, table.values(full, metric)?];
+    if ceilings.iter().any(|ceiling| *ceiling <= 0.0) {
+        return None;
+    }
+    let ratios = |values: &[f64], ceilings: &[f64]| -> Vec<f64> {
+        values.iter().zip(ceilings).map(|(value, ceiling)| value / ceiling).collect()
+    };
+    let observed = ratios(&values, &ceilings);
+    if own == full {
+        return Some((1.0, Some(Interval { low: 1.0, high: 1.0 })));
+    }
+    let resampled = ratios(table.column(own, metric)?, table.column(full, metric)?);
+    let mut rng = stream.named("replicates").numbered(own).generator();
+    let interval = estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval);
+    Some((mean(&observed), interval))
+}
+
+/// Answers and dollars of one unseen model, mean over models and replicates.
+fn price(sweep: &Record, quiz: &QuizSettings) -> (f64, f64) {
+    let replicates = sweep.manifest.replicates.iter().filter_map(|replicate| replicate.unseen.as_ref());
+    let prices: Vec<(f64, f64)> = replicates
+        .filter_map(|unseen| {
+            let asked = unseen.quizzes.iter().find(|asked| asked.settings == *quiz)?;
+            let n_models = unseen.models.len().max(1) as f64;
+            Some((asked.price.outcomes_seen as f64 / n_models, asked.price.dollars / n_models))
+        })
+        .collect();
+    let (answers, dollars): (Vec<f64>, Vec<f64>) = prices.into_iter().unzip();
+    (mean(&answers), mean(&dollars))
+}
+
+fn predictions(sweep: &Record, router: usize) -> Option<PredictionErrors> {
+    let all: Vec<PredictionErrors> = (sweep.manifest.replicates.iter())
+        .map(|replicate| replicate.routers[router].prediction_errors)
+        .collect::<Option<_>>()?;
+    let mean_of = |of: &dyn Fn(&PredictionErrors) -> f64| mean(&all.iter().map(of).collect::<Vec<f64>>());
+    let coverage: Option<Vec<f64>> = all.iter().map(|errors| errors.coverage).collect();
+    Some(PredictionErrors {
+        rmse: mean_of(&|errors| errors.rmse),
+        mean_error: mean_of(&|errors| errors.mean_error),
+        coverage: coverage.map(|shares| mean(&shares)),
+    })
+}
+
+/// A router's points from no prompt on, ascending: the floor, then those of one strategy.
+pub fn quiz_curve<'a>(points: &'a [QuizPoint], router: &str, strategy: QuizStrategy) -> Vec<&'a QuizPoint> {
+    let is_of = |point: &&QuizPoint| [strategy, QuizStrategy::None].contains(&point.quiz.strategy);
+    points.iter().filter(|point| point.router == router).filter(is_of).collect()
+}
+
+/// The first point of a curve from which on every longer quiz that was tried is enough too: a short quiz that keeps enough
+/// where longer ones do not was lucky. `None` where the longest is not enough.
+pub fn first_enough<'a>(
+    curve: &[&'a QuizPoint],
+    is_enough: impl Fn(&QuizPoint) -> bool,
+) -> Option<&'a QuizPoint> {
+    let n_kept = curve.iter().rev().take_while(|point| is_enough(point)).count();
+    curve.get(curve.len() - n_kept).copied()
+}
+
+/// The shortest quiz from which on a strategy surely keeps enough of a router's value with full answers; of those of one
+/// length the one that keeps most. `None` where no quiz but all prompts does.
+pub fn shortest_enough<'a>(points: &'a [QuizPoint], router: &str) -> Option<&'a QuizPoint> {
+    let strategies = points.iter().filter(|point| point.router == router).map(|point| point.quiz.strategy);
+    let tried: BTreeSet<QuizStrategy> =
+        strategies.filter(|strategy| *strategy != QuizStrategy::All).collect();
+    // No quiz is a quiz of every strategy: on its own it is one only where no other was tried.
+    let is_alone = tried.len() == 1;
+    let tried = tried.into_iter().filter(|strategy| is_alone || *strategy != QuizStrategy::None);
+    let first = |strategy| first_enough(&quiz_curve(points, router, strategy), QuizPoint::is_enough);
+    tried.filter_map(first).min_by(|a, b| {
+        let size = |point: &QuizPoint| point.quiz.size.unwrap_or(0);
+        size(a).cmp(&size(b)).then(b.ratio.unwrap_or(0.0).total_cmp(&a.ratio.unwrap_or(0.0)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(strategy: QuizStrategy, size: Option<usize>, low: f64) -> QuizPoint {
+        QuizPoint {
+            router: "knn".into(),
+            quiz: QuizSettings { strategy, size },
+            metric: metric(DEFAULT_PRIMARY).unwrap(),
+            value: 0.5,
+            ratio: Some(low + 0.01),
+            interval: Some(Interval { low, high: low + 0.02 }),
+            predictions: None,
+            answers: size.unwrap_or(0) as f64,
+            dollars: None,
+        }
+    }
+
+    #[test]
+    fn a_short_quiz_is_enough_only_if_all_longer_ones_are() {
+        let lucky = [
+            (QuizStrategy::Random, 5, 0.96),
+            (QuizStrategy::Random, 20, 0.94),
+            (QuizStrategy::Random, 50, 0.97),
+        ];
+        let better = [
+            (QuizStrategy::Anchor, 5, 0.9),
+            (QuizStrategy::Anchor, 20, 0.96),
+            (QuizStrategy::Anchor, 50, 0.95),
+        ];
+        let mut points = vec![point(QuizStrategy::None, None, 0.8)];
+        points.extend(lucky.map(|(strategy, size, low)| point(strategy, Some(size), low)));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "random 50");
+        points.extend(better.map(|(strategy, size, low)| point(strategy, Some(size), low)));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "anchor 20");
+        assert_eq!(shortest_enough(&points, "linear"), None);
+        points[0] = point(QuizStrategy::None, None, 0.99);
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "anchor 20");
+        points[1..].iter_mut().for_each(|point| point.interval = Some(Interval { low: 0.95, high: 1.0 }));
+        assert_eq!(shortest_enough(&points, "knn").unwrap().quiz.to_string(), "none");
+        let curve = quiz_curve(&points, "knn", QuizStrategy::Anchor);
+        assert_eq!(first_enough(&curve, |_| false), None);
+    }
+}
