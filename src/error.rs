@@ -72,6 +72,17 @@ impl Error {
         }
     }
 
+    /// The same fault, told of `to` where it was of `from` or of something in it: what is staged has a name of its own, which
+    /// no user knows.
+    pub(crate) fn at_path(mut self, from: &Path, to: &Path) -> Self {
+        if let Error::Input { place: Place { path, .. }, .. } | Error::File { path, .. } = &mut self
+            && let Ok(inner) = path.strip_prefix(from)
+        {
+            *path = if inner.as_os_str().is_empty() { to.to_owned() } else { to.join(inner) };
+        }
+        self
+    }
+
     /// An error of the operating system; use as `.map_err(Error::io(path, "read"))`.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Error::File { path: path.to_owned(), action, source }

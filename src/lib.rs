@@ -1,10 +1,14 @@
 //! A deterministic benchmark and simulation harness for routers that choose among large language models.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod date;
 pub mod decisions;
 pub mod embed;
 pub mod error;
 pub mod evaluate;
+#[cfg(test)]
+mod fault_walk;
+pub mod fs;
 pub mod gate;
 mod gzip;
 mod hash;

@@ -1,4 +1,5 @@
 //! The `llm-bandit` command: arguments, one library call, exit code.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod cli;
 

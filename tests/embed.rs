@@ -268,7 +268,7 @@ fn a_scenario_chooses_its_embeddings_and_the_report_says_what_made_them() {
     assert_eq!(record("embeddings = \"none.npy\"").unwrap_err(), "S/none.npy: is not there");
     let folder = suite.path().join("report");
     let summary = llm_bandit::evaluate::summarise(&made);
-    report::write_run(&folder, &made, &summary, &[]).unwrap();
+    report::write_run(&report::claim(&folder).unwrap(), &made, &summary, &[]).unwrap();
     let text = fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(text.contains("Embeddings: hashed n-grams 1, "), "{text}");
     assert!(text.contains("fitted to the texts of all prompts, test prompts included"), "{text}");

@@ -77,9 +77,7 @@ fn killing_a_run_at_any_moment_costs_nothing_but_time() {
             assert_eq!(text.contains(&claim), kept > 0, "{kept} kept: {text}");
             n_taken_up += kept;
             assert!(whole == files(&folder.join("out")), "after kill {kill}");
-            let hidden = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-            let hidden: Vec<_> = hidden.filter(|name| name.to_string_lossy().starts_with('.')).collect();
-            assert!(hidden.is_empty(), "{hidden:?}");
+            assert!(hidden(folder).is_empty(), "{:?}", hidden(folder));
         }
     }
     println!(
@@ -149,4 +147,144 @@ fn timings_stand_beside_the_report_and_a_cell_taken_up_has_none() {
         assert_eq!(fields[4], "");
     }
     assert!(command(folder.path(), &["verify", "out"]).output().unwrap().status.success());
+}
+
+fn hidden(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with('.')).collect()
+}
+
+#[test]
+fn of_several_runs_into_one_folder_one_writes_and_the_others_are_refused_at_once() {
+    let folder = scenario_folder();
+    let folder = folder.path();
+    run(folder, "whole", &[]);
+    let whole = files(&folder.join("whole"));
+    for n_runs in [2, 8] {
+        let start = |_| {
+            let mut run = command(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]);
+            run.stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let runs: Vec<_> = (0..n_runs).map(start).collect();
+        let mut n_done = 0;
+        for run in runs {
+            let output = run.wait_with_output().unwrap();
+            let text = String::from_utf8(output.stderr).unwrap();
+            n_done += usize::from(output.status.success());
+            let refusal =
+                "error: out: is being written by another run; wait for its end, or choose another `--out`\n";
+            assert!(
+                output.status.success() || (output.status.code() == Some(2) && text == refusal),
+                "{text}"
+            );
+        }
+        assert!(n_done > 0, "none of {n_runs} came through");
+        assert!(
+            whole == files(&folder.join("out")) && hidden(folder).is_empty(),
+            "{n_runs}: {:?}",
+            hidden(folder)
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_under_the_name_of_something_staged_is_not_written_through() {
+    let folder = scenario_folder();
+    let folder = folder.path();
+    run(folder, "out", &[]);
+    fs::write(folder.join("foreign"), "foreign").unwrap();
+    for planted in ["out/.report.md.staged", ".out.staged", ".out.partial", ".out.old", ".out.lock"] {
+        std::os::unix::fs::symlink(folder.join("foreign"), folder.join(planted)).unwrap();
+        for arguments in [&["report", "out"][..], &["run", "tiny.toml", "--quiet", "--out", "out"]] {
+            let _ = command(folder, arguments).output().unwrap();
+            assert_eq!(fs::read_to_string(folder.join("foreign")).unwrap(), "foreign", "{planted}");
+        }
+        let _ = fs::remove_file(folder.join(planted));
+    }
+    assert!(command(folder, &["verify", "out"]).status().unwrap().success());
+}
+
+const SYNTH: &str = "n-prompts = 300\nn-models = 3\nn-dimensions = 8\n";
+
+/// A folder with what every writing command needs.
+fn everything() -> tempfile::TempDir {
+    let folder = scenario_folder();
+    let path = folder.path();
+    run(path, "report", &[]);
+    fs::write(path.join("synth.toml"), SYNTH).unwrap();
+    fs::write(path.join("prices.toml"), include_str!("../datasets/prices.toml")).unwrap();
+    let rows: Vec<String> = (0..2000).map(|row| format!("p{row},m{},0.5,a text\n", row % 2)).collect();
+    fs::write(path.join("t.csv"), format!("prompt_id,model,score,prompt\n{}", rows.concat())).unwrap();
+    fs::write(path.join("router.toml"), "description = \"d\"\nsuite = \"./suite\"\n[[router]]\nkind = \"llm-bandit\"\nsteps = 3\nout-of-fold = false\n").unwrap();
+    for arguments in
+        [&["synth", "synth.toml", "--out", "suite"][..], &["import", "table", "t.csv", "--out", "texts"]]
+    {
+        assert!(command(path, arguments).output().unwrap().status.success(), "{arguments:?}");
+    }
+    folder
+}
+
+#[test]
+fn killing_any_writing_command_leaves_the_earlier_output_or_the_new_one() {
+    let folder = everything();
+    let folder = folder.path();
+    for arguments in [
+        &["report", "report"][..],
+        &["synth", "synth.toml", "--out", "suite", "--force", "--seed", "2"],
+        &["import", "table", "t.csv", "--out", "imported"],
+        &["embed", "texts", "--force", "--dimension", "64"],
+        &["train", "router.toml", "--router", "llm-bandit", "--out", "r.safetensors"],
+        &["compare", "report", "--out", "overall"],
+        &["reprice", "report", "--prices", "prices.toml", "--out", "repriced"],
+    ] {
+        let name = arguments[0];
+        let before = files(folder);
+        #[expect(clippy::disallowed_methods, reason = "a kill is to hit every part of a command")]
+        let start = Instant::now();
+        let output = command(folder, arguments).output().unwrap();
+        let duration = start.elapsed();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let after = files(folder);
+        for kill in 0..3 {
+            if name == "import" {
+                fs::remove_dir_all(folder.join("imported")).unwrap();
+            }
+            let share = Stream::root(7).named(name).numbered(kill).word() as f64 / u64::MAX as f64;
+            let mut child = command(folder, arguments).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(duration.mul_f64(share));
+            let _ = child.kill();
+            let _ = child.wait();
+            let found = files(folder);
+            let is_hidden = |name: &str| name.split('/').any(|part| part.starts_with('.'));
+            for (path, bytes) in found.iter().filter(|(path, _)| !is_hidden(path)) {
+                assert!(
+                    [&before, &after].iter().any(|files| files.get(path) == Some(bytes)),
+                    "{name}: {path}"
+                );
+            }
+            if name == "import" && folder.join("imported").exists() {
+                fs::remove_dir_all(folder.join("imported")).unwrap();
+            }
+            assert!(command(folder, arguments).output().unwrap().status.success(), "{name} after a kill");
+            assert!(files(folder) == after, "{name} after a kill");
+        }
+    }
+}
+
+#[test]
+fn synth_replaces_a_suite_only_when_told_to_and_nothing_else_ever() {
+    let folder = everything();
+    let folder = folder.path();
+    let before = files(folder);
+    let refused = |arguments: &[&str]| {
+        let output = command(folder, &[&["synth", "synth.toml"], arguments].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(files(folder) == before);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let other = "error: report: holds something other than a suite; choose another `--out`\n";
+    assert_eq!(refused(&["--out", "report"]), other);
+    assert_eq!(refused(&["--out", "report", "--force"]), other);
+    assert_eq!(refused(&["--out", "suite"]), "error: suite: holds a suite; `--force` replaces it\n");
 }

@@ -85,7 +85,7 @@ fn tokens_that_nobody_counted_are_counted_and_marked() {
         assert_eq!(record.cost_usd.get(at, 1), Some(14.0));
     }
     let out = folder.path().join("report");
-    report::write_run(&out, &record, &summarise(&record), &[]).unwrap();
+    report::write_run(&report::claim(&out).unwrap(), &record, &summarise(&record), &[]).unwrap();
     let text = fs::read_to_string(out.join("report.md")).unwrap();
     let said = "**Input tokens are estimated** for 30 answers of the suite: the prompt's text is counted by the tokenizer \
                 `tokenizer.json` (SHA-256 ";

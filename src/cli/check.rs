@@ -1,13 +1,12 @@
 //! `check`.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use llm_bandit::error::{Error, Result};
+use llm_bandit::fs;
 use llm_bandit::gate::{self, Gate, GateSettings, format};
 use llm_bandit::report;
 
@@ -98,7 +97,5 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
 }
 
 fn append(path: &Path, gate: &Gate) -> Result<()> {
-    let mut file =
-        OpenOptions::new().create(true).append(true).open(path).map_err(Error::io(path, "write"))?;
-    writeln!(file, "{}", format::markdown(gate)).map_err(Error::io(path, "write"))
+    fs::append(path, &format!("{}\n", format::markdown(gate)))
 }

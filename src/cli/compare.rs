@@ -1,11 +1,11 @@
 //! `compare`, and what `run` and `report` do with several runs at once.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use llm_bandit::error::{Error, Result};
+use llm_bandit::error::Result;
+use llm_bandit::fs::{self, Claim};
 use llm_bandit::report::overall::{
     Finished, Overall, Published, overall_md, read_finished, read_reports, splice, write_overall,
 };
@@ -40,14 +40,11 @@ pub(super) fn write_all(folder: &Path, reports: &[PathBuf]) -> Result<()> {
 
 /// Puts the table of the reports below a folder into a text, and writes it beside them.
 pub(super) fn splice_into(text: &Path, folder: &Path) -> Result<()> {
-    let old = fs::read_to_string(text).map_err(Error::io(text, "read"))?;
+    let claim = Claim::wait(text)?;
+    let old = fs::read_text(text)?;
     let runs = finished(&[folder.to_owned()])?;
     let new = splice(text, &old, &Published::of(runs), &commit())?;
-    let mut staged = text.to_owned().into_os_string();
-    staged.push(".staged");
-    let staged = PathBuf::from(staged);
-    fs::write(&staged, new).map_err(Error::io(&staged, "write"))?;
-    fs::rename(&staged, text).map_err(Error::io(text, "replace"))?;
+    fs::replace_files(&[(&claim, new.as_bytes())])?;
     say_aside(&format!("{}: the overall table is up to date", text.display()));
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `list`, `verify`, and `synth`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
+use llm_bandit::fs;
 use llm_bandit::online::{self, OnlineScenario};
 use llm_bandit::report;
 use llm_bandit::run::suite_of;
@@ -26,7 +26,7 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
     let mut paths = vec![PathBuf::from("quickstart")];
     if Path::new(SCENARIOS).is_dir() {
         let mut inner: Vec<PathBuf> =
-            entries(Path::new(SCENARIOS))?.into_iter().filter(|path| path.is_dir()).collect();
+            fs::entries(Path::new(SCENARIOS))?.into_iter().filter(|path| path.is_dir()).collect();
         inner.insert(0, SCENARIOS.into());
         paths.clear();
         for folder in inner {
@@ -114,28 +114,19 @@ fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn synth(settings: &Path, out: &Path, seed: Option<u64>) -> Result<ExitCode> {
+pub(super) fn synth(settings: &Path, out: &Path, seed: Option<u64>, is_forced: bool) -> Result<ExitCode> {
     let mut settings = SyntheticSettings::read(settings)?;
     settings.seed = seed.unwrap_or(settings.seed);
+    let claim = Suite::claim(out, is_forced)?;
     let suite = settings.generate()?.suite;
-    fs::create_dir_all(out).map_err(Error::io(out, "create"))?;
-    suite.write(out)?;
+    suite.write_over(&claim)?;
     say(&format!("{}", out.display()));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The scenario files of a folder, by name.
 pub(super) fn scenarios_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = entries(folder)?;
+    let mut files = fs::entries(folder)?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     Ok(files)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let read = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
-    let mut paths = read.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>();
-    if let Ok(paths) = &mut paths {
-        paths.sort();
-    }
-    paths.map_err(Error::io(folder, "read"))
 }

@@ -131,6 +131,9 @@ enum Command {
         /// Another seed than that of the settings
         #[arg(long)]
         seed: Option<u64>,
+        /// Replace a suite that is there
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -160,7 +163,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Command::Prices(arguments) => prices::prices(&arguments),
         Command::Reprice(arguments) => reprice::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),
-        Command::Synth { settings, out, seed } => inspect::synth(&settings, &out, seed),
+        Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),
     };
     match done {
         Ok(code) => code,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::Verdict;
+use llm_bandit::fs::Claim;
 use llm_bandit::online::{self, OnlineScenario};
 use llm_bandit::scenario::Scenario;
-use llm_bandit::{report, suite};
+use llm_bandit::suite;
 
 use super::progress::Progress;
 use super::{say, say_aside};
@@ -33,10 +34,9 @@ pub(super) fn part(paths: Vec<PathBuf>, seed: Option<u64>) -> Result<(Vec<PathBu
 pub(super) fn run(
     path: &Path,
     scenario: &OnlineScenario,
-    out: &Path,
+    claim: &Claim,
     (folders, quiet): (&[PathBuf], bool),
 ) -> Result<bool> {
-    report::check_target(out)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;
     let progress = Progress::new(&scenario.name, quiet);
@@ -45,11 +45,11 @@ pub(super) fn run(
     let record = record.map_err(named)?;
     let summary = online::summarise(&record);
     let verdicts = online::judge(&record, &summary).map_err(named)?;
-    online::write_run(out, &record, &summary, &verdicts)?;
+    online::write_run(claim, &record, &summary, &verdicts)?;
     if !quiet {
         say_aside(&online::overview(&record, &summary));
     }
-    Ok(tell(&scenario.name, out, &verdicts))
+    Ok(tell(&scenario.name, claim.path(), &verdicts))
 }
 
 /// Rebuilds a report, where the folder is that of an online scenario; true where every expectation holds.
@@ -57,7 +57,7 @@ pub(super) fn report(folder: &Path) -> Result<Option<bool>> {
     let Some(record) = online::read_record_if_online(folder)? else { return Ok(None) };
     let summary = online::summarise(&record);
     let verdicts = online::judge(&record, &summary)?;
-    online::write_report(folder, &record, &summary, &verdicts)?;
+    online::rebuild(folder, &record, &summary, &verdicts)?;
     Ok(Some(tell(&record.manifest.scenario.name, folder, &verdicts)))
 }
 

@@ -1,6 +1,5 @@
 //! `reprice`.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +9,7 @@ use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
 use llm_bandit::record::reprice as under;
 use llm_bandit::suite::prices::PriceBook;
-use llm_bandit::{online, report};
+use llm_bandit::{fs, online, report};
 
 use super::run::tell;
 use super::say_aside;
@@ -36,11 +35,11 @@ pub(super) struct RepriceArguments {
 
 pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
     let RepriceArguments { folder, prices, date, out, quiet } = arguments;
-    report::check_target(out)?;
-    let is_same = fs::canonicalize(folder).is_ok_and(|from| fs::canonicalize(out).is_ok_and(|to| from == to));
+    let is_same = fs::canonical(folder).is_ok_and(|from| fs::canonical(out).is_ok_and(|to| from == to));
     if is_same {
         return Err(Error::file(out, "is the report that is repriced; choose another `--out`"));
     }
+    let claim = report::claim(out)?;
     let book = PriceBook::read(prices)?;
     if online::read_record_if_online(folder)?.is_some() {
         let problem = "is the report of an online scenario, whose learners would have learned otherwise; run it with `--prices`";
@@ -53,7 +52,7 @@ pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
     })?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
-    report::write_run(out, &record, &summary, &verdicts)?;
+    report::write_run(&claim, &record, &summary, &verdicts)?;
     if !quiet {
         say_aside(&report::overview(&record, &summary));
     }

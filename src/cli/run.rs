@@ -7,6 +7,7 @@ use clap::Args;
 use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{Verdict, judge, summarise};
+use llm_bandit::fs::{self, Claim};
 use llm_bandit::record::Record;
 use llm_bandit::report;
 use llm_bandit::run::KeptCells;
@@ -78,15 +79,19 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         Some(out) if is_one => out.clone(),
         _ => base.join(name),
     };
+    let claim = |name: &String| report::claim(&out_of(name));
+    let claims = scenarios.iter().map(|scenario| claim(&scenario.name)).collect::<Result<Vec<_>>>()?;
+    let online_claims =
+        online.iter().map(|(_, scenario)| claim(&scenario.name)).collect::<Result<Vec<_>>>()?;
     let mut code = ExitCode::SUCCESS;
-    for (path, scenario) in paths.iter().zip(&scenarios) {
-        if !run_one(path, scenario, &out_of(&scenario.name), arguments)? {
+    for ((path, scenario), claim) in paths.iter().zip(&scenarios).zip(&claims) {
+        if !run_one(path, scenario, claim, arguments)? {
             code = ExitCode::from(1);
         }
     }
-    for (path, scenario) in &online {
+    for ((path, scenario), claim) in online.iter().zip(&online_claims) {
         let settings = (arguments.datasets.datasets.as_slice(), arguments.quiet);
-        if !super::online::run(path, scenario, &out_of(&scenario.name), settings)? {
+        if !super::online::run(path, scenario, claim, settings)? {
             code = ExitCode::from(1);
         }
     }
@@ -151,8 +156,7 @@ fn rebuild(folder: &Path) -> Result<bool> {
     let record = report::read_record(folder)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
-    report::write_report(folder, &record, &summary, &verdicts)?;
-    report::rebuild_stress(folder, &record)?;
+    report::rebuild(folder, &record, &summary, &verdicts)?;
     Ok(tell(&record, folder, &verdicts))
 }
 
@@ -185,14 +189,12 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs a scenario; true where every expectation holds.
-fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArguments) -> Result<bool> {
-    report::check_target(out)?;
+fn run_one(path: &Path, scenario: &Scenario, claim: &Claim, arguments: &RunArguments) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
     let timings = Timings::default();
-    let kept = program().map(|program| report::partial_folder(out).map(|at| KeptCells::new(at, program)));
-    let kept = kept.transpose()?;
+    let kept = program().map(|program| KeptCells::new(report::partial_folder(claim), program));
     if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
         kept.clear()?;
     }
@@ -206,23 +208,23 @@ fn run_one(path: &Path, scenario: &Scenario, out: &Path, arguments: &RunArgument
     let record = &stressed.twin;
     let summary = summarise(record);
     let verdicts = judge(record, &summary).map_err(named)?;
-    report::write_stressed_run(out, &stressed, &summary, &verdicts)?;
+    report::write_stressed_run(claim, &stressed, &summary, &verdicts)?;
     if let Some(kept) = kept {
         kept.clear()?;
     }
     if arguments.timings {
-        timings.write(out, record)?;
+        timings.write(claim.path(), record)?;
     }
     if !arguments.quiet {
         say_aside(&report::overview(record, &summary));
     }
-    Ok(tell(record, out, &verdicts))
+    Ok(tell(record, claim.path(), &verdicts))
 }
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
 /// keeps no cells.
 fn program() -> Option<String> {
-    let bytes = std::fs::read(std::env::current_exe().ok()?).ok()?;
+    let bytes = fs::read(&std::env::current_exe().ok()?).ok()?;
     let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("{} {hash}", env!("CARGO_PKG_VERSION")))
 }

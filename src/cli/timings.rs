@@ -5,12 +5,12 @@
 //! the one that asks first.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use llm_bandit::error::{Error, Result};
+use llm_bandit::error::Result;
+use llm_bandit::fs;
 use llm_bandit::record::Record;
 use llm_bandit::run::Event;
 
@@ -62,8 +62,6 @@ impl Timings {
         if n_untimed > 0 {
             say_aside(&format!("{n_untimed} cells were taken up and have no times; `--fresh` measures all"));
         }
-        let (path, staged) = (folder.join("timings.csv"), folder.join(".timings.csv.staged"));
-        fs::write(&staged, text).map_err(Error::io(&staged, "write"))?;
-        fs::rename(&staged, &path).map_err(Error::io(&path, "write"))
+        fs::put_files(&[(folder.join("timings.csv"), text.into_bytes())])
     }
 }

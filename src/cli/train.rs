@@ -39,12 +39,12 @@ pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     let path = &arguments.scenario;
     let mut scenario = Scenario::read(path)?;
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
-    SavedRouter::check_target(&arguments.out)?;
+    let target = SavedRouter::claim(&arguments.out)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite = simulation::suite_of(&scenario, &arguments.datasets.datasets).map_err(named)?;
     let router =
         simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
-    router.write(&arguments.out)?;
+    router.write(&target)?;
     if !arguments.quiet {
         router.notes().iter().for_each(|(name, value)| say_aside(&format!("{name}: {value}")));
     }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use super::{Decided, Decisions, Span};
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// The number of the file format.
 pub const FORMAT: u32 = 1;
@@ -61,7 +61,7 @@ impl Decisions {
     /// # Errors
     /// Whatever is wrong with it, with path and line.
     pub fn read(path: &Path) -> Result<Decisions> {
-        let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = fs::read_text(path)?;
         Decisions::parse(path, &text)
     }
 

@@ -9,7 +9,6 @@ mod hashed;
 mod tensor_values;
 #[cfg(feature = "encoder")]
 mod transformer;
-mod write;
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +16,11 @@ use half::f16;
 
 pub use self::external::Rows;
 pub use self::hashed::DEFAULT_DIMENSIONS;
-use self::write::check_target;
 use crate::error::{Error, Result};
+use crate::fs::{self, Claim};
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
-use crate::suite::{self, EMBEDDINGS, Embeddings, Prompt, Suite};
+use crate::suite::{self, EMBEDDINGS, Embeddings, EncodedBy, Prompt, Suite};
 
 /// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
 pub const BUILT_IN: &str = "built-in";
@@ -52,17 +51,38 @@ pub fn embed(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<PathBuf> {
     let out = out.map_or_else(|| folder.join(EMBEDDINGS), Path::to_owned);
-    check_target(&out, is_forced)?;
     if !folder.is_dir() {
         return Err(Error::file(folder, "is not a folder"));
     }
+    let claims = claim(&out, is_forced)?;
     let prompts = Suite::read_prompts(folder)?;
     let embeddings = encoded(&prompts, encoder, progress).map_err(|error| match error {
         Error::Usage(problem) => Error::file(folder, problem),
         other => other,
     })?;
-    write::write(&out, &embeddings)?;
+    write(&claims, &embeddings)?;
     Ok(out)
+}
+
+/// Claims a file of embeddings and the note on it.
+fn claim(out: &Path, is_forced: bool) -> Result<[Claim; 2]> {
+    if out.extension().is_none_or(|extension| extension != "npy") {
+        return Err(Error::file(out, "the name of the embeddings must end in `.npy`"));
+    }
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let claims = [Claim::new(out)?, Claim::new(&out.with_file_name(EncodedBy::note_of(&name)))?];
+    if out.exists() && !is_forced {
+        return Err(Error::file(out, "is there already; `--force` replaces it"));
+    }
+    Ok(claims)
+}
+
+/// Writes both files. Where this is cut short between the two, the note does not fit the embeddings, and their reader says so.
+fn write([file, note]: &[Claim; 2], embeddings: &Embeddings) -> Result<()> {
+    let bytes = suite::format_embeddings(embeddings);
+    let text = embeddings.encoder().map(|encoder| encoder.format(&bytes));
+    let text = text.as_ref().map(|text| (note, text.as_bytes()));
+    fs::replace_files(&[(file, &bytes[..])].into_iter().chain(text).collect::<Vec<_>>())
 }
 
 /// Embeddings as they would be read from a file.

@@ -14,6 +14,7 @@ use super::inspect::{Eval, LogFacts, Results, Sample};
 use super::json::{Elements, fault, whole};
 use super::source::{Budget, Input, Progress, Sources, Zstandard, limited};
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// Calls `each` with every sample.
 ///
@@ -101,7 +102,7 @@ pub(super) fn each_of_zip(
     each: &mut dyn FnMut(&LogFacts, &str, Sample) -> Result<()>,
 ) -> Result<()> {
     let file = sources.open_raw(path)?;
-    let n_bytes = file.metadata().map_err(Error::io(path, "read"))?.len();
+    let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
     let mut archive = ZipArchive::new(BufReader::new(file))
         .map_err(|error| Error::file(path, format!("is no whole zip archive: {error}")))?;
     // A name in no known encoding is nobody's sample.
@@ -133,7 +134,7 @@ struct Header {
 /// Zstandard only as a C library.
 fn member<T: serde::de::DeserializeOwned>(
     path: &Path,
-    archive: &mut ZipArchive<BufReader<std::fs::File>>,
+    archive: &mut ZipArchive<BufReader<fs::Input>>,
     name: &str,
 ) -> Result<T> {
     let inner = path.join(name);

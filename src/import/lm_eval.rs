@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -18,6 +17,7 @@ use super::json::{Scalar, lines, whole};
 use super::metric::{Choice, remember, unknown_metric};
 use super::source::is_named;
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// lm-evaluation-harness.
 pub(super) struct LmEval;
@@ -133,9 +133,8 @@ fn results_of(path: &Path, time: &str) -> Result<PathBuf> {
     if of_run.exists() {
         return Ok(of_run);
     }
-    let entries = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
-    let found = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    found
+    fs::entries(folder)?
+        .into_iter()
         .filter(|path| is_named(path, "results_", &[".json"]))
         .max()
         .ok_or_else(|| Error::file(path, "has no `results_TIME.json` beside it, which names the model"))

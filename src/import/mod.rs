@@ -27,7 +27,6 @@ mod table;
 mod texts;
 mod zeroeval;
 
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -39,8 +38,9 @@ pub use report::{Coverage, Tally};
 pub use source::Progress;
 
 use crate::error::{Error, Result};
+use crate::fs::{self, Claim};
 use crate::hash::hex;
-use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo};
+use crate::suite::{ImportInfo, ImportedFile, SuiteCheck, SuiteInfo};
 use cells::Cells;
 use importer::Job;
 use source::{Sources, files};
@@ -70,17 +70,17 @@ pub struct ImportSettings {
 /// # Errors
 /// Whatever makes the results unusable, as one line; nothing is written then.
 pub fn import(settings: &ImportSettings, out: &Path, progress: &dyn Fn(Progress<'_>)) -> Result<Coverage> {
-    check_target(out)?;
     check_settings(settings)?;
+    let claim = claim(out)?;
     let sources = Sources::new(progress);
     let cells = gather(settings, &sources)?;
     let opened = sources.opened();
-    let n_bytes = opened.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
+    let n_bytes = opened.iter().map(|path| fs::n_bytes(path)).sum();
     let info = info(settings, &cells, &opened, out)?;
     let (suite, tally) = cells.into_suite(info).map_err(|problem| {
         Error::Usage(format!("the {} files of `{}` {problem}", opened.len(), settings.format.name()))
     })?;
-    write(&suite, out)?;
+    claim.replace_folder(|_| false, |staged| suite.write(staged))?;
     Ok(Coverage { n_files: opened.len(), n_bytes, tally, check: SuiteCheck::new(&suite) })
 }
 
@@ -88,7 +88,7 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
     let importer = settings.format.importer();
     let found = files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path))?;
     let found = importer.selected(found, settings)?;
-    let n_bytes = found.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum();
+    let n_bytes = found.iter().map(|path| fs::n_bytes(path)).sum();
     sources.say(Progress::Found { n_files: found.len(), n_bytes });
     let job = Job { settings, sources };
     let mut cells = Cells::new(settings.score_range);
@@ -116,15 +116,12 @@ fn check_settings(settings: &ImportSettings) -> Result<()> {
 }
 
 /// Before anything is read.
-fn check_target(out: &Path) -> Result<()> {
-    if out.file_name().is_none() {
-        return Err(Error::file(out, "is no name for a suite's folder"));
-    }
-    let is_empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
-    if out.exists() && !is_empty {
+fn claim(out: &Path) -> Result<Claim> {
+    let claim = Claim::new(out)?;
+    if fs::entries(out).map_or(out.exists(), |entries| !entries.is_empty()) {
         return Err(Error::file(out, "exists; choose another `--out`, or remove it"));
     }
-    Ok(())
+    Ok(claim)
 }
 
 fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], out: &Path) -> Result<SuiteInfo> {
@@ -166,7 +163,7 @@ fn shown_path(path: &Path, sources: &[PathBuf]) -> String {
 }
 
 fn file_hash(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path, "read"))?;
+    let mut file = fs::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
@@ -177,24 +174,4 @@ fn file_hash(path: &Path) -> Result<String> {
             Err(error) => return Err(Error::io(path, "read")(error)),
         }
     }
-}
-
-/// Writes into a hidden folder beside the target, which then takes its name.
-fn write(suite: &Suite, out: &Path) -> Result<()> {
-    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let staged = out.with_file_name(format!(".{name}.staged"));
-    if staged.exists() {
-        fs::remove_dir_all(&staged).map_err(Error::io(&staged, "remove"))?;
-    }
-    fs::create_dir_all(&staged).map_err(Error::io(&staged, "create"))?;
-    let written = suite.write(&staged).and_then(|()| {
-        if out.exists() {
-            fs::remove_dir(out).map_err(Error::io(out, "replace"))?;
-        }
-        fs::rename(&staged, out).map_err(Error::io(out, "write"))
-    });
-    if written.is_err() {
-        let _ = fs::remove_dir_all(&staged);
-    }
-    written
 }

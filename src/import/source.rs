@@ -2,7 +2,6 @@
 //! end.
 
 use std::cell::{Cell, RefCell};
-use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,6 +10,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// Bytes between two messages of progress.
 const STEP: u64 = 4 << 20;
@@ -64,7 +64,7 @@ impl<'a> Sources<'a> {
     /// A file that cannot be read, that is not text, or that is text in another encoding than UTF-8.
     pub(super) fn open(&self, path: &Path) -> Result<Input<'a>> {
         let file = self.open_raw(path)?;
-        let n_bytes = file.metadata().map_err(Error::io(path, "read"))?.len();
+        let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
         let counted = Counted { file, progress: self.progress, unsaid: 0 };
         let (head, rest) = peeked(counted).map_err(Error::io(path, "read"))?;
         refuse_other_formats(path, &head)?;
@@ -77,11 +77,11 @@ impl<'a> Sources<'a> {
     }
 
     /// Opens a file as it is.
-    pub(super) fn open_raw(&self, path: &Path) -> Result<File> {
+    pub(super) fn open_raw(&self, path: &Path) -> Result<fs::Input> {
         if !self.opened.borrow().iter().any(|known| known == path) {
             self.opened.borrow_mut().push(path.to_owned());
         }
-        File::open(path).map_err(Error::io(path, "read"))
+        fs::open(path)
     }
 }
 
@@ -125,7 +125,7 @@ impl<'a> Input<'a> {
 
 /// A file that says how far it was read.
 struct Counted<'a> {
-    file: File,
+    file: fs::Input,
     progress: &'a dyn Fn(Progress<'_>),
     unsaid: u64,
 }
@@ -186,8 +186,7 @@ pub(super) fn files(
     let mut found: Vec<PathBuf> = Vec::new();
     for path in paths {
         let before = found.len();
-        let kind = fs::metadata(path).map_err(Error::io(path, "read"))?;
-        if kind.is_dir() {
+        if path.is_dir() {
             walk(path, is_wanted, &mut found)?;
             if found.len() == before {
                 return Err(Error::file(path, format!("holds no {wanted}")));
@@ -199,7 +198,7 @@ pub(super) fn files(
     let mut unique: Vec<PathBuf> = Vec::with_capacity(found.len());
     let mut seen = std::collections::BTreeSet::new();
     for path in found {
-        if seen.insert(fs::canonicalize(&path).map_err(Error::io(&path, "read"))?) {
+        if seen.insert(fs::canonical(&path)?) {
             unique.push(path);
         }
     }
@@ -208,17 +207,12 @@ pub(super) fn files(
 
 /// Links to folders are not followed: they could lead in circles.
 fn walk(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
-    let mut entries: Vec<fs::DirEntry> =
-        entries.collect::<io::Result<_>>().map_err(Error::io(folder, "read"))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        let kind = entry.file_type().map_err(Error::io(&path, "read"))?;
-        if kind.is_dir() && !is_hidden {
+    for path in fs::entries(folder)? {
+        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_folder = path.is_dir() && !path.is_symlink();
+        if is_folder && !is_hidden {
             walk(&path, is_wanted, found)?;
-        } else if !kind.is_dir() && !is_hidden && is_wanted(&path) {
+        } else if !is_folder && !is_hidden && is_wanted(&path) {
             found.push(path);
         }
     }

@@ -27,6 +27,6 @@ pub use change::{Change, ChangeKind};
 pub use evaluate::{OnlineSummary, Series, Value, judge, summarise};
 pub use feedback::{Outcome, Replay, Situation};
 pub use record::{Log, OnlineManifest, OnlineRecord, Order, RecordedPhase};
-pub use report::{overview, read_record_if_online, verify_report, write_report, write_run};
+pub use report::{overview, read_record_if_online, rebuild, verify_report, write_run};
 pub use run::{check, run};
 pub use scenario::{OnlineRouterEntry, OnlineScenario, OnlineSettings, is_online};

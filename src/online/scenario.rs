@@ -1,6 +1,5 @@
 //! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -14,7 +13,7 @@ use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use crate::scenario::label;
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::{CostSettings, Expectation, Mode};
-use crate::toml_file;
+use crate::{fs, toml_file};
 
 /// More orders than this are a slip.
 const MOST_ORDERS: usize = 1000;
@@ -134,7 +133,7 @@ impl OnlineScenario {
     /// # Errors
     /// Whatever is wrong with it, with path and line.
     pub fn read_if_online(path: &Path) -> Result<Option<OnlineScenario>> {
-        let Ok(text) = fs::read_to_string(path) else { return Ok(None) };
+        let Ok(text) = fs::read_text(path) else { return Ok(None) };
         if is_online(&text) { OnlineScenario::parse(path, &text).map(Some) } else { Ok(None) }
     }
 

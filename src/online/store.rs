@@ -1,7 +1,6 @@
 //! An online record as a folder: `manifest.json`, the replayed prompts, and NumPy arrays of contexts, outcomes by phase,
 //! orders (orders x steps), and every router's choices and their probabilities (orders x steps).
 
-use std::fs;
 use std::path::Path;
 
 use super::contexts::Contexts;
@@ -9,9 +8,9 @@ use super::phase::Phase;
 use super::record::{Log, ONLINE_FORMAT, OnlineManifest, OnlineRecord, Order};
 use crate::error::{Error, Result};
 use crate::record::RecordedPrompt;
-use crate::record::store::{format_cells, read_cells, read_unpacked, write};
+use crate::record::store::{format_cells, read_cells, read_unpacked};
 use crate::record::sums;
-use crate::{gzip, npy};
+use crate::{fs, gzip, npy};
 
 const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
@@ -26,10 +25,10 @@ impl OnlineRecord {
     /// A folder that cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
-        write(&folder.join(MANIFEST), manifest.as_bytes())?;
-        write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
+        fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
+        fs::write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
         let array = |name: &str, kind: &str, shape: [usize; 2], data: Vec<u8>| {
-            write(&folder.join(name), &gzip::pack(&npy::format(kind, &shape, data)))
+            fs::write(&folder.join(name), &gzip::pack(&npy::format(kind, &shape, data)))
         };
         let numbers =
             |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
@@ -37,8 +36,8 @@ impl OnlineRecord {
         array(CONTEXTS, "<f8", shape, numbers(self.contexts.values()))?;
         for (number, phase) in self.phases.iter().enumerate() {
             let [scores, costs] = phase_files(number);
-            write(&folder.join(scores), &gzip::pack(&format_cells(&phase.score)))?;
-            write(&folder.join(costs), &gzip::pack(&format_cells(&phase.cost_usd)))?;
+            fs::write(&folder.join(scores), &gzip::pack(&format_cells(&phase.score)))?;
+            fs::write(&folder.join(costs), &gzip::pack(&format_cells(&phase.cost_usd)))?;
         }
         let shape = [self.orders.len(), self.manifest.n_steps];
         let place = |&prompt: &usize| u32::try_from(prompt).expect("a suite has fewer than 2^32 prompts");
@@ -62,7 +61,7 @@ impl OnlineRecord {
     /// A folder that is no online record, one of another format, or parts that do not fit together.
     pub fn read(folder: &Path) -> Result<OnlineRecord> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+        let text = fs::read_text(&path)?;
         let line = |error: serde_json::Error| Error::line(&path, error.line() as u64, error.to_string());
         let value: serde_json::Value = serde_json::from_str(&text).map_err(line)?;
         let format = value.get("online-format").and_then(serde_json::Value::as_u64);

@@ -1,6 +1,5 @@
 //! A record as a folder: `manifest.json`, `prompts.csv.gz`, NumPy arrays of scores, costs, and choices, and `SHA256SUMS`.
 
-use std::fs;
 use std::path::Path;
 
 use super::{
@@ -9,7 +8,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::suite::CellTable;
-use crate::{gzip, npy};
+use crate::{fs, gzip, npy};
 
 const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
@@ -22,20 +21,20 @@ impl Record {
     /// Writes the record into a folder that exists.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
-        write(&folder.join(MANIFEST), manifest.as_bytes())?;
-        write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
-        write(&folder.join(SCORES), &gzip::pack(&format_cells(&self.score)))?;
-        write(&folder.join(COSTS), &gzip::pack(&format_cells(&self.cost_usd)))?;
+        fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
+        fs::write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
+        fs::write(&folder.join(SCORES), &gzip::pack(&format_cells(&self.score)))?;
+        fs::write(&folder.join(COSTS), &gzip::pack(&format_cells(&self.cost_usd)))?;
         if let Some(tokens) = &self.tokens {
-            write(&folder.join(INPUT_TOKENS), &gzip::pack(&format_cells(&tokens.input)))?;
-            write(&folder.join(OUTPUT_TOKENS), &gzip::pack(&format_cells(&tokens.output)))?;
+            fs::write(&folder.join(INPUT_TOKENS), &gzip::pack(&format_cells(&tokens.input)))?;
+            fs::write(&folder.join(OUTPUT_TOKENS), &gzip::pack(&format_cells(&tokens.output)))?;
         }
         for (replicate, choices) in self.choices.iter().enumerate() {
             for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
                 let shape = [choices.n_preferences(), choices.n_prompts()];
                 let data = choices.models().iter().flat_map(|model| model.to_le_bytes());
                 let path = folder.join(choices_file(replicate, &entry.label));
-                write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
+                fs::write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
             }
         }
         for (replicate, predictions) in self.predictions.iter().enumerate() {
@@ -44,7 +43,7 @@ impl Record {
                 let shape = [predictions.n_prompts(), self.manifest.suite.models.len()];
                 let data = predictions.steps().iter().flat_map(|step| [*step]);
                 let path = folder.join(predictions_file(replicate, &entry.label));
-                write(&path, &gzip::pack(&npy::format("|u1", &shape, data)))?;
+                fs::write(&path, &gzip::pack(&npy::format("|u1", &shape, data)))?;
             }
         }
         sums::write(folder)
@@ -57,7 +56,7 @@ impl Record {
     /// committed to.
     pub fn read(folder: &Path) -> Result<Record> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+        let text = fs::read_text(&path)?;
         let value: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
         let format = value.get("format").and_then(serde_json::Value::as_u64);
@@ -162,13 +161,8 @@ fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
     Ok(Predictions::from_steps(shape[1], array.data.to_vec()))
 }
 
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(Error::io(path, "write"))
-}
-
 pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
-    gzip::unpack(path, &bytes)
+    gzip::unpack(path, &fs::read(path)?)
 }
 
 fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<usize>>)> {

@@ -1,10 +1,10 @@
 //! `SHA256SUMS`: a hash of every other file of the record, in the format of `sha256sum --check`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::hash::sha256;
 
 /// The file's name.
@@ -14,7 +14,7 @@ const SUMS: &str = "SHA256SUMS";
 pub(crate) fn write(folder: &Path) -> Result<()> {
     let lines = hashes(folder)?.into_iter().map(|(name, hash)| format!("{hash}  {name}\n"));
     let path = folder.join(SUMS);
-    fs::write(&path, lines.collect::<String>()).map_err(Error::io(&path, "write"))
+    fs::write(&path, lines.collect::<String>().as_bytes())
 }
 
 /// Checks every file of a record against its hash; the hash of the hashes is returned, which stands for the whole record.
@@ -23,7 +23,7 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
 /// A file that is missing, changed, or not listed.
 pub(crate) fn check(folder: &Path) -> Result<String> {
     let path = folder.join(SUMS);
-    let text = fs::read_to_string(&path).map_err(Error::io(&path, "read"))?;
+    let text = fs::read_text(&path)?;
     let mut found = hashes(folder)?;
     for (at, line) in text.lines().enumerate() {
         let Some((hash, name)) = line.split_once("  ") else {
@@ -48,12 +48,10 @@ pub(crate) fn check(folder: &Path) -> Result<String> {
 /// The hash of each file but the sums themselves, by name.
 fn hashes(folder: &Path) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
+    for path in fs::entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name != SUMS && path.is_file() {
-            let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
-            hashes.insert(name, sha256(&bytes));
+            hashes.insert(name, sha256(&fs::read(&path)?));
         }
     }
     Ok(hashes)

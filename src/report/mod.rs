@@ -18,12 +18,9 @@ mod table;
 mod unseen;
 mod verify;
 
-pub(crate) use folder::{RECORD, record_folder, replace, write_files};
-pub use folder::{
-    check_target, is_report, partial_folder, read_record, write_report, write_run, write_stressed_run,
-};
+pub use folder::{claim, is_report, partial_folder, read_record, rebuild, write_run, write_stressed_run};
+pub(crate) use folder::{rebuild_with, record_folder, record_in, replace, write_files};
 pub use overview::overview;
-pub use stress::rebuild as rebuild_stress;
 pub(crate) use verify::compare;
 pub use verify::{Verified, verify};
 

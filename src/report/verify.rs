@@ -1,6 +1,5 @@
 //! Whether a report is what its record gives, and whether the record is what was recorded.
 
-use std::fs;
 use std::path::Path;
 
 use super::difference::difference;
@@ -8,6 +7,7 @@ use super::folder::{RECORD, read_record};
 use super::{render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
+use crate::fs;
 use crate::record::{Record, list_prices_hash, scenario_hash, sums};
 
 /// A report that was found sound.
@@ -54,7 +54,7 @@ pub(crate) fn compare<N: AsRef<str>>(folder: &Path, files: &[(N, Vec<u8>)], made
     for (name, expected) in files {
         let name = name.as_ref();
         let path = folder.join(name);
-        let found = fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let found = fs::read(&path)?;
         if let Some(difference) = difference(&path, &found, expected) {
             return Err(difference.error(&path, &other_version(made_by)));
         }

@@ -5,12 +5,12 @@
 //! bits. Its first line is a digest of all the rest, so that damage is found before anything is made of it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::llm_bandit::{LlmBandit, LlmBanditSettings, Numbers};
 use super::{Router, RouterSettings, Training};
 use crate::error::{Error, Result};
+use crate::fs::{self, Claim};
 use crate::network::NamedTensors;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
@@ -27,6 +27,13 @@ const MOST_WIDTH: usize = 1 << 16;
 pub struct SavedRouter {
     card: Card,
     router: LlmBandit,
+}
+
+/// The two files of a router, claimed until the router is trained and written.
+#[derive(Debug)]
+pub struct RouterTarget {
+    file: Claim,
+    copy: Claim,
 }
 
 /// Where a router comes from.
@@ -120,42 +127,40 @@ impl SavedRouter {
     /// # Errors
     /// A file that is no router, is damaged, or was written in another format.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+        let bytes = fs::read(path)?;
         SavedRouter::from_bytes(path, &bytes)
     }
 
-    /// Writes the file and the copy of its text, each in one step.
+    /// Writes the file and the copy of its text: both, or neither where one cannot be written.
     ///
     /// # Errors
-    /// As [`check_target`](Self::check_target).
-    pub fn write(&self, path: &Path) -> Result<()> {
+    /// Files that cannot be written.
+    pub fn write(&self, target: &RouterTarget) -> Result<()> {
         let (text, bytes) = self.to_bytes();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = target.file.path().file_name().unwrap_or_default().to_string_lossy();
         let copy = format!(
             "{COPY_START}{name}` says of itself, for reading; routing looks at that file alone.\n{text}"
         );
-        replace(&text_path(path)?, copy.as_bytes())?;
-        replace(path, &bytes)
+        fs::replace_files(&[(&target.file, &bytes), (&target.copy, copy.as_bytes())])
     }
 
-    /// Refuses a path that cannot be written, before anything is trained.
+    /// Claims a path, before anything is trained.
     ///
     /// # Errors
-    /// A folder, a name that ends in `.toml` or whose copy would overwrite something else (a scenario, say), or a place
-    /// where no file can be made.
-    pub fn check_target(path: &Path) -> Result<()> {
+    /// A folder, a name that ends in `.toml` or whose copy would overwrite something else (a scenario, say), a file that
+    /// another process is writing, or a place where no file can be made.
+    pub fn claim(path: &Path) -> Result<RouterTarget> {
         if path.is_dir() {
             return Err(Error::file(path, "is a folder; a router is a file"));
         }
-        let (probe, copy) = (staged(path)?, text_path(path)?);
+        let copy = text_path(path)?;
         if copy.exists() && !fs::read(&copy).is_ok_and(|bytes| bytes.starts_with(COPY_START.as_bytes())) {
             return Err(Error::file(
                 &copy,
                 "is in the way of the copy of the settings; choose another `--out`",
             ));
         }
-        fs::write(&probe, "").map_err(Error::io(path, "write"))?;
-        fs::remove_file(&probe).map_err(Error::io(&probe, "remove"))
+        Ok(RouterTarget { file: Claim::new(path)?, copy: Claim::new(&copy)? })
     }
 
     /// Where it comes from.
@@ -271,23 +276,6 @@ fn text_path(path: &Path) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// A hidden file beside another one, on the same file system.
-fn staged(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| Error::file(path, "is no name for a file"))?;
-    Ok(path.with_file_name(format!(".{}.staged", name.to_string_lossy())))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let staged = staged(path)?;
-    let done = fs::write(&staged, bytes)
-        .map_err(Error::io(path, "write"))
-        .and_then(|()| fs::rename(&staged, path).map_err(Error::io(path, "replace")));
-    if done.is_err() {
-        let _ = fs::remove_file(&staged);
-    }
-    done
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -342,7 +330,7 @@ mod tests {
             let (router, prompts) = trained(settings);
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join(PATH);
-            router.write(&path).unwrap();
+            router.write(&SavedRouter::claim(&path).unwrap()).unwrap();
             let again = SavedRouter::read(&path).unwrap();
             assert_eq!(again.card, router.card);
             assert!(again.to_bytes() == router.to_bytes());
@@ -351,11 +339,11 @@ mod tests {
             assert!(again.decide(&prompts, &preferences) == router.decide(&prompts, &preferences));
             let routed = router.router().route(&prompts, &preferences[..3]);
             assert!(again.router().route(&prompts, &preferences[..3]) == routed);
-            let copy = fs::read_to_string(folder.path().join("r.toml")).unwrap();
+            let copy = fs::read_text(&folder.path().join("r.toml")).unwrap();
             assert!(
                 copy.starts_with("# What `r.safetensors` says") && copy.contains("kind = \"llm-bandit\"")
             );
-            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+            assert_eq!(fs::entries(folder.path()).unwrap().len(), 2);
         }
     }
 
@@ -453,17 +441,20 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_written_is_refused_beforehand() {
         let folder = tempfile::tempdir().unwrap();
-        let fault =
-            |name: &str| SavedRouter::check_target(&folder.path().join(name)).unwrap_err().to_string();
+        let fault = |name: &str| SavedRouter::claim(&folder.path().join(name)).unwrap_err().to_string();
         assert!(fault("").contains("is a folder; a router is a file"));
         assert!(fault("r.toml").contains("is the name of the copy of the text"));
-        assert!(fault("no/r.safetensors").contains("cannot write"));
+        fs::write(&folder.path().join("file"), b"").unwrap();
+        assert!(fault("file/r.safetensors").contains("cannot write"));
         let path = folder.path().join(PATH);
-        assert!(SavedRouter::check_target(&path).is_ok());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        trained("preset = \"paper\"\npretraining = false\n").0.write(&path).unwrap();
-        assert!(SavedRouter::check_target(&path).is_ok());
-        fs::write(folder.path().join("r.toml"), "description = \"a scenario\"").unwrap();
+        assert!(SavedRouter::claim(&path).is_ok());
+        assert_eq!(fs::entries(folder.path()).unwrap().len(), 1);
+        trained("preset = \"paper\"\npretraining = false\n")
+            .0
+            .write(&SavedRouter::claim(&path).unwrap())
+            .unwrap();
+        assert!(SavedRouter::claim(&path).is_ok());
+        fs::write(&folder.path().join("r.toml"), b"description = \"a scenario\"").unwrap();
         assert!(fault(PATH).contains("r.toml: is in the way of the copy of the settings"));
     }
 }

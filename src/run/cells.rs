@@ -5,17 +5,16 @@
 //! replicate, and the router with its label, settings, and quiz. So a cell is never taken up where any of it has changed.
 //! Nothing is kept where the caller names no folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::gzip;
+use crate::error::Result;
 use crate::hash::{sha256, sha256_of_texts};
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
 use crate::run::shifted::ShiftedCell;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
+use crate::{fs, gzip};
 
 /// A folder of finished cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,10 +61,7 @@ impl KeptCells {
     /// # Errors
     /// A folder that cannot be removed.
     pub fn clear(&self) -> Result<()> {
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder).map_err(Error::io(&self.folder, "remove"))?;
-        }
-        Ok(())
+        fs::remove(&self.folder)
     }
 
     /// The cells of a scenario on a suite, which is already cut down to the candidates; `shift` names what else they are run
@@ -105,13 +101,10 @@ impl CellsOf<'_> {
     /// A folder that cannot be written.
     pub(crate) fn keep(&self, replicate: usize, entry: &RouterEntry, cell: &Cell) -> Result<()> {
         let folder: &Path = &self.kept.folder;
-        fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
-        let path = self.path(replicate, entry);
-        let staged = path.with_extension("staged");
+        fs::create_folder(folder)?;
         let packed = gzip::pack(json(cell).as_bytes());
         let bytes = [sha256(&packed).as_bytes(), &packed].concat();
-        fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
-        fs::rename(&staged, &path).map_err(Error::io(&path, "write"))
+        fs::write_whole(&self.path(replicate, entry), &bytes)
     }
 
     fn path(&self, replicate: usize, entry: &RouterEntry) -> PathBuf {
@@ -205,7 +198,7 @@ mod tests {
         for at in (0..whole.len()).step_by(7) {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            fs::write(&path, damaged).unwrap();
+            fs::write(&path, &damaged).unwrap();
             assert!(cells.find(0, entry).is_none(), "byte {at}");
             fs::write(&path, &whole[..at]).unwrap();
             assert!(cells.find(0, entry).is_none(), "{at} bytes");

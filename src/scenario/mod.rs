@@ -7,7 +7,6 @@ pub mod shift;
 pub mod split;
 pub mod unseen;
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -26,7 +25,7 @@ use crate::scenario::quiz::{QuizSweep, WrittenQuiz, WrittenSweep};
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
-use crate::toml_file;
+use crate::{fs, toml_file};
 
 /// The quickstart scenario, inside the program.
 const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
@@ -232,7 +231,7 @@ impl Scenario {
         if path == Path::new("quickstart") && !path.exists() {
             return Scenario::parse(Path::new("scenarios/quickstart.toml"), QUICKSTART);
         }
-        let text = fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = fs::read_text(path)?;
         Scenario::parse(path, &text)
     }
 
@@ -310,7 +309,7 @@ impl Scenario {
     pub fn place(path: &Path, error: Error) -> Error {
         match error {
             Error::Usage(problem) => {
-                toml_file::located(path, &fs::read_to_string(path).unwrap_or_default(), problem)
+                toml_file::located(path, &fs::read_text(path).unwrap_or_default(), problem)
             }
             other => other,
         }

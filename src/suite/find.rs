@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Suite;
 use super::source::Source;
 use crate::error::{Error, Result, suggestion};
+use crate::fs;
 
 /// The folder of suites that is searched after those given, relative to the working directory.
 pub const DEFAULT_FOLDER: &str = "datasets";
@@ -116,15 +117,14 @@ fn suites_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Err(Error::file(folder, "is not a folder"));
     }
-    let mut suites = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "read"))? {
-        let path = entry.map_err(Error::io(folder, "read"))?.path();
-        if ["prompts.csv", "prompts.csv.gz"].iter().any(|file| path.join(file).is_file()) {
-            suites.push(path);
-        }
-    }
-    suites.sort();
+    let mut suites = fs::entries(folder)?;
+    suites.retain(|path| is_suite(path));
     Ok(suites)
+}
+
+/// Whether a folder holds a suite.
+pub(super) fn is_suite(folder: &Path) -> bool {
+    ["prompts.csv", "prompts.csv.gz"].iter().any(|file| folder.join(file).is_file())
 }
 
 fn is_path(name: &str) -> bool {

@@ -1,10 +1,10 @@
 //! Where a suite's files lie: in a folder, or inside the program.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// A place that holds files by name.
 pub(super) enum Source {
@@ -36,8 +36,7 @@ impl Source {
         match self {
             Source::Folder(folder) => {
                 let path = folder.join(name);
-                let file = File::open(&path).map_err(Error::io(&path, "read"))?;
-                Ok(Box::new(file))
+                Ok(Box::new(fs::open(&path)?))
             }
             Source::Embedded(_, files) => {
                 let bytes = files.iter().find(|(file, _)| *file == name).map_or(&[][..], |(_, bytes)| bytes);

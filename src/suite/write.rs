@@ -1,19 +1,53 @@
 //! Writes a suite as a folder in the format of `datasets/README.md`.
 
-use std::fs;
 use std::path::Path;
 
 use super::embeddings::format_embeddings;
+use super::find::is_suite;
 use super::{EMBEDDINGS, EncodedBy, Suite};
 use crate::error::{Error, Result};
+use crate::fs::{self, Claim};
 use crate::gzip;
 
+/// The files of a suite's folder, each of which may be packed.
+const FILES: [&str; 5] = ["suite.toml", "models.csv", "prompts.csv", "outcomes.csv", "comparisons.csv"];
+
 impl Suite {
+    /// Claims the folder of a suite that is to be made.
+    ///
+    /// # Errors
+    /// A folder that holds something, unless that is a suite and `is_forced`; one that another process is writing; one that
+    /// cannot be written.
+    pub fn claim(folder: &Path, is_forced: bool) -> Result<Claim> {
+        let claim = Claim::new(folder)?;
+        let is_empty = fs::entries(folder).map_or(!folder.exists(), |entries| entries.is_empty());
+        match (is_empty, is_suite(folder)) {
+            (false, true) if !is_forced => Err(Error::file(folder, "holds a suite; `--force` replaces it")),
+            (false, false) => {
+                Err(Error::file(folder, "holds something other than a suite; choose another `--out`"))
+            }
+            _ => Ok(claim),
+        }
+    }
+
+    /// Puts the suite in the place of the one in a folder, as a whole or not at all; files that are no part of a suite stay.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn write_over(&self, claim: &Claim) -> Result<()> {
+        let note = EncodedBy::note_of(EMBEDDINGS);
+        let is_other = |name: &str| {
+            let plain = name.strip_suffix(".gz").unwrap_or(name);
+            !FILES.contains(&plain) && name != EMBEDDINGS && name != note
+        };
+        claim.replace_folder(is_other, |staged| self.write(staged))
+    }
+
     /// Writes the suite into a folder that exists. The same suite gives the same bytes: gzip members carry no name or
     /// time, and numbers are written in the shortest form that reads back equal.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = toml::to_string(&self.info).map_err(|error| Error::file(folder, error.to_string()))?;
-        write_file(&folder.join("suite.toml"), text.as_bytes())?;
+        fs::write(&folder.join("suite.toml"), text.as_bytes())?;
         self.write_models(&folder.join("models.csv"))?;
         self.write_prompts(&folder.join("prompts.csv.gz"))?;
         self.write_outcomes(&folder.join("outcomes.csv.gz"))?;
@@ -25,9 +59,9 @@ impl Suite {
                 let bytes = format_embeddings(embeddings);
                 if let Some(encoder) = embeddings.encoder() {
                     let note = folder.join(EncodedBy::note_of(EMBEDDINGS));
-                    write_file(&note, encoder.format(&bytes).as_bytes())?;
+                    fs::write(&note, encoder.format(&bytes).as_bytes())?;
                 }
-                write_file(&folder.join(EMBEDDINGS), &bytes)
+                fs::write(&folder.join(EMBEDDINGS), &bytes)
             }
             None => Ok(()),
         }
@@ -120,12 +154,8 @@ fn write_csv<R: AsRef<[String]>>(path: &Path, rows: impl IntoIterator<Item = R>)
     }
     let bytes = writer.into_inner().map_err(|error| Error::file(path, error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "gz") {
-        write_file(path, &gzip::pack(&bytes))
+        fs::write(path, &gzip::pack(&bytes))
     } else {
-        write_file(path, &bytes)
+        fs::write(path, &bytes)
     }
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(Error::io(path, "write"))
 }

@@ -13,10 +13,10 @@
 mod arrays;
 mod tables;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, suggestion};
+use crate::fs;
 use crate::hash::sha256;
 use crate::linalg::Matrix;
 use crate::suite::{EncodedBy, Prompt};
@@ -45,7 +45,7 @@ struct Row {
 /// An ending that is not known, a file that cannot be read, a value that is not finite, rows of different lengths, ids that are
 /// unknown or stand twice, a prompt with a text but without a row.
 pub(super) fn read(file: &Path, rows: &Rows, prompts: &[Prompt]) -> Result<(Matrix, EncodedBy)> {
-    let bytes = fs::read(file).map_err(Error::io(file, "read"))?;
+    let bytes = fs::read(file)?;
     let ending = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_table = matches!(ending.as_str(), "csv" | "jsonl");
     if is_table && *rows != Rows::Ids {
@@ -93,7 +93,7 @@ fn named(file: &Path, array: Matrix, rows: &Rows, prompts: &[Prompt]) -> Result<
             return Err(Error::file(file, problem));
         }
         Some(ids) => {
-            let text = fs::read_to_string(ids).map_err(Error::io(ids, "read"))?;
+            let text = fs::read_text(ids)?;
             text.lines().map(str::to_owned).collect()
         }
     };

@@ -1,12 +1,12 @@
 //! What a sentence-transformer's folder says of its model, and whether the forward pass here is that model's.
 
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// The model's shape.
 pub(super) const CONFIG: &str = "config.json";
@@ -127,6 +127,6 @@ fn check_modules(path: &Path) -> Result<()> {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+    let bytes = fs::read(path)?;
     serde_json::from_slice(&bytes).map_err(|error| Error::line(path, error.line() as u64, error.to_string()))
 }

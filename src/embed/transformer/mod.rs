@@ -11,7 +11,6 @@ mod config;
 mod forward;
 mod weights;
 
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -21,6 +20,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 use self::config::{CONFIG, Config, POOLING};
 use self::weights::{WEIGHTS, Weights};
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::hash::{sha256, sha256_of_texts};
 use crate::linalg::Matrix;
 use crate::suite::EncodedBy;
@@ -74,7 +74,7 @@ pub(super) fn encode(
 fn cut(folder: &Path, config: &Config, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
     let path = folder.join(TOKENIZER);
     let unusable = |error: tokenizers::Error| Error::file(&path, format!("cannot be used: {error}"));
-    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+    let bytes = fs::read(&path)?;
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
     let truncation = TruncationParams { max_length: config.longest(), ..TruncationParams::default() };
     tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(unusable)?;
@@ -110,11 +110,11 @@ fn batches<'a>(order: &'a [usize], pieces: &[Vec<u32>]) -> Vec<&'a [usize]> {
 
 /// The model by the name of its folder, or of the package that holds it as `model`.
 fn card(folder: &Path, config: &Config) -> Result<EncodedBy> {
-    let full = fs::canonicalize(folder).map_err(Error::io(folder, "find"))?;
+    let full = fs::canonical(folder)?;
     let named = if full.ends_with("model") { full.parent().unwrap_or(&full) } else { &full };
     let hash = |file: &&str| {
         let path = folder.join(file);
-        fs::read(&path).map(|bytes| sha256(&bytes)).map_err(Error::io(&path, "read"))
+        fs::read(&path).map(|bytes| sha256(&bytes))
     };
     let hashes = [CONFIG, TOKENIZER, WEIGHTS, POOLING].iter().map(hash).collect::<Result<Vec<String>>>()?;
     Ok(EncodedBy {

@@ -1,6 +1,5 @@
 //! The weights of a BERT model, by the names that its safetensors file gives them.
 
-use std::fs;
 use std::path::Path;
 
 use safetensors::tensor::SafeTensors;
@@ -8,6 +7,7 @@ use safetensors::tensor::SafeTensors;
 use super::config::Config;
 use crate::embed::tensor_values::values;
 use crate::error::{Error, Result};
+use crate::fs;
 use crate::linalg::Matrix;
 
 /// The file of the weights.
@@ -55,7 +55,7 @@ impl Weights {
     /// A file that is none, or a tensor that is missing or of another shape or type than the settings say.
     pub(super) fn read(folder: &Path, config: &Config) -> Result<Self> {
         let path = folder.join(WEIGHTS);
-        let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+        let bytes = fs::read(&path)?;
         let file = SafeTensors::deserialize(&bytes)
             .map_err(|error| Error::file(&path, format!("is no safetensors file: {error}")))?;
         let source = Source { path: &path, file };

@@ -10,11 +10,12 @@ use std::path::Path;
 
 use super::evaluate::{OnlineSummary, judge, summarise};
 use super::record::OnlineRecord;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::Verdict;
+use crate::fs::{self, Claim};
 use crate::record::sums;
 use crate::report::plot::{regret_png, regret_svg};
-use crate::report::{RECORD, compare, record_folder, replace, write_files};
+use crate::report::{compare, rebuild_with, record_folder, record_in, replace, write_files};
 
 use self::csv_tables::{off_policy_csv, regret_csv, summary_csv};
 use self::figure::chart;
@@ -24,18 +25,16 @@ pub use self::overview::overview;
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
 /// # Errors
-/// A folder that holds something other than a report, or that cannot be written.
+/// A folder that cannot be written.
 pub fn write_run(
-    folder: &Path,
+    claim: &Claim,
     record: &OnlineRecord,
     summary: &OnlineSummary,
     verdicts: &[Verdict],
 ) -> Result<()> {
-    replace(folder, |staged| {
-        let inner = staged.join(RECORD);
-        std::fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
-        record.write(&inner)?;
-        write_report(staged, record, summary, verdicts)
+    replace(claim, |staged| {
+        record.write(&record_in(staged)?)?;
+        write_files(staged, render(record, summary, verdicts))
     })
 }
 
@@ -43,13 +42,13 @@ pub fn write_run(
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn write_report(
+pub fn rebuild(
     folder: &Path,
     record: &OnlineRecord,
     summary: &OnlineSummary,
     verdicts: &[Verdict],
 ) -> Result<()> {
-    write_files(folder, render(record, summary, verdicts))
+    rebuild_with(folder, |staged| write_files(staged, render(record, summary, verdicts)))
 }
 
 /// As [`crate::report::verify`]: checks the record's hashes, computes every file of the report anew, and compares. The number
@@ -88,7 +87,7 @@ fn render(
 /// A folder that holds no report, or an online one that cannot be read.
 pub fn read_record_if_online(folder: &Path) -> Result<Option<OnlineRecord>> {
     let inner = record_folder(folder)?;
-    let text = std::fs::read_to_string(inner.join("manifest.json")).unwrap_or_default();
+    let text = fs::read_text(&inner.join("manifest.json")).unwrap_or_default();
     let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
     let mode = value.as_ref().and_then(|value| value.get("mode")).and_then(serde_json::Value::as_str);
     if mode == Some("online") { OnlineRecord::read(&inner).map(Some) } else { Ok(None) }

@@ -1,11 +1,11 @@
 //! Finds finished runs in folders, and writes what they came to together beside them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Finished, Overall, RANKED_BY, Timing, overall_csv, overall_md};
 use crate::error::{Error, Result};
 use crate::evaluate::summarise;
+use crate::fs;
 use crate::report::plot::{RankChart, rank_svg};
 use crate::report::{is_report, read_record};
 
@@ -43,13 +43,11 @@ pub fn read_reports(folders: &[PathBuf]) -> Result<Vec<(PathBuf, Finished)>> {
 /// # Errors
 /// A folder without any, or one that cannot be read.
 pub fn report_folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder, "read"))?;
-    let mut reports: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_report(path)).collect();
+    let mut reports = fs::entries(folder)?;
+    reports.retain(|path| is_report(path));
     if reports.is_empty() {
         return Err(Error::file(folder, "holds no report"));
     }
-    reports.sort();
     Ok(reports)
 }
 
@@ -73,21 +71,17 @@ pub fn read_finished(folder: &Path) -> Result<Finished> {
 /// # Panics
 /// If the figure cannot be drawn, which no data can cause.
 pub fn write_overall(folder: &Path, runs: &[Finished]) -> Result<Overall> {
-    fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+    fs::create_folder(folder)?;
     let overall = Overall::new(runs);
     let mut files = vec![
-        ("overall.md", format!("# Overall\n\n{}", overall_md(&overall)).into_bytes()),
-        ("overall.csv", overall_csv(&overall)),
+        (folder.join("overall.md"), format!("# Overall\n\n{}", overall_md(&overall)).into_bytes()),
+        (folder.join("overall.csv"), overall_csv(&overall)),
     ];
     if let Some(chart) = rank_chart(&overall) {
         let svg = rank_svg(&chart).expect("any finite data can be drawn");
-        files.push(("critical-difference.svg", svg.into_bytes()));
+        files.push((folder.join("critical-difference.svg"), svg.into_bytes()));
     }
-    for (name, bytes) in files {
-        let (path, staged) = (folder.join(name), folder.join(format!(".{name}.staged")));
-        fs::write(&staged, bytes).map_err(Error::io(&staged, "write"))?;
-        fs::rename(&staged, &path).map_err(Error::io(&path, "replace"))?;
-    }
+    fs::put_files(&files)?;
     Ok(overall)
 }
 
@@ -106,7 +100,7 @@ fn rank_chart(overall: &Overall) -> Option<RankChart> {
 
 /// Means over the replicates of each router.
 fn read_timings(path: &Path) -> Result<Vec<Timing>> {
-    let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+    let bytes = fs::read(path)?;
     let mut sums: Vec<(Timing, f64)> = Vec::new();
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     for row in reader.deserialize::<TimedCell>() {

@@ -7,12 +7,12 @@ mod matrix;
 mod pools;
 mod quizzes;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::folder::write_files;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
+use crate::fs;
 use crate::record::Record;
 use crate::run::stress::Stressed;
 use crate::scenario::shift::Shift;
@@ -65,7 +65,7 @@ pub(super) fn write_records(folder: &Path, stressed: &Stressed) -> Result<()> {
     });
     for (name, record) in numbered.chain(stressed.sweep.iter().map(|record| (SWEEP.to_owned(), record))) {
         let inner = records.join(name);
-        fs::create_dir_all(&inner).map_err(Error::io(&inner, "create"))?;
+        fs::create_folder(&inner)?;
         record.write(&inner)?;
     }
     Ok(())
@@ -83,9 +83,7 @@ pub(super) fn record_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     if !records.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = fs::read_dir(&records).map_err(Error::io(&records, "read"))?;
-    let paths = entries.map(|entry| Ok(entry.map_err(Error::io(&records, "read"))?.path()));
-    let mut paths = paths.collect::<Result<Vec<PathBuf>>>()?;
+    let mut paths = fs::entries(&records)?;
     let number = |path: &Path| -> usize {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.split('-').next().and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
@@ -120,7 +118,7 @@ pub(super) fn read(folder: &Path, twin: &Record) -> Result<Option<Stressed>> {
 ///
 /// # Errors
 /// Records that cannot be read, or a folder that cannot be written.
-pub fn rebuild(folder: &Path, twin: &Record) -> Result<()> {
+pub(super) fn rebuild(folder: &Path, twin: &Record) -> Result<()> {
     match read(folder, twin)? {
         Some(stressed) => write(folder, &stressed),
         None => Ok(()),

@@ -1,10 +1,10 @@
 //! Choices made elsewhere and written into a file, replayed as they stand.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, suggestion};
+use crate::fs;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 use crate::router::{
@@ -76,7 +76,7 @@ impl RouterKind for DecisionsSettings {
 
 impl Decisions {
     fn read(path: &Path, surroundings: Surroundings<'_>) -> Result<Decisions> {
-        let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
+        let bytes = fs::read(path)?;
         Decisions::parse(path, &bytes, surroundings)
     }
 

@@ -2,10 +2,10 @@
 //! `datasets/README.md`, and `split.csv`, which says what is a training and what a validation prompt.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::fs;
 use crate::router::training_data::TrainingData;
 use crate::router::{Surroundings, Training};
 use crate::suite::{CellTable, CostBasis, Embeddings, Outcomes, Prompt, Suite, SuiteInfo};
@@ -17,7 +17,7 @@ use crate::suite::{CellTable, CostBasis, Embeddings, Outcomes, Prompt, Suite, Su
 /// A folder that cannot be written.
 pub(super) fn hand_over(folder: &Path, training: &Training<'_>) -> Result<PathBuf> {
     let own = folder.join(format!("{:016x}", training.stream().named("handover").word()));
-    fs::create_dir_all(&own).map_err(Error::io(&own, "create"))?;
+    fs::create_folder(&own)?;
     let data = training.data();
     suite(training)?.write(&own)?;
     let part = |at: usize| if at < data.n_training { "training" } else { "validation" };
@@ -28,8 +28,8 @@ pub(super) fn hand_over(folder: &Path, training: &Training<'_>) -> Result<PathBu
     }
     let path = own.join("split.csv");
     let bytes = writer.into_inner().expect("writing into memory does not fail");
-    fs::write(&path, bytes).map_err(Error::io(&path, "write"))?;
-    fs::canonicalize(&own).map_err(Error::io(&own, "find"))
+    fs::write(&path, &bytes)?;
+    fs::canonical(&own)
 }
 
 fn suite(training: &Training<'_>) -> Result<Suite> {

@@ -1,8 +1,8 @@
 //! A price book: reading it, checking it, and looking a price up by any of a model's names and by date.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::price::{self, Price};
 use crate::date::Date;
 use crate::error::{Error, Result};
-use crate::toml_file;
+use crate::{fs, toml_file};
 
 /// The name of the book that is part of the program.
 pub const BUILT_IN: &str = "built-in";
@@ -144,9 +144,7 @@ impl PriceBook {
         if path == Path::new(BUILT_IN) {
             return PriceBook::built_in();
         }
-        let bytes = fs::read(path).map_err(Error::io(path, "read"))?;
-        let text = String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8"))?;
-        PriceBook::parse(path, &text)
+        PriceBook::parse(path, &fs::read_text(path)?)
     }
 
     /// Parses the text of a book; `path` names it. Prices are compared with those of the built-in book.

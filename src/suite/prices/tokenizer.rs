@@ -16,7 +16,7 @@ pub(crate) fn count_tokens(file: &Path, prompts: &[Prompt]) -> Result<(Vec<f64>,
     use tokenizers::Tokenizer;
 
     let unusable = |error: tokenizers::Error| Error::file(file, format!("cannot be used: {error}"));
-    let bytes = std::fs::read(file).map_err(Error::io(file, "read"))?;
+    let bytes = crate::fs::read(file)?;
     let hash = crate::hash::sha256(&bytes);
     let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
     tokenizer.with_padding(None).with_truncation(None).map_err(unusable)?;

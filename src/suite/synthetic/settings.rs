@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, suggestion};
-use crate::toml_file;
+use crate::{fs, toml_file};
 
 /// The settings of a synthetic suite; every key is optional.
 ///
@@ -164,7 +164,7 @@ impl SyntheticSettings {
     /// # Errors
     /// A file that cannot be read, an unknown key, or a setting out of its range.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path, "read"))?;
+        let text = fs::read_text(path)?;
         let settings: Self = toml_file::parse(path, &text)?;
         match settings.problem() {
             Some(problem) => Err(Error::file(path, problem)),
