@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use llm_bandit::record::Record;
-use llm_bandit::run::KeptCells;
+use llm_bandit::run::CellCache;
 use llm_bandit::run::{check, resume, run};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
@@ -99,7 +99,7 @@ fn decisions_of_a_file_are_those_of_the_router_that_wrote_them() {
 fn no_choice_made_elsewhere_is_taken_up_from_an_interrupted_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("decisions.csv");
-    let kept = KeptCells::new(folder.path().join("cells"), "build".into());
+    let kept = CellCache::new(folder.path().join("cells"), "build".into());
     let routers = format!(
         "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"decisions\"\nfile = \"{}\"\n",
         path.display()

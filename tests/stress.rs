@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use llm_bandit::evaluate::{Move, moves};
 use llm_bandit::record::Record;
 use llm_bandit::router::RouterSettings;
-use llm_bandit::run::KeptCells;
+use llm_bandit::run::CellCache;
 use llm_bandit::run::{Event, run};
 use llm_bandit::run::{Stressed, stress};
 use llm_bandit::scenario::Scenario;
@@ -337,7 +337,7 @@ fn an_interrupted_run_takes_up_its_shifts_too() {
         "{FAST}[[shift]]\nkind = \"pool-size\"\nsizes = [2]\n[[shift]]\nkind = \"train-size\"\nsizes = [50]\n"
     );
     let (scenario, folder) = (scenario(&text), tempfile::tempdir().unwrap());
-    let kept = KeptCells::new(folder.path().join("cells"), "build".into());
+    let kept = CellCache::new(folder.path().join("cells"), "build".into());
     let n_taken_up = AtomicUsize::new(0);
     let run = || {
         let count = |event: Event| {

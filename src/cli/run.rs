@@ -10,7 +10,7 @@ use llm_bandit::evaluate::{Verdict, judge, summarise};
 use llm_bandit::fs::{self, Claim};
 use llm_bandit::record::Record;
 use llm_bandit::report;
-use llm_bandit::run::KeptCells;
+use llm_bandit::run::CellCache;
 use llm_bandit::run::{stress, suite_of};
 use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
 use sha2::{Digest, Sha256};
@@ -194,7 +194,7 @@ fn run_one(path: &Path, scenario: &Scenario, claim: &Claim, arguments: &RunArgum
     let suite = suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
     let progress = Progress::new(&scenario.name, arguments.quiet);
     let timings = Timings::default();
-    let kept = program().map(|program| KeptCells::new(report::partial_folder(claim), program));
+    let kept = program().map(|program| CellCache::new(report::partial_folder(claim), program));
     if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
         kept.clear()?;
     }

@@ -11,7 +11,7 @@ use crate::metrics::{Metric, PolicyId, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::Choices;
 use crate::router::quiz::{QuizSettings, QuizStrategy};
-use crate::scenario::quiz::AT_QUIZ;
+use crate::scenario::quiz::QuizLabel;
 use crate::scenario::shift::COPY;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
@@ -76,7 +76,7 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
             metrics: metrics.iter().filter_map(|metric| moved(&both, router, metric, &stream)).collect(),
             changed: changed(twin, shifted, router),
             taken_over: taken_over(shifted, router),
-            unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].unheard.clone()),
+            unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
         })
         .collect()
 }
@@ -269,7 +269,7 @@ pub fn quiz_points(sweep: &Record, n_resamples: usize) -> Vec<QuizPoint> {
     let name = if manifest.suite.has_cost { DEFAULT_PRIMARY } else { PRIMARY_WITHOUT_COSTS };
     let metric = metric(name).expect("both are in the table");
     let resampled = Resampled::new(sweep, &[metric], n_resamples, &stream);
-    let base = |label: &str| label.split(AT_QUIZ).next().unwrap_or_default().to_owned();
+    let base = |label: &str| QuizLabel::parse(label).map_or(label, |label| label.router).to_owned();
     let entries = &manifest.scenario.routers;
     let is_full = |quiz: Option<&QuizSettings>| quiz.is_some_and(|quiz| quiz.strategy == QuizStrategy::All);
     let mut points = Vec::new();

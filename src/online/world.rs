@@ -6,7 +6,7 @@ use crate::random::{ChaCha8Rng, index_below, shuffle, uniform};
 use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
 use crate::router::CostModels;
 use crate::router::{Prompts, Quizzed, TrainingData};
-use crate::run::costing::{UncountedTokens, cut};
+use crate::run::{UncountedTokens, cut};
 use crate::scenario::pool::{LeftOut, Pooled};
 use crate::scenario::split::{SplitKind, SplitSettings, split, text_groups};
 use crate::seed::Stream;

@@ -231,8 +231,8 @@ pub struct RecordedTraining {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prediction_errors: Option<PredictionErrors>,
     /// Why the shift that the record is run under did not reach it; `None` where it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unheard: Option<String>,
+    #[serde(default, rename = "unheard", skip_serializing_if = "Option::is_none")]
+    pub not_applied: Option<String>,
     /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calling_orders: Option<Vec<Vec<u16>>>,

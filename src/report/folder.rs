@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
 use crate::fs::{self, Claim};
 use crate::record::Record;
-use crate::run::stress::Stressed;
+use crate::run::Stressed;
 
 /// The record's folder inside a report.
 pub(crate) const RECORD: &str = "record";

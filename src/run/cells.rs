@@ -1,9 +1,9 @@
-//! Cells that a run has finished, kept so that a run that was interrupted need not train them again.
+//! The cache of cells that a run has finished, so that a run that was interrupted need not train them again.
 //!
-//! A cell is one router in one replicate. It is kept in a folder that the caller names, in a file named by a hash over all
+//! A cell is one router in one replicate. It is written to a folder that the caller names, in a file named by a hash over all
 //! that the cell depends on: the program, the suite as learned from, the scenario without what no cell can see, the
 //! replicate, and the router with its label, settings, and quiz. So a cell is never taken up where any of it has changed.
-//! Nothing is kept where the caller names no folder.
+//! Nothing is written where the caller names no folder.
 
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,15 @@ use crate::{fs, gzip};
 
 /// A folder of finished cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptCells {
+pub struct CellCache {
     folder: PathBuf,
     program: String,
 }
 
-/// What came of one router in one replicate, and what its class shares.
+/// What came of one router in one replicate, and what its quiz group shares.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Cell {
+pub(crate) struct TrainedCell {
     /// US dollars in one cost unit.
     pub(crate) cost_unit_usd: f64,
     /// Where there are unseen models.
@@ -42,18 +42,18 @@ pub(crate) struct Cell {
     pub(crate) shifted: Vec<ShiftedCell>,
 }
 
-/// The kept cells of one run.
-pub(crate) struct CellsOf<'a> {
-    kept: &'a KeptCells,
+/// The cached cells of one run.
+pub(crate) struct RunCells<'a> {
+    cache: &'a CellCache,
     /// Hash over what all cells of the run depend on.
     inputs: String,
 }
 
-impl KeptCells {
+impl CellCache {
     /// A folder, which need not exist, and what tells this build of the program from any other: cells of another build
     /// are not taken up. Bytes may differ between machines too, so a folder belongs to one machine.
     pub fn new(folder: PathBuf, program: String) -> Self {
-        KeptCells { folder, program }
+        CellCache { folder, program }
     }
 
     /// Removes the folder.
@@ -66,7 +66,7 @@ impl KeptCells {
 
     /// The cells of a scenario on a suite, which is already cut down to the candidates; `shift` names what else they are run
     /// under.
-    pub(crate) fn of(&self, scenario: &Scenario, suite: &Suite, shift: &str) -> CellsOf<'_> {
+    pub(crate) fn of(&self, scenario: &Scenario, suite: &Suite, shift: &str) -> RunCells<'_> {
         // What is blank here enters no cell, or by another way: the suite by its content, a router by its own entry.
         let seen_by_all = Scenario {
             name: String::new(),
@@ -78,20 +78,20 @@ impl KeptCells {
             ..scenario.clone()
         };
         let (suite, scenario) = (suite.content_hash(), json(&seen_by_all));
-        CellsOf { kept: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario, shift]) }
+        RunCells { cache: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario, shift]) }
     }
 }
 
-impl CellsOf<'_> {
+impl RunCells<'_> {
     /// The cell of a router in a replicate, where it is kept and whole.
-    pub(crate) fn find(&self, replicate: usize, entry: &RouterEntry) -> Option<Cell> {
+    pub(crate) fn find(&self, replicate: usize, entry: &RouterEntry) -> Option<TrainedCell> {
         let path = self.path(replicate, entry);
         let bytes = fs::read(&path).ok()?;
         let (hash, packed) = bytes.split_at_checked(64)?;
         if hash != sha256(packed).as_bytes() {
             return None;
         }
-        let cell: Cell = serde_json::from_slice(&gzip::unpack(&path, packed).ok()?).ok()?;
+        let cell: TrainedCell = serde_json::from_slice(&gzip::unpack(&path, packed).ok()?).ok()?;
         (cell.training.choices_hash == commitment(&entry.label, &cell.choices)).then_some(cell)
     }
 
@@ -99,8 +99,8 @@ impl CellsOf<'_> {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub(crate) fn keep(&self, replicate: usize, entry: &RouterEntry, cell: &Cell) -> Result<()> {
-        let folder: &Path = &self.kept.folder;
+    pub(crate) fn keep(&self, replicate: usize, entry: &RouterEntry, cell: &TrainedCell) -> Result<()> {
+        let folder: &Path = &self.cache.folder;
         fs::create_folder(folder)?;
         let packed = gzip::pack(json(cell).as_bytes());
         let bytes = [sha256(&packed).as_bytes(), &packed].concat();
@@ -109,7 +109,7 @@ impl CellsOf<'_> {
 
     fn path(&self, replicate: usize, entry: &RouterEntry) -> PathBuf {
         let key = sha256_of_texts([self.inputs.as_str(), &replicate.to_string(), &json(entry)]);
-        self.kept.folder.join(format!("{key}.cell"))
+        self.cache.folder.join(format!("{key}.cell"))
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
         settings.generate().unwrap().suite
     }
 
-    fn cell(label: &str) -> Cell {
+    fn cell(label: &str) -> TrainedCell {
         let choices = Choices::new(2, vec![0, 1, 2, 0]);
         let choices_hash = commitment(label, &choices);
         let notes = BTreeMap::from([("k".to_owned(), "7".to_owned())]);
@@ -145,18 +145,25 @@ mod tests {
             paid: Meter::default(),
             choices_hash,
             prediction_errors: None,
-            unheard: None,
+            not_applied: None,
             calling_orders: None,
             learning_curves: Vec::new(),
         };
         let predictions = Some(Predictions::new(&crate::linalg::Matrix::new(vec![0.25, 1.0], 2, 1)));
-        Cell { cost_unit_usd: 0.1 + 0.2, quiz: None, choices, predictions, training, shifted: Vec::new() }
+        TrainedCell {
+            cost_unit_usd: 0.1 + 0.2,
+            quiz: None,
+            choices,
+            predictions,
+            training,
+            shifted: Vec::new(),
+        }
     }
 
     #[test]
     fn a_cell_is_found_as_it_was_kept_and_only_where_nothing_it_depends_on_has_changed() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = KeptCells::new(folder.path().join("cells"), "build 1".into());
+        let kept = CellCache::new(folder.path().join("cells"), "build 1".into());
         let (scenario, suite) = (scenario(), suite());
         let entry = &scenario.routers[1];
         let cells = kept.of(&scenario, &suite, "");
@@ -180,7 +187,7 @@ mod tests {
         changed.outcomes.score.set(3, 1, Some(0.123));
         assert!(kept.of(&scenario, &changed, "").find(0, entry).is_none());
         assert!(kept.of(&scenario, &suite, "train-100").find(0, entry).is_none());
-        let build = KeptCells::new(folder.path().join("cells"), "build 2".into());
+        let build = CellCache::new(folder.path().join("cells"), "build 2".into());
         assert!(build.of(&scenario, &suite, "").find(0, entry).is_none());
         kept.clear().unwrap();
         assert!(cells.find(0, entry).is_none() && kept.clear().is_ok());
@@ -189,7 +196,7 @@ mod tests {
     #[test]
     fn a_damaged_cell_is_not_taken_up() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = KeptCells::new(folder.path().to_owned(), "build".into());
+        let kept = CellCache::new(folder.path().to_owned(), "build".into());
         let (scenario, suite) = (scenario(), suite());
         let (cells, entry) = (kept.of(&scenario, &suite, ""), &scenario.routers[0]);
         cells.keep(0, entry, &cell("random")).unwrap();

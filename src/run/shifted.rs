@@ -23,7 +23,7 @@ pub(crate) struct TestShift<'a> {
 }
 
 /// One replicate of the twin, as far as a shift of its test needs to know it.
-pub(crate) struct Venue<'a> {
+pub(crate) struct TestView<'a> {
     pub(crate) suite: &'a Suite,
     pub(crate) groups: &'a [usize],
     pub(crate) split: &'a Split,
@@ -49,18 +49,18 @@ pub(crate) struct ShiftedCell {
     pub(crate) choices: Choices,
     /// Why the shift did not reach the router, where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unheard: Option<String>,
+    pub(crate) not_applied: Option<String>,
 }
 
 /// The pool and the prompts of one replicate under a shift.
 ///
 /// # Errors
 /// No test prompt that a model of the pool answered.
-pub(crate) fn test_of(shifted: &TestShift<'_>, venue: &Venue<'_>) -> Result<Test> {
-    let stream = venue.stream.named("shift");
-    let pool = pool(&shifted.shift.change, venue.suite, venue.unseen, venue.test_pool, &stream);
+pub(crate) fn test_of(shifted: &TestShift<'_>, view: &TestView<'_>) -> Result<Test> {
+    let stream = view.stream.named("shift");
+    let pool = pool(&shifted.shift.change, view.suite, view.unseen, view.test_pool, &stream);
     let is_routed = |prompt: &&usize| is_answered(&shifted.suite.outcomes.score, **prompt, &pool);
-    let prompts: Vec<usize> = venue.split.test.iter().filter(is_routed).copied().collect();
+    let prompts: Vec<usize> = view.split.test.iter().filter(is_routed).copied().collect();
     if prompts.is_empty() {
         let name = &shifted.shift.name;
         return Err(Error::Usage(format!(
@@ -76,24 +76,24 @@ pub(crate) fn test_of(shifted: &TestShift<'_>, venue: &Venue<'_>) -> Result<Test
 /// As [`test_of`]; a router made elsewhere that does not answer.
 pub(crate) fn replay(
     shifted: &TestShift<'_>,
-    venue: &Venue<'_>,
+    view: &TestView<'_>,
     (entry, base): (&RouterEntry, &Choices),
     ask: impl Fn(&Prompts, &[usize]) -> Result<Asked>,
 ) -> Result<ShiftedCell> {
     let change = &shifted.shift.change;
     if let Change::PreferenceNoise { deviation } = change {
-        return Ok(misstated(base, venue, *deviation));
+        return Ok(misstated(base, view, *deviation));
     }
-    let test = test_of(shifted, venue)?;
-    let mut prompts = Prompts::among(&shifted.suite, venue.groups, &test.prompts, &test.pool);
-    let development = [&venue.split.training[..], &venue.split.validation].concat();
-    prompts.cost_factors = factors(change, (venue.suite, &shifted.suite), &development, venue.unseen);
+    let test = test_of(shifted, view)?;
+    let mut prompts = Prompts::among(&shifted.suite, view.groups, &test.prompts, &test.pool);
+    let development = [&view.split.training[..], &view.split.validation].concat();
+    prompts.cost_factors = factors(change, (view.suite, &shifted.suite), &development, view.unseen);
     let choices = ask(&prompts, &test.prompts)?.choices;
-    Ok(ShiftedCell { choices, unheard: unheard(change, entry).map(str::to_owned) })
+    Ok(ShiftedCell { choices, not_applied: not_applied(change, entry).map(str::to_owned) })
 }
 
 /// Why a router goes on as before.
-fn unheard(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
+fn not_applied(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
     let kind = entry.settings.as_kind();
     match change {
         _ if change.is_of_prices() && !kind.hears_prices() => {
@@ -108,16 +108,17 @@ fn unheard(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
 
 /// What was chosen where each prompt's user means w and says the weight of the grid nearest to w e^(deviation z), z
 /// standard normal, one draw a prompt. w = 0 is never misstated.
-fn misstated(base: &Choices, venue: &Venue<'_>, deviation: f64) -> ShiftedCell {
+fn misstated(base: &Choices, view: &TestView<'_>, deviation: f64) -> ShiftedCell {
     if base.orders().is_some() {
-        let unheard = Some("keeps one calling order a preference: not asked with misstated ones".to_owned());
-        return ShiftedCell { choices: base.clone(), unheard };
+        let not_applied =
+            Some("keeps one calling order a preference: not asked with misstated ones".to_owned());
+        return ShiftedCell { choices: base.clone(), not_applied };
     }
-    let grid = venue.grid.preferences();
-    let stream = venue.stream.named("shift").named("stated-preference");
-    let slips: Vec<f64> = (venue.split.test.iter())
+    let grid = view.grid.preferences();
+    let stream = view.stream.named("shift").named("stated-preference");
+    let slips: Vec<f64> = (view.split.test.iter())
         .map(|&prompt| {
-            let mut rng = stream.named(&venue.suite.prompts[prompt].id).generator();
+            let mut rng = stream.named(&view.suite.prompts[prompt].id).generator();
             (deviation * standard_normal(&mut rng)).exp()
         })
         .collect();
@@ -127,7 +128,7 @@ fn misstated(base: &Choices, venue: &Venue<'_>, deviation: f64) -> ShiftedCell {
         models
             .extend(slips.iter().enumerate().map(|(prompt, slip)| base.at_preference(stated(slip))[prompt]));
     }
-    ShiftedCell { choices: Choices::new(base.n_prompts(), models), unheard: None }
+    ShiftedCell { choices: Choices::new(base.n_prompts(), models), not_applied: None }
 }
 
 /// The place on the grid nearest to a weight, in ln w; 0 for 0.
@@ -161,7 +162,7 @@ mod tests {
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let all: Vec<usize> = (0..50).collect();
         let split = Split { training: vec![0], validation: vec![1], test: all.clone() };
-        let venue = Venue {
+        let view = TestView {
             suite: &suite,
             groups: &all,
             split: &split,
@@ -174,8 +175,8 @@ mod tests {
         let model = |preference: &Preference| if preference.weight() < 1.0 { 2 } else { 0 };
         let models = grid.preferences().iter().flat_map(|preference| vec![model(preference); 50]);
         let base = Choices::new(50, models.collect());
-        assert_eq!(misstated(&base, &venue, 0.0).choices, base);
-        let noisy = misstated(&base, &venue, 3.0).choices;
+        assert_eq!(misstated(&base, &view, 0.0).choices, base);
+        let noisy = misstated(&base, &view, 3.0).choices;
         assert_eq!(noisy.at_preference(0), base.at_preference(0), "w = 0 is never misstated");
         let at_one = (0..61).find(|&at| grid.preferences()[at].weight() >= 1.0).unwrap();
         let n_other = noisy.at_preference(at_one).iter().filter(|&&model| model == 2).count();

@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::cells::CellCache;
+use super::offline::{Event, RunPlan, execute};
+use super::prepare::{Prepared, prepare, replicate_stream, shifts_of};
+use super::replicate::RunInputs;
 use super::shifted::TestShift;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::record::Record;
-use crate::run::cells::KeptCells;
-use crate::run::replicate::School;
-use crate::run::{Course, Event, Prepared, prepare, replicate_stream, take};
-use crate::scenario::quiz::{AT_QUIZ, QuizSweep};
+use crate::scenario::quiz::{QuizLabel, QuizSweep};
 use crate::scenario::shift::{Change, Shift, Stage};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -21,7 +22,7 @@ pub struct Stressed {
     pub twin: Record,
     /// One record a shift, in the order of the scenario; each says in its manifest which.
     pub shifted: Vec<Record>,
-    /// Every router at every quiz of the sweep; the label of each is followed by `@` and the quiz.
+    /// Every router at every quiz of the sweep; the label of each is a [`QuizLabel`].
     pub sweep: Option<Record>,
 }
 
@@ -33,7 +34,7 @@ pub struct Stressed {
 pub fn stress(
     scenario: &Scenario,
     suite: Suite,
-    kept: Option<&KeptCells>,
+    cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Stressed> {
     let prepared = prepare(scenario, suite)?;
@@ -49,40 +50,27 @@ pub fn stress(
         })
         .collect::<Result<_>>()?;
     let splits = prepared.splits(scenario)?;
-    let taken = take(&prepared.course(scenario, splits, &met), kept, progress)?;
+    let unshifted = execute(&RunPlan::new(scenario, &prepared, splits, &met), cache, progress)?;
     drop(met);
-    let mut from_test = taken.shifted.into_iter();
+    let mut from_test = unshifted.shifted.into_iter();
     let mut shifted = Vec::new();
     for shift in &shifts {
         shifted.push(match shift.change.stage() {
             Stage::Test => from_test.next().expect("a record a shift of the test"),
-            Stage::Training => trained_anew(scenario, (&prepared, &taken.record), shift, kept, progress)?,
+            Stage::Training => {
+                trained_anew(scenario, (&prepared, &unshifted.record), shift, cache, progress)?
+            }
         });
     }
-    let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, kept, progress)).transpose()?;
-    Ok(Stressed { twin: taken.record, shifted, sweep })
-}
-
-/// The shifts of a scenario on its suite, no two of one name.
-pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>> {
-    let mut shifts: Vec<Shift> = Vec::new();
-    for settings in &scenario.shifts {
-        for shift in settings.shifts(suite)? {
-            shift.change.check(scenario)?;
-            if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
-                return Err(Error::Usage(format!("[[shift]] asks for `{}` twice", shift.name)));
-            }
-            shifts.push(shift);
-        }
-    }
-    Ok(shifts)
+    let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, cache, progress)).transpose()?;
+    Ok(Stressed { twin: unshifted.record, shifted, sweep })
 }
 
 fn trained_anew(
     scenario: &Scenario,
     (prepared, twin): (&Prepared, &Record),
     shift: &Shift,
-    kept: Option<&KeptCells>,
+    cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Record> {
     let change = &shift.change;
@@ -101,7 +89,7 @@ fn trained_anew(
         change.split(&prepared.suite, &split, &replicate_stream(scenario, replicate).named("shift"))
     };
     let splits = prepared.splits(scenario)?.into_iter().enumerate().map(split).collect::<Result<_>>()?;
-    let school = School {
+    let inputs = RunInputs {
         scenario: &changed,
         original: &prepared.suite,
         suite: &learned,
@@ -114,15 +102,15 @@ fn trained_anew(
     let (facts, name) = (&prepared.facts, shift.name.clone());
     let units = twin.manifest.replicates.iter().map(|replicate| replicate.cost_unit_usd);
     let cost_units_usd = change.keeps_cost_unit().then(|| units.collect());
-    let course = Course { school, facts, splits, cost_units_usd, shift: Some(shift.clone()), name };
-    Ok(take(&course, kept, progress)?.record)
+    let plan = RunPlan { inputs, facts, splits, cost_units_usd, shift: Some(shift.clone()), name };
+    Ok(execute(&plan, cache, progress)?.record)
 }
 
 /// Every router at every quiz; those that cannot take a new model stand aside.
 fn sweep(
     scenario: &Scenario,
     prepared: &Prepared,
-    kept: Option<&KeptCells>,
+    cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Record> {
     let quizzes = scenario.sweep.as_ref().map_or_else(Vec::new, QuizSweep::quizzes);
@@ -132,13 +120,13 @@ fn sweep(
     swept.routers.clear();
     for entry in scenario.routers.iter().filter(|entry| entry.settings.as_kind().takes_unseen()) {
         swept.routers.extend(quizzes.iter().map(|quiz| RouterEntry {
-            label: format!("{}{AT_QUIZ}{}", entry.label, quiz.to_string().replace(' ', "-")),
+            label: QuizLabel { router: &entry.label, quiz: &quiz.to_string().replace(' ', "-") }.to_string(),
             settings: entry.settings.clone(),
             quiz: Some(quiz.clone()),
         }));
     }
     let splits = prepared.splits(scenario)?;
-    let mut course = prepared.course(&swept, splits, &[]);
-    course.name = "quiz".into();
-    Ok(take(&course, kept, progress)?.record)
+    let mut plan = RunPlan::new(&swept, prepared, splits, &[]);
+    plan.name = "quiz".into();
+    Ok(execute(&plan, cache, progress)?.record)
 }

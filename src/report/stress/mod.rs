@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
 use crate::fs;
 use crate::record::Record;
-use crate::run::stress::Stressed;
+use crate::run::Stressed;
 use crate::scenario::shift::Shift;
 
 /// The folder's name inside a report.

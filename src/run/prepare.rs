@@ -1,0 +1,235 @@
+//! From a scenario and its suite to what a run needs: prices, pool, splits, and everything checked before anything is trained.
+
+use std::path::{Path, PathBuf};
+
+use super::replicate::RunInputs;
+use super::shifted::TestShift;
+use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
+use crate::error::{Error, Result, suggestion};
+use crate::metrics::Bound;
+use crate::preference::PreferenceGrid;
+use crate::router::Surroundings;
+use crate::router::quiz::QuizStrategy;
+use crate::scenario::pool::{LeftOut, PoolSettings, Pooled, candidates, pool};
+use crate::scenario::shift::Shift;
+use crate::scenario::split::{Split, split, text_groups};
+use crate::scenario::unseen::TestPool;
+use crate::scenario::{CostSettings, RouterEntry, Scenario};
+use crate::seed::Stream;
+use crate::suite::prices::{PriceBook, count_tokens, price_suite};
+use crate::suite::{self, Suite};
+
+/// The suite of a scenario, with the embeddings it asks for.
+///
+/// # Errors
+/// A suite or embeddings that cannot be used.
+pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
+    match scenario.embeddings.as_deref() {
+        None => suite::find(&scenario.suite, folders),
+        Some(BUILT_IN) => {
+            let mut suite = suite::find(&scenario.suite, folders)?;
+            let encoder = Encoder::BuiltIn(DEFAULT_DIMENSIONS);
+            suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
+            Ok(suite)
+        }
+        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file),
+    }
+}
+
+/// A suite, ready to be learned from.
+pub(crate) struct Prepared {
+    pub(crate) suite: Suite,
+    pub(crate) facts: SuiteFacts,
+    pub(crate) groups: Vec<usize>,
+    pub(crate) grid: PreferenceGrid,
+}
+
+impl Prepared {
+    /// The split of every replicate.
+    ///
+    /// # Errors
+    /// A part that is left empty.
+    pub(crate) fn splits(&self, scenario: &Scenario) -> Result<Vec<Split>> {
+        (0..scenario.replicates).map(|replicate| split_of(scenario, &self.suite, replicate)).collect()
+    }
+
+    /// What all replicates share; `shifts` is what routers meet besides.
+    pub(crate) fn inputs<'a>(&'a self, scenario: &'a Scenario, shifts: &'a [TestShift<'a>]) -> RunInputs<'a> {
+        RunInputs {
+            scenario,
+            original: &self.suite,
+            suite: &self.suite,
+            tested: &self.suite,
+            groups: &self.groups,
+            grid: &self.grid,
+            asked: &self.grid,
+            shifts,
+        }
+    }
+}
+
+/// What is said of a suite in the record.
+pub(crate) struct SuiteFacts {
+    pub(crate) has_cost: bool,
+    pub(crate) left_out: LeftOut,
+    pub(crate) uncounted: UncountedTokens,
+    pub(crate) content_hash: String,
+}
+
+/// Cuts a suite down to the candidates of a scenario that fits it.
+pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
+    let content_hash = suite.content_hash();
+    if suite.info.licence.is_empty() {
+        suite.info.licence = scenario.licence.clone().unwrap_or_default();
+    }
+    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
+    check_fit(scenario, &suite)?;
+    Ok(Prepared {
+        groups: text_groups(&suite),
+        grid: PreferenceGrid::new(&scenario.preferences)?,
+        facts: SuiteFacts { has_cost, left_out, uncounted, content_hash },
+        suite,
+    })
+}
+
+pub(crate) fn replicate_stream(scenario: &Scenario, replicate: usize) -> Stream {
+    Stream::root(scenario.seed).named("replicate").numbered(replicate)
+}
+
+pub(crate) fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> Result<Split> {
+    split(suite, &scenario.split, replicate, &replicate_stream(scenario, replicate).named("split"))
+}
+
+/// Checks that a scenario fits its suite, without training anything; says what is left out.
+///
+/// # Errors
+/// As [`run`](super::run), before training.
+pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
+    let (_, Pooled { suite, left_out, .. }) = cut(&scenario.cost, &scenario.pool, suite)?;
+    check_fit(scenario, &suite)?;
+    let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
+    let left_out = left_out.in_words();
+    let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
+    let unseen = unseen_of(scenario, &suite)?
+        .map_or_else(String::new, |n_unseen| format!(", {n_unseen} of them unseen"));
+    Ok(format!("{n_models} candidates{unseen}, {n_prompts} prompts{rest}"))
+}
+
+/// What the scenario asks of the suite.
+fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
+    if suite.models.len() > usize::from(u16::MAX) {
+        return Err(Error::Usage(format!("{} candidates are more than {}", suite.models.len(), u16::MAX)));
+    }
+    let models = suite.models.iter().map(|model| model.id.as_str());
+    let labels = scenario.routers.iter().map(|entry| entry.label.as_str());
+    let known: Vec<&str> = labels.chain(Bound::NAMES).chain(models).collect();
+    for name in
+        scenario.expect.iter().flat_map(|expectation| [Some(&expectation.router), expectation.above.as_ref()])
+    {
+        if let Some(name) = name.filter(|name| !known.contains(&name.as_str())) {
+            let near = suggestion(name, known.iter().copied());
+            return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
+        }
+    }
+    let stated = &suite.info.licence;
+    if let Some(licence) = scenario.licence.as_ref().filter(|given| !stated.is_empty() && *given != stated) {
+        let problem =
+            format!("`licence` is \"{licence}\", but suite `{}` says \"{stated}\"", suite.info.name);
+        return Err(Error::Usage(problem));
+    }
+    unseen_of(scenario, suite)?;
+    shifts_of(scenario, suite)?;
+    scenario.routers.iter().try_for_each(|entry| check_router(scenario, entry, suite))
+}
+
+/// What a router asks of the suite.
+fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Result<()> {
+    let (kind, label) = (entry.settings.as_kind(), &entry.label);
+    let fault = |problem: String| Err(Error::Usage(problem));
+    kind.rehearse(Surroundings::of(suite), None)?;
+    let is_unseen_only = scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
+    if is_unseen_only && !kind.takes_unseen() {
+        return fault(format!(
+            "router `{label}` cannot take a new model without training anew: with `pool = \"unseen-only\"` it has nobody to choose"
+        ));
+    }
+    let asks_by_identity = scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
+    let without_embeddings =
+        format!("needs prompt embeddings, which suite `{}` does not have", suite.info.name);
+    if asks_by_identity && suite.embeddings.is_none() {
+        return fault(format!("quiz strategy `fisher` of router `{label}` {without_embeddings}"));
+    }
+    if kind.needs_embeddings() && suite.embeddings.is_none() {
+        return fault(format!("router `{label}` {without_embeddings}"));
+    }
+    match kind.needs_pool_of() {
+        Some(needed) if needed != suite.models.len() => fault(format!(
+            "router `{label}` chooses between {needed} models, but the pool holds {}",
+            suite.models.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// How many candidates are unseen, where any are. Which a share draws is a matter of the stream; how many is not.
+fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
+    let Some(settings) = &scenario.unseen else { return Ok(None) };
+    let unseen = settings.choose(suite, &Stream::root(scenario.seed))?;
+    Ok(Some(unseen.into_iter().filter(|is_unseen| *is_unseen).count()))
+}
+
+/// The shifts of a scenario on its suite, no two of one name.
+pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>> {
+    let mut shifts: Vec<Shift> = Vec::new();
+    for settings in &scenario.shifts {
+        for shift in settings.shifts(suite)? {
+            shift.change.check(scenario)?;
+            if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
+                return Err(Error::Usage(format!("[[shift]] asks for `{}` twice", shift.name)));
+            }
+            shifts.push(shift);
+        }
+    }
+    Ok(shifts)
+}
+
+/// How many cells have tokens that nobody counted.
+pub(crate) struct UncountedTokens {
+    /// Input tokens, estimated from the text.
+    pub(crate) estimated: usize,
+    /// Which tokenizer counted them, where it was not the length.
+    pub(crate) estimated_by: Option<String>,
+    /// Output tokens, assumed.
+    pub(crate) assumed: usize,
+}
+
+/// Puts the scenario's prices and tokens on a suite, then cuts it down to the candidates.
+///
+/// # Errors
+/// A price book that cannot be read or does not know a candidate, prices that make no cost, and as [`pool`].
+pub(crate) fn cut(
+    cost: &CostSettings,
+    settings: &PoolSettings,
+    mut suite: Suite,
+) -> Result<(UncountedTokens, Pooled)> {
+    let (estimated, estimated_by) = match &cost.tokenizer {
+        _ if !cost.estimate_tokens => (0, None),
+        None => (suite.estimate_input_tokens(), None),
+        Some(file) => {
+            let (tokens, tokenizer) = count_tokens(Path::new(file), &suite.prompts)?;
+            (suite.put_input_tokens(&tokens), Some(tokenizer))
+        }
+    };
+    if let Some(prices) = &cost.prices {
+        let book = PriceBook::read(Path::new(prices))?;
+        let is_candidate = candidates(&suite, settings);
+        price_suite(&mut suite, &is_candidate, &book, cost.prices_date)?;
+    }
+    let assumed = cost.assume_output_tokens.map_or(0, |tokens| suite.assume_output_tokens(tokens));
+    let pooled = pool(suite, settings)?;
+    if let Some(prices) = cost.prices.as_ref().filter(|_| !pooled.has_cost) {
+        let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
+        return Err(Error::Usage(problem));
+    }
+    Ok((UncountedTokens { estimated, estimated_by, assumed }, pooled))
+}
