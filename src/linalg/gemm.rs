@@ -7,37 +7,14 @@
 //! small products of rows with rows (A row-major, B column-major), whose sums it splits by the width of its registers.
 
 use std::any::TypeId;
-use std::ops::{Add, AddAssign, Mul};
 
-use super::kernels::{dot, fold_lanes};
+use super::kernels::{Element, dot, fold_lanes};
 
 /// The most terms that the `gemm` crate always sums as one chain.
 const LONGEST_CHAIN: usize = 512;
 
 /// The most elements that the `gemm` crate computes as inner products of contiguous rows.
 const SMALL_PRODUCT: usize = 256;
-
-/// f32 or f64.
-pub trait Element:
-    Copy + Default + Add<Output = Self> + AddAssign + Mul<Output = Self> + sealed::Sealed + 'static
-{
-    /// The number 1.
-    const ONE: Self;
-}
-
-impl Element for f32 {
-    const ONE: Self = 1.0;
-}
-
-impl Element for f64 {
-    const ONE: Self = 1.0;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
 
 /// A matrix inside a slice: element (i, j) is at `i * row_stride + j * column_stride`.
 ///

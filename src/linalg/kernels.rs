@@ -3,7 +3,29 @@
 //! Sums run over 16 fixed lanes, an order that the source states and the compiler keeps; `exp` and `ln` are polynomials.
 //! NaN always comes through, so that a diverged network is seen by whoever looks at the loss.
 
-use super::Element;
+use std::ops::{Add, AddAssign, Mul};
+
+/// f32 or f64.
+pub trait Element:
+    Copy + Default + Add<Output = Self> + AddAssign + Mul<Output = Self> + sealed::Sealed + 'static
+{
+    /// The number 1.
+    const ONE: Self;
+}
+
+impl Element for f32 {
+    const ONE: Self = 1.0;
+}
+
+impl Element for f64 {
+    const ONE: Self = 1.0;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
 
 /// e^x by a polynomial (Cephes `expf`), relative error below 2e-7; x is clamped to [-87, 88].
 #[inline]

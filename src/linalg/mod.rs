@@ -11,6 +11,7 @@ mod matrix;
 mod principal;
 
 pub use cholesky::{Cholesky, NotPositiveDefinite};
-pub use gemm::{Element, Strided, multiply, multiply_add};
+pub use gemm::{Strided, multiply, multiply_add};
+pub use kernels::Element;
 pub use matrix::Matrix;
 pub(crate) use principal::{orthonormalise, principal_directions};

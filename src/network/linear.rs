@@ -2,7 +2,7 @@
 
 use dfdx::prelude::*;
 
-use super::parameters::{ParameterId, Parameters};
+use super::parameters::{Linear, Parameters};
 use super::tensor::{Tensor2, take_gradient, view};
 use crate::linalg::{Strided, kernels, multiply_add};
 
@@ -13,15 +13,6 @@ pub(crate) enum Activation {
     None,
     /// max(0, x).
     Relu,
-}
-
-/// A dense layer of a [`Parameters`] store.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Linear {
-    /// n_out x n_in.
-    pub(crate) weight: ParameterId,
-    /// 1 x n_out.
-    pub(crate) bias: ParameterId,
 }
 
 impl Linear {

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use dfdx::prelude::*;
 
-use super::linear::Linear;
 use super::named_tensors::NamedTensors;
 use super::tensor::{Tensor2, untaped, view};
 use crate::error::Result;
@@ -13,6 +12,15 @@ use crate::random::{ChaCha8Rng, uniform_f32};
 /// The place of a parameter in its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ParameterId(usize);
+
+/// A dense layer of a [`Parameters`] store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Linear {
+    /// n_out x n_in.
+    pub(crate) weight: ParameterId,
+    /// 1 x n_out.
+    pub(crate) bias: ParameterId,
+}
 
 /// Named parameters and the device they live on. A clone shares nothing that training changes.
 #[derive(Clone)]

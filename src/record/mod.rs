@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 pub use commitment::{commitment, list_prices_hash, scenario_hash};
 pub use predictions::Predictions;
-pub use reprice::{Repriced, reprice};
+pub use reprice::reprice;
 pub use tokens::{ListPrice, Tokens};
 
 use crate::router::Meter;
@@ -141,6 +141,19 @@ pub struct RecordedSuite {
     pub encoded_by: Option<EncodedBy>,
     /// What was left out.
     pub left_out: LeftOut,
+}
+
+/// What a record says of itself that was repriced.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Repriced {
+    /// The book under which the routers learned and chose; `None` where it was the suite's own prices and costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen_under: Option<PricedBy>,
+    /// Models some of whose development prompts have no token counts: their mean development cost is the old one times what
+    /// the new prices make of their test prompts over what these did cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaled: Vec<String>,
 }
 
 fn is_zero(number: &usize) -> bool {

@@ -2,22 +2,9 @@
 
 use crate::date::Date;
 use crate::error::{Error, Result};
-use crate::record::{ListPrice, Record, RecordedReplicate, Tokens, list_prices_hash};
+use crate::record::{ListPrice, Record, RecordedReplicate, Repriced, Tokens, list_prices_hash};
 use crate::suite::prices::{PriceBook, PricedBy};
 use crate::suite::{CellTable, CostBasis};
-
-/// What a record says of itself that was repriced.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Repriced {
-    /// The book under which the routers learned and chose; `None` where it was the suite's own prices and costs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub chosen_under: Option<PricedBy>,
-    /// Models some of whose development prompts have no token counts: their mean development cost is the old one times what
-    /// the new prices make of their test prompts over what these did cost.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub scaled: Vec<String>,
-}
 
 /// What a model's tokens cost, in US dollars per million.
 struct Paid {

@@ -1,7 +1,6 @@
 //! From what the replicates did to records.
 
-use super::offline::RunPlan;
-use super::prepare::SuiteFacts;
+use super::prepare::{RunPlan, SuiteFacts};
 use super::replicate::{Replicate, RunInputs};
 use super::shifted::{ShiftedCell, Test, TestShift};
 use super::training::{QuizGroup, TrainedGroup};

@@ -4,15 +4,14 @@ use rayon::prelude::*;
 
 use super::assemble::{assemble, under_shift};
 use super::cells::{CellCache, RunCells, TrainedCell};
-use super::prepare::{Prepared, SuiteFacts, prepare, replicate_stream, split_of};
+use super::prepare::{RunPlan, prepare, replicate_stream, split_of};
 use super::replicate::{Replicate, RunInputs};
-use super::shifted::{TestShift, test_of};
+use super::shifted::test_of;
 use super::training::{Observer, Step, TrainedGroup, quiz_groups};
 use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
 use crate::record::Record;
 use crate::router::{Origin, RouterSettings, SavedRouter};
-use crate::scenario::shift::Shift;
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
@@ -79,33 +78,7 @@ pub fn resume(
     Ok(execute(&plan, cache, progress)?.record)
 }
 
-/// What is run: a scenario on a suite, as it is or under a shift.
-pub(crate) struct RunPlan<'a> {
-    /// What routers are trained for and asked.
-    pub(crate) inputs: RunInputs<'a>,
-    pub(crate) facts: &'a SuiteFacts,
-    /// By replicate.
-    pub(crate) splits: Vec<Split>,
-    /// US dollars in one cost unit by replicate, where they are those of another run; else found out from the suite.
-    pub(crate) cost_units_usd: Option<Vec<f64>>,
-    /// What it is run under.
-    pub(crate) shift: Option<Shift>,
-    /// Names it among others of the same scenario and suite; empty for the scenario as it is.
-    pub(crate) name: String,
-}
-
-impl<'a> RunPlan<'a> {
-    /// The scenario as it is, with the shifts of the test that its routers meet besides.
-    pub(crate) fn new(
-        scenario: &'a Scenario,
-        prepared: &'a Prepared,
-        splits: Vec<Split>,
-        shifts: &'a [TestShift<'a>],
-    ) -> Self {
-        let (inputs, facts) = (prepared.inputs(scenario, shifts), &prepared.facts);
-        RunPlan { inputs, facts, splits, cost_units_usd: None, shift: None, name: String::new() }
-    }
-
+impl RunPlan<'_> {
     /// The finished cells of an interrupted run, by replicate and router.
     fn finished(&self, cells: Option<&RunCells<'_>>) -> Vec<Vec<Option<TrainedCell>>> {
         let RunInputs { scenario, shifts, .. } = self.inputs;

@@ -76,6 +76,34 @@ pub(crate) struct SuiteFacts {
     pub(crate) content_hash: String,
 }
 
+/// What is run: a scenario on a suite, as it is or under a shift.
+pub(crate) struct RunPlan<'a> {
+    /// What routers are trained for and asked.
+    pub(crate) inputs: RunInputs<'a>,
+    pub(crate) facts: &'a SuiteFacts,
+    /// By replicate.
+    pub(crate) splits: Vec<Split>,
+    /// US dollars in one cost unit by replicate, where they are those of another run; else found out from the suite.
+    pub(crate) cost_units_usd: Option<Vec<f64>>,
+    /// What it is run under.
+    pub(crate) shift: Option<Shift>,
+    /// Names it among others of the same scenario and suite; empty for the scenario as it is.
+    pub(crate) name: String,
+}
+
+impl<'a> RunPlan<'a> {
+    /// The scenario as it is, with the shifts of the test that its routers meet besides.
+    pub(crate) fn new(
+        scenario: &'a Scenario,
+        prepared: &'a Prepared,
+        splits: Vec<Split>,
+        shifts: &'a [TestShift<'a>],
+    ) -> Self {
+        let (inputs, facts) = (prepared.inputs(scenario, shifts), &prepared.facts);
+        RunPlan { inputs, facts, splits, cost_units_usd: None, shift: None, name: String::new() }
+    }
+}
+
 /// Cuts a suite down to the candidates of a scenario that fits it.
 pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     let content_hash = suite.content_hash();

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::cells::CellCache;
-use super::offline::{Event, RunPlan, execute};
-use super::prepare::{Prepared, prepare, replicate_stream, shifts_of};
+use super::offline::{Event, execute};
+use super::prepare::{Prepared, RunPlan, prepare, replicate_stream, shifts_of};
 use super::replicate::RunInputs;
 use super::shifted::TestShift;
 use crate::error::Result;

@@ -15,6 +15,7 @@ mod tables;
 
 use std::path::{Path, PathBuf};
 
+use self::tables::Row;
 use crate::error::{Error, Result, suggestion};
 use crate::fs;
 use crate::hash::sha256;
@@ -30,13 +31,6 @@ pub enum Rows {
     IdsOf(PathBuf),
     /// They are those of the suite, in its order.
     InSuiteOrder,
-}
-
-/// A vector, and the line that it or its id stands on; 0 where the suite's order tells.
-struct Row {
-    id: String,
-    line: u64,
-    values: Vec<f32>,
 }
 
 /// Embeddings of the prompts, in their order, and what is known of who made them.

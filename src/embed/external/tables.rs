@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
-use super::Row;
 use crate::error::{Error, Result};
+
+/// A vector, and the line that it or its id stands on; 0 where the suite's order tells.
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) line: u64,
+    pub(super) values: Vec<f32>,
+}
 
 /// The rows of a CSV file with a column `prompt_id`.
 pub(super) fn csv(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {

@@ -16,29 +16,6 @@
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
 
-/// What answers would say about an identity vector.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ItemInformation {
-    /// Gradients of the predicted logits in the identity vector, prompts x dimensions, for a typical new model.
-    pub gradients: Matrix,
-    /// p (1 - p) of each prompt at the same vector.
-    pub weights: Vec<f32>,
-    /// The precision of the prior of each dimension; 1 for N(0, I).
-    pub prior_precision: f32,
-}
-
-impl ItemInformation {
-    /// The gradient of the mean score over all prompts: the mean of w g.
-    pub fn of_mean_score(&self) -> Vec<f32> {
-        let n_prompts = self.gradients.n_rows().max(1) as f64;
-        let mut sums = vec![0.0; self.gradients.n_columns()];
-        for (row, &weight) in self.gradients.rows().zip(&self.weights) {
-            sums.iter_mut().zip(row).for_each(|(sum, &g)| *sum += f64::from(weight * g));
-        }
-        sums.into_iter().map(|sum| (sum / n_prompts) as f32).collect()
-    }
-}
-
 /// Greedy c-optimal design: `size` different rows of `gradients` (fewer where there are not so many), each the one that
 /// leaves the least variance of the quantity whose gradient is `of`, given those before; ties go to the lowest number.
 ///
@@ -125,6 +102,7 @@ mod tests {
     use super::*;
     use crate::linalg::Cholesky;
     use crate::random::uniform_f32;
+    use crate::router::quiz::ItemInformation;
     use crate::seed::Stream;
     use proptest::prelude::*;
 

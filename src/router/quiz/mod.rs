@@ -1,20 +1,20 @@
 //! Quizzes: the few training prompts that an unseen model answers before it joins the pool, and how they are chosen.
 //!
-//! One file a strategy; [`select`] is the entry. A choice may look at the prompts, at the seen models' scores on them,
+//! One file a strategy of some length; [`select`] is the entry. A choice may look at the prompts, at the seen models' scores on them,
 //! and at which of them the new model can answer, never at what the new model answered, nor at any test prompt: none of
 //! these is in an [`ItemBank`]. `fisher` needs identity vectors, learned from the seen models' answers to training prompts;
 //! their answers to validation prompts say when to stop learning.
 
 mod anchor;
+mod bank;
 mod fisher;
-mod random;
 mod stratified;
 
-pub use fisher::{ItemInformation, c_optimal};
+pub use bank::{ItemBank, ItemInformation};
+pub use fisher::c_optimal;
 
-use crate::linalg::Matrix;
+use crate::random::shuffle;
 use crate::seed::Stream;
-use crate::suite::CellTable;
 
 /// How many prompts a quiz has where nothing else is said.
 pub const DEFAULT_SIZE: usize = 20;
@@ -79,19 +79,6 @@ impl std::fmt::Display for QuizSettings {
     }
 }
 
-/// What a choice may look at: the training prompts and how the seen models did on them.
-#[derive(Clone, Copy, Debug)]
-pub struct ItemBank<'a> {
-    /// One row a training prompt; no columns where the suite has no embeddings.
-    pub embeddings: &'a Matrix,
-    /// Whether each prompt has an embedding.
-    pub has_embedding: &'a [bool],
-    /// Scores, training prompts x seen models.
-    pub scores: &'a CellTable,
-    /// What an answer to each prompt would say about an identity vector; only `fisher` needs it.
-    pub information: Option<&'a ItemInformation>,
-}
-
 /// The prompts that each unseen model is asked, in the order they were chosen, as rows of the bank: at most as many as
 /// the quiz has, each once, and only such as the model can answer. Models that can answer the same prompts are asked
 /// the same.
@@ -126,7 +113,7 @@ fn select_one(
     match settings.strategy {
         QuizStrategy::None => Vec::new(),
         QuizStrategy::All => candidates,
-        QuizStrategy::Random => random::select(&candidates, can_answer.len(), size, stream),
+        QuizStrategy::Random => random(&candidates, can_answer.len(), size, stream),
         QuizStrategy::Stratified => stratified::select(&candidates, bank.scores, size),
         QuizStrategy::Anchor => anchor::select(&candidates, bank, size, stream),
         QuizStrategy::Fisher => {
@@ -140,10 +127,21 @@ fn select_one(
     }
 }
 
+/// The first `size` candidates of a random order of all `n_prompts`. The order is the same for every size and every
+/// model, so a smaller quiz is the beginning of a larger one, and all models are asked the same as far as they can answer.
+fn random(candidates: &[usize], n_prompts: usize, size: usize, stream: &Stream) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..n_prompts).collect();
+    shuffle(&mut stream.generator(), &mut order);
+    let is_candidate = |prompt: &usize| candidates.binary_search(prompt).is_ok();
+    order.into_iter().filter(is_candidate).take(size).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::Matrix;
     use crate::random::{bernoulli, uniform_f32};
+    use crate::suite::CellTable;
 
     const STRATEGIES: [QuizStrategy; 5] = [
         QuizStrategy::None,

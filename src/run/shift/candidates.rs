@@ -7,7 +7,7 @@ use crate::suite::{CellTable, Suite};
 
 /// The suite with a copy of a model behind the other candidates: the same answers, at costs and prices times a factor.
 pub(super) fn with_clone(suite: &Suite, model: &str, factor: f64) -> Suite {
-    let original = place(suite, model);
+    let original = super::money::place(suite, model);
     let prompts: Vec<usize> = (0..suite.prompts.len()).collect();
     let models: Vec<usize> = (0..suite.models.len()).chain([original]).collect();
     let mut cloned = suite.select(&prompts, &models);
@@ -68,12 +68,6 @@ pub(crate) fn pool(
 /// Which prompts a model of the pool answered.
 pub(crate) fn is_answered(scores: &CellTable, prompt: usize, pool: &[bool]) -> bool {
     scores.row(prompt).zip(pool).any(|(score, &counts)| counts && score.is_some())
-}
-
-/// The number of the candidate of that name.
-pub(super) fn place(suite: &Suite, model: &str) -> usize {
-    let found = suite.models.iter().position(|card| card.id == model);
-    found.expect("the models of a shift are looked up before it is made")
 }
 
 #[cfg(test)]

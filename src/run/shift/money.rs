@@ -1,6 +1,5 @@
 //! Shifts of what models cost, and what routers are told of it.
 
-use super::candidates::place;
 use crate::error::{Error, Result};
 use crate::scenario::shift::Change;
 use crate::suite::Suite;
@@ -18,6 +17,12 @@ pub(super) fn in_unit(suite: &Suite, factor: f64) -> Suite {
     let mut priced = suite.clone();
     (0..suite.models.len()).for_each(|model| scale_model(&mut priced, model, factor));
     priced
+}
+
+/// The number of the candidate of that name.
+pub(super) fn place(suite: &Suite, model: &str) -> usize {
+    let found = suite.models.iter().position(|card| card.id == model);
+    found.expect("the models of a shift are looked up before it is made")
 }
 
 /// Multiplies a model's costs and prices.
