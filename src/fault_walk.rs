@@ -15,7 +15,7 @@ use crate::import::{self, ColumnNames, Format, ImportSettings};
 use crate::record::Record;
 use crate::report;
 use crate::router::SavedRouter;
-use crate::run::KeptCells;
+use crate::run::CellCache;
 use crate::scenario::Scenario;
 use crate::suite::Suite;
 use crate::suite::synthetic::SyntheticSettings;
@@ -188,8 +188,8 @@ fn cells_that_a_run_keeps() {
     let (scenario, suite) = (scenario(1), free(suite(1)));
     let expected = crate::run::run(&scenario, suite.clone(), &|_| {}).unwrap();
     let run = |folder: &Path| {
-        let kept = KeptCells::new(folder.join("cells"), "build".into());
-        let record = crate::run::resume(&scenario, suite.clone(), Some(&kept), &|_| {})?;
+        let cache = CellCache::new(folder.join("cells"), "build".into());
+        let record = crate::run::resume(&scenario, suite.clone(), Some(&cache), &|_| {})?;
         assert!(record == expected);
         kept.clear()?;
         fs::write(&folder.join("done"), b"")
