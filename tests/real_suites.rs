@@ -1,8 +1,16 @@
-//! Recorded suites against known figures. Needs a folder of suites in `LLM_BANDIT_DATASETS`; without it, nothing is tested.
+//! Recorded suites against known figures. Needs a folder of suites in `LLM_BANDIT_DATASETS`; without it, all are reported as ignored.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+#[path = "common/outside.rs"]
+mod outside;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use llm_bandit::suite::{Suite, SuiteCheck, find, list};
+
+use outside::OnSuites;
 
 type Known = (&'static str, usize, usize, f64, f64, Option<[f64; 2]>);
 
@@ -21,28 +29,43 @@ const KNOWN: [Known; 7] = [
     ("routerbench_part", 3164, 11, 0.879, 0.976, Some([0.0813, 5.02])),
 ];
 
-#[expect(clippy::disallowed_methods, reason = "recorded suites are not part of the repository")]
-#[expect(clippy::print_stdout, reason = "says what was skipped")]
-fn folders() -> Option<Vec<PathBuf>> {
-    match std::env::var("LLM_BANDIT_DATASETS") {
-        Ok(folder) => Some(vec![folder.into()]),
-        Err(_) => {
-            println!("skipped: LLM_BANDIT_DATASETS names no folder of suites");
-            None
-        }
-    }
+/// The names of [`KNOWN`].
+const KNOWN_NAMES: [&str; 7] =
+    [KNOWN[0].0, KNOWN[1].0, KNOWN[2].0, KNOWN[3].0, KNOWN[4].0, KNOWN[5].0, KNOWN[6].0];
+
+fn main() -> ExitCode {
+    outside::run([
+        OnSuites {
+            name: "known_figures_are_found_again",
+            suites: &KNOWN_NAMES,
+            test: known_figures_are_found_again,
+        },
+        OnSuites {
+            name: "no_recorded_suite_is_suspicious",
+            suites: &[],
+            test: no_recorded_suite_is_suspicious,
+        },
+        OnSuites {
+            name: "a_recorded_suite_writes_and_reads_back_equal",
+            suites: &[],
+            test: a_recorded_suite_writes_and_reads_back_equal,
+        },
+        OnSuites {
+            name: "a_large_suite_loads_quickly",
+            suites: &["mmlu_pro_cot"],
+            test: a_large_suite_loads_quickly,
+        },
+        OnSuites {
+            name: "single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones",
+            suites: &["routellm_pair"],
+            test: single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones,
+        },
+    ])
 }
 
-#[test]
-fn known_figures_are_found_again() {
-    let Some(folders) = folders() else { return };
-    let present = list(&folders).unwrap();
+fn known_figures_are_found_again(folders: &[PathBuf]) {
     for (name, n_prompts, n_models, best_single, oracle, costs) in KNOWN {
-        if !present.iter().any(|(known, _)| known == name) {
-            println!("skipped: no suite `{name}`");
-            continue;
-        }
-        let suite = find(name, &folders).unwrap();
+        let suite = find(name, folders).unwrap();
         assert_eq!((suite.prompts.len(), suite.models.len()), (n_prompts, n_models), "{name}");
         let check = SuiteCheck::new(&suite);
         for (known, found) in [(best_single, check.best_single_score()), (oracle, check.oracle)] {
@@ -59,20 +82,16 @@ fn known_figures_are_found_again() {
     }
 }
 
-#[test]
-fn no_recorded_suite_is_suspicious() {
-    let Some(folders) = folders() else { return };
-    for (name, _) in list(&folders).unwrap() {
-        let problems = SuiteCheck::new(&find(&name, &folders).unwrap()).problems();
+fn no_recorded_suite_is_suspicious(folders: &[PathBuf]) {
+    for (name, _) in list(folders).unwrap() {
+        let problems = SuiteCheck::new(&find(&name, folders).unwrap()).problems();
         assert!(problems.is_empty(), "{name}: {problems:?}");
     }
 }
 
-#[test]
-fn a_recorded_suite_writes_and_reads_back_equal() {
-    let Some(folders) = folders() else { return };
-    for (name, _) in list(&folders).unwrap() {
-        let suite = find(&name, &folders).unwrap();
+fn a_recorded_suite_writes_and_reads_back_equal(folders: &[PathBuf]) {
+    for (name, _) in list(folders).unwrap() {
+        let suite = find(&name, folders).unwrap();
         let folder = tempfile::tempdir().unwrap();
         suite.write(folder.path()).unwrap();
         let again = Suite::read(folder.path()).unwrap();
@@ -80,30 +99,17 @@ fn a_recorded_suite_writes_and_reads_back_equal() {
     }
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "measures the time that reading takes")]
-fn a_large_suite_loads_quickly() {
-    let Some(folders) = folders() else { return };
-    if !list(&folders).unwrap().iter().any(|(name, _)| name == "mmlu_pro_cot") {
-        println!("skipped: no suite `mmlu_pro_cot`");
-        return;
-    }
+fn a_large_suite_loads_quickly(folders: &[PathBuf]) {
     let start = std::time::Instant::now();
-    find("mmlu_pro_cot", &folders).unwrap();
+    find("mmlu_pro_cot", folders).unwrap();
     let elapsed = start.elapsed();
-    println!("mmlu_pro_cot loads in {elapsed:?}");
     // Alone it takes a quarter of a second; the bound leaves room for a busy machine.
     assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 }
 
-#[test]
-fn single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones() {
-    let Some(folders) = folders() else { return };
-    if !list(&folders).unwrap().iter().any(|(name, _)| name == "routellm_pair") {
-        println!("skipped: no suite `routellm_pair`");
-        return;
-    }
-    let suite = find("routellm_pair", &folders).unwrap();
+fn single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones(folders: &[PathBuf]) {
+    let suite = find("routellm_pair", folders).unwrap();
     // GPT-4 Turbo and Mixtral 8x7B as RouteLLM gives them (arXiv 2406.18665), before its decontamination.
     for (benchmark, strong, weak) in [("mmlu", 0.806, 0.681), ("gsm8k", 0.857, 0.638), ("mt", 0.92, 0.83)] {
         let at = suite.benchmarks.iter().position(|name| name.to_lowercase().contains(benchmark)).unwrap();

@@ -1,5 +1,5 @@
 //! What a few well-chosen prompts say about a new model's mean scores, against the level that tinyBenchmarks reports
-//! (arXiv 2402.14992). Needs a folder of suites in `LLM_BANDIT_DATASETS`; without it, nothing is tested.
+//! (arXiv 2402.14992). Needs a folder of suites in `LLM_BANDIT_DATASETS`; without it, it is reported as ignored.
 //!
 //! The suite has no texts and so no embeddings: prompts are known by how the seen models did on them. With m_i the mean score
 //! of prompt i over these and G_i its place along the principal directions of the deviations from it, in units in which a
@@ -11,13 +11,19 @@
 //! design, which asks as much about every direction of a model's place, had 0.85, 0.77, and 0.71.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/outside.rs"]
+mod outside;
+
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use llm_bandit::linalg::{Cholesky, Matrix};
 use llm_bandit::random::{sample_indices, standard_normal};
 use llm_bandit::router::quiz::c_optimal;
 use llm_bandit::seed::Stream;
-use llm_bandit::suite::{Suite, find, list};
+use llm_bandit::suite::{Suite, find};
+
+use outside::OnSuites;
 
 const SUITE: &str = "openllm_v1_tiny";
 const DIMENSIONS: usize = 8;
@@ -25,17 +31,10 @@ const N_NEW: usize = 100;
 /// No prompt is believed to have less noise than this.
 const LEAST_NOISE: f64 = 0.02;
 
-#[expect(clippy::disallowed_methods, reason = "recorded suites are not part of the repository")]
-#[expect(clippy::print_stdout, reason = "says what was skipped")]
-fn suite() -> Option<Suite> {
-    let folders: Vec<PathBuf> =
-        std::env::var("LLM_BANDIT_DATASETS").ok().map(|f| vec![f.into()]).unwrap_or_default();
-    let is_present = list(&folders).unwrap().iter().any(|(name, _)| name == SUITE);
-    if !is_present {
-        println!("skipped: LLM_BANDIT_DATASETS names no folder with suite `{SUITE}`");
-        return None;
-    }
-    Some(find(SUITE, &folders).unwrap())
+fn main() -> ExitCode {
+    let name = "a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones";
+    let test = a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones;
+    outside::run([OnSuites { name, suites: &[SUITE], test }])
 }
 
 /// What the seen models say of every prompt.
@@ -173,9 +172,9 @@ fn judge(suite: &Suite, scores: &[Vec<f64>], bank: &Bank, new: &[usize], quiz: &
     [mean(errors.into_iter()), kendall(&found, &truths)]
 }
 
-#[test]
-fn a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones() {
-    let Some(suite) = suite() else { return };
+#[expect(clippy::print_stdout, reason = "the figures of the documentation")]
+fn a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones(folders: &[PathBuf]) {
+    let suite = find(SUITE, folders).unwrap();
     let n_models = suite.models.len();
     let row =
         |prompt: usize| (0..n_models).map(|m| suite.outcomes.score.get(prompt, m).unwrap_or(0.0)).collect();
