@@ -19,12 +19,9 @@ use llm_bandit::suite::CellTable;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use rayon::prelude::*;
 
-const SCENARIO: &str = "description = \"d\"\nsuite = \"s\"\nreplicates = 5\n\
-    [preferences]\nlow = 0.01\nhigh = 10.0\ncount = 9\n\
-    [evidence]\nagainst = \"a\"\n\
-    [[router]]\nlabel = \"a\"\nkind = \"random\"\n[[router]]\nlabel = \"b\"\nkind = \"random\"\n";
+const SCENARIO: &str = "description = \"d\"\nsuite = \"s\"\n\
+    [preferences]\nlow = 0.01\nhigh = 10.0\ncount = 9\n[evidence]\nagainst = \"a\"\n";
 
-const N_REPLICATES: usize = 5;
 const N_MODELS: usize = 4;
 const N_TYPES: usize = 20;
 const N_PROMPTS: usize = 600;
@@ -39,9 +36,18 @@ struct Chance {
     exploring: f64,
 }
 
+/// A router: a name, and the share of prompts on which it chooses any model beside those of [`Chance`].
+type Contestant = (String, f64);
+
+fn two_alike() -> Vec<Contestant> {
+    vec![("a".to_owned(), 0.0), ("b".to_owned(), 0.0)]
+}
+
 /// How probable it is that a model is right, by type of prompt, and what routers are like.
 struct World {
     chance: Chance,
+    contestants: Vec<Contestant>,
+    n_replicates: usize,
     right: Vec<[f64; N_MODELS]>,
     preferences: Vec<f64>,
     weights: Vec<f64>,
@@ -49,10 +55,14 @@ struct World {
 }
 
 impl World {
-    fn new(chance: Chance, n_resamples: usize) -> World {
+    fn new(chance: Chance, contestants: Vec<Contestant>, n_replicates: usize, n_resamples: usize) -> World {
         let settings =
             SyntheticSettings { n_prompts: 100, n_models: N_MODELS, ..SyntheticSettings::default() };
-        let mut scenario = Scenario::parse(Path::new("s.toml"), SCENARIO).unwrap();
+        let router =
+            |(label, _): &Contestant| format!("[[router]]\nlabel = \"{label}\"\nkind = \"random\"\n");
+        let routers: String = contestants.iter().map(router).collect();
+        let text = format!("replicates = {n_replicates}\n{SCENARIO}{routers}");
+        let mut scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
         scenario.evidence.resamples = n_resamples;
         let mut template = run(&scenario, settings.generate().unwrap().suite, &|_| {}).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -71,7 +81,7 @@ impl World {
         }
         let (preferences, weights) =
             (template.manifest.preferences.clone(), template.manifest.preference_weights.clone());
-        World { chance, right, preferences, weights, template }
+        World { chance, contestants, n_replicates, right, preferences, weights, template }
     }
 
     /// What a router chooses, by preference and type, after one training.
@@ -141,7 +151,7 @@ impl World {
             .map(|prompt| RecordedPrompt { id: prompt.to_string(), benchmark: (prompt % 2).to_string() })
             .collect();
         let (mut test_prompts, mut choices) = (Vec::new(), Vec::new());
-        for _ in 0..N_REPLICATES {
+        for _ in 0..self.n_replicates {
             let mut tested = Vec::new();
             for benchmark in 0..2 {
                 let mut all: Vec<usize> = (benchmark..N_PROMPTS).step_by(2).collect();
@@ -149,19 +159,20 @@ impl World {
                 tested.extend(&all[..N_TESTED / 2]);
             }
             tested.sort_unstable();
-            let mut route = || {
+            let mut route = |(_, careless): &Contestant| {
+                let exploring = self.chance.exploring + careless;
                 let table = self.train(rng);
                 let mut models = Vec::new();
                 for of_types in &table {
                     for &prompt in &tested {
-                        let explores = uniform(rng) < self.chance.exploring;
+                        let explores = uniform(rng) < exploring;
                         let own = of_types[types[prompt]];
                         models.push(if explores { index_below(rng, N_MODELS) } else { own } as u16);
                     }
                 }
                 Choices::new(tested.len(), models)
             };
-            choices.push(vec![route(), route()]);
+            choices.push(self.contestants.iter().map(&mut route).collect());
             test_prompts.push(tested);
         }
         summarise(&Record { prompts, score, cost_usd, test_prompts, choices, ..self.template.clone() })
@@ -204,7 +215,7 @@ fn margin() -> f64 {
 #[expect(clippy::print_stdout, reason = "the figures of a thorough look")]
 fn shares(chance: Chance) -> Vec<Shares> {
     let (n_simulations, n_resamples) = size();
-    let world = World::new(chance, n_resamples);
+    let world = World::new(chance, two_alike(), 5, n_resamples);
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let trainings: Vec<[f64; 4]> = (0..2000).map(|_| world.truth_of(&world.train(&mut rng))).collect();
     let summaries: Vec<Summary> =
@@ -265,5 +276,51 @@ fn routers_that_are_alike_are_told_apart_in_five_of_a_hundred() {
         assert!(is_covered(shares.of_zero_covered), "{}", shares.of_zero_covered);
         assert!((0.05 - margin()..0.065 + margin()).contains(&shares.flipped), "{}", shares.flipped);
         assert!(shares.told_apart < 0.065 + margin(), "{}", shares.told_apart);
+    }
+}
+
+/// Thirty routers: ten that are alike and the best, ten that choose any model on one prompt in ten, ten that do on half of
+/// the prompts. A mark says that a router is the best or cannot be distinguished from it.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures of a thorough look")]
+fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
+    let contestants: Vec<Contestant> =
+        (0..30).map(|n| (format!("r{n:02}"), [0.0, 0.1, 0.5][n / 10])).collect();
+    let (n_simulations, n_resamples) = size();
+    let n_simulations = if n_simulations <= 300 { 24 } else { n_simulations / 4 };
+    for n_replicates in [3, 5] {
+        let chance = Chance { training_noise: 0.05, exploring: 0.0 };
+        let mut contestants = contestants.clone();
+        contestants[0].0 = "a".to_owned();
+        let world = World::new(chance, contestants.clone(), n_replicates, n_resamples);
+        let summaries: Vec<Summary> =
+            (0..n_simulations).into_par_iter().map(|n| world.simulate(500 + n)).collect();
+        for metric in ["expected-utility", "aiq"] {
+            let is_marked = |summary: &Summary, n: usize| {
+                summary
+                    .rows
+                    .iter()
+                    .any(|row| row.policy == contestants[n].0 && row.metric == metric && row.is_among_best)
+            };
+            let unmarked = |summary: &Summary, routers: std::ops::Range<usize>| {
+                routers.filter(|&n| !is_marked(summary, n)).count()
+            };
+            let n = n_simulations as f64;
+            let a_best_left_out =
+                summaries.iter().filter(|summary| !is_marked(summary, 0)).count() as f64 / n;
+            let any_best_left_out =
+                summaries.iter().filter(|summary| unmarked(summary, 0..10) > 0).count() as f64 / n;
+            let [careless, losers] = [10..20, 20..30].map(|routers: std::ops::Range<usize>| {
+                let n_unmarked: usize =
+                    summaries.iter().map(|summary| unmarked(summary, routers.clone())).sum();
+                1.0 - n_unmarked as f64 / (10.0 * n)
+            });
+            println!(
+                "{n_replicates} replicates, {metric}: one of the best is left out in {a_best_left_out:.3}, any of ten in \
+                 {any_best_left_out:.3}; marked of those careless on 10 %: {careless:.3}, on 50 %: {losers:.4}"
+            );
+            assert!(a_best_left_out < 0.05 + 2.0 * (0.05 * 0.95 / n).sqrt(), "{a_best_left_out}");
+            assert_eq!(losers, 0.0);
+        }
     }
 }
