@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use llm_bandit::error::{Error, Result};
-use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress};
+use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress, RowFilter, ScoreRange};
 
 use super::{say, say_aside};
 
@@ -39,9 +39,21 @@ pub(super) struct ImportArguments {
     /// The metric that is the score; may be named again for benchmarks that do not have the first [default: the first there is]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
-    /// The scores that mean 0 and 1; the larger one first where less is better
-    #[arg(long, value_name = "ZERO,ONE", value_parser = parse_range, default_value = "0,1", allow_hyphen_values = true)]
-    score_range: (f64, f64),
+    /// The scores that mean 0 and 1, of all benchmarks or of one; the larger one first where less is better [default: 0,1]
+    #[arg(long, value_name = "[BENCHMARK=]ZERO,ONE", value_parser = parse_range, allow_hyphen_values = true)]
+    score_range: Vec<ScoreRange>,
+    /// The metric is a loss: 0 is best and 1 is worst, where no range says otherwise
+    #[arg(long)]
+    lower_is_better: bool,
+    /// A score that marks an answer without one, such as -1
+    #[arg(long, value_name = "SCORE", allow_hyphen_values = true)]
+    missing: Vec<f64>,
+    /// Refuse a folder in which a file cannot be read, in the place of leaving the file out
+    #[arg(long)]
+    strict: bool,
+    /// Show where the first three answers were read, by file and line
+    #[arg(long)]
+    explain: bool,
     /// The licence of the data, for suite.toml
     #[arg(long, value_name = "TEXT", default_value = "")]
     licence: String,
@@ -83,13 +95,29 @@ struct ColumnArguments {
     /// Tokens of the answer
     #[arg(long, value_name = "COLUMN")]
     output_tokens: Option<String>,
+    /// A setting of the model, such as its reasoning effort: other values are other models
+    #[arg(long, value_name = "COLUMN")]
+    arm: Vec<String>,
+    /// A count of repetitions: rows that differ in it are averaged
+    #[arg(long, value_name = "COLUMN")]
+    repeat: Vec<String>,
+    /// Only rows with this value, or with `!=` without it
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = parse_filter)]
+    filter: Vec<RowFilter>,
+    /// The column that names a row's metric, and the metric that is the score
+    #[arg(long, value_name = "COLUMN=METRIC", value_parser = parse_pair)]
+    metric_column: Option<(String, String)>,
+    /// The columns of a wide table that are models
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    models: Vec<String>,
+    /// The same as a pattern, as in `*_correct`; the star stands for the model's name
+    #[arg(long, value_name = "PATTERN", conflicts_with = "models")]
+    model_columns: Option<String>,
 }
 
 pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
     let columns = &arguments.columns;
     let settings = ImportSettings {
-        format: arguments.format,
-        sources: arguments.sources.clone(),
         metrics: arguments.metric.clone(),
         columns: ColumnNames {
             prompt_id: columns.prompt_id.clone(),
@@ -101,9 +129,19 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
             cost: columns.cost.clone(),
             input_tokens: columns.input_tokens.clone(),
             output_tokens: columns.output_tokens.clone(),
+            arms: columns.arm.clone(),
+            repeats: columns.repeat.clone(),
+            filters: columns.filter.clone(),
+            metric: columns.metric_column.clone(),
+            models: columns.models.clone(),
+            model_columns: columns.model_columns.clone(),
         },
-        score_range: arguments.score_range,
+        score_ranges: arguments.score_range.clone(),
+        lower_is_better: arguments.lower_is_better,
+        missing: arguments.missing.clone(),
+        strict: arguments.strict,
         licence: arguments.licence.clone(),
+        ..ImportSettings::new(arguments.format, arguments.sources.clone())
     };
     let shown = Shown::new(arguments.quiet);
     let coverage = import::import(&settings, &arguments.out, &|progress| shown.show(&progress));
@@ -111,6 +149,9 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
     let coverage = coverage?;
     if !arguments.quiet {
         say_aside(coverage.to_string().trim_end());
+    }
+    if arguments.explain {
+        say_aside(coverage.explanation().trim_end());
     }
     say(&arguments.out.display().to_string());
     Ok(ExitCode::SUCCESS)
@@ -120,12 +161,30 @@ fn parse_format(name: &str) -> std::result::Result<Format, Error> {
     Format::named(name)
 }
 
-fn parse_range(text: &str) -> std::result::Result<(f64, f64), String> {
-    let numbers = text.split_once(',').map(|(zero, one)| (zero.trim().parse(), one.trim().parse()));
+fn parse_range(text: &str) -> std::result::Result<ScoreRange, String> {
+    let (benchmark, ends) = text.rsplit_once('=').map_or((None, text), |(name, ends)| (Some(name), ends));
+    let numbers = ends.split_once(',').map(|(zero, one)| (zero.trim().parse(), one.trim().parse()));
     match numbers {
-        Some((Ok(zero), Ok(one))) => Ok((zero, one)),
-        _ => Err("two numbers with a comma between them are needed, for example `0,100`".into()),
+        Some((Ok(zero), Ok(one))) => Ok(ScoreRange { benchmark: benchmark.map(str::to_owned), zero, one }),
+        _ => {
+            Err("two numbers with a comma between them are needed, for example `0,100` or `wmt=0,100`".into())
+        }
     }
+}
+
+fn parse_pair(text: &str) -> std::result::Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(column, _)| !column.is_empty());
+    pair.map(|(column, value)| (column.to_owned(), value.to_owned()))
+        .ok_or_else(|| "`COLUMN=VALUE` is needed".to_owned())
+}
+
+fn parse_filter(text: &str) -> std::result::Result<RowFilter, String> {
+    let (column, value) = parse_pair(text)?;
+    let (column, is_wanted) = match column.strip_suffix('!') {
+        Some(column) => (column.to_owned(), false),
+        None => (column, true),
+    };
+    Ok(RowFilter { column, value, is_wanted })
 }
 
 /// Progress: a bar over bytes on a terminal, a line a tenth of the files elsewhere, nothing when quiet.

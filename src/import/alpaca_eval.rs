@@ -2,8 +2,10 @@
 //!
 //! An annotation holds the preference of a judge between the reference's answer (1) and the model's (2). A model's score is
 //! the preference minus 1, so that 0 and 1 mean that the reference and the model won; 0, which the older judges write for a
-//! draw, is one half. The reference is added with one half everywhere: a draw with itself. A model is called by its folder.
+//! draw, is one half. The reference is added with one half everywhere: a draw with itself. A model is what its annotations call
+//! it, or its folder where several folders call themselves the same. A copy of an annotator's folder within itself is left out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::ImportSettings;
@@ -12,6 +14,7 @@ use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::{Scalar, elements};
 use super::metric::unknown_metric;
+use super::source::{At, Sources};
 use crate::error::{Error, Result};
 
 /// The judge of AlpacaEval 2, which counts where a checkout holds it.
@@ -42,6 +45,10 @@ impl Importer for AlpacaEval {
     fn selected(&self, mut found: Vec<PathBuf>, settings: &ImportSettings) -> Result<Vec<PathBuf>> {
         let annotator = annotator(&found, &settings.metrics)?;
         found.retain(|path| folder(path, 1) == annotator);
+        // A copy within the folder that it is a copy of.
+        let all: BTreeSet<PathBuf> = found.iter().cloned().collect();
+        let outer = |path: &PathBuf| Some(path.parent()?.parent()?.join(path.file_name()?));
+        found.retain(|path| outer(path).is_none_or(|outer| !all.contains(&outer)));
         Ok(found)
     }
 
@@ -55,7 +62,7 @@ impl Importer for AlpacaEval {
 /// # Errors
 /// No such judge, or several and none that is usual.
 fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> {
-    let known: std::collections::BTreeSet<String> = files.iter().map(|path| folder(path, 1)).collect();
+    let known: BTreeSet<String> = files.iter().map(|path| folder(path, 1)).collect();
     let is_known = |name: &&String| known.contains(*name);
     let usual = USUAL.to_owned();
     let chosen = match wanted {
@@ -69,7 +76,16 @@ fn annotator(files: &[PathBuf], wanted: &[String]) -> Result<String> {
 
 /// Reads the annotations of one model.
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-    let (name, annotator) = (folder(path, 2), folder(path, 1));
+    let annotator = folder(path, 1);
+    if job.labels.get().is_none() {
+        let labels = names(job.files, job.sources)?;
+        job.labels.get_or_init(|| labels);
+    }
+    let label = job.labels.get().and_then(|labels| labels.get(path)).cloned();
+    let own = model_folder(path);
+    cells.reads("prompt", "`instruction`; equal texts are one prompt");
+    cells.reads("model", if label.is_some() { "the folder's name" } else { "`generator_2`" });
+    cells.reads("score", format!("`preference` of `{annotator}`"));
     cells.measured_by(BENCHMARK, &annotator).map_err(|problem| Error::file(path, problem))?;
     elements(job.sources.open(path)?, |number, annotation: Annotation| {
         let fault = |problem: String| Error::file(path, format!("annotation {number} (from 0): {problem}"));
@@ -84,7 +100,12 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         };
         let id = text_id(BENCHMARK, &annotation.instruction);
         let task = annotation.dataset.text().unwrap_or_default();
-        let facts = PromptFacts { id: &id, benchmark: BENCHMARK, task: &task, text: &annotation.instruction };
+        let text = &annotation.instruction;
+        let facts =
+            PromptFacts { id: &id, benchmark: BENCHMARK, task: &task, text, ..PromptFacts::default() };
+        let said = annotation.generator_2.text().filter(|name| !name.trim().is_empty());
+        let name = label.clone().or(said).unwrap_or_else(|| own.clone());
+        cells.at(At::Record(number));
         let prompt = cells.prompt(facts).map_err(fault)?;
         let reference = cells.model(&annotation.generator_1).map_err(fault)?;
         let model = cells.model(&name).map_err(fault)?;
@@ -105,6 +126,8 @@ struct Annotation {
     instruction: String,
     generator_1: String,
     #[serde(default)]
+    generator_2: Scalar,
+    #[serde(default)]
     dataset: Scalar,
     #[serde(default)]
     preference: Scalar,
@@ -114,4 +137,29 @@ struct Annotation {
 fn folder(path: &Path, level: usize) -> String {
     let name = path.ancestors().nth(level).and_then(Path::file_name);
     name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The folder of a model: the nearest one above the annotator's.
+fn model_folder(path: &Path) -> String {
+    let annotator = folder(path, 1);
+    (2..).map(|level| folder(path, level)).find(|name| *name != annotator).unwrap_or_default()
+}
+
+/// The folders' names of files that give themselves the name of another folder's model too.
+fn names(files: &[PathBuf], sources: &Sources<'_>) -> Result<BTreeMap<PathBuf, String>> {
+    let mut of_name: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+    for path in files {
+        let mut said = None;
+        // A fault is told where the file is read; here the first record is enough.
+        let _ = elements(sources.open(path)?, |_, annotation: Annotation| {
+            said = annotation.generator_2.text();
+            Err(Error::file(path, "enough"))
+        });
+        of_name.entry(said.unwrap_or_default()).or_default().push(path);
+    }
+    let shared = of_name.into_values().filter(|paths| {
+        paths.iter().map(|path| model_folder(path)).collect::<BTreeSet<_>>().len() == paths.len()
+            && 1 < paths.len()
+    });
+    Ok(shared.flatten().map(|path| (path.clone(), model_folder(path))).collect())
 }

@@ -1,9 +1,10 @@
 //! From gathered facts to a suite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::Cells;
+use super::cells::{Cells, GatheredModel, GatheredPrompt};
 use super::report::Tally;
+use super::rows::shortened;
 use crate::suite::{CellTable, Comparison, CostBasis, Model, Outcomes, Prompt, Suite, SuiteInfo};
 
 /// A suite is a table in memory; more cells than this are a column taken for what it is not.
@@ -36,10 +37,28 @@ impl Cells {
             ));
         }
         tally.dropped_prompts = self.prompts.len() - n_prompts;
+        if 1 < n_models && !has_shared_prompt(self.cells.keys().map(|&(prompt, _)| prompt)) {
+            let texts =
+                self.prompts.iter().map(|prompt| prompt.text.as_str()).filter(|text| !text.is_empty());
+            let n_repeated = texts.clone().count() - texts.collect::<BTreeSet<_>>().len();
+            tally.notes.push(match n_repeated {
+                0 => "no prompt has answers of two models: are these the same questions, under one benchmark?".to_owned(),
+                _ => format!(
+                    "no prompt has answers of two models, though {n_repeated} texts repeat: ids or benchmarks keep them apart \
+                     (in a table, `--prompt-id -` goes by the text)"
+                ),
+            });
+        }
         let mut benchmarks: Vec<String> = Vec::new();
         let mut benchmark_index: BTreeMap<String, usize> = BTreeMap::new();
+        let names = arm_names(&self.models);
+        for trace in &mut tally.traces {
+            self.prompts[trace.cell.0].id.clone_into(&mut trace.prompt);
+            names[trace.cell.1].clone_into(&mut trace.model);
+        }
+        let gathered = qualified(self.prompts, &is_kept.0, &mut tally);
         let mut prompts = Vec::with_capacity(n_prompts);
-        for (prompt, _) in self.prompts.into_iter().zip(&is_kept.0).filter(|(_, kept)| **kept) {
+        for (prompt, _) in gathered.into_iter().zip(&is_kept.0).filter(|(_, kept)| **kept) {
             let benchmark = *benchmark_index.entry(prompt.benchmark).or_insert_with_key(|name| {
                 benchmarks.push(name.clone());
                 benchmarks.len() - 1
@@ -47,7 +66,7 @@ impl Cells {
             prompts.push(Prompt { id: prompt.id, benchmark, task: prompt.task, text: prompt.text });
         }
         let mut models = Vec::with_capacity(n_models);
-        for (id, &kept) in self.models.into_iter().zip(&is_kept.1) {
+        for (id, &kept) in names.into_iter().zip(&is_kept.1) {
             if kept { models.push(model(id)) } else { tally.dropped_models.push(id) }
         }
         let missing = || CellTable::missing(n_prompts, n_models);
@@ -92,6 +111,53 @@ impl Cells {
     }
 }
 
+/// Whether a prompt occurs twice among those of all cells, in order.
+fn has_shared_prompt(mut prompts: impl Iterator<Item = usize>) -> bool {
+    let mut last = prompts.next();
+    prompts.any(|prompt| last.replace(prompt) == Some(prompt))
+}
+
+/// Gives prompts that share an id, and all others of their benchmarks, ids with their benchmark and task.
+fn qualified(mut prompts: Vec<GatheredPrompt>, is_kept: &[bool], tally: &mut Tally) -> Vec<GatheredPrompt> {
+    let mut by_id: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (prompt, _) in prompts.iter().zip(is_kept).filter(|(_, kept)| **kept) {
+        by_id.entry(&prompt.id).or_default().push(&prompt.benchmark);
+    }
+    let shared = by_id.values().filter(|benchmarks| 1 < benchmarks.len());
+    let n_shared = shared.clone().count();
+    if n_shared == 0 {
+        return prompts;
+    }
+    let benchmarks: BTreeSet<String> = shared.flatten().map(|name| (*name).to_owned()).collect();
+    for prompt in prompts.iter_mut().filter(|prompt| benchmarks.contains(&prompt.benchmark)) {
+        let own = prompt.id.strip_prefix(&format!("{}/", prompt.benchmark)).unwrap_or(&prompt.id);
+        let parts = [prompt.benchmark.as_str(), prompt.task.as_str(), own];
+        prompt.id = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+    }
+    let example = prompts.iter().find(|prompt| benchmarks.contains(&prompt.benchmark));
+    let example = example.map_or("", |prompt| prompt.id.as_str());
+    tally.notes.push(format!(
+        "{n_shared} ids stand for prompts of several benchmarks or tasks; ids name both now, as in `{example}`"
+    ));
+    prompts
+}
+
+/// The names of models, with the settings by which those of one name differ.
+fn arm_names(models: &[GatheredModel]) -> Vec<String> {
+    let mut by_name: BTreeMap<&str, Vec<&BTreeMap<String, String>>> = BTreeMap::new();
+    models.iter().for_each(|model| by_name.entry(&model.name).or_default().push(&model.settings));
+    let name = |model: &GatheredModel| {
+        let all = &by_name[model.name.as_str()];
+        let differs =
+            |key: &&String| all.iter().any(|settings| settings.get(*key) != model.settings.get(*key));
+        let said: Vec<String> = (model.settings.keys().filter(differs))
+            .map(|key| format!("{key}={}", shortened(&model.settings[key])))
+            .collect();
+        if said.is_empty() { model.name.clone() } else { format!("{} ({})", model.name, said.join(", ")) }
+    };
+    models.iter().map(name).collect()
+}
+
 /// New positions of what is kept, and how much that is.
 fn numbered(is_kept: &[bool]) -> (Vec<Option<usize>>, usize) {
     let mut n_kept = 0;
@@ -114,5 +180,24 @@ fn model(id: String) -> Model {
         price_out_usd_per_1m: None,
         price_source: String::new(),
         note: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_of_one_name_are_told_apart_by_the_settings_in_which_they_differ() {
+        let of = |name: &str, settings: &[(&str, &str)]| GatheredModel {
+            name: name.to_owned(),
+            settings: settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        };
+        let models = [
+            of("a", &[("temperature", "0")]),
+            of("a", &[("effort", "high"), ("temperature", "0")]),
+            of("b", &[("effort", "high")]),
+        ];
+        assert_eq!(arm_names(&models), ["a", "a (effort=high)", "b"]);
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Within one file, answers of a model to the same prompt are repetitions (epochs): scores, tokens, and costs are averaged.
 //! Between files, the same cell with the same score is a duplicate, of which the first counts and the second fills what it
-//! left open; with another score it is an error that names both files. Prompts go by their id, never by their position.
+//! left open; with another score it is an error that names both files. A prompt is an id within a benchmark and task, a model
+//! is a name with its settings; neither goes by a position.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::report::Tally;
+use super::metric::{Scale, is_loss};
+use super::report::{Tally, Trace};
+use super::source::{At, Spot};
 use crate::error::{Error, Result};
 use crate::suite::Comparison;
 
@@ -17,9 +20,12 @@ const SAME_SCORE: f64 = 1e-9;
 /// Products and sums of amounts up to this stay far from infinity; the reader of suites asks the same.
 const LARGEST_AMOUNT: f64 = 1e12;
 
+/// Cells that are traced back to their places.
+const N_TRACED: usize = 3;
+
 /// Positions by name. Only looked up, never iterated, so its order cannot reach any output.
 #[expect(clippy::disallowed_types, reason = "lookups only; ids are long and many")]
-type Index = std::collections::HashMap<String, usize>;
+type Index<T> = std::collections::HashMap<String, T>;
 
 /// What a source says of a prompt; what is unknown is empty.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +34,8 @@ pub(super) struct PromptFacts<'a> {
     pub(super) benchmark: &'a str,
     pub(super) task: &'a str,
     pub(super) text: &'a str,
+    /// The id stands for the content, and the text is what one model was sent: others may have been sent another one.
+    pub(super) is_sent_text: bool,
 }
 
 /// A prompt as gathered.
@@ -40,6 +48,13 @@ pub(super) struct GatheredPrompt {
     differs: bool,
 }
 
+/// A model as gathered: what a router would choose.
+pub(super) struct GatheredModel {
+    pub(super) name: String,
+    /// What it was set to, by the name of the setting: reasoning effort, adapter, revision, ...
+    pub(super) settings: BTreeMap<String, String>,
+}
+
 /// A cell as gathered, and the file it came from first.
 #[derive(Clone, Copy)]
 pub(super) struct Cell {
@@ -50,25 +65,38 @@ pub(super) struct Cell {
 /// Everything gathered so far.
 pub(super) struct Cells {
     pub(super) prompts: Vec<GatheredPrompt>,
-    pub(super) models: Vec<String>,
+    pub(super) models: Vec<GatheredModel>,
     /// By prompt, then model.
     pub(super) cells: BTreeMap<(usize, usize), Cell>,
     pub(super) comparisons: Vec<Comparison>,
     pub(super) tally: Tally,
     /// By benchmark: the metric its scores are of.
     pub(super) metrics: BTreeMap<String, String>,
-    /// The scores that mean 0 and 1.
-    range: (f64, f64),
-    prompt_index: Index,
-    model_index: Index,
+    scale: Scale,
+    /// Prompts by id: several where benchmarks or tasks use the same ids.
+    prompt_index: Index<Vec<usize>>,
+    model_index: Index<usize>,
     sources: Vec<PathBuf>,
     /// The cells of the file at hand.
     open: BTreeMap<(usize, usize), Sums>,
+    at: At,
+    /// Whether the user has to decide something before a file can be read: then it is not left out as a bad one.
+    is_undecided: bool,
+}
+
+/// How much was gathered before a file.
+pub(super) struct Mark {
+    n_prompts: usize,
+    n_models: usize,
+    n_comparisons: usize,
+    tally: Tally,
+    metrics: BTreeMap<String, String>,
+    scale: Scale,
 }
 
 impl Cells {
-    /// Nothing yet. Scores are mapped from `range`, the two that mean 0 and 1, in a line.
-    pub(super) fn new(range: (f64, f64)) -> Self {
+    /// Nothing yet.
+    pub(super) fn new(scale: Scale) -> Self {
         Cells {
             prompts: Vec::new(),
             models: Vec::new(),
@@ -76,24 +104,55 @@ impl Cells {
             comparisons: Vec::new(),
             tally: Tally::default(),
             metrics: BTreeMap::new(),
-            range,
+            scale,
             prompt_index: Index::new(),
             model_index: Index::new(),
             sources: Vec::new(),
             open: BTreeMap::new(),
+            at: At::File,
+            is_undecided: false,
         }
     }
 
-    /// Gathers one file: what is added by `read` belongs together, and is held against earlier files at its end.
+    /// Gathers one file: what is added by `read` belongs together, and is compared with earlier files at its end. Of a file
+    /// that fails nothing is kept.
     pub(super) fn file(&mut self, path: &Path, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let mark = self.mark();
         self.sources.push(path.to_owned());
         self.open.clear();
-        read(self)?;
+        self.at = At::File;
+        if let Err(error) = read(self) {
+            self.go_back(mark);
+            return Err(error);
+        }
         for (key, sums) in std::mem::take(&mut self.open) {
             self.tally.averaged += usize::from(sums.is_repeated());
             self.merge(key, sums.answer())?;
         }
         Ok(())
+    }
+
+    /// To go back to.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            n_prompts: self.prompts.len(),
+            n_models: self.models.len(),
+            n_comparisons: self.comparisons.len(),
+            tally: self.tally.clone(),
+            metrics: self.metrics.clone(),
+            scale: self.scale.clone(),
+        }
+    }
+
+    /// Forgets what the file at hand has added since then.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.open.clear();
+        self.prompts.truncate(mark.n_prompts);
+        self.models.truncate(mark.n_models);
+        self.comparisons.truncate(mark.n_comparisons);
+        self.prompt_index.values_mut().for_each(|known| known.retain(|&at| at < mark.n_prompts));
+        self.model_index.retain(|_, at| *at < mark.n_models);
+        (self.tally, self.metrics, self.scale) = (mark.tally, mark.metrics, mark.scale);
     }
 
     fn merge(&mut self, key: (usize, usize), new: Answer) -> Result<()> {
@@ -104,7 +163,8 @@ impl Cells {
         };
         if let (Some(old), Some(new)) = (cell.answer.score, new.score) {
             if SAME_SCORE < (old - new).abs() {
-                let (prompt, model) = (&self.prompts[key.0].id, &self.models[key.1]);
+                self.is_undecided = true;
+                let (prompt, model) = (&self.prompts[key.0].id, &self.models[key.1].name);
                 let earlier = self.sources[cell.source].display();
                 let problem = format!(
                     "scores model `{model}` on prompt `{prompt}` with {new}, but `{earlier}` with {old}; import one of the two"
@@ -125,60 +185,108 @@ impl Cells {
         Ok(())
     }
 
-    /// The position of a prompt, which is new or known.
+    /// The position of a prompt, which is new or known. An unknown task is that of the known prompt.
     ///
     /// # Errors
-    /// An empty id; an id that another benchmark has.
+    /// An empty id; another text than before, where the text does not depend on the model; an id of several tasks where none
+    /// is named.
     pub(super) fn prompt(&mut self, facts: PromptFacts<'_>) -> std::result::Result<usize, String> {
         if facts.id.is_empty() {
             return Err("a prompt without an id".into());
         }
-        let Some(&at) = self.prompt_index.get(facts.id) else {
-            self.prompt_index.insert(facts.id.to_owned(), self.prompts.len());
-            let [id, benchmark, task, text] =
-                [facts.id, facts.benchmark, facts.task, facts.text].map(str::to_owned);
-            self.prompts.push(GatheredPrompt { id, benchmark, task, text, differs: false });
-            return Ok(self.prompts.len() - 1);
+        let known = self.prompt_index.get(facts.id).map_or(&[][..], Vec::as_slice);
+        let in_benchmark = known.iter().filter(|&&at| self.prompts[at].benchmark == facts.benchmark);
+        let task = |at: usize| self.prompts[at].task.as_str();
+        let same: Vec<usize> = in_benchmark
+            .copied()
+            .filter(|&at| task(at) == facts.task || task(at).is_empty() || facts.task.is_empty())
+            .collect();
+        let at = match same.iter().find(|&&at| task(at) == facts.task).or(same.first()) {
+            Some(&at) if 1 < same.len() && task(at) != facts.task => {
+                let (id, benchmark) = (facts.id, facts.benchmark);
+                return Err(format!(
+                    "prompt `{id}` of `{benchmark}` belongs to several tasks, and none is named here"
+                ));
+            }
+            Some(&at) => at,
+            None => {
+                let at = self.prompts.len();
+                self.prompt_index.entry(facts.id.to_owned()).or_default().push(at);
+                let [id, benchmark, task, text] =
+                    [facts.id, facts.benchmark, facts.task, facts.text].map(str::to_owned);
+                self.prompts.push(GatheredPrompt { id, benchmark, task, text, differs: false });
+                return Ok(at);
+            }
         };
         let known = &mut self.prompts[at];
-        if known.benchmark != facts.benchmark {
-            let (id, new, old) = (facts.id, facts.benchmark, &known.benchmark);
-            return Err(format!("prompt `{id}` belongs to benchmark `{new}` here and to `{old}` before"));
+        if known.task.is_empty() {
+            facts.task.clone_into(&mut known.task);
         }
         if known.text.is_empty() {
             facts.text.clone_into(&mut known.text);
-        } else if !facts.text.is_empty() && known.text != facts.text && !known.differs {
+        } else if !facts.text.is_empty()
+            && known.text != facts.text
+            && !known.text.split_whitespace().eq(facts.text.split_whitespace())
+        {
+            if !facts.is_sent_text {
+                self.is_undecided = true;
+                let [old, new] = [known.text.as_str(), facts.text].map(super::rows::shortened);
+                return Err(format!(
+                    "id `{}` stands for two prompts: `{old}` before, `{new}` here",
+                    facts.id
+                ));
+            }
+            self.tally.differing_texts += usize::from(!known.differs);
             known.differs = true;
-            self.tally.differing_texts += 1;
         }
         Ok(at)
     }
 
-    /// The position of a model, which is new or known.
+    /// The position of a model without settings, which is new or known.
     ///
     /// # Errors
     /// An empty name.
-    pub(super) fn model(&mut self, id: &str) -> std::result::Result<usize, String> {
-        if let Some(&at) = self.model_index.get(id) {
+    pub(super) fn model(&mut self, name: &str) -> std::result::Result<usize, String> {
+        self.model_with(name, &BTreeMap::new())
+    }
+
+    /// The position of a model with these settings, which is new or known.
+    ///
+    /// # Errors
+    /// An empty name.
+    pub(super) fn model_with(
+        &mut self,
+        name: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> std::result::Result<usize, String> {
+        let key = if settings.is_empty() { name.to_owned() } else { format!("{name}\0{settings:?}") };
+        if let Some(&at) = self.model_index.get(&key) {
             return Ok(at);
         }
-        if id.trim().is_empty() {
+        if name.trim().is_empty() {
             return Err("a model without a name".into());
         }
-        self.model_index.insert(id.to_owned(), self.models.len());
-        self.models.push(id.to_owned());
+        self.model_index.insert(key, self.models.len());
+        self.models.push(GatheredModel { name: name.to_owned(), settings: settings.clone() });
         Ok(self.models.len() - 1)
     }
 
     /// Says which metric the scores of a benchmark are.
     ///
     /// # Errors
-    /// Another metric than in an earlier file: such scores do not stand side by side.
+    /// Another metric than in an earlier file: such scores do not stand side by side. A loss of which nobody said so.
     pub(super) fn measured_by(&mut self, benchmark: &str, metric: &str) -> std::result::Result<(), String> {
+        if is_loss(metric) && !self.scale.states_direction(benchmark) {
+            self.is_undecided = true;
+            return Err(lower_is_better(metric));
+        }
         match self.metrics.get(benchmark) {
-            Some(known) if known != metric => Err(format!(
-                "benchmark `{benchmark}` is scored by `{metric}` here and by `{known}` before; choose with `--metric`"
-            )),
+            Some(known) if known != metric => {
+                self.is_undecided = true;
+                Err(format!(
+                    "benchmark `{benchmark}` is scored by `{metric}` here and by `{known}` before; choose with `--metric`"
+                ))
+            }
             Some(_) => Ok(()),
             None => {
                 self.metrics.insert(benchmark.to_owned(), metric.to_owned());
@@ -187,23 +295,108 @@ impl Cells {
         }
     }
 
+    /// What to say of a metric whose source calls it better where it is lower.
+    ///
+    /// # Errors
+    /// The user did not say so.
+    pub(super) fn is_lower_better(
+        &mut self,
+        benchmark: &str,
+        metric: &str,
+    ) -> std::result::Result<(), String> {
+        if self.scale.states_direction(benchmark) {
+            return Ok(());
+        }
+        self.is_undecided = true;
+        Err(lower_is_better(metric))
+    }
+
+    /// An error that the user has to decide about: it stops the import, and is not taken for a bad file.
+    pub(super) fn undecided(&mut self, error: Error) -> Error {
+        self.is_undecided = true;
+        error
+    }
+
+    /// Whether an error is one that the user has to decide about.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.is_undecided
+    }
+
     /// Whether an earlier file scored a cell.
     pub(super) fn is_scored(&self, prompt: usize, model: usize) -> bool {
         self.cells.get(&(prompt, model)).is_some_and(|cell| cell.answer.score.is_some())
     }
 
-    /// Adds an answer to the file at hand.
+    /// Whether the file at hand scored a cell.
+    pub(super) fn is_open(&self, prompt: usize, model: usize) -> bool {
+        self.open.contains_key(&(prompt, model))
+    }
+
+    /// Whether the ids of the file at hand number its rows: each has one answer, though prompts of equal text have answers of
+    /// several models.
+    pub(super) fn ids_are_of_rows(&self) -> bool {
+        let mut model_by_text: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut last = None;
+        let mut is_shared = false;
+        for &(prompt, model) in self.open.keys() {
+            if last.replace(prompt) == Some(prompt) {
+                return false;
+            }
+            let text = self.prompts[prompt].text.trim();
+            is_shared |= !text.is_empty() && *model_by_text.entry(text).or_insert(model) != model;
+        }
+        is_shared
+    }
+
+    /// Whether, in the file at hand, all models have one score on each prompt, and prompts have different ones.
+    pub(super) fn scores_go_by_prompt(&self) -> bool {
+        let mut by_prompt: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+        for (&(prompt, _), sums) in &self.open {
+            let Some(score) = sums.answer().score else { continue };
+            let (first, n_models) = by_prompt.entry(prompt).or_insert((score, 0));
+            if SAME_SCORE < (*first - score).abs() {
+                return false;
+            }
+            *n_models += 1;
+        }
+        let mut shared = by_prompt.values().filter(|(_, n_models)| 1 < *n_models).map(|(score, _)| *score);
+        shared.next().is_some_and(|first| shared.any(|score| SAME_SCORE < (first - score).abs()))
+    }
+
+    /// Where the file at hand stands.
+    pub(super) fn at(&mut self, at: At) {
+        self.at = at;
+    }
+
+    /// Adds an answer to the file at hand. A score that marks a missing one is counted as such.
     ///
     /// # Errors
-    /// A score outside the range; a negative, infinite, or absurd amount.
+    /// A negative, infinite, or absurd amount.
     pub(super) fn answer(
         &mut self,
         prompt: usize,
         model: usize,
         mut answer: Answer,
     ) -> std::result::Result<(), String> {
+        if answer.score.is_some_and(|score| self.scale.is_missing(score)) {
+            self.skip("marked as without a score");
+            return Ok(());
+        }
+        let (sources, at) = (&self.sources, self.at);
+        let spot = || Spot { path: sources.last().cloned().unwrap_or_default(), at };
+        if self.tally.traces.len() < N_TRACED {
+            let cell = (prompt, model);
+            let trace = Trace {
+                cell,
+                prompt: String::new(),
+                model: String::new(),
+                score: answer.score,
+                place: spot().to_string(),
+            };
+            self.tally.traces.push(trace);
+        }
         if let Some(score) = answer.score {
-            answer.score = Some(self.unit_score(score)?);
+            answer.score = Some(self.scale.unit(&self.prompts[prompt].benchmark, score, spot));
         }
         for (name, amount) in [
             ("input tokens", answer.input_tokens),
@@ -219,16 +412,13 @@ impl Cells {
         Ok(())
     }
 
-    fn unit_score(&self, score: f64) -> std::result::Result<f64, String> {
-        let (zero, one) = self.range;
-        let unit = if self.range == (0.0, 1.0) { score } else { (score - zero) / (one - zero) };
-        if (0.0..=1.0).contains(&unit) {
-            return Ok(unit);
-        }
-        let (low, high) = (zero.min(one), zero.max(one));
-        Err(format!(
-            "score {score} is outside [{low}, {high}]; say with `--score-range ZERO,ONE` which scores mean 0 and 1"
-        ))
+    /// Whether the scores seen are on the scales that they were said to be on.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(super) fn check_scale(&mut self) -> Result<()> {
+        self.tally.rounded = self.scale.n_rounded();
+        self.scale.check()
     }
 
     /// Adds a judgement of two answers: 1 where `model_a` won, 0 where `model_b` won, 0.5 for a tie.
@@ -237,8 +427,8 @@ impl Cells {
     }
 
     /// Counts a row that says nothing of use, by the reason.
-    pub(super) fn skip(&mut self, reason: &'static str) {
-        *self.tally.skipped.entry(reason).or_default() += 1;
+    pub(super) fn skip(&mut self, reason: impl Into<String>) {
+        *self.tally.skipped.entry(reason.into()).or_default() += 1;
     }
 
     /// Keeps a remark for the report; the same one once.
@@ -247,6 +437,27 @@ impl Cells {
             self.tally.notes.push(remark);
         }
     }
+
+    /// Says what was read as what, for the report.
+    pub(super) fn reads(&mut self, what: &'static str, as_what: impl Into<String>) {
+        let as_what = as_what.into();
+        let known = self.tally.readings.entry(what).or_default();
+        if !known.contains(&as_what) {
+            known.push(as_what);
+        }
+    }
+
+    /// Counts a file that could not be read.
+    pub(super) fn leave_out(&mut self, error: &Error) {
+        self.tally.bad_files.push(error.to_string());
+    }
+}
+
+fn lower_is_better(metric: &str) -> String {
+    format!(
+        "metric `{metric}` is better where it is lower; say so with `--lower-is-better`, where it goes from 0 to 1, else with \
+         `--score-range WORST,BEST`"
+    )
 }
 
 /// One answer of one model to one prompt; what is unknown is `None`.
@@ -314,13 +525,20 @@ impl Sum {
 
 #[cfg(test)]
 mod tests {
+    use super::super::metric::ScoreRange;
     use super::*;
+
+    fn cells(one: f64) -> Cells {
+        let ranges: &[ScoreRange] = &[ScoreRange { benchmark: None, zero: 0.0, one }];
+        Cells::new(Scale::new(ranges, false, &[]))
+    }
 
     fn add(cells: &mut Cells, file: &str, rows: &[(&str, &str, f64)]) -> Result<()> {
         cells.file(Path::new(file), |cells| {
             for (prompt, model, score) in rows {
                 let prompt = cells.prompt(PromptFacts { id: prompt, benchmark: "b", ..Default::default() });
-                let (prompt, model) = (prompt.expect("an id"), cells.model(model).expect("a name"));
+                let (prompt, model) = (prompt.expect("an id"), cells.model(model));
+                let model = model.map_err(|problem| Error::file(Path::new(file), problem))?;
                 let answer = Answer { score: Some(*score), ..Answer::default() };
                 cells
                     .answer(prompt, model, answer)
@@ -332,7 +550,7 @@ mod tests {
 
     #[test]
     fn repetitions_in_a_file_are_averaged_and_duplicates_between_files_counted() {
-        let mut cells = Cells::new((0.0, 1.0));
+        let mut cells = cells(1.0);
         add(&mut cells, "a", &[("p", "m", 0.0), ("p", "m", 1.0), ("q", "m", 1.0)]).unwrap();
         add(&mut cells, "b", &[("q", "m", 1.0)]).unwrap();
         let scores: Vec<_> = cells.cells.values().map(|cell| cell.answer.score).collect();
@@ -342,15 +560,34 @@ mod tests {
 
     #[test]
     fn two_files_that_disagree_are_both_named() {
-        let mut cells = Cells::new((0.0, 10.0));
+        let mut cells = cells(10.0);
         add(&mut cells, "a", &[("p", "m", 5.0)]).unwrap();
         assert_eq!(
             add(&mut cells, "b", &[("p", "m", 10.0)]).unwrap_err().to_string(),
             "b: scores model `m` on prompt `p` with 1, but `a` with 0.5; import one of the two"
         );
-        assert_eq!(
-            add(&mut cells, "c", &[("p", "m", 11.0)]).unwrap_err().to_string(),
-            "c: score 11 is outside [0, 10]; say with `--score-range ZERO,ONE` which scores mean 0 and 1"
-        );
+        assert!(cells.is_undecided());
+    }
+
+    #[test]
+    fn of_a_file_that_fails_nothing_is_kept() {
+        let mut cells = cells(1.0);
+        add(&mut cells, "a", &[("p", "m", 1.0)]).unwrap();
+        assert!(add(&mut cells, "b", &[("p", "n", 1.0), ("q", "m", 0.0), ("r", "", 7.0)]).is_err());
+        assert_eq!((cells.prompts.len(), cells.models.len(), cells.tally.rows), (1, 1, 1));
+        assert!(cells.check_scale().is_ok());
+        add(&mut cells, "c", &[("q", "n", 1.0)]).unwrap();
+        assert_eq!(cells.cells.keys().copied().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn an_id_stands_for_one_prompt_of_a_benchmark_and_task() {
+        let mut cells = cells(1.0);
+        let mut at = |task, text| {
+            cells.prompt(PromptFacts { id: "0", benchmark: "b", task, text, is_sent_text: false })
+        };
+        assert_eq!([at("law", "A?"), at("algebra", "B?"), at("law", " A? ")], [Ok(0), Ok(1), Ok(0)]);
+        assert_eq!(at("law", "C?").unwrap_err(), "id `0` stands for two prompts: `A?` before, `C?` here");
+        assert!(at("", "A?").unwrap_err().contains("several tasks"));
     }
 }

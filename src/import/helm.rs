@@ -13,9 +13,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
-use super::json::{Elements, Scalar, elements, fault, whole};
+use super::json::{Elements, Scalar, deserializer, elements, fault, whole};
 use super::metric::{remember, unknown_metric};
-use super::source::{Budget, Sources, is_named};
+use super::source::{At, Budget, Sources, is_named};
 use crate::error::{Error, Result};
 
 /// The main metric by the beginning of a run's name, as HELM Lite and HELM MMLU show it.
@@ -95,7 +95,9 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         };
         let text = texts.get(&instance.instance_id).map_or("", String::as_str);
         let id = format!("{task}/{}", instance.instance_id);
-        let facts = PromptFacts { id: &id, benchmark: &benchmark, task: &label, text };
+        let facts =
+            PromptFacts { id: &id, benchmark: &benchmark, task: &label, text, ..PromptFacts::default() };
+        cells.at(At::Record(number));
         let prompt = cells.prompt(facts).map_err(fault)?;
         let model = cells.model(&name).map_err(fault)?;
         let answer = Answer {
@@ -107,6 +109,10 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         cells.answer(prompt, model, answer).map_err(fault)
     })?;
     let chosen = chosen.ok_or_else(|| unknown_metric(path, metrics, &known))?;
+    cells.reads("prompt", "the run's name without the model, and the instance's id");
+    cells.reads("model", "`adapter_spec.model` of the run");
+    cells.reads("score", format!("`{chosen}`"));
+    cells.reads("tokens", "`num_prompt_tokens`, `num_output_tokens`");
     cells.measured_by(&benchmark, &chosen).map_err(|problem| Error::file(path, problem))
 }
 
@@ -121,13 +127,34 @@ fn choose(benchmark: &str, stats: &BTreeMap<&str, f64>, metrics: &[String]) -> O
     wanted.into_iter().find(|name| stats.contains_key(name)).map(str::to_owned)
 }
 
-/// `mmlu:subject=x,model=y` without the part that names the model, so that all models share prompts.
+/// Options in a run's name by which HELM names the model, or asks it in the way it needs; the instances are the same.
+const OF_THE_MODEL: [&str; 16] = [
+    "model",
+    "model_deployment",
+    "stop",
+    "add_to_stop",
+    "global_prefix",
+    "format_prompt",
+    "output_format_instructions",
+    "chatml",
+    "tokenizer",
+    "num_prompt_tokens",
+    "num_output_tokens",
+    "increase_max_tokens",
+    "temperature",
+    "increase_temperature",
+    "process_output",
+    "anthropic",
+];
+
+/// `mmlu:subject=x,model=y` without the parts that depend on the model, so that all models share prompts.
 fn without_model(name: &str) -> String {
     let (scenario, rest) = name.split_once(':').unwrap_or((name, ""));
     let kept: Vec<&str> = rest
         .split(',')
         .filter(|part| {
-            !part.is_empty() && !part.starts_with("model=") && !part.starts_with("model_deployment=")
+            let option = part.split('=').next().unwrap_or(part);
+            !option.is_empty() && !OF_THE_MODEL.contains(&option)
         })
         .collect();
     if kept.is_empty() { scenario.to_owned() } else { format!("{scenario}:{}", kept.join(",")) }
@@ -201,7 +228,7 @@ fn texts(stats: &Path, sources: &Sources<'_>) -> Result<BTreeMap<String, String>
         let input = sources.open(&path)?;
         let budget = input.budget();
         let mut found = None;
-        let mut deserializer = serde_json::Deserializer::from_reader(input.into_reader());
+        let mut deserializer = deserializer(input);
         let visitor = StateVisitor { keep: &mut keep, budget: &budget, found: &mut found };
         let read = deserializer.deserialize_map(visitor).and_then(|()| deserializer.end());
         read.map_err(|error| found.take().unwrap_or_else(|| fault(&path, &error)))?;
@@ -272,6 +299,10 @@ mod tests {
         assert_eq!(
             without_model("mmlu:subject=law,method=x,model=openai_gpt-4"),
             "mmlu:subject=law,method=x"
+        );
+        assert_eq!(
+            without_model("mmlu:subject=law,model=a_b,stop=hash,global_prefix=nlg"),
+            "mmlu:subject=law"
         );
         assert_eq!(without_model("gsm:model=a_b"), "gsm");
         assert_eq!(without_model("gsm"), "gsm");

@@ -1,5 +1,7 @@
 //! What a format is: a file of this folder that implements [`Importer`], and a line of [`IMPORTERS`].
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +63,10 @@ pub(super) trait Importer: Sync {
 pub(super) struct Job<'a> {
     pub(super) settings: &'a ImportSettings,
     pub(super) sources: &'a Sources<'a>,
+    /// All files that count.
+    pub(super) files: &'a [PathBuf],
+    /// What an importer finds out about all files before it reads the first: a label by file.
+    pub(super) labels: OnceCell<BTreeMap<PathBuf, String>>,
 }
 
 /// Where results come from: the name of a tool or of a shape.

@@ -1,6 +1,7 @@
 //! Inspect AI: `.eval` logs (a zip archive with a JSON file a sample) and `.json` logs.
 //!
-//! Prompts are joined on task and sample id; the epochs of a sample are averaged. A scorer is chosen by name, its value by
+//! Prompts are joined on task, its arguments, and sample id; the epochs of a sample are averaged. A model is its name with the
+//! settings of its calls. A scorer is chosen by name, its value by
 //! Inspect's own rule: C is 1, P is one half, I and N are 0, and numbers, true and false stand for themselves; of a value with
 //! several parts one is named as `scorer.part`.
 
@@ -14,7 +15,8 @@ use super::importer::{Importer, Job};
 use super::inspect_files::{each_of_json, each_of_zip};
 use super::json::{Scalar, score_of_text};
 use super::metric::{remember, unknown_metric};
-use super::source::is_named;
+use super::source::{At, Spot, is_named};
+use super::texts::{MOST_LEVELS, user_text};
 use crate::error::{Error, Result};
 
 /// Inspect AI.
@@ -48,34 +50,51 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let mut chosen: Option<String> = None;
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut facts: Option<(String, String)> = None;
-    let mut each = |log: &LogFacts, place: &str, sample: Sample| {
-        let fault = |problem: String| Error::file(path, format!("{place}: {problem}"));
+    let is_strict = job.settings.strict;
+    let mut each = |log: &LogFacts, at: At, sample: Result<Sample>| {
+        let sample = match sample {
+            Ok(sample) => sample,
+            Err(error) if is_strict => return Err(error),
+            Err(error) => {
+                cells.note(format!("left out a sample that cannot be read: {error}"));
+                cells.skip("a sample that cannot be read");
+                return Ok(());
+            }
+        };
+        let spot = Spot { path: path.to_owned(), at };
+        let fault = |problem: String| spot.fault(problem);
+        cells.at(at);
         facts.get_or_insert_with(|| (log.task.clone(), log.model.clone()));
         let scores = sample.scores();
         scores.keys().for_each(|name| remember(&mut known, name));
         if chosen.is_none() {
             chosen = choose(log, &scores, metrics);
         }
+        if let Some(reason) = sample.does_not_count() {
+            cells.skip(reason);
+            return Ok(());
+        }
         let score = chosen.as_ref().and_then(|name| scores.get(name)).copied();
         let Some(score) = score else {
-            let reason = if sample.error.is_null() {
-                "a sample without the score"
-            } else {
-                "a sample that ended in an error"
-            };
-            cells.skip(reason);
+            cells.skip("a sample without the score");
             return Ok(());
         };
         let id = sample.id.text().ok_or_else(|| fault("has no `id`".into()))?;
         let (id, text) = (format!("{}/{id}", log.task), sample.text());
-        let facts = PromptFacts { id: &id, benchmark: &log.task, task: "", text: &text };
+        let facts = PromptFacts {
+            id: &id,
+            benchmark: &log.task,
+            task: &log.arguments,
+            text: &text,
+            ..PromptFacts::default()
+        };
         let prompt = cells.prompt(facts).map_err(fault)?;
-        let model = cells.model(&log.model).map_err(fault)?;
-        let usage = sample.usage(&log.model);
+        let model = cells.model_with(&log.model, &log.settings).map_err(fault)?;
+        let usage = sample.usage(log);
         let answer = Answer {
             score: Some(score),
             input_tokens: usage.and_then(Usage::input),
-            output_tokens: usage.and_then(|usage| usage.output_tokens),
+            output_tokens: usage.and_then(Usage::output),
             cost_usd: usage.and_then(|usage| usage.total_cost),
         };
         cells.answer(prompt, model, answer).map_err(fault)
@@ -91,6 +110,13 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     if metrics.is_empty() && 1 < known.len() {
         cells.note(format!("`{task}`: the score is `{name}`, one of {} (`--metric` chooses)", known.len()));
     }
+    cells.reads(
+        "prompt",
+        "the sample's `id` within the task and its arguments; its text is the first user's turn",
+    );
+    cells.reads("model", "`eval.model`, with what it was set to");
+    cells.reads("score", format!("`{name}`"));
+    cells.reads("tokens", "`model_usage` of the model, without what other roles used");
     cells.measured_by(&task, &name).map_err(|problem| Error::file(path, problem))
 }
 
@@ -106,17 +132,55 @@ fn choose(log: &LogFacts, scores: &BTreeMap<String, f64>, metrics: &[String]) ->
 /// What a log says of all its samples.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogFacts {
-    pub(super) task: String,
-    pub(super) model: String,
+    task: String,
+    /// The task's arguments, `key=value`; empty where it has none.
+    arguments: String,
+    model: String,
+    /// What the model was set to.
+    settings: BTreeMap<String, String>,
+    /// Roles, such as a grader's, that another model has: their use is not among that of the model.
+    roles_of_others: Vec<String>,
     /// Names of scorers, in their order.
-    pub(super) scorers: Vec<String>,
+    scorers: Vec<String>,
 }
+
+/// Settings of a call that change neither the model nor what it says.
+const OF_THE_CALL: [&str; 16] = [
+    "max_retries",
+    "timeout",
+    "attempt_timeout",
+    "max_connections",
+    "adaptive_connections",
+    "batch",
+    "cache",
+    "seed",
+    "num_choices",
+    "api_key",
+    "base_url",
+    "device",
+    "logprobs",
+    "top_logprobs",
+    "best_of",
+    "parallel_tool_calls",
+];
 
 impl LogFacts {
     /// From the parts of a log; a log of an unfinished run has no results.
     pub(super) fn new(eval: Eval, results: Option<Results>) -> Self {
         let scorers = results.map(|results| results.scores).unwrap_or_default();
+        let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let arguments: Vec<String> =
+            eval.task_args.iter().flatten().map(|(key, value)| format!("{key}={}", words(value))).collect();
+        let said = eval.model_args.iter().chain(&eval.model_generate_config).flatten();
+        let settings = said
+            .filter(|(key, value)| !value.is_null() && !OF_THE_CALL.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), words(value)));
+        let is_of_other = |role: &Role| role.model.as_deref() != Some(&eval.model);
+        let others = eval.model_roles.iter().flatten().filter(|(_, role)| is_of_other(role));
         LogFacts {
+            arguments: arguments.join(","),
+            settings: settings.collect(),
+            roles_of_others: others.map(|(name, _)| name.clone()).collect(),
             task: eval.task,
             model: eval.model,
             scorers: scorers.into_iter().map(|scorer| scorer.name).collect(),
@@ -128,6 +192,25 @@ impl LogFacts {
 pub(super) struct Eval {
     task: String,
     model: String,
+    #[serde(default)]
+    task_args: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    model_args: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    model_generate_config: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    model_roles: Option<BTreeMap<String, Role>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Role {
+    model: Option<String>,
+}
+
+/// What a log says of the run as a whole where its samples do not count.
+pub(super) fn is_void(status: Option<&str>) -> Option<String> {
+    let status = status.filter(|status| ["cancelled", "error"].contains(status))?;
+    Some(format!("its run ended with status `{status}`: it does not count"))
 }
 
 #[derive(serde::Deserialize)]
@@ -152,8 +235,13 @@ pub(super) struct Sample {
     scores: Option<BTreeMap<String, Score>>,
     #[serde(default)]
     model_usage: Option<BTreeMap<String, Usage>>,
+    /// By role; the model under test has none.
+    #[serde(default)]
+    role_usage: Option<BTreeMap<String, Usage>>,
     #[serde(default)]
     error: Value,
+    #[serde(default)]
+    invalidation: Value,
 }
 
 #[derive(serde::Deserialize)]
@@ -169,19 +257,55 @@ struct Usage {
     total_tokens: Option<f64>,
     input_tokens_cache_read: Option<f64>,
     input_tokens_cache_write: Option<f64>,
+    reasoning_tokens: Option<f64>,
     total_cost: Option<f64>,
 }
 
 impl Usage {
-    /// Cached tokens are tokens of the prompt too. Some providers count them among the input tokens and others apart, which
-    /// shows in the total.
-    fn input(self) -> Option<f64> {
-        let input = self.input_tokens?;
+    /// Cached tokens are tokens of the prompt too, and reasoning is output. Some providers count them among input and output
+    /// and others apart, which shows in the total: what it holds beyond input and output. What nothing accounts for is output,
+    /// as thoughts are that a provider names nowhere.
+    fn apart(self) -> (f64, f64) {
+        let (Some(input), Some(output), Some(total)) =
+            (self.input_tokens, self.output_tokens, self.total_tokens)
+        else {
+            return (0.0, 0.0);
+        };
+        let beyond = total - input - output;
+        if beyond <= 0.0 {
+            return (0.0, 0.0);
+        }
         let cached =
             self.input_tokens_cache_read.unwrap_or(0.0) + self.input_tokens_cache_write.unwrap_or(0.0);
-        let all = input + cached + self.output_tokens.unwrap_or(0.0);
-        let is_apart = self.total_tokens.is_some_and(|total| all <= total);
-        Some(if is_apart { input + cached } else { input })
+        let reasoning = self.reasoning_tokens.unwrap_or(0.0);
+        let most = [(cached, reasoning), (cached, 0.0), (0.0, reasoning), (0.0, 0.0)];
+        let fits = |(cached, reasoning): &(f64, f64)| cached + reasoning <= beyond;
+        let exact = most.iter().find(|(cached, reasoning)| cached + reasoning == beyond);
+        let (cached, _) =
+            exact.or_else(|| most.iter().find(|parts| fits(parts))).copied().unwrap_or((0.0, 0.0));
+        (cached, beyond - cached)
+    }
+
+    fn input(self) -> Option<f64> {
+        Some(self.input_tokens? + self.apart().0)
+    }
+
+    fn output(self) -> Option<f64> {
+        Some(self.output_tokens? + self.apart().1)
+    }
+
+    /// What is left without another use; never below nothing.
+    fn without(self, other: Usage) -> Usage {
+        let less = |all: Option<f64>, part: Option<f64>| all.map(|all| (all - part.unwrap_or(0.0)).max(0.0));
+        Usage {
+            input_tokens: less(self.input_tokens, other.input_tokens),
+            output_tokens: less(self.output_tokens, other.output_tokens),
+            total_tokens: less(self.total_tokens, other.total_tokens),
+            input_tokens_cache_read: less(self.input_tokens_cache_read, other.input_tokens_cache_read),
+            input_tokens_cache_write: less(self.input_tokens_cache_write, other.input_tokens_cache_write),
+            reasoning_tokens: less(self.reasoning_tokens, other.reasoning_tokens),
+            total_cost: less(self.total_cost, other.total_cost),
+        }
     }
 }
 
@@ -201,33 +325,24 @@ impl Sample {
         scores
     }
 
-    /// The prompt: a text, or what the user says in a list of messages.
+    /// The prompt: a text, or the first user's turn in a list of messages.
     fn text(&self) -> String {
-        match &self.input {
-            Value::String(text) => text.clone(),
-            Value::Array(messages) => {
-                let of_user = messages.iter().filter(|message| message["role"] == "user");
-                let texts: Vec<String> = of_user.map(|message| content(&message["content"])).collect();
-                texts.join("\n")
-            }
-            _ => String::new(),
-        }
+        user_text(&self.input, MOST_LEVELS).unwrap_or_default()
     }
 
-    /// What the model under test used; a judge's own use is not its cost.
-    fn usage(&self, model: &str) -> Option<Usage> {
-        self.model_usage.as_ref()?.get(model).copied()
-    }
-}
-
-/// The text of a message, whose content is a text or a list of parts.
-fn content(content: &Value) -> String {
-    match content {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => {
-            parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<&str>>().join("\n")
+    /// Why the log itself says that the sample does not count.
+    fn does_not_count(&self) -> Option<&'static str> {
+        if !self.invalidation.is_null() && self.invalidation != Value::Bool(false) {
+            return Some("an invalidated sample");
         }
-        _ => String::new(),
+        (!self.error.is_null()).then_some("a sample that ended in an error")
+    }
+
+    /// What the model under test used. Where it has other roles too, such as that of the judge, their use is not its cost.
+    fn usage(&self, log: &LogFacts) -> Option<Usage> {
+        let all = self.model_usage.as_ref()?.get(&log.model).copied()?;
+        let roles = self.role_usage.iter().flatten().filter(|(role, _)| !log.roles_of_others.contains(role));
+        Some(roles.fold(all, |left, (_, usage)| left.without(*usage)))
     }
 }
 
@@ -253,12 +368,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cached_tokens_count_as_input_where_the_total_holds_them() {
-        let of = |json: &str| serde_json::from_str::<Usage>(json).unwrap().input();
-        let apart =
-            r#"{"input_tokens": 10, "input_tokens_cache_read": 90, "output_tokens": 5, "total_tokens": 105}"#;
-        let among = r#"{"input_tokens": 100, "input_tokens_cache_read": 90, "output_tokens": 5, "total_tokens": 105}"#;
-        assert_eq!([of(apart), of(among), of("{}")], [Some(100.0), Some(100.0), None]);
+    fn tokens_add_up_to_the_total() {
+        let of = |json: &str| {
+            let usage = serde_json::from_str::<Usage>(json).unwrap();
+            (usage.input(), usage.output())
+        };
+        let usage = |input: u32, cached: u32, output: u32, reasoning: u32, total: u32| {
+            of(&format!(
+                r#"{{"input_tokens": {input}, "input_tokens_cache_read": {cached}, "output_tokens": {output},
+                    "reasoning_tokens": {reasoning}, "total_tokens": {total}}}"#
+            ))
+        };
+        // Cached tokens apart, and among the input.
+        assert_eq!(usage(10, 90, 5, 0, 105), (Some(100.0), Some(5.0)));
+        assert_eq!(usage(100, 90, 5, 0, 105), (Some(100.0), Some(5.0)));
+        // Reasoning apart, with cached tokens among the input; among the output; both apart; named nowhere.
+        assert_eq!(usage(1000, 800, 50, 900, 1950), (Some(1000.0), Some(950.0)));
+        assert_eq!(usage(1000, 800, 950, 900, 1950), (Some(1000.0), Some(950.0)));
+        assert_eq!(usage(200, 800, 50, 900, 1950), (Some(1000.0), Some(950.0)));
+        assert_eq!(usage(1000, 0, 50, 0, 1950), (Some(1000.0), Some(950.0)));
+        assert_eq!(of("{}"), (None, None));
     }
 
     #[test]

@@ -7,29 +7,28 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use flate2::CrcReader;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::inspect::{Eval, LogFacts, Results, Sample};
-use super::json::{Elements, fault, whole};
-use super::source::{Budget, Input, Progress, Sources, Zstandard, limited};
+use super::inspect::{Eval, LogFacts, Results, Sample, is_void};
+use super::json::{Elements, Scalar, deserializer, fault, whole};
+use super::source::{At, Budget, Input, Progress, Sources, Zstandard, limited};
 use crate::error::{Error, Result};
 use crate::fs;
+
+/// What is called with every sample, where it stands, and what its log says of all.
+type EachSample<'a> = dyn FnMut(&LogFacts, At, Result<Sample>) -> Result<()> + 'a;
 
 /// Calls `each` with every sample.
 ///
 /// # Errors
 /// A file that is no such log; whatever `each` finds.
-pub(super) fn each_of_json(
-    path: &Path,
-    sources: &Sources<'_>,
-    each: &mut dyn FnMut(&LogFacts, &str, Sample) -> Result<()>,
-) -> Result<()> {
+pub(super) fn each_of_json(path: &Path, sources: &Sources<'_>, each: &mut EachSample<'_>) -> Result<()> {
     let input = sources.open(path)?.of_long_records();
     let budget = input.budget();
     let mut found = None;
-    let mut deserializer = serde_json::Deserializer::from_reader(input.into_reader());
-    let visitor = LogVisitor { each, budget: &budget, found: &mut found };
+    let mut deserializer = deserializer(input);
+    let visitor = LogVisitor { path, each, budget: &budget, found: &mut found };
     let read = deserializer.deserialize_map(visitor).and_then(|()| deserializer.end());
     match (found, read) {
         (Some(error), _) => Err(error),
@@ -39,9 +38,18 @@ pub(super) fn each_of_json(
 }
 
 struct LogVisitor<'a> {
-    each: &'a mut dyn FnMut(&LogFacts, &str, Sample) -> Result<()>,
+    path: &'a Path,
+    each: &'a mut EachSample<'a>,
     budget: &'a Budget,
     found: &'a mut Option<Error>,
+}
+
+impl LogVisitor<'_> {
+    /// Leaves a fault to be found, and what ends the reading.
+    fn refused<E: serde::de::Error>(self, problem: impl Into<String>) -> E {
+        *self.found = Some(Error::file(self.path, problem));
+        E::custom("stopped")
+    }
 }
 
 impl<'de> Visitor<'de> for LogVisitor<'_> {
@@ -55,18 +63,22 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
         let (mut eval, mut results, mut has_samples) = (None, None, false);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
+                "status" => {
+                    if let Some(problem) = is_void(map.next_value::<Scalar>()?.text().as_deref()) {
+                        return Err(self.refused(problem));
+                    }
+                }
                 "eval" => eval = Some(map.next_value::<Eval>()?),
                 "results" => results = map.next_value::<Option<Results>>()?,
                 "samples" => {
                     // Inspect writes them last.
                     let Some(eval) = eval.take() else {
-                        return Err(A::Error::custom("`samples` stand before `eval`"));
+                        return Err(self.refused("has `samples` before `eval`"));
                     };
                     let facts = LogFacts::new(eval, results.take());
                     let each = &mut *self.each;
-                    let mut of_element = |number: usize, sample: Sample| {
-                        each(&facts, &format!("sample {number} (from 0)"), sample)
-                    };
+                    let mut of_element =
+                        |number: usize, sample: Sample| each(&facts, At::Record(number), Ok(sample));
                     map.next_value_seed(Elements {
                         each: &mut of_element,
                         budget: self.budget,
@@ -84,7 +96,7 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
         if has_samples {
             Ok(())
         } else {
-            Err(A::Error::custom("no `samples`: not the log of a finished run of Inspect"))
+            Err(self.refused("has no `samples`: not the log of a finished run of Inspect"))
         }
     }
 }
@@ -96,11 +108,7 @@ const HEADERS: [&str; 2] = ["header.json", "_journal/start.json"];
 ///
 /// # Errors
 /// A file that is no such archive, is damaged, or unpacks to far more than its size; whatever `each` finds.
-pub(super) fn each_of_zip(
-    path: &Path,
-    sources: &Sources<'_>,
-    each: &mut dyn FnMut(&LogFacts, &str, Sample) -> Result<()>,
-) -> Result<()> {
+pub(super) fn each_of_zip(path: &Path, sources: &Sources<'_>, each: &mut EachSample<'_>) -> Result<()> {
     let file = sources.open_raw(path)?;
     let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
     let mut archive = ZipArchive::new(BufReader::new(file))
@@ -111,13 +119,16 @@ pub(super) fn each_of_zip(
         return Err(Error::file(path, "holds no `header.json`: not an Inspect log"));
     };
     let header: Header = member(path, &mut archive, header)?;
+    if let Some(problem) = is_void(header.status.as_deref()) {
+        return Err(Error::file(path, problem));
+    }
     let facts = LogFacts::new(header.eval, header.results);
     let mut samples: Vec<&String> =
         names.iter().filter(|name| name.starts_with("samples/") && name.ends_with(".json")).collect();
     samples.sort();
     samples.dedup();
     for name in samples {
-        each(&facts, name, member(path, &mut archive, name)?)?;
+        each(&facts, At::File, member(path, &mut archive, name))?;
     }
     sources.say(Progress::Bytes(n_bytes));
     Ok(())
@@ -128,6 +139,8 @@ struct Header {
     eval: Eval,
     #[serde(default)]
     results: Option<Results>,
+    #[serde(default)]
+    status: Option<String>,
 }
 
 /// Reads a member as JSON. The archive hands over its bytes as they lie, and they are unpacked here, since its crate brings

@@ -1,4 +1,6 @@
-//! lm-evaluation-harness: folders with `results_TIME.json` and, with `--log_samples`, `samples_TASK_TIME.jsonl`.
+//! lm-evaluation-harness: with `--log_samples`, `samples_TASK_TIME.jsonl` and, beside it, `results_TIME.json` or, where the
+//! user named the output, `NAME_TIME.json`. Published details have `.json` in the place of `.jsonl` and no results; there the
+//! folder `MAKER__MODEL` is all that names the model.
 //!
 //! Prompts are joined on task and `doc_hash`, whatever the order of the rows. A line is one document under one filter of the
 //! answer; a metric is named `acc`, or `exact_match,strict-match` with the filter.
@@ -9,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::UNIT;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::hash_id;
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines, whole};
 use super::metric::{Choice, remember, unknown_metric};
-use super::source::is_named;
+use super::source::{At, is_named};
+use super::texts::first_turn;
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -32,7 +34,7 @@ impl Importer for LmEval {
     }
 
     fn is_wanted(&self, path: &Path) -> bool {
-        is_named(path, "samples_", &[".jsonl"])
+        is_named(path, "samples_", &[".jsonl", ".json"])
     }
 
     fn has_metrics(&self) -> bool {
@@ -47,11 +49,20 @@ impl Importer for LmEval {
 /// Reads the samples of one model on one task.
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let (sources, metrics) = (job.sources, &job.settings.metrics);
-    let range_is_set = job.settings.score_range != UNIT;
     let (task, time) = task_and_time(path)?;
-    let results_path = results_of(path, &time)?;
-    let results: Results = whole(sources.open(&results_path)?)?;
-    let name = results.model(&results_path)?;
+    let (name, results) = match results_of(path, &time)? {
+        Some(results_path) => {
+            let results: Results = whole(sources.open(&results_path)?)?;
+            cells.reads("model", "`model_name` of the results of the same time, with its settings");
+            (results.model(&results_path)?, results)
+        }
+        None => {
+            cells.reads("model", "the folder `MAKER__MODEL`, for want of results of the same time");
+            (model_of_folder(path, &time)?, Results::default())
+        }
+    };
+    let settings = results.settings();
+    cells.reads("prompt", "`doc_hash` within the task; its text is the first request");
     let mut choice: Option<(Choice, String)> = None;
     let mut known: BTreeSet<String> = BTreeSet::new();
     lines(sources.open(path)?, |line, sample: Sample| {
@@ -75,24 +86,28 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             return Err(fault("has no `doc_hash`; versions before 0.4.3 do not write it".into()));
         };
         let id = hash_id(&task, &hash);
-        let facts = PromptFacts { id: &id, benchmark: &task, task: "", text: &sample.text };
+        let facts = PromptFacts {
+            id: &id,
+            benchmark: &task,
+            text: &sample.text,
+            is_sent_text: true,
+            ..PromptFacts::default()
+        };
+        cells.at(At::Line(line));
         let prompt = cells.prompt(facts).map_err(fault)?;
-        let model = cells.model(&name).map_err(fault)?;
+        let model = cells.model_with(&name, &settings).map_err(fault)?;
         cells.answer(prompt, model, Answer { score: Some(score), ..Answer::default() }).map_err(fault)
     })?;
     let Some((chosen, filter)) = choice else { return Err(unknown_metric(path, metrics, &known)) };
     let is_lower_better = results.higher_is_better.get(&task).and_then(|task| task.get(chosen.name()));
-    if is_lower_better == Some(&Some(false)) && !range_is_set {
-        let problem = format!(
-            "metric `{}` is better where it is lower; say with `--score-range WORST,BEST`",
-            chosen.name()
-        );
-        return Err(Error::file(path, problem));
+    if is_lower_better == Some(&Some(false)) {
+        cells.is_lower_better(&task, chosen.name()).map_err(|problem| Error::file(path, problem))?;
     }
     let metric =
         if filter == "none" { chosen.name().to_owned() } else { format!("{},{filter}", chosen.name()) };
     let others = known.len().saturating_sub(1);
     cells.measured_by(&task, &metric).map_err(|problem| Error::file(path, problem))?;
+    cells.reads("score", format!("metric `{metric}`"));
     if 0 < others && metrics.is_empty() {
         cells.note(format!(
             "`{task}`: the score is `{metric}`, the first of {} metrics (`--metric` chooses)",
@@ -122,37 +137,118 @@ fn task_and_time(path: &Path) -> Result<(String, String)> {
     let Some((task, rest)) = parts.filter(|(task, _)| !task.is_empty()) else {
         return Err(Error::file(path, "is not called `samples_TASK_TIME.jsonl`"));
     };
-    let time = rest.split(".jsonl").next().unwrap_or(rest);
+    let time = rest.split(".json").next().unwrap_or(rest);
     Ok((task.to_owned(), time.to_owned()))
 }
 
-/// The results file of the same run or, where none bears its time, the latest of the folder.
-fn results_of(path: &Path, time: &str) -> Result<PathBuf> {
+/// The results file of the same run: it bears the same time.
+fn results_of(path: &Path, time: &str) -> Result<Option<PathBuf>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let of_run = folder.join(format!("results_{time}.json"));
-    if of_run.exists() {
-        return Ok(of_run);
+    let ending = format!("_{time}.json");
+    let is_results = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(&ending) && !name.starts_with("samples_")
+    };
+    let found: Vec<PathBuf> = fs::entries(folder)?.into_iter().filter(is_results).collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        [one, other, ..] => Err(Error::file(
+            path,
+            format!(
+                "has two results files of its time, `{}` and `{}`; keep one",
+                one.display(),
+                other.display()
+            ),
+        )),
     }
-    fs::entries(folder)?
-        .into_iter()
-        .filter(|path| is_named(path, "results_", &[".json"]))
-        .max()
-        .ok_or_else(|| Error::file(path, "has no `results_TIME.json` beside it, which names the model"))
+}
+
+/// The model in whose folder a file lies, where the folder's name has the form that the harness gives it.
+fn model_of_folder(path: &Path, time: &str) -> Result<String> {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    match folder.split_once("__") {
+        Some((maker, model)) if !maker.is_empty() && !model.is_empty() => Ok(format!("{maker}/{model}")),
+        _ => Err(Error::file(
+            path,
+            format!(
+                "has no `results_{time}.json` beside it, which names the model, and its folder is no `MAKER__MODEL`"
+            ),
+        )),
+    }
 }
 
 /// What is needed of a results file.
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 struct Results {
     #[serde(default)]
     model_name: Scalar,
     #[serde(default)]
     higher_is_better: BTreeMap<String, BTreeMap<String, Option<bool>>>,
+    #[serde(default)]
+    config: Config,
+    #[serde(default)]
+    system_instruction: Scalar,
 }
+
+#[derive(Default, serde::Deserialize)]
+struct Config {
+    #[serde(default)]
+    model_args: serde_json::Value,
+    #[serde(default)]
+    gen_kwargs: serde_json::Value,
+}
+
+/// Arguments of a model that make it another one.
+const SETTINGS: [&str; 18] = [
+    "revision",
+    "peft",
+    "delta",
+    "adapter",
+    "lora",
+    "dtype",
+    "load_in_4bit",
+    "load_in_8bit",
+    "quantization",
+    "gguf_file",
+    "subfolder",
+    "reasoning_effort",
+    "enable_thinking",
+    "think_end_token",
+    "temperature",
+    "top_p",
+    "max_gen_toks",
+    "system_prompt",
+];
 
 impl Results {
     fn model(&self, path: &Path) -> Result<String> {
         let name = self.model_name.text().filter(|name| !name.trim().is_empty());
         name.ok_or_else(|| Error::file(path, "has no `model_name`"))
+    }
+
+    /// What the model was set to. Arguments are an object, or a text `key=value,...`.
+    fn settings(&self) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::new();
+        let mut keep = |key: &str, value: String| {
+            if SETTINGS.contains(&key) && !value.is_empty() && value != "null" {
+                settings.insert(key.to_owned(), value);
+            }
+        };
+        for arguments in [&self.config.model_args, &self.config.gen_kwargs] {
+            match arguments {
+                serde_json::Value::String(text) => {
+                    let pairs = text.split(',').filter_map(|argument| argument.split_once('='));
+                    pairs.for_each(|(key, value)| keep(key.trim(), value.trim().to_owned()));
+                }
+                serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                    keep(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+                }),
+                _ => {}
+            }
+        }
+        keep("system_prompt", self.system_instruction.text().unwrap_or_default());
+        settings
     }
 }
 
@@ -195,7 +291,7 @@ impl<'de> Visitor<'de> for SampleVisitor {
                 "doc_hash" => sample.doc_hash = map.next_value()?,
                 "filter" => sample.filter = map.next_value()?,
                 "metrics" => listed = Some(map.next_value()?),
-                "arguments" => sample.text = first_text(&map.next_value()?).unwrap_or_default(),
+                "arguments" => sample.text = prompt_of(&map.next_value()?),
                 "doc_id" | "doc" | "target" | "resps" | "filtered_resps" | "prompt_hash" | "target_hash" => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -217,7 +313,13 @@ impl<'de> Visitor<'de> for SampleVisitor {
     }
 }
 
-/// The first text within arguments: the prompt of the first request, in `{"gen_args_0": {"arg_0": ...}}` or `[["...", ...]]`.
+/// The prompt of the first request, in `{"gen_args_0": {"arg_0": ...}}` or `[["...", ...]]`: a text, or a chat.
+fn prompt_of(arguments: &serde_json::Value) -> String {
+    let text = first_text(arguments).unwrap_or_default();
+    first_turn(&text).unwrap_or(text)
+}
+
+/// The first text within arguments.
 fn first_text(arguments: &serde_json::Value) -> Option<String> {
     match arguments {
         serde_json::Value::String(text) => Some(text.clone()),

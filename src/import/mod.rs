@@ -18,6 +18,7 @@ mod json;
 mod lm_eval;
 mod metric;
 mod pairs;
+mod repetition;
 mod report;
 mod routellm;
 mod routerbench;
@@ -25,16 +26,19 @@ mod rows;
 mod source;
 mod table;
 mod texts;
+mod wide;
 mod zeroeval;
 
+use std::cell::OnceCell;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use columns::ColumnNames;
+pub use columns::{ColumnNames, RowFilter};
 pub use importer::Format;
-pub use report::{Coverage, Tally};
+pub use metric::ScoreRange;
+pub use report::{Coverage, Tally, Trace};
 pub use source::Progress;
 
 use crate::error::{Error, Result};
@@ -43,10 +47,8 @@ use crate::hash::hex;
 use crate::suite::{ImportInfo, ImportedFile, SuiteCheck, SuiteInfo};
 use cells::Cells;
 use importer::Job;
+use metric::Scale;
 use source::{Sources, files};
-
-/// Scores that need no mapping.
-const UNIT: (f64, f64) = (0.0, 1.0);
 
 /// What is to be imported, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +61,33 @@ pub struct ImportSettings {
     pub metrics: Vec<String>,
     /// The columns of a table.
     pub columns: ColumnNames,
-    /// The scores that mean 0 and 1.
-    pub score_range: (f64, f64),
+    /// The scores that mean 0 and 1, for all benchmarks or for one; where there are none, 0 and 1.
+    pub score_ranges: Vec<ScoreRange>,
+    /// Less is better: where no range says otherwise, 0 is the best score and 1 the worst.
+    pub lower_is_better: bool,
+    /// Scores that mark an answer without one.
+    pub missing: Vec<f64>,
+    /// A file that cannot be read stops the import; else it is left out and named.
+    pub strict: bool,
     /// The licence of the data.
     pub licence: String,
+}
+
+impl ImportSettings {
+    /// Everything as the format usually has it.
+    pub fn new(format: Format, sources: Vec<PathBuf>) -> Self {
+        ImportSettings {
+            format,
+            sources,
+            metrics: Vec::new(),
+            columns: ColumnNames::default(),
+            score_ranges: Vec::new(),
+            lower_is_better: false,
+            missing: Vec::new(),
+            strict: false,
+            licence: String::new(),
+        }
+    }
 }
 
 /// Imports results as a suite into a folder that does not exist yet or is empty.
@@ -90,12 +115,29 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
     let found = importer.selected(found, settings)?;
     let n_bytes = found.iter().map(|path| fs::n_bytes(path)).sum();
     sources.say(Progress::Found { n_files: found.len(), n_bytes });
-    let job = Job { settings, sources };
-    let mut cells = Cells::new(settings.score_range);
+    let job = Job { settings, sources, files: &found, labels: OnceCell::new() };
+    let scale = Scale::new(&settings.score_ranges, settings.lower_is_better, &settings.missing);
+    let mut cells = Cells::new(scale);
+    let mut first_fault = None;
+    let mut n_good = 0;
     for path in &found {
         sources.say(Progress::File(path));
-        cells.file(path, |cells| importer.read(path, &job, cells))?;
+        match cells.file(path, |cells| importer.read(path, &job, cells)) {
+            Ok(()) => n_good += 1,
+            // One bad file does not void a folder, unless it was asked for by name.
+            Err(error) if settings.strict || cells.is_undecided() || settings.sources.contains(path) => {
+                return Err(error);
+            }
+            Err(error) => {
+                cells.leave_out(&error);
+                first_fault.get_or_insert(error);
+            }
+        }
     }
+    if let Some(error) = first_fault.filter(|_| n_good == 0) {
+        return Err(error);
+    }
+    cells.check_scale()?;
     Ok(cells)
 }
 
@@ -108,9 +150,10 @@ fn check_settings(settings: &ImportSettings) -> Result<()> {
         let hint = if importer.has_columns() { "; name the column with `--score`" } else { "" };
         return Err(Error::Usage(format!("`{name}` has no metrics to choose{hint}")));
     }
-    let (zero, one) = settings.score_range;
-    if !zero.is_finite() || !one.is_finite() || zero == one {
-        return Err(Error::Usage(format!("`--score-range {zero},{one}` is no range")));
+    for &ScoreRange { zero, one, .. } in &settings.score_ranges {
+        if !zero.is_finite() || !one.is_finite() || zero == one {
+            return Err(Error::Usage(format!("`--score-range {zero},{one}` is no range")));
+        }
     }
     Ok(())
 }

@@ -5,21 +5,22 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::{ColumnNames, guessed};
 use super::ids::text_id;
 use super::importer::{Importer, Job};
+use super::json::is_blank;
 use super::rows::{ENDINGS, Row, each_row, required, shortened};
 use super::source::{is_named, stem};
+use super::texts::first_turn;
 use crate::error::Result;
 
 /// Names of the columns, the surest first.
 const MODELS_A: &[&str] = &["model_a", "model_1", "generator_1"];
 const MODELS_B: &[&str] = &["model_b", "model_2", "generator_2"];
 const WINNERS: &[&str] = &["winner", "preference", "label", "judgement", "judgment"];
-const PROMPTS: &[&str] = &["prompt", "question", "instruction", "query", "text", "conversation_a"];
+const PROMPTS: &[&str] =
+    &["prompt", "question", "instruction", "query", "text", "conversation_a", "conversation", "messages"];
 const PROMPT_IDS: &[&str] = &["prompt_id", "question_id", "id"];
 const BENCHMARKS: &[&str] = &["benchmark", "dataset"];
 
@@ -53,29 +54,40 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let benchmark_of_file = stem(path);
     let mut is_first = true;
     each_row(sources, path, &mut |row| {
+        if let Some(reason) = named.leaves_out(row)? {
+            cells.skip(reason);
+            return Ok(());
+        }
         let columns = PairColumns::of(row, named)?;
         if std::mem::take(&mut is_first) {
-            cells.note(columns.words());
+            columns.tell(cells);
         }
-        let text = columns.prompt.as_ref().map_or_else(String::new, |column| first_turn(row.text(column)));
+        let text = match &columns.prompt {
+            Some(column) => first_turn(row.text(column)).map_err(|problem| {
+                row.fault(format!("column `{column}`: `{}` {problem}", shortened(row.text(column))))
+            })?,
+            None => String::new(),
+        };
         let benchmark = columns.benchmark.as_ref().map_or("", |column| row.text(column));
         let benchmark = if benchmark.is_empty() { &benchmark_of_file } else { benchmark };
         let id = match &columns.prompt_id {
             Some(column) => row.text(column).trim().to_owned(),
-            None if text.is_empty() => return Err(row.fault("a comparison without a prompt")),
+            None if text.trim().is_empty() => return Err(row.fault("a comparison without a prompt")),
             None => text_id(benchmark, &text),
         };
-        let Some(score_a) = winner(row, columns.winner.as_deref())? else {
+        let names = [&columns.model_a, &columns.model_b].map(|column| row.text(column).trim());
+        let Some(score_a) = winner(row, columns.winner.as_deref(), names)? else {
             cells.skip("a comparison without a winner");
             return Ok(());
         };
-        let [name_a, name_b] = [&columns.model_a, &columns.model_b].map(|column| row.text(column).trim());
+        let [name_a, name_b] = names;
         if name_a == name_b {
             cells.skip("a model compared with itself");
             return Ok(());
         }
         let fault = |problem: String| row.fault(problem);
-        let facts = PromptFacts { id: &id, benchmark, task: "", text: &text };
+        let facts = PromptFacts { id: &id, benchmark, text: &text, ..PromptFacts::default() };
+        cells.at(row.at());
         let prompt = cells.prompt(facts).map_err(fault)?;
         let (a, b) = (cells.model(name_a).map_err(fault)?, cells.model(name_b).map_err(fault)?);
         cells.compare(prompt, a, b, score_a);
@@ -128,22 +140,22 @@ impl PairColumns {
         })
     }
 
-    fn words(&self) -> String {
-        let id = match (&self.prompt_id, &self.prompt) {
-            (Some(column), _) => format!("`{column}`"),
-            (None, Some(column)) => format!("hash of `{column}`"),
-            (None, None) => "none".to_owned(),
+    fn tell(&self, cells: &mut Cells) {
+        let text = self.prompt.as_ref().map(|column| format!("first turn of `{column}`"));
+        let prompt = match (&self.prompt_id, text) {
+            (Some(id), Some(text)) => format!("id `{id}`, {text}"),
+            (Some(id), None) => format!("id `{id}`"),
+            (None, text) => format!("{}; equal texts are one prompt", text.unwrap_or_default()),
         };
-        let winner = self.winner.as_deref().unwrap_or("winner_model_a, winner_model_b, winner_tie");
-        format!(
-            "columns: prompt id {id}, models `{}` and `{}`, winner `{winner}`",
-            self.model_a, self.model_b
-        )
+        let winner = self.winner.as_deref().unwrap_or("winner_model_a`, `winner_model_b`, `winner_tie");
+        cells.reads("prompt", prompt);
+        cells.reads("model", format!("columns `{}` and `{}`", self.model_a, self.model_b));
+        cells.reads("score", format!("share of comparisons won, by `{winner}`; a tie is one half"));
     }
 }
 
 /// 1 where the first model won, 0 where the second did, 0.5 for a tie.
-fn winner(row: &Row<'_>, column: Option<&str>) -> Result<Option<f64>> {
+fn winner(row: &Row<'_>, column: Option<&str>, names: [&str; 2]) -> Result<Option<f64>> {
     let Some(column) = column else {
         let columns = [("winner_model_a", 1.0), ("winner_model_b", 0.0), ("winner_tie", 0.5)];
         for (column, score) in columns {
@@ -153,51 +165,27 @@ fn winner(row: &Row<'_>, column: Option<&str>) -> Result<Option<f64>> {
         }
         return Ok(None);
     };
-    let text = row.text(column).trim().to_lowercase().replace(['-', ' '], "_");
+    // The winner's own name says it as well as its side does.
+    let own = row.text(column).trim();
+    match names.map(|name| name == own && !name.is_empty()) {
+        [true, false] => return Ok(Some(1.0)),
+        [false, true] => return Ok(Some(0.0)),
+        _ => {}
+    }
+    let text = own.to_lowercase().replace(['-', ' '], "_");
     match text.as_str() {
-        "" | "null" | "none" => Ok(None),
-        "model_a" | "model_1" | "a" | "left" => Ok(Some(1.0)),
-        "model_b" | "model_2" | "b" | "right" => Ok(Some(0.0)),
+        blank if is_blank(blank) => Ok(None),
+        "model_a" | "model_1" | "a" | "left" | "[[a]]" => Ok(Some(1.0)),
+        "model_b" | "model_2" | "b" | "right" | "[[b]]" => Ok(Some(0.0)),
         // Two bad answers are a tie all the same.
-        "tie" | "draw" | "both" | "tie_(bothbad)" | "tie_(both_bad)" | "tie_both_bad" | "both_bad" => {
-            Ok(Some(0.5))
-        }
+        "tie" | "draw" | "both" | "[[c]]" | "tie_(bothbad)" | "tie_(both_bad)" | "tie_both_bad"
+        | "both_bad" => Ok(Some(0.5)),
         _ => {
             let shown = shortened(row.text(column));
             Err(row.fault(format!(
-                "column `{column}`: `{shown}` is no winner; known are `model_a`, `model_b`, `tie`, `tie (bothbad)`"
+                "column `{column}`: `{shown}` is no winner; known are `model_a`, `model_b`, `tie`, `tie (bothbad)`, and the \
+                 two models' names (here `{}` and `{}`)", names[0], names[1]
             )))
         }
-    }
-}
-
-/// The first thing said to the models: of a list of texts the first one, of a list of messages the first user's.
-fn first_turn(field: &str) -> String {
-    let trimmed = field.trim_start();
-    if !trimmed.starts_with('[') {
-        return field.to_owned();
-    }
-    let Ok(Value::Array(turns)) = serde_json::from_str(trimmed) else { return field.to_owned() };
-    let text = |turn: &Value| match turn {
-        Value::String(text) => Some(text.clone()),
-        Value::Object(message) => {
-            let is_user = message.get("role").is_none_or(|role| role == "user");
-            message.get("content").filter(|_| is_user).and_then(Value::as_str).map(str::to_owned)
-        }
-        _ => None,
-    };
-    turns.iter().find_map(text).unwrap_or_else(|| field.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::first_turn;
-
-    #[test]
-    fn the_prompt_is_the_first_turn_however_it_is_written() {
-        assert_eq!(first_turn("plain"), "plain");
-        assert_eq!(first_turn(r#"["first","second"]"#), "first");
-        assert_eq!(first_turn(r#"[{"role":"system","content":"s"},{"role":"user","content":"u"}]"#), "u");
-        assert_eq!(first_turn("[not JSON"), "[not JSON");
     }
 }

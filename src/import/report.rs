@@ -1,12 +1,18 @@
-//! What an import says at its end: what was read, what became of it, and what `verify` says of the suite.
+//! What an import says at its end: what was read as what, what became of the rows, and what to check.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::suite::SuiteCheck;
 
+/// Items shown of a list.
+const N_SHOWN: usize = 3;
+
+/// Benchmarks and models of which every one is shown; of more, `verify` tells.
+const N_LISTED: usize = 16;
+
 /// Counts kept while files are read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Answers read.
     pub rows: usize,
@@ -14,16 +20,39 @@ pub struct Tally {
     pub averaged: usize,
     /// Cells that a second file gave again, with the same score.
     pub duplicates: usize,
-    /// Prompts that came with different texts; the first counts.
+    /// Prompts of which models were sent different texts; the first counts.
     pub differing_texts: usize,
+    /// Scores outside the range by rounding, taken for its end.
+    pub rounded: usize,
     /// Rows left out, by the reason.
-    pub skipped: BTreeMap<&'static str, usize>,
+    pub skipped: BTreeMap<String, usize>,
+    /// Files left out, with what is wrong with them.
+    pub bad_files: Vec<String>,
     /// Prompts left out because no model has a score on them and nobody compared answers to them.
     pub dropped_prompts: usize,
     /// Models left out because they have no score at all.
     pub dropped_models: Vec<String>,
-    /// Choices made for the user: metrics, columns.
+    /// What was read as the prompt, the model, the score, ...
+    pub readings: BTreeMap<&'static str, Vec<String>>,
+    /// Choices made for the user, and what to check.
     pub notes: Vec<String>,
+    /// Where the first answers come from.
+    pub traces: Vec<Trace>,
+}
+
+/// An answer and the place it was read at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Its prompt and its model, counted from 0 in the order of reading.
+    pub(super) cell: (usize, usize),
+    /// The prompt's id.
+    pub prompt: String,
+    /// The model's name.
+    pub model: String,
+    /// The score as it was written.
+    pub score: Option<f64>,
+    /// The file, and the line or the record.
+    pub place: String,
 }
 
 /// The report of an import.
@@ -39,33 +68,87 @@ pub struct Coverage {
     pub check: SuiteCheck,
 }
 
+/// The order in which readings are told.
+const READINGS: [&str; 8] = ["prompt", "model", "score", "cost", "tokens", "repetition", "split", "unused"];
+
+impl Coverage {
+    /// The first answers, each traced back to its file and line.
+    pub fn explanation(&self) -> String {
+        let line = |trace: &Trace| {
+            let score = trace.score.map_or_else(|| "none".to_owned(), |score| score.to_string());
+            format!(
+                "cell           `{}` of `{}`: score {score}, from {}\n",
+                trace.model, trace.prompt, trace.place
+            )
+        };
+        self.tally.traces.iter().map(line).collect()
+    }
+}
+
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tally = &self.tally;
-        writeln!(f, "read           {} files, {} bytes, {} answers", self.n_files, self.n_bytes, tally.rows)?;
-        let mut lines: Vec<String> = tally.notes.clone();
+        let mut say = |label: &str, words: &str| {
+            writeln!(f, "{label:<15}{}", words.replace('\r', "\\r").replace('\n', "\\n"))
+        };
+        say("read", &format!("{} files, {} bytes, {} answers", self.n_files, self.n_bytes, tally.rows))?;
+        let others = tally.readings.keys().filter(|what| !READINGS.contains(what));
+        for what in READINGS.iter().chain(others) {
+            if let Some(words) = tally.readings.get(what) {
+                say(what, &shown(words, "; "))?;
+            }
+        }
+        for line in tally.notes.iter().chain(&tally.counts()) {
+            say("note", line)?;
+        }
+        if !tally.bad_files.is_empty() {
+            let n_bad = tally.bad_files.len();
+            say(
+                "left out",
+                &format!("{n_bad} files that cannot be read: {}", shown(&tally.bad_files, "; ")),
+            )?;
+        }
+        if self.check.models.len() + self.check.benchmarks.len() <= N_LISTED {
+            write!(f, "{}", self.check)
+        } else {
+            write!(f, "{}", self.check.summary())
+        }
+    }
+}
+
+impl Tally {
+    /// What was averaged and what was left out, a line each.
+    fn counts(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         let mut counted = |count: usize, what: &str| {
             if 0 < count {
                 lines.push(format!("{count} {what}"));
             }
         };
-        counted(tally.averaged, "cells are means over repetitions within a file");
-        counted(tally.duplicates, "cells came from two files with the same score; the first counts");
-        counted(tally.differing_texts, "prompts came with two texts; the first counts");
-        for (reason, &count) in &tally.skipped {
+        counted(self.averaged, "cells are means over repetitions within a file");
+        counted(self.duplicates, "cells came from two files with the same score; the first counts");
+        counted(self.differing_texts, "prompts were sent to models as different texts; the first counts");
+        counted(self.rounded, "scores are outside the range by rounding and are taken for its end");
+        for (reason, &count) in &self.skipped {
             counted(count, &format!("rows left out: {reason}"));
         }
-        counted(tally.dropped_prompts, "prompts left out: no model has a score on them");
-        if !tally.dropped_models.is_empty() {
-            let names = tally.dropped_models.join("`, `");
+        counted(self.dropped_prompts, "prompts left out: no model has a score on them");
+        if !self.dropped_models.is_empty() {
+            let n_models = self.dropped_models.len();
             lines.push(format!(
-                "{} models left out, without any score: `{names}`",
-                tally.dropped_models.len()
+                "{n_models} models left out, without any score: {}",
+                shown(&self.dropped_models, ", ")
             ));
         }
-        for line in lines {
-            writeln!(f, "note           {}", line.replace(['\n', '\r'], " "))?;
-        }
-        write!(f, "{}", self.check)
+        lines
+    }
+}
+
+/// The first items, and how many more there are.
+fn shown(items: &[String], between: &str) -> String {
+    let first = items.iter().take(N_SHOWN).map(String::as_str).collect::<Vec<_>>().join(between);
+    match items.len().saturating_sub(N_SHOWN) {
+        0 => first,
+        n_more => format!("{first}{between}and {n_more} more"),
     }
 }

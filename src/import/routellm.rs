@@ -10,8 +10,8 @@ use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::{Occurrences, text_id};
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines};
-use super::rows::each_row;
-use super::source::{Sources, is_named, stem};
+use super::rows::{each_row, is_index};
+use super::source::{At, Sources, is_named, stem};
 use crate::error::{Error, Result};
 
 /// MT-Bench's judge writes this where it gave no score.
@@ -55,6 +55,8 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
         None => ("gsm8k", ""),
     };
     cells.measured_by(benchmark, "correct").map_err(|problem| Error::file(path, problem))?;
+    cells.reads("prompt", "`prompt`; equal texts within a file are told apart by their number");
+    cells.reads("model", "a column each");
     let label = if task.is_empty() { benchmark.to_owned() } else { format!("{benchmark}/{task}") };
     let mut occurrences = Occurrences::default();
     each_row(sources, path, &mut |row| {
@@ -64,10 +66,13 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
         }
         let id = occurrences.name(text_id(&label, text));
         let fault = |problem: String| row.fault(problem);
-        let prompt = cells.prompt(PromptFacts { id: &id, benchmark, task, text }).map_err(fault)?;
+        let prompt = cells
+            .prompt(PromptFacts { id: &id, benchmark, task, text, ..PromptFacts::default() })
+            .map_err(fault)?;
+        cells.at(row.at());
         let names: Vec<&str> = row
             .columns()
-            .filter(|name| !["", "prompt"].contains(name) && !name.ends_with("_response"))
+            .filter(|name| !["", "prompt"].contains(name) && !name.ends_with("_response") && !is_index(name))
             .collect();
         for name in names {
             let model = cells.model(name).map_err(fault)?;
@@ -103,7 +108,9 @@ fn read_mt_bench(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Resul
         };
         let task = questions.get(&question).map_or("", |(_, category)| category);
         let id = format!("{benchmark}/{question}");
-        let prompt = cells.prompt(PromptFacts { id: &id, benchmark, task, text: &text }).map_err(fault)?;
+        let facts = PromptFacts { id: &id, benchmark, task, text: &text, is_sent_text: true };
+        let prompt = cells.prompt(facts).map_err(fault)?;
+        cells.at(At::Line(line));
         let model = cells.model(&judgement.model).map_err(fault)?;
         cells.answer(prompt, model, Answer { score: Some(score / 10.0), ..Answer::default() }).map_err(fault)
     })

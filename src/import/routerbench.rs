@@ -51,7 +51,13 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         let fault = |problem: String| row.fault(problem);
         cells.measured_by(benchmark, "performance").map_err(fault)?;
         let text = unquoted(row.text("prompt"));
-        let facts = PromptFacts { id: row.text("sample_id").trim(), benchmark, task: "", text: &text };
+        let facts = PromptFacts {
+            id: row.text("sample_id").trim(),
+            benchmark,
+            text: &text,
+            ..PromptFacts::default()
+        };
+        cells.at(row.at());
         let prompt = cells.prompt(facts).map_err(fault)?;
         for (name, cost) in models.iter() {
             let model = cells.model(name).map_err(fault)?;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::json::{elements, lines, score_of_text};
-use super::source::{Input, Sources, is_named};
+use super::json::{elements, is_blank, lines, score_of_text};
+use super::source::{At, Input, Sources, Spot, is_named};
 use crate::error::{Error, Result, suggestion};
 
 /// Endings of the files that hold rows.
@@ -15,15 +15,9 @@ pub(super) const ENDINGS: [&str; 4] = [".csv", ".tsv", ".jsonl", ".json"];
 /// One row; what is absent is an empty text.
 pub(super) struct Row<'r> {
     path: &'r Path,
-    place: RowPlace,
+    at: At,
     columns: &'r BTreeMap<String, usize>,
     fields: &'r [&'r str],
-}
-
-#[derive(Clone, Copy)]
-enum RowPlace {
-    Line(u64),
-    Element(usize),
 }
 
 impl Row<'_> {
@@ -69,19 +63,18 @@ impl Row<'_> {
 
     /// A fault of this row.
     pub(super) fn fault(&self, problem: impl Into<String>) -> Error {
-        match self.place {
-            RowPlace::Line(line) => Error::line(self.path, line, problem),
-            RowPlace::Element(number) => {
-                Error::file(self.path, format!("record {number} (from 0): {}", problem.into()))
-            }
-        }
+        Spot { path: self.path.to_owned(), at: self.at }.fault(problem)
+    }
+
+    /// Where it stands in its file.
+    pub(super) fn at(&self) -> At {
+        self.at
     }
 }
 
-/// What tables write where they know nothing.
-pub(super) fn is_blank(text: &str) -> bool {
-    text.is_empty()
-        || ["nan", "null", "none", "na", "n/a"].iter().any(|blank| text.eq_ignore_ascii_case(blank))
+/// Whether a column is the number of the row, as pandas writes it.
+pub(super) fn is_index(column: &str) -> bool {
+    column.is_empty() || column.starts_with("Unnamed: ") || ["index", "level_0"].contains(&column)
 }
 
 /// A literal for a message.
@@ -104,13 +97,13 @@ pub(super) fn each_row(
     if is_named(path, "", &[".jsonl", ".ndjson"]) {
         let owned = path.to_owned();
         return lines(input, |line, record: BTreeMap<String, Value>| {
-            each_record(&owned, RowPlace::Line(line), record, each)
+            each_record(&owned, At::Line(line), record, each)
         });
     }
     if is_named(path, "", &[".json"]) {
         let owned = path.to_owned();
         return elements(input, |number, record: BTreeMap<String, Value>| {
-            each_record(&owned, RowPlace::Element(number), record, each)
+            each_record(&owned, At::Record(number), record, each)
         });
     }
     each_delimited(input, if is_named(path, "", &[".tsv"]) { b'\t' } else { b',' }, each)
@@ -157,7 +150,7 @@ pub(super) fn required(row: &Row<'_>, column: &str) -> Result<()> {
 
 fn each_record(
     path: &Path,
-    place: RowPlace,
+    at: At,
     record: BTreeMap<String, Value>,
     each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<()> {
@@ -173,7 +166,7 @@ fn each_record(
         })
         .collect();
     let fields: Vec<&str> = texts.iter().map(String::as_str).collect();
-    each(&Row { path, place, columns: &columns, fields: &fields })
+    each(&Row { path, at, columns: &columns, fields: &fields })
 }
 
 fn each_delimited(
@@ -184,6 +177,9 @@ fn each_delimited(
     let (path, budget) = (input.path().to_owned(), input.budget());
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(input.into_reader());
     let header = reader.byte_headers().map_err(|error| csv_fault(&path, &error))?;
+    if let Some(used) = other_delimiter(header, delimiter) {
+        return Err(Error::line(&path, 1, used_instead(&path, used)));
+    }
     let mut columns = BTreeMap::new();
     for (at, name) in header.iter().enumerate() {
         let name = std::str::from_utf8(name).map_err(|_| Error::line(&path, 1, "is not UTF-8"))?;
@@ -200,8 +196,26 @@ fn each_delimited(
         let line = record.position().map_or(1, csv::Position::line);
         let fields = record.iter().map(std::str::from_utf8).collect::<std::result::Result<Vec<&str>, _>>();
         let fields = fields.map_err(|_| Error::line(&path, line, "is not UTF-8"))?;
-        each(&Row { path: &path, place: RowPlace::Line(line), columns: &columns, fields: &fields })?;
+        each(&Row { path: &path, at: At::Line(line), columns: &columns, fields: &fields })?;
     }
+}
+
+/// What a header of one field is really divided by.
+fn other_delimiter(header: &csv::ByteRecord, delimiter: u8) -> Option<char> {
+    let only = header.get(0).filter(|_| header.len() == 1)?;
+    let used =
+        [b';', b'\t', b'|', b','].into_iter().find(|used| *used != delimiter && only.contains(used))?;
+    Some(char::from(used))
+}
+
+fn used_instead(path: &Path, used: char) -> String {
+    let shown = if used == '\t' { "\\t".to_owned() } else { used.to_string() };
+    let decimal = if used == ';' { ", decimal=','" } else { "" };
+    let (name, stem) = (path.file_name().unwrap_or_default().to_string_lossy(), super::source::stem(path));
+    format!(
+        "its fields are divided by `{shown}`, not by what its name says; rewrite it: python3 -c \"import pandas; \
+         pandas.read_csv('{name}', sep='{shown}'{decimal}).to_csv('{stem}-commas.csv', index=False)\""
+    )
 }
 
 fn csv_fault(path: &Path, error: &csv::Error) -> Error {

@@ -2,6 +2,7 @@
 //! end.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -141,14 +142,17 @@ impl Read for Counted<'_> {
     }
 }
 
-/// The first four bytes, and the rest.
+/// Bytes by which files are known.
+const N_HEAD_BYTES: u64 = 64;
+
+/// The first bytes, and the rest.
 fn peeked<R: Read>(mut stream: R) -> io::Result<(Vec<u8>, R)> {
-    let mut head = Vec::with_capacity(4);
-    stream.by_ref().take(4).read_to_end(&mut head)?;
+    let mut head = Vec::new();
+    stream.by_ref().take(N_HEAD_BYTES).read_to_end(&mut head)?;
     Ok((head, stream))
 }
 
-/// Binary tables are known by their first bytes; each is refused with what makes text of it.
+/// Binary tables, and what stands in the place of a file, are known by their first bytes; each is refused with the way out.
 fn refuse_other_formats(path: &Path, head: &[u8]) -> Result<()> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
@@ -156,13 +160,71 @@ fn refuse_other_formats(path: &Path, head: &[u8]) -> Result<()> {
         [0x80, 2..=5, ..] => format!(
             "is a pickle, which is a program and is never run here; if you trust it: python3 -c \"import pandas; pandas.read_pickle('{name}').to_csv('{stem}.csv', index=False)\""
         ),
-        b"PAR1" => format!(
+        [b'P', b'A', b'R', b'1', ..] => format!(
             "is Parquet; convert it: python3 -c \"import pandas; pandas.read_parquet('{name}').to_csv('{stem}.csv', index=False)\""
         ),
-        b"PK\x03\x04" => "is a zip archive; only `inspect` reads those".into(),
+        [b'P', b'K', 3, 4, ..] if name.ends_with(".xlsx") => {
+            "is an Excel workbook; save its sheet as CSV (UTF-8)".into()
+        }
+        [0xd0, 0xcf, 0x11, 0xe0, ..] => "is an old Excel workbook; save its sheet as CSV (UTF-8)".into(),
+        [b'P', b'K', 3, 4, ..] => "is a zip archive; only `inspect` reads those".into(),
+        _ if head.starts_with(b"version https://git-lfs") => {
+            "is a Git LFS pointer in the place of the data; run `git lfs pull` in its checkout".into()
+        }
+        _ if is_web_page(head) => {
+            "is a web page and no data: the download failed or asks for a login; fetch it again".into()
+        }
         _ => return Ok(()),
     };
     Err(Error::file(path, problem))
+}
+
+fn is_web_page(head: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(head).trim_start().to_lowercase();
+    ["<!doctype", "<html", "<?xml", "<head"].iter().any(|tag| start.starts_with(tag))
+}
+
+/// Where in a file something stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum At {
+    /// Nowhere in particular.
+    #[default]
+    File,
+    /// On a line, counted from 1.
+    Line(u64),
+    /// In an element of an array, counted from 0.
+    Record(usize),
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) path: PathBuf,
+    pub(super) at: At,
+}
+
+impl Spot {
+    /// A fault there.
+    pub(super) fn fault(&self, problem: impl Into<String>) -> Error {
+        match self.at {
+            At::File => Error::file(&self.path, problem),
+            At::Line(line) => Error::line(&self.path, line, problem),
+            At::Record(number) => {
+                Error::file(&self.path, format!("record {number} (from 0): {}", problem.into()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        match self.at {
+            At::File => Ok(()),
+            At::Line(line) => write!(f, ":{line}"),
+            At::Record(number) => write!(f, ", record {number} (from 0)"),
+        }
+    }
 }
 
 /// What went wrong with a stream, as one line.

@@ -1,24 +1,26 @@
-//! Any table, long (a row is one answer) or wide (a row is a prompt, a column is a model).
+//! Any table, long (a row is one answer) or wide (a row is a prompt; models stand in columns, or in an object).
+//!
+//! A number is no evidence of a model: the models of a wide table are named by the user, or stand in columns that come in
+//! groups (`wide`). Rows of one cell are averaged only where nothing says that they measure different things (`repetition`).
 
-use std::path::Path;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::{ColumnNames, Columns};
 use super::ids::{Occurrences, text_id};
 use super::importer::{Importer, Job};
-use super::json::score_of_text;
-use super::rows::{ENDINGS, Row, each_row, first_rows, is_blank};
-use super::source::{Sources, is_named, stem};
+use super::metric::is_loss;
+use super::repetition::check_repetitions;
+use super::rows::{ENDINGS, Row, each_row, first_rows, is_index, shortened};
+use super::source::{is_named, stem};
+use super::texts::first_turn;
+use super::wide::{Wide, WideModel};
 use crate::error::{Error, Result};
 
 /// Rows by which columns are told apart.
 const N_LOOKED_AT: usize = 100;
-
-/// Models named in the report.
-const N_NAMED: usize = 20;
-
-/// In a wide table, what the cost of a model's answer is called after its name.
-const COST_ENDINGS: [&str; 4] = ["|total_cost", "_cost_usd", "_total_cost", "_cost"];
 
 /// Any table of scores.
 pub(super) struct Table;
@@ -41,162 +43,298 @@ impl Importer for Table {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        read(path, job, cells)
-    }
-}
-
-fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-    let (sources, named) = (job.sources, &job.settings.columns);
-    let layout = Layout::of(path, named, sources)?;
-    cells.note(layout.words());
-    let mut occurrences = Occurrences::default();
-    each_row(sources, path, &mut |row| match &layout {
-        Layout::Long(columns) => read_long(path, row, columns, cells),
-        Layout::Wide(columns, models) => read_wide(path, row, columns, models, &mut occurrences, cells),
-    })
-}
-
-/// How a table is read.
-enum Layout {
-    Long(Columns),
-    /// With the models' columns: name, and column of the cost.
-    Wide(Columns, Vec<(String, Option<String>)>),
-}
-
-impl Layout {
-    fn of(path: &Path, named: &ColumnNames, sources: &Sources<'_>) -> Result<Self> {
-        let mut columns: Option<Columns> = None;
-        // Columns in which every field is a score or empty, and at least one is a score.
-        let mut scores: Vec<(String, bool)> = Vec::new();
-        first_rows(sources, path, N_LOOKED_AT, &mut |row| {
-            if columns.is_none() {
-                columns = Some(Columns::of(row, named)?);
-                scores = row.columns().map(|name| (name.to_owned(), false)).collect();
-            }
-            scores.retain_mut(|(name, is_known)| {
-                let text = row.text(name).trim();
-                let is_score = score_of_text(text).is_some();
-                *is_known |= is_score;
-                is_score || is_blank(text)
-            });
-            Ok(())
-        })?;
-        let columns = columns.ok_or_else(|| Error::file(path, "holds no row"))?;
-        if columns.prompt_id.is_none() && columns.prompt.is_none() {
-            return Err(Error::file(
-                path,
-                "has no column that looks like a prompt or its id; name one with `--prompt-id`",
+        let named = &job.settings.columns;
+        let (mut columns, wide) = layout(path, job, cells)?;
+        let file_name = benchmark_of(path, job)?;
+        let file = TableFile { path, named, columns: &columns, benchmark: &file_name };
+        if let Some(wide) = wide {
+            return file.read_wide(&wide, job, cells);
+        }
+        let mark = cells.mark();
+        file.read_long(job, cells)?;
+        if named.prompt_id.is_none() && columns.prompt.is_some() && cells.ids_are_of_rows() {
+            cells.go_back(mark);
+            let id = columns.prompt_id.take().unwrap_or_default();
+            cells.note(format!(
+                "`{id}` is another one on every row while texts repeat: prompts go by their text"
             ));
+            let file = TableFile { path, named, columns: &columns, benchmark: &file_name };
+            file.read_long(job, cells)?;
         }
-        if columns.model.is_some() && columns.score.is_some() {
-            return Ok(Layout::Long(columns));
-        }
-        if let Some(model) = &columns.model {
-            let problem = format!(
-                "has models in column `{model}`, but none that looks like a score; name it with `--score`"
-            );
-            return Err(Error::file(path, problem));
-        }
-        if let Some(score) = &named.score {
-            let problem = format!(
-                "has scores in column `{score}`, but none that looks like a model; name it with `--model`"
-            );
-            return Err(Error::file(path, problem));
-        }
-        let cost_of = |model: &str| {
-            let names = COST_ENDINGS.map(|ending| format!("{model}{ending}"));
-            scores.iter().map(|(name, _)| name).find(|name| names.contains(name)).cloned()
-        };
-        let models: Vec<(String, Option<String>)> = (scores.iter())
-            .filter(|(name, is_known)| *is_known && !name.is_empty() && !columns.holds(name))
-            .filter(|(name, _)| !COST_ENDINGS.iter().any(|ending| name.ends_with(ending)))
-            .map(|(name, _)| (name.clone(), cost_of(name)))
-            .collect();
-        if models.is_empty() {
-            let problem = "has no column of models and scores, and none whose fields are all scores; name them with `--model` and `--score`";
-            return Err(Error::file(path, problem));
-        }
-        Ok(Layout::Wide(Columns { model: None, score: None, cost: None, ..columns }, models))
+        Ok(())
     }
+}
 
-    fn words(&self) -> String {
-        match self {
-            Layout::Long(columns) => columns.words(),
-            Layout::Wide(columns, models) => {
-                let shown: Vec<&str> = models.iter().take(N_NAMED).map(|(name, _)| name.as_str()).collect();
-                let more = if shown.len() < models.len() { ", ..." } else { "" };
-                let n_costs = models.iter().filter(|(_, cost)| cost.is_some()).count();
-                format!(
-                    "{}; a column for each of {} models (`{}`{more}), {n_costs} with costs",
-                    columns.words(),
-                    models.len(),
-                    shown.join("`, `")
-                )
+/// Which columns are what, and the models of a wide table.
+///
+/// # Errors
+/// A file that cannot be read; columns that the user has to decide about.
+fn layout(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<(Columns, Option<Wide>)> {
+    let named = &job.settings.columns;
+    let mut columns: Option<Columns> = None;
+    let mut wide = Wide::default();
+    first_rows(job.sources, path, N_LOOKED_AT, &mut |row| {
+        if columns.is_none() {
+            columns = Some(Columns::of(row, named)?);
+        }
+        wide.look_at(row);
+        Ok(())
+    })?;
+    let columns = columns.ok_or_else(|| Error::file(path, "holds no row"))?;
+    decided(columns, wide, named).map_err(|problem| cells.undecided(Error::file(path, problem)))
+}
+
+fn decided(
+    mut columns: Columns,
+    mut wide: Wide,
+    named: &ColumnNames,
+) -> std::result::Result<(Columns, Option<Wide>), String> {
+    if columns.prompt_id.is_none() && columns.prompt.is_none() {
+        let problem =
+            "has no column that looks like a prompt or its id; name one with `--prompt-id` or `--prompt`";
+        return Err(format!("{problem}; there are {}", wide.all_columns()));
+    }
+    let are_models_named = !named.models.is_empty() || named.model_columns.is_some();
+    if !are_models_named && columns.model.is_some() && columns.score.is_some() {
+        return Ok((columns, None));
+    }
+    if let Some(model) = columns.model.as_ref().filter(|_| !are_models_named) {
+        return Err(format!(
+            "has models in column `{model}`, but none that looks like a score; name it with `--score`; numbers stand in {}",
+            wide.numbers(&columns)
+        ));
+    }
+    if let Some(score) = &named.score {
+        return Err(format!(
+            "has scores in column `{score}`, but none that looks like a model; name it with `--model`; there are {}",
+            wide.all_columns()
+        ));
+    }
+    wide.find_models(&columns, named)?;
+    (columns.model, columns.score, columns.cost) = (None, None, None);
+    Ok((columns, Some(wide)))
+}
+
+/// The benchmark of rows that name none: the file's name or, where each file holds one model, that of the folders.
+fn benchmark_of(path: &Path, job: &Job<'_>) -> Result<String> {
+    let label =
+        |labels: &OnceCell<BTreeMap<PathBuf, String>>| labels.get().and_then(|all| all.get(path)).cloned();
+    if job.labels.get().is_none() {
+        let labels = per_model_labels(job);
+        job.labels.get_or_init(|| labels);
+    }
+    Ok(label(&job.labels).unwrap_or_else(|| stem(path)))
+}
+
+/// Benchmarks by file, where every file holds the answers of one model and is called after it, or all are called the same.
+fn per_model_labels(job: &Job<'_>) -> BTreeMap<PathBuf, String> {
+    let mut models: Vec<(&PathBuf, String)> = Vec::new();
+    for path in job.files {
+        let mut found = BTreeSet::new();
+        // A fault is told where the file is read.
+        let looked = first_rows(job.sources, path, N_LOOKED_AT, &mut |row| {
+            let columns = Columns::of(row, &job.settings.columns)?;
+            match (&columns.model, &columns.benchmark) {
+                (Some(model), None) => {
+                    found.insert(row.text(model).trim().to_owned());
+                    Ok(())
+                }
+                _ => Err(row.fault("is not of one model")),
             }
+        });
+        if looked.is_ok() && found.len() == 1 {
+            models.extend(found.into_iter().map(|model| (path, model)));
+        } else {
+            return BTreeMap::new();
         }
     }
-}
-
-/// The position of a row's prompt.
-fn prompt(
-    path: &Path,
-    row: &Row<'_>,
-    columns: &Columns,
-    occurrences: Option<&mut Occurrences>,
-    cells: &mut Cells,
-) -> Result<usize> {
-    let field = |column: &Option<String>| column.as_ref().map_or("", |column| row.text(column));
-    let (text, task) = (field(&columns.prompt), field(&columns.task));
-    let file_name = stem(path);
-    let benchmark = Some(field(&columns.benchmark)).filter(|name| !name.is_empty()).unwrap_or(&file_name);
-    let id = match &columns.prompt_id {
-        Some(column) => row.text(column).trim().to_owned(),
-        None if text.is_empty() => return Err(row.fault("a prompt without text and without an id")),
-        None => text_id(benchmark, text),
+    let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    let is_named_after = |path: &Path, model: &str| {
+        let (stem, model) = (plain(&stem(path)), plain(model));
+        stem.contains(&model) || model.contains(&stem)
     };
-    let id = occurrences.map_or(id.clone(), |occurrences| occurrences.name(id));
-    cells.prompt(PromptFacts { id: &id, benchmark, task, text }).map_err(|problem| row.fault(problem))
-}
-
-fn read_long(path: &Path, row: &Row<'_>, columns: &Columns, cells: &mut Cells) -> Result<()> {
-    let prompt = prompt(path, row, columns, None, cells)?;
-    let name = columns.model.as_ref().map_or("", |column| row.text(column).trim());
-    let model = cells.model(name).map_err(|problem| row.fault(problem))?;
-    let number = |column: &Option<String>| column.as_ref().map_or(Ok(None), |column| row.number(column));
-    let answer = Answer {
-        score: columns.score.as_ref().map_or(Ok(None), |column| row.score(column))?,
-        input_tokens: number(&columns.input_tokens)?,
-        output_tokens: number(&columns.output_tokens)?,
-        cost_usd: number(&columns.cost)?,
-    };
-    if answer.score.is_none() {
-        cells.skip("without a score");
-        return Ok(());
+    let n_models = models.iter().map(|(_, model)| model).collect::<BTreeSet<_>>().len();
+    let n_stems = models.iter().map(|(path, _)| stem(path)).collect::<BTreeSet<_>>().len();
+    let all_named = models.iter().all(|(path, model)| is_named_after(path, model));
+    if n_models < 2 || !(all_named || n_stems == 1) {
+        return BTreeMap::new();
     }
-    cells.answer(prompt, model, answer).map_err(|problem| row.fault(problem))
+    let folders: Vec<(&PathBuf, PathBuf, String)> = (models.into_iter())
+        .map(|(path, model)| {
+            let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+            (path, whole.parent().map(Path::to_owned).unwrap_or_default(), plain(&model))
+        })
+        .collect();
+    let root = folders.iter().map(|(_, folder, _)| folder.clone()).reduce(common_folder).unwrap_or_default();
+    let root_name = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let label = |(path, folder, model): (&PathBuf, PathBuf, String)| {
+        let below = folder.strip_prefix(&root).unwrap_or(&folder);
+        let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
+        let kept: Vec<String> = parts.filter(|part| plain(part) != model).collect();
+        (path.clone(), if kept.is_empty() { root_name.clone() } else { kept.join("/") })
+    };
+    folders.into_iter().map(label).collect()
 }
 
-fn read_wide(
-    path: &Path,
-    row: &Row<'_>,
-    columns: &Columns,
-    models: &[(String, Option<String>)],
-    occurrences: &mut Occurrences,
-    cells: &mut Cells,
-) -> Result<()> {
-    // A second row with the same id is another one of the same prompt, for all models alike; ids of a source stay as they are.
-    let occurrences = columns.prompt_id.is_none().then_some(occurrences);
-    let prompt = prompt(path, row, columns, occurrences, cells)?;
-    for (name, cost) in models {
-        let answer = Answer {
-            score: row.score(name)?,
-            cost_usd: cost.as_ref().map_or(Ok(None), |column| row.number(column))?,
-            ..Answer::default()
+fn common_folder(one: PathBuf, other: PathBuf) -> PathBuf {
+    one.iter().zip(other.iter()).take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
+}
+
+/// A table that is being read.
+pub(super) struct TableFile<'a> {
+    pub(super) path: &'a Path,
+    pub(super) named: &'a ColumnNames,
+    pub(super) columns: &'a Columns,
+    benchmark: &'a str,
+}
+
+impl TableFile<'_> {
+    /// The benchmark of a row.
+    fn benchmark<'r>(&'r self, row: &'r Row<'_>) -> &'r str {
+        let said = self.columns.benchmark.as_ref().map_or("", |column| row.text(column).trim());
+        if said.is_empty() { self.benchmark } else { said }
+    }
+
+    /// The position of a row's prompt.
+    fn prompt(
+        &self,
+        row: &Row<'_>,
+        occurrences: Option<&mut Occurrences>,
+        cells: &mut Cells,
+    ) -> Result<usize> {
+        let columns = self.columns;
+        let text = match &columns.prompt {
+            Some(column) => first_turn(row.text(column)).map_err(|problem| {
+                row.fault(format!("column `{column}`: `{}` {problem}", shortened(row.text(column))))
+            })?,
+            None => String::new(),
         };
-        if answer.score.is_some() {
-            let model = cells.model(name).map_err(|problem| row.fault(problem))?;
-            cells.answer(prompt, model, answer).map_err(|problem| row.fault(problem))?;
-        }
+        let task = columns.task.as_ref().map_or("", |column| row.text(column).trim());
+        let benchmark = self.benchmark(row);
+        let id = match &columns.prompt_id {
+            Some(column) => row.text(column).trim().to_owned(),
+            None if text.trim().is_empty() => {
+                return Err(row.fault("a prompt without text and without an id"));
+            }
+            None => text_id(benchmark, &text),
+        };
+        let id = occurrences.map_or(id.clone(), |occurrences| occurrences.name(id));
+        let facts = PromptFacts { id: &id, benchmark, task, text: &text, is_sent_text: false };
+        cells.prompt(facts).map_err(|problem| {
+            let column = columns.prompt_id.as_deref().unwrap_or("prompt");
+            row.fault(format!(
+                "column `{column}`: {problem}; name what tells them apart with `--task` or `--benchmark`, go by the text with \
+                 `--prompt-id -`, or by the id alone with `--prompt -`"
+            ))
+        })
     }
-    Ok(())
+
+    /// The cell of a row in a long table.
+    pub(super) fn cell(&self, row: &Row<'_>, cells: &mut Cells) -> Result<(usize, usize)> {
+        let prompt = self.prompt(row, None, cells)?;
+        let column = self.columns.model.as_deref().unwrap_or_default();
+        let name = row.text(column).trim();
+        if name.starts_with('{') || name.starts_with('[') {
+            let shown = shortened(name);
+            return Err(row.fault(format!(
+                "column `{column}`: `{shown}` is no name of a model but an object; name the part that is with `--model {column}.PART`"
+            )));
+        }
+        let said =
+            self.columns.settings.iter().map(|column| (column.clone(), row.text(column).trim().to_owned()));
+        let settings = said.filter(|(_, value)| !super::json::is_blank(value)).collect();
+        let model = cells.model_with(name, &settings).map_err(|problem| row.fault(problem))?;
+        Ok((prompt, model))
+    }
+
+    fn read_long(&self, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        let columns = self.columns;
+        let score_column = columns.score.as_deref().unwrap_or_default();
+        let metric = self.named.metric.as_ref().map_or(score_column, |(_, metric)| metric);
+        let is_loss = is_loss(metric);
+        let (mut is_first, mut is_repeated) = (true, false);
+        each_row(job.sources, self.path, &mut |row| {
+            if std::mem::take(&mut is_first) {
+                columns.tell(cells, self.named);
+                tell_unread(&columns.unread(row, self.named), cells);
+            }
+            if let Some(reason) = self.named.leaves_out(row)? {
+                cells.skip(reason);
+                return Ok(());
+            }
+            if is_loss {
+                cells.is_lower_better(self.benchmark(row), metric).map_err(|problem| row.fault(problem))?;
+            }
+            let (prompt, model) = self.cell(row, cells)?;
+            let number =
+                |column: &Option<String>| column.as_ref().map_or(Ok(None), |column| row.number(column));
+            let guessed = if self.named.score.is_none() {
+                "; where it is not the score, name that with `--score`"
+            } else {
+                ""
+            };
+            let score = row.score(score_column).map_err(|_| {
+                let shown = shortened(row.text(score_column));
+                row.fault(format!("column `{score_column}`: `{shown}` is no score{guessed}"))
+            })?;
+            let answer = Answer {
+                score,
+                input_tokens: number(&columns.input_tokens)?,
+                output_tokens: number(&columns.output_tokens)?,
+                cost_usd: number(&columns.cost)?,
+            };
+            if answer.score.is_none() {
+                cells.skip("without a score");
+                return Ok(());
+            }
+            is_repeated |= cells.is_open(prompt, model);
+            cells.at(row.at());
+            cells.answer(prompt, model, answer).map_err(|problem| row.fault(problem))
+        })?;
+        if self.named.score.is_none() && cells.scores_go_by_prompt() {
+            let problem = format!(
+                "column `{score_column}`, guessed to be the score, is the same for all models on every prompt, as a right answer \
+                 would be; name the score with `--score`"
+            );
+            return Err(cells.undecided(Error::file(self.path, problem)));
+        }
+        if is_repeated { check_repetitions(self, job, cells) } else { Ok(()) }
+    }
+
+    fn read_wide(&self, wide: &Wide, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        let mut occurrences = Occurrences::default();
+        let mut is_first = true;
+        each_row(job.sources, self.path, &mut |row| {
+            if std::mem::take(&mut is_first) {
+                self.columns.tell(cells, self.named);
+                cells.reads("model", wide.words());
+                let unread = self.columns.unread(row, self.named);
+                tell_unread(&unread.into_iter().filter(|name| !wide.uses(name)).collect::<Vec<_>>(), cells);
+            }
+            if let Some(reason) = self.named.leaves_out(row)? {
+                cells.skip(reason);
+                return Ok(());
+            }
+            // A second row with the same text is another prompt for all models alike; ids of a source stay as they are.
+            let occurrences = self.columns.prompt_id.is_none().then_some(&mut occurrences);
+            let prompt = self.prompt(row, occurrences, cells)?;
+            cells.at(row.at());
+            wide.each_answer(row, &mut |model: &WideModel<'_>| {
+                if model.answer.score.is_none() {
+                    cells.skip("without a score");
+                    return Ok(());
+                }
+                let at = cells.model(model.name).map_err(|problem| row.fault(problem))?;
+                cells.answer(prompt, at, model.answer).map_err(|problem| row.fault(problem))
+            })
+        })
+    }
+}
+
+fn tell_unread(unread: &[&str], cells: &mut Cells) {
+    if !unread.is_empty() {
+        let named: Vec<String> =
+            unread.iter().filter(|name| !is_index(name)).map(|name| format!("`{name}`")).collect();
+        cells.reads("unused", named.join(", "));
+    }
 }

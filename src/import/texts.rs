@@ -1,4 +1,151 @@
-//! Texts that were written as Python lists of strings.
+//! Prompts within what tools write in their place: conversations, lists of turns, content parts; as JSON or as Python prints it.
+
+use serde_json::{Map, Value};
+
+use super::json::parsed;
+
+/// Nesting that is followed.
+pub(super) const MOST_LEVELS: usize = 32;
+
+/// The first thing that a user says in a field, whatever it is written as; a text that is none of these stands for itself.
+///
+/// # Errors
+/// What begins like a conversation and cannot be read: its text would hold answers.
+pub(super) fn first_turn(field: &str) -> Result<String, String> {
+    let trimmed = field.trim();
+    let squeezed: String = trimmed.chars().filter(|c| !c.is_whitespace()).take(16).collect();
+    if !["[", "{", "(", "array("].iter().any(|start| squeezed.starts_with(start)) {
+        return Ok(field.to_owned());
+    }
+    let value = parsed::<Value>(trimmed).ok().or_else(|| python_value(trimmed));
+    match value.as_ref().map(|value| user_text(value, MOST_LEVELS)) {
+        // A conversation that was written as text twice over.
+        Some(Some(text)) if text != trimmed && is_conversation(&text) => first_turn(&text),
+        Some(Some(text)) => Ok(text),
+        _ if is_conversation(&squeezed) && ["role", "content", "from"].iter().any(|key| trimmed.contains(key)) => {
+            Err("begins like a conversation, but none of a user can be read in it, neither as JSON nor as Python prints it".into())
+        }
+        _ => Ok(field.to_owned()),
+    }
+}
+
+/// Whether a text begins like messages with roles.
+fn is_conversation(text: &str) -> bool {
+    let start: String = text.chars().filter(|c| !c.is_whitespace()).take(16).collect();
+    let inner = start.trim_start_matches("array(").trim_start_matches(['[', '(']);
+    inner.len() < start.len() && (inner.starts_with("{'") || inner.starts_with("{\""))
+        || ["{'role'", "{\"role\"", "{'content'", "{\"content\"", "{\"messages\"", "{'messages'"]
+            .iter()
+            .any(|key| start.starts_with(key))
+}
+
+/// The first user's turn of a value: of messages the first of a user, of texts the first.
+pub(super) fn user_text(value: &Value, levels: usize) -> Option<String> {
+    let levels = levels.checked_sub(1)?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(turns) if turns.iter().all(is_part) => content(value, levels),
+        Value::Array(turns) => turns.iter().find_map(|turn| user_text(turn, levels)),
+        Value::Object(message) => match role(message) {
+            Some(role) if ["user", "human", "prompter"].contains(&role) => {
+                ["content", "value", "text", "parts"]
+                    .iter()
+                    .find_map(|key| content(message.get(*key)?, levels))
+            }
+            Some(_) => None,
+            None => [
+                "messages",
+                "conversation",
+                "conversations",
+                "turns",
+                "prompt",
+                "raw",
+                "content",
+                "text",
+                "user",
+            ]
+            .iter()
+            .find_map(|key| user_text(message.get(*key)?, levels)),
+        },
+        _ => None,
+    }
+}
+
+fn role(message: &Map<String, Value>) -> Option<&str> {
+    let role = message.get("role").or_else(|| message.get("from")).or_else(|| message.get("author"))?;
+    role.as_str().or_else(|| role.get("role")?.as_str())
+}
+
+/// Whether a value is a part of one message, such as `{"type": "text", "text": "..."}`.
+fn is_part(value: &Value) -> bool {
+    value.as_object().is_some_and(|part| part.contains_key("text") && role(part).is_none())
+}
+
+/// The text of a message, which is a text or parts of one.
+fn content(value: &Value, levels: usize) -> Option<String> {
+    let levels = levels.checked_sub(1)?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(parts) => {
+            let texts: Vec<String> = parts.iter().filter_map(|part| content(part, levels)).collect();
+            (!texts.is_empty()).then(|| texts.join("\n"))
+        }
+        Value::Object(part) => {
+            ["text", "value", "content", "parts"].iter().find_map(|key| content(part.get(*key)?, levels))
+        }
+        _ => None,
+    }
+}
+
+/// What Python or numpy prints of lists, tuples, dictionaries, and single values.
+fn python_value(text: &str) -> Option<Value> {
+    let (value, rest) = python_literal(text, MOST_LEVELS)?;
+    rest.trim().is_empty().then_some(value)
+}
+
+fn python_literal(text: &str, levels: usize) -> Option<(Value, &str)> {
+    let levels = levels.checked_sub(1)?;
+    let text = text.trim_start();
+    match text.chars().next()? {
+        '[' | '(' => {
+            let close = if text.starts_with('[') { ']' } else { ')' };
+            let (mut items, mut rest) = (Vec::new(), text[1..].trim_start());
+            while !rest.starts_with(close) {
+                let (item, after) = python_literal(rest, levels)?;
+                items.push(item);
+                // numpy prints no commas.
+                rest = after.trim_start().trim_start_matches(',').trim_start();
+            }
+            Some((Value::Array(items), &rest[1..]))
+        }
+        '{' => {
+            let (mut entries, mut rest) = (Map::new(), text[1..].trim_start());
+            while !rest.starts_with('}') {
+                let (key, after) = python_literal(rest, levels)?;
+                let (value, after) = python_literal(after.trim_start().strip_prefix(':')?, levels)?;
+                entries.insert(key.as_str()?.to_owned(), value);
+                rest = after.trim_start().trim_start_matches(',').trim_start();
+            }
+            Some((Value::Object(entries), &rest[1..]))
+        }
+        quote @ ('\'' | '"') => string(&text[1..], quote).map(|(string, rest)| (Value::String(string), rest)),
+        _ if text.starts_with("array(") => {
+            let (value, rest) = python_literal(&text["array(".len()..], levels)?;
+            let end = rest.find(')')?;
+            Some((value, &rest[end + 1..]))
+        }
+        _ => {
+            let end = text.find(|c: char| c.is_whitespace() || ",]})".contains(c)).unwrap_or(text.len());
+            let value = match &text[..end] {
+                "None" | "nan" | "NaN" => Value::Null,
+                "True" => Value::Bool(true),
+                "False" => Value::Bool(false),
+                number => serde_json::from_str(number).ok()?,
+            };
+            Some((value, &text[end..]))
+        }
+    }
+}
 
 /// `['first', "second"]` as its strings, a line each; anything else as it stands.
 pub(super) fn unquoted(text: &str) -> String {
@@ -58,7 +205,31 @@ fn string(text: &str, quote: char) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::unquoted;
+    use super::{first_turn, unquoted};
+
+    #[test]
+    fn the_prompt_is_the_first_turn_however_it_is_written() {
+        for (field, turn) in [
+            ("plain", "plain"),
+            (r#"["first","second"]"#, "first"),
+            (r#"[{"role":"system","content":"s"},{"role":"user","content":"u"}]"#, "u"),
+            (r#"[[{"role":"user","content":[{"type":"text","text":"u"}]}]]"#, "u"),
+            (r#"[{"from":"human","value":"u"},{"from":"gpt","value":"a"}]"#, "u"),
+            (r#"{"messages":[{"role":"user","content":"u"}]}"#, "u"),
+            (r#"[{"type":"text","text":"one"},{"type":"text","text":"two"}]"#, "one\ntwo"),
+            (r#"["[{\"role\": \"user\", \"content\": \"u\"}]"]"#, "u"),
+            (r"[{'content': 'It\'s u', 'role': 'user'}, {'content': None, 'role': 'assistant'}]", "It's u"),
+            ("[{'content': 'u', 'role': 'user'}\n {'content': \"a\", 'role': 'assistant'}]", "u"),
+            ("array([{'role': 'user', 'content': 'u'}], dtype=object)", "u"),
+            ("[not JSON", "[not JSON"),
+            ("[1, 2, 3]", "[1, 2, 3]"),
+            ("{x | x > 0} is which set?", "{x | x > 0} is which set?"),
+        ] {
+            assert_eq!(first_turn(field).as_deref(), Ok(turn), "{field}");
+        }
+        assert!(first_turn("[{'role': 'user', 'content': 'cut").is_err());
+        assert!(first_turn(r#"[{"role":"assistant","content":"a"}]"#).is_err());
+    }
 
     #[test]
     fn a_list_of_strings_is_read_and_anything_else_kept() {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
 use super::json::elements;
-use super::source::{is_named, stem};
+use super::source::{At, is_named, stem};
 use crate::error::{Error, Result};
 
 /// Tasks that are scored by a number.
@@ -54,8 +54,12 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         cells.measured_by(benchmark, "correct").map_err(fault)?;
         let text = answer.text();
         let id = answer.id.as_deref().or(answer.session_id.as_deref()).unwrap_or("");
-        let prompt = cells.prompt(PromptFacts { id, benchmark, task: "", text }).map_err(fault)?;
-        let model = cells.model(&name).map_err(fault)?;
+        let prompt = cells
+            .prompt(PromptFacts { id, benchmark, text, is_sent_text: true, ..PromptFacts::default() })
+            .map_err(fault)?;
+        cells.at(At::Record(number));
+        let said = answer.generator.as_deref().filter(|name| !name.trim().is_empty());
+        let model = cells.model(said.unwrap_or(&name)).map_err(fault)?;
         let score = Some(f64::from(u8::from(score)));
         cells.answer(prompt, model, Answer { score, ..Answer::default() }).map_err(fault)
     })
@@ -67,6 +71,7 @@ struct Output {
     dataset: String,
     id: Option<String>,
     session_id: Option<String>,
+    generator: Option<String>,
     output: Vec<String>,
     question: Option<String>,
     #[serde(default)]

@@ -9,6 +9,27 @@ impl fmt::Display for SuiteCheck {
         self.write_facts(f)?;
         self.write_benchmarks(f)?;
         self.write_models(f)?;
+        self.write_findings(f)
+    }
+}
+
+/// The findings without a line for each benchmark and model.
+struct Summary<'a>(&'a SuiteCheck);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_facts(f)?;
+        self.0.write_findings(f)
+    }
+}
+
+impl SuiteCheck {
+    /// The findings as text, without a line for each benchmark and model.
+    pub fn summary(&self) -> impl fmt::Display {
+        Summary(self)
+    }
+
+    fn write_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for warning in self.warnings() {
             writeln!(f, "warning: {warning}")?;
         }
@@ -17,9 +38,7 @@ impl fmt::Display for SuiteCheck {
         }
         Ok(())
     }
-}
 
-impl SuiteCheck {
     fn write_facts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let simulated = if self.simulated { " (SIMULATED outcomes)" } else { "" };
         fact(f, "suite", format!("{}{simulated}", self.name))?;

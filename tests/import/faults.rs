@@ -73,7 +73,7 @@ fn broken_files_are_told_from_wrong_ones() {
     );
     assert_eq!(
         of_file("table", "t.csv", b"id,model,score\np,m,good\n"),
-        "R/t.csv:2: column `score`: `good` is no score"
+        "R/t.csv:2: column `score`: `good` is no score; where it is not the score, name that with `--score`"
     );
     let message = of_file("routerbench", "routerbench_0shot.csv", b"\x80\x04\x95rest");
     assert!(message.contains("pandas.read_pickle('routerbench_0shot.csv').to_csv("), "{message}");
@@ -101,7 +101,47 @@ fn a_damaged_member_of_an_archive_is_noticed() {
         .position(|bytes| bytes == b"\"task\":\"sums\"}")
         .or_else(|| archive.windows(13).position(|bytes| bytes == b"\"task\":\"sums\""));
     archive[at.unwrap() + 9] = b'b';
-    assert_eq!(fault("inspect", &files, |_| {}), "R/one.eval/header.json: is damaged: its checksum differs");
+    let damaged = "R/one.eval/header.json: is damaged: its checksum differs";
+    assert_eq!(fault("inspect", &files, |settings| settings.strict = true), damaged);
+    // Without being strict the other log counts, and this one is named.
+    let (coverage, suite) = super::of_files("inspect", &files, |_| {}).unwrap();
+    assert_eq!((suite.models.len(), coverage.tally.bad_files.len()), (1, 1));
+    assert!(coverage.tally.bad_files[0].ends_with("is damaged: its checksum differs"));
+}
+
+#[test]
+fn what_stands_in_the_place_of_data_is_recognised_and_the_way_out_named() {
+    for (name, bytes, words) in [
+        ("t.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`"),
+        ("t.json", "<!DOCTYPE html>\n<html>", "is a web page and no data"),
+        ("t.xlsx.csv", "PK\x03\x04rest", "is a zip archive"),
+        ("t.csv", "id;model;score\np;m;0,5\n", "pandas.read_csv('t.csv', sep=';', decimal=',')"),
+        ("t.tsv", "id,model,score\np,m,1\n", "divided by `,`"),
+        ("t.csv", "id\tmodel\tscore\np\tm\t1\n", "divided by `\\t`"),
+    ] {
+        let message = of_file("table", name, bytes.as_bytes());
+        assert!(message.contains(words), "{message}");
+    }
+    let folder = folder(&[super::file("t.xlsx", "PK\x03\x04rest")]);
+    let path = folder.path().join("raw/t.xlsx");
+    let message = imported(&settings("table", &path)).unwrap_err().to_string();
+    assert!(message.ends_with("is an Excel workbook; save its sheet as CSV (UTF-8)"), "{message}");
+}
+
+#[test]
+fn one_bad_file_does_not_void_a_folder_unless_it_was_asked_for() {
+    let good = super::file("good.csv", "id,model,score\np,m,1\nq,m,0\n");
+    let files =
+        vec![good, super::file("cut.jsonl", "{\"id\": \"p\", \"model\": \"n\", \"score\": 0}\n{\"id\"")];
+    let (coverage, suite) = super::of_files("table", &files, |_| {}).unwrap();
+    assert_eq!((suite.prompts.len(), suite.models.len()), (2, 1), "nothing of the bad file is kept");
+    assert!(coverage.to_string().contains("left out       1 files that cannot be read: "), "{coverage}");
+    assert!(coverage.tally.bad_files[0].contains("cut.jsonl:2: ends too early"));
+    let cut = "R/cut.jsonl:2: ends too early; the file is truncated";
+    assert_eq!(fault("table", &files, |settings| settings.strict = true), cut);
+    let named =
+        fault("table", &files, |settings| settings.sources.push(settings.sources[0].join("cut.jsonl")));
+    assert_eq!(named, cut);
 }
 
 #[test]

@@ -156,7 +156,7 @@ pub(super) fn zeroeval(source: &Path) -> (Coverage, Suite) {
             let said: String = said.chars().filter(|c| c.is_ascii_digit() || "-.".contains(*c)).collect();
             let truth: f64 = answer["answer"].as_str().unwrap().replace(['#', ',', ' '], "").parse().unwrap();
             let is_right = said.trim_matches('.').parse::<f64>().is_ok_and(|said| said == truth);
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let name = answer["generator"].as_str().unwrap().to_owned();
             scores.entry(name).or_default().push(f64::from(u8::from(is_right)));
         }
     }

@@ -5,7 +5,10 @@ mod faults;
 mod fixtures;
 mod formats;
 mod garbled;
+mod models;
+mod prompts;
 mod real;
+mod scores;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -13,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use llm_bandit::error::Result;
-use llm_bandit::import::{ColumnNames, Coverage, Format, ImportSettings, import};
+use llm_bandit::import::{Coverage, Format, ImportSettings, ScoreRange, import};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
@@ -25,14 +28,30 @@ type Files = Vec<(String, Vec<u8>)>;
 type Counts = BTreeMap<String, (usize, f64)>;
 
 fn settings(format: &str, source: &Path) -> ImportSettings {
-    ImportSettings {
-        format: Format::named(format).unwrap(),
-        sources: vec![source.to_owned()],
-        metrics: Vec::new(),
-        columns: ColumnNames::default(),
-        score_range: (0.0, 1.0),
-        licence: "MIT".into(),
-    }
+    let settings = ImportSettings::new(Format::named(format).unwrap(), vec![source.to_owned()]);
+    ImportSettings { licence: "MIT".into(), ..settings }
+}
+
+/// A file of a text.
+fn file(name: &str, text: &str) -> (String, Vec<u8>) {
+    (name.to_owned(), text.as_bytes().to_vec())
+}
+
+/// Imports files, with settings changed.
+fn of_files(
+    format: &str,
+    files: &[(String, Vec<u8>)],
+    change: impl FnOnce(&mut ImportSettings),
+) -> Result<(Coverage, Suite)> {
+    let folder = folder(files);
+    let mut settings = settings(format, &folder.path().join("raw"));
+    change(&mut settings);
+    imported(&settings)
+}
+
+/// A range for all benchmarks or for one.
+fn range(benchmark: Option<&str>, zero: f64, one: f64) -> ScoreRange {
+    ScoreRange { benchmark: benchmark.map(str::to_owned), zero, one }
 }
 
 /// A folder with these files in `raw`.

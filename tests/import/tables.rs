@@ -22,12 +22,21 @@ fn a_long_table_is_read_by_common_names_and_the_guess_is_told() {
     let of =
         |model| (0..fixtures::N_PROMPTS).map(|n| f64::from(u8::from(fixtures::is_right(model, n)))).collect();
     assert_same(&counts(&suite), &means([("one".to_owned(), of(0)), ("two".to_owned(), of(1))].into()));
+    let told = coverage.to_string();
+    for line in [
+        "prompt         id `question_id`, text `prompt`, benchmark `dataset`\n",
+        "model          `model_name`\n",
+        "score          `correct`\n",
+        "cost           `cost`\n",
+        "tokens         input `prompt_tokens`, output `completion_tokens`\n",
+    ] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert!(coverage.explanation().starts_with("cell           `one` of `q0`: score 0, from "));
     assert_eq!(
-        coverage.tally.notes,
-        [
-            "columns: prompt id `question_id`, prompt `prompt`, benchmark `dataset`, model `model_name`, score `correct`, \
-          cost `cost`, input tokens `prompt_tokens`, output tokens `completion_tokens`"
-        ]
+        coverage.explanation().lines().nth(2).unwrap().rsplit(':').next(),
+        Some("4"),
+        "the fourth line"
     );
     assert_eq!(suite.outcomes.output_tokens.get(5, 1), Some(5.0));
     assert_eq!(suite.outcomes.cost_usd.get(5, 1), Some(0.5));
@@ -44,7 +53,7 @@ fn named_columns_win_over_guesses_and_ranges_are_mapped() {
             score: Some("grade".into()),
             ..ColumnNames::default()
         };
-        settings.score_range = (10.0, 0.0);
+        settings.score_ranges = vec![super::range(None, 10.0, 0.0)];
     })
     .unwrap();
     assert_eq!(suite.prompts.len(), 2);
@@ -57,7 +66,8 @@ fn a_wide_table_has_a_column_a_model_and_ids_that_do_not_go_by_the_row() {
     let rows = ["What?,1,0.5,0.01", "Why?,0,,0.02", "What?,0,1,0.03"];
     let of = |order: [usize; 3]| {
         let rows: Vec<&str> = order.iter().map(|&at| rows[at]).collect();
-        of_file("t.csv", &format!("prompt,a,b,a_cost\n{}\n", rows.join("\n")), |_| {}).unwrap().1
+        let text = format!("prompt,a,b,a_cost\n{}\n", rows.join("\n"));
+        of_file("t.csv", &text, |settings| settings.columns.models = vec!["a".into(), "b".into()]).unwrap().1
     };
     let suite = of([0, 1, 2]);
     assert_eq!(suite.models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);

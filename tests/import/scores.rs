@@ -1,0 +1,236 @@
+//! What is a score and what is none: repetitions, markers, losses, ranges, and tokens that add up.
+
+use llm_bandit::import::RowFilter;
+use serde_json::json;
+
+use super::{Files, counts, file, fixtures, of_files, range};
+
+fn wanted(column: &str, value: &str) -> RowFilter {
+    RowFilter { column: column.into(), value: value.into(), is_wanted: true }
+}
+
+#[test]
+fn rows_of_two_metrics_are_not_averaged() {
+    let table = "id,model,metric,score\np,m,correctness,1\np,m,toxicity,0\nq,m,correctness,1\n";
+    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
+    for words in ["t.csv:3: ", "`--metric-column metric=correctness`", "`--arm metric`", "`--repeat metric`"]
+    {
+        assert!(message.contains(words), "{message}");
+    }
+    let (coverage, suite) = of_files("table", &[file("t.csv", table)], |settings| {
+        settings.columns.metric = Some(("metric".into(), "correctness".into()));
+    })
+    .unwrap();
+    assert_eq!(counts(&suite)["m"], (2, 1.0));
+    assert_eq!(coverage.tally.skipped["`metric` is not `correctness`"], 1);
+    let (_, suite) = of_files("table", &[file("t.csv", table)], |settings| {
+        settings.columns.repeats = vec!["metric".into()];
+    })
+    .unwrap();
+    assert_eq!(counts(&suite)["m"], (2, 0.75));
+    let loss = of_files("table", &[file("t.csv", table)], |settings| {
+        settings.columns.metric = Some(("metric".into(), "toxicity".into()));
+    });
+    assert!(loss.unwrap_err().to_string().contains("metric `toxicity` is better where it is lower"));
+}
+
+#[test]
+fn a_failed_attempt_is_not_averaged_with_its_retry() {
+    let table = "id,model,status,error,score\np,m,error,rate limit,0\np,m,success,,1\nq,m,error,filter,0\nr,m,success,,0\n";
+    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
+    assert!(message.contains("column `status`") && message.contains("`--where status=success`"), "{message}");
+    let (coverage, suite) = of_files("table", &[file("t.csv", table)], |settings| {
+        settings.columns.filters = vec![wanted("status", "success")];
+    })
+    .unwrap();
+    assert_eq!((counts(&suite)["m"], coverage.tally.skipped["`status` is not `success`"]), ((2, 0.5), 2));
+}
+
+#[test]
+fn repetitions_are_averaged_whatever_the_answers_say() {
+    let table = "id,model,epoch,response,latency,score\np,m,1,yes,0.1,0\np,m,2,no,0.2,1\nq,m,1,yes,0.1,1\n";
+    let (coverage, suite) = of_files("table", &[file("t.csv", table)], |_| {}).unwrap();
+    assert_eq!((counts(&suite)["m"], coverage.tally.averaged), ((2, 0.75), 1));
+    assert_eq!(
+        coverage.tally.readings["repetition"],
+        ["rows of one prompt and model, which differ in `epoch`, `latency`, `response`, are averaged"]
+    );
+}
+
+#[test]
+fn what_python_writes_for_no_score_is_none() {
+    let mut lines = String::new();
+    for (id, score) in
+        ["1", "NaN", "Infinity", "-Infinity", "null", "\"None\"", "\"nan\"", "\"\"", "0"].iter().enumerate()
+    {
+        lines +=
+            &format!("{{\"id\": {id}, \"model\": \"m\", \"score\": {score}, \"perplexity\": -Infinity}}\n");
+    }
+    let (coverage, suite) = of_files("table", &[file("t.jsonl", &lines)], |_| {}).unwrap();
+    assert_eq!((counts(&suite)["m"], coverage.tally.skipped["without a score"]), ((2, 0.5), 7));
+    let samples = r#"{"eval": {"task": "t", "model": "m"}, "samples": [
+        {"id": 1, "input": "a", "scores": {"match": {"value": "C"}}},
+        {"id": 2, "input": "b", "scores": {"match": {"value": NaN}}},
+        {"id": 3, "input": "c", "scores": {"match": {"value": "I"}}}]}"#;
+    let (_, suite) = of_files("inspect", &[file("log.json", samples)], |_| {}).unwrap();
+    assert_eq!(counts(&suite)["m"], (2, 0.5));
+    let mut files = fixtures::lm_eval();
+    for at in [0, 1] {
+        let text = String::from_utf8(files[at].1.clone()).unwrap();
+        files[at].1 = text
+            .replacen("\"acc_norm\":0.0", "\"acc_norm\":NaN", 3)
+            .replacen("{", "{\"bleu\":-Infinity,", 1)
+            .into();
+    }
+    let (_, suite) = of_files("lm-eval", &files, |_| {}).unwrap();
+    assert_eq!(counts(&suite)["lab/one"], (fixtures::N_PROMPTS, 26.0 / 40.0));
+}
+
+#[test]
+fn a_marker_is_no_score_where_it_is_named_and_an_error_where_not() {
+    let table = "id,model,score\np,m,1\nq,m,-1\nr,m,0.5\n";
+    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
+    assert!(message.contains("t.csv:3: score -1") && message.ends_with("say `--missing -1`"), "{message}");
+    let (coverage, suite) =
+        of_files("table", &[file("t.csv", table)], |settings| settings.missing = vec![-1.0]).unwrap();
+    assert_eq!((counts(&suite)["m"], coverage.tally.skipped["marked as without a score"]), ((2, 0.75), 1));
+}
+
+#[test]
+fn losses_are_refused_without_a_direction_in_every_format() {
+    let table = "id,model,brier_score\np,m,0.25\nq,m,0.75\n";
+    let named = |settings: &mut llm_bandit::import::ImportSettings| {
+        settings.columns.score = Some("brier_score".into())
+    };
+    let message = of_files("table", &[file("t.csv", table)], named).unwrap_err().to_string();
+    assert!(message.contains("`--lower-is-better`"), "{message}");
+    let (_, suite) = of_files("table", &[file("t.csv", table)], |settings| {
+        named(settings);
+        settings.lower_is_better = true;
+    })
+    .unwrap();
+    assert_eq!(suite.outcomes.score.get(0, 0), Some(0.75));
+    let replaced = |files: Files, from: &str, to: &str| -> Files {
+        files
+            .into_iter()
+            .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap().replace(from, to).into()))
+            .collect()
+    };
+    let helm = replaced(fixtures::helm(), "exact_match", "bits_per_byte");
+    let of_helm = |lower: bool| {
+        of_files("helm", &helm, |settings| {
+            settings.metrics = vec!["bits_per_byte".into()];
+            settings.lower_is_better = lower;
+        })
+    };
+    assert!(of_helm(false).unwrap_err().to_string().contains("is better where it is lower"));
+    let (_, suite) = of_helm(true).unwrap();
+    assert_eq!(counts(&suite)["lab/one"].1, 1.0 - 26.0 / 40.0);
+    let lm_eval = replaced(fixtures::lm_eval(), "\"acc\":true", "\"acc\":false");
+    let message = of_files("lm-eval", &lm_eval, |_| {}).unwrap_err().to_string();
+    assert!(message.contains("metric `acc` is better where it is lower"), "{message}");
+    let log = json!({"eval": {"task": "t", "model": "m"},
+        "samples": [{"id": 1, "input": "a", "scores": {"edit_distance": {"value": 0.5}}}]});
+    let message = of_files("inspect", &[file("log.json", &log.to_string())], |_| {}).unwrap_err().to_string();
+    assert!(message.contains("metric `edit_distance`"), "{message}");
+}
+
+#[test]
+fn a_range_belongs_to_its_benchmark() {
+    let table = "dataset,id,model,score\nsums,p,m,1\nsums,p,n,0\nwords,q,m,31.5\nwords,q,n,28\n";
+    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
+    assert!(message.contains("t.csv:4: score 31.5 of benchmark `words`"), "{message}");
+    assert!(message.contains("`--score-range words=0,100`"), "{message}");
+    let of_all = of_files("table", &[file("t.csv", table)], |settings| {
+        settings.score_ranges = vec![range(None, 0.0, 100.0)]
+    });
+    let message = of_all.unwrap_err().to_string();
+    assert!(
+        message.contains("benchmark `sums`") && message.contains("`--score-range words=0,100`"),
+        "{message}"
+    );
+    let of_words = |name: &str| {
+        of_files("table", &[file("t.csv", table)], |settings| {
+            settings.score_ranges = vec![range(Some(name), 0.0, 100.0)]
+        })
+    };
+    let (_, suite) = of_words("words").unwrap();
+    assert_eq!(suite.outcomes.score.row(1).collect::<Vec<_>>(), [Some(0.315), Some(0.28)]);
+    let message = of_words("word").unwrap_err().to_string();
+    assert!(message.contains("words=0,100") || message.contains("did you mean `words`"), "{message}");
+    let rounded = "id,model,score\np,m,1.0000001\nq,m,85%\n";
+    let (coverage, suite) = of_files("table", &[file("t.csv", rounded)], |_| {}).unwrap();
+    assert_eq!((coverage.tally.rounded, suite.outcomes.score.get(1, 0)), (1, Some(0.85)));
+}
+
+#[test]
+fn samples_that_the_log_itself_voids_do_not_count() {
+    let log = |status: &str| {
+        json!({"status": status, "eval": {"task": "t", "model": "m"}, "samples": [
+            {"id": 1, "input": "a", "scores": {"match": {"value": "C"}}},
+            {"id": 2, "input": "b", "scores": {"match": {"value": "C"}}, "invalidation": {"reason": "seen before"}},
+            {"id": 3, "input": "c", "scores": {"match": {"value": "C"}}, "error": {"message": "timeout"}},
+            {"id": 4, "input": "d", "scores": {"match": {"value": "I"}}}]})
+        .to_string()
+    };
+    let (coverage, suite) = of_files("inspect", &[file("log.json", &log("success"))], |_| {}).unwrap();
+    assert_eq!(counts(&suite)["m"], (2, 0.5));
+    assert_eq!(
+        coverage.tally.skipped.keys().collect::<Vec<_>>(),
+        ["a sample that ended in an error", "an invalidated sample"]
+    );
+    // An eval-set's folder holds files that are no logs, and logs of runs that were cancelled.
+    let files = [
+        file("a.json", &log("success")),
+        file("b.json", &log("cancelled")),
+        file("eval-set.json", "{\"tasks\": []}"),
+    ];
+    let (coverage, _) = of_files("inspect", &files, |_| {}).unwrap();
+    assert_eq!(coverage.tally.bad_files.len(), 2, "{:?}", coverage.tally.bad_files);
+    assert!(
+        coverage.tally.bad_files[0].ends_with("its run ended with status `cancelled`: it does not count")
+    );
+    assert!(
+        coverage.tally.bad_files[1].ends_with("has no `samples`: not the log of a finished run of Inspect")
+    );
+}
+
+#[test]
+fn tokens_of_thought_and_of_the_cache_add_up_and_those_of_judges_are_left_out() {
+    let log = |model: &str, usage: serde_json::Value, roles: serde_json::Value| {
+        let sample = json!({"id": 1, "input": "a", "scores": {"match": {"value": "C"}}, "model_usage": {model: usage}, "role_usage": roles});
+        json!({"eval": {"task": "t", "model": model}, "samples": [sample]}).to_string()
+    };
+    let grader = json!({"grader": {"input_tokens": 800, "output_tokens": 450, "total_tokens": 1250}});
+    let files = [
+        file(
+            "a.json",
+            &log(
+                "a",
+                json!({"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1950, "reasoning_tokens": 900}),
+                json!({}),
+            ),
+        ),
+        file(
+            "b.json",
+            &log(
+                "b",
+                json!({"input_tokens": 1000, "input_tokens_cache_read": 800, "output_tokens": 50, "reasoning_tokens": 900, "total_tokens": 1950}),
+                json!({}),
+            ),
+        ),
+        file(
+            "c.json",
+            &log("c", json!({"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}), grader),
+        ),
+    ];
+    let (_, suite) = of_files("inspect", &files, |_| {}).unwrap();
+    assert_eq!(
+        suite.outcomes.input_tokens.row(0).collect::<Vec<_>>(),
+        [Some(1000.0), Some(1000.0), Some(200.0)]
+    );
+    assert_eq!(
+        suite.outcomes.output_tokens.row(0).collect::<Vec<_>>(),
+        [Some(950.0), Some(950.0), Some(50.0)]
+    );
+}
