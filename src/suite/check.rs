@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::alignment::{Alignment, alignments};
+use super::plausibility::implausible_amounts;
 use super::{CostBasis, EncodedBy, Suite};
 
 /// A model counts for the best single model and for the oracle where it has at least this share of the scores.
@@ -43,6 +44,8 @@ pub struct SuiteCheck {
     pub best_single: Option<usize>,
     /// Mean score of the best model for each benchmark.
     pub best_per_benchmark: Option<f64>,
+    /// What cannot be right about costs and tokens.
+    pub implausible_amounts: Vec<String>,
     /// Mean over prompts of the best score of any counted model: what no router can exceed.
     pub oracle: Option<f64>,
 }
@@ -136,6 +139,7 @@ impl SuiteCheck {
             best_per_benchmark: Mean::of(per_benchmark).value(),
             oracle: Mean::of(oracle).value(),
             best_single: best_single.map(|(model, _)| model),
+            implausible_amounts: implausible_amounts(suite),
             benchmarks,
             models,
         }
@@ -209,6 +213,7 @@ impl SuiteCheck {
                 100.0 * MIN_COVERAGE
             ));
         }
+        warnings.extend(self.implausible_amounts.iter().cloned());
         warnings
     }
 }

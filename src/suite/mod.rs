@@ -10,6 +10,7 @@ mod csv_file;
 mod embeddings;
 mod encoded_by;
 mod find;
+mod plausibility;
 pub mod prices;
 mod read;
 mod source;
