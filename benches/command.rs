@@ -12,7 +12,7 @@ use std::io::{BufRead, BufWriter, Write};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
-use llm_bandit::router::{CostModelKind, CostModels, Policy, RouterSettings, Surroundings, Training};
+use llm_bandit::router::{CostModelKind, CostModels, Names, Policy, RouterSettings, Training};
 use llm_bandit::router::{Prompts, TrainingData};
 use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
@@ -55,9 +55,9 @@ fn command(criterion: &mut Criterion) {
                 "embedding": embedding,
             });
             let settings: RouterSettings = serde_json::from_value(settings).unwrap();
-            let training = Training::new(&data, &costs, Stream::root(1)).within(Surroundings::of(&suite));
-            let trained = settings.train(&training).unwrap();
-            let Policy::Elsewhere(router) = trained.router else { unreachable!("it is asked") };
+            let training = Training::new(&data, &costs, Stream::root(1)).within(Names::of(&suite));
+            let trained = settings.as_kind().train(&training).unwrap();
+            let Policy::External(router) = trained.router else { unreachable!("it is asked") };
             let asked = if at_once { "at-once" } else { "one-by-one" };
             let with = if embedding { "with-embedding" } else { "without" };
             group.bench_function(BenchmarkId::new(asked, with), |bencher| {

@@ -11,7 +11,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{
-    CostModelKind, CostModels, Policy, PredictorModel, PredictorSettings, RouterSettings, Training,
+    CostModelKind, CostModels, Policy, PredictorModel, PredictorSettings, RouterKind, Training,
 };
 use llm_bandit::router::{Prompts, TrainingData};
 use llm_bandit::scenario::split::text_groups;
@@ -49,7 +49,7 @@ fn replay(criterion: &mut Criterion) {
                 heads: None,
             };
             let training = Training::new(&data, &costs, Stream::root(1));
-            let trained = RouterSettings::Predictor(predictor).train(&training).unwrap();
+            let trained = predictor.train(&training).unwrap();
             let Policy::Direct(router) = trained.router else { unreachable!("it asks no judge") };
             group.throughput(Throughput::Elements((N_TEST * grid.preferences().len()) as u64));
             group.bench_function(BenchmarkId::new(name, n_models), |bencher| {

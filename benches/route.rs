@@ -9,7 +9,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
-use llm_bandit::router::{CostModelKind, CostModels, LlmBanditSettings, Policy, RouterSettings, Training};
+use llm_bandit::router::{CostModelKind, CostModels, LlmBanditSettings, Policy, RouterKind, Training};
 use llm_bandit::router::{Prompts, TrainingData};
 use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
@@ -38,7 +38,7 @@ fn route(criterion: &mut Criterion) {
         let settings =
             LlmBanditSettings { steps: Some(10), out_of_fold: Some(false), ..LlmBanditSettings::default() };
         let training = Training::new(&data, &costs, Stream::root(1));
-        let trained = RouterSettings::LlmBandit(settings).train(&training).unwrap();
+        let trained = settings.train(&training).unwrap();
         let Policy::Direct(router) = trained.router else { unreachable!("it asks no judge") };
         let preference = &grid.preferences()[grid.preferences().len() / 2..][..1];
         for &size in sizes {

@@ -10,9 +10,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::TrainingData;
-use llm_bandit::router::{
-    BanditSource, CostModelKind, CostModels, LlmBanditSettings, RouterSettings, Training,
-};
+use llm_bandit::router::{BanditSource, CostModelKind, CostModels, LlmBanditSettings, RouterKind, Training};
 use llm_bandit::scenario::split::text_groups;
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::synthetic::SyntheticSettings;
@@ -46,7 +44,6 @@ fn training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("train");
     group.sample_size(10);
     for (name, settings) in kinds {
-        let settings = RouterSettings::LlmBandit(settings);
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 // Made anew, or the first run alone would fit the cost model.

@@ -1,6 +1,8 @@
 //! Shifts and sweeps: what must not matter does not, what must take over does, and each run stands beside its twin.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/kinds.rs"]
+mod kinds;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/snapshot.rs"]
@@ -12,7 +14,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llm_bandit::evaluate::{Move, moves};
 use llm_bandit::record::Record;
-use llm_bandit::router::RouterSettings;
 use llm_bandit::run::CellCache;
 use llm_bandit::run::{Event, run};
 use llm_bandit::run::{Stressed, stress};
@@ -21,71 +22,34 @@ use llm_bandit::statistics::Interval;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
+use kinds::{Form, forms};
 use program::llm_bandit;
 
 const HEAD: &str =
     "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
 
-/// Every kind whose training draws no number by the candidates.
-const STEADY: &str = r#"
-[[router]]
-kind = "single"
-choose = "best"
-[[router]]
-kind = "single"
-choose = "cheapest"
-[[router]]
-kind = "predictor"
-model = "knn"
-[[router]]
-kind = "predictor"
-model = "linear"
-[[router]]
-kind = "predictor"
-model = "clusters"
-[[router]]
-kind = "predictor"
-model = "kernel"
-[[router]]
-kind = "uniroute"
-[[router]]
-kind = "avengers-pro"
-[[router]]
-kind = "carrot"
-[[router]]
-kind = "cascade"
-"#;
+/// Every kind whose training draws no number by the candidates, and takes a pool of any size.
+fn steady() -> String {
+    texts(|form| form.is_steady && form.entry.settings.traits().needs_pool_of.is_none())
+}
 
-/// Those that do: the first weights of a network, or a place in the pool. Another number or order of the candidates gives them
-/// other numbers, so that a copy or another order may change any choice, by design. Networks are as small as they go.
-const DRAWN_BY_CANDIDATES: &str = r#"
-[[router]]
-kind = "random"
-[[router]]
-kind = "predictor"
-model = "irt"
-[[router]]
-kind = "predictor"
-model = "mlp"
-[[router]]
-kind = "embedllm"
-dimensions = 16
-[[router]]
-kind = "mirt"
-[[router]]
-kind = "nirt"
-[[router]]
-kind = "hybrid-ensemble"
-[[router]]
-kind = "graph-attention"
-[[router]]
-kind = "ppo-fixed"
-steps = 20
-[[router]]
-kind = "llm-bandit"
-steps = 20
-out-of-fold = false
-"#;
+/// Those that do draw: another number or order of the candidates gives them other numbers, so that a copy or another order may
+/// change any choice, by design.
+fn drawn_by_candidates() -> String {
+    texts(|form| !form.is_steady && form.entry.settings.traits().needs_pool_of.is_none())
+}
+
+/// Every kind that chooses between two models; a copy would be a third.
+fn for_pairs() -> String {
+    texts(|form| form.entry.settings.traits().needs_pool_of == Some(2))
+}
+
+/// All but those whose choices are made elsewhere.
+fn texts(is_wanted: impl Fn(&Form) -> bool) -> String {
+    let is_tried = |form: &Form| form.entry.settings.traits().is_self_contained && is_wanted(form);
+    let forms = forms().into_iter().filter(is_tried);
+    forms.map(|form| format!("[[router]]\n{}", form.text)).collect()
+}
 
 /// How far cluster means are shrunk is estimated from all seen models together, of which a copy counts once more.
 const BREAKS_BY_A_COPY: [&str; 2] = ["uniroute", "avengers-pro"];
@@ -93,19 +57,6 @@ const BREAKS_BY_A_COPY: [&str; 2] = ["uniroute", "avengers-pro"];
 /// Score minus w times cost, so that of two models that score alike the cheaper one is taken at any w > 0. The others go by
 /// scores or prices alone, by a balance that may leave prices out, or by cascades found under the old prices.
 const TAKES_THE_CHEAPER: [&str; 6] = ["knn", "linear", "clusters", "kernel", "uniroute", "carrot-knn"];
-
-/// Every kind that chooses between two models; a copy would be a third.
-const FOR_PAIRS: &str = r#"
-[[router]]
-kind = "routellm-mf"
-[[router]]
-kind = "routellm-sw"
-[[router]]
-kind = "routellm-classifier"
-"#;
-
-/// Kinds whose choices are made elsewhere.
-const ASIDE: [&str; 2] = ["decisions", "command"];
 
 fn suite(n_models: usize, n_prompts: usize) -> Suite {
     let settings = SyntheticSettings { n_prompts, n_models, ..SyntheticSettings::default() };
@@ -135,18 +86,9 @@ fn labels(moves: &[Move], wanted: impl Fn(&Move) -> bool) -> Vec<String> {
 }
 
 #[test]
-fn no_kind_of_router_is_forgotten_here() {
-    let message = toml::from_str::<RouterSettings>("kind = \"?\"").err().unwrap().to_string();
-    let (_, names) = message.split_once("expected one of ").unwrap();
-    for kind in names.split('`').skip(1).step_by(2).filter(|kind| !ASIDE.contains(kind)) {
-        let all = format!("{STEADY}{DRAWN_BY_CANDIDATES}{FOR_PAIRS}");
-        assert!(all.contains(&format!("kind = \"{kind}\"\n")), "{kind}");
-    }
-}
-
-#[test]
 fn the_unit_of_money_changes_no_choice_of_any_router() {
-    let text = format!("{STEADY}{DRAWN_BY_CANDIDATES}[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n");
+    let text =
+        format!("{}{}[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n", steady(), drawn_by_candidates());
     let moves = moved(&stressed(&text, &suite(4, 240)), "cost-x1000");
     assert_eq!(labels(&moves, |moved| moved.changed > 0.0), Vec::<String>::new());
     let still = Some(Interval { low: 0.0, high: 0.0 });
@@ -159,7 +101,7 @@ fn the_unit_of_money_changes_no_choice_of_any_router() {
 #[test]
 fn neither_the_unit_of_money_nor_the_order_of_a_pair_changes_a_choice_between_two() {
     let shifts = "[[shift]]\nkind = \"cost-unit\"\nfactor = 1000.0\n[[shift]]\nkind = \"model-order\"\n";
-    let stressed = stressed(&format!("{FOR_PAIRS}{shifts}"), &suite(2, 240));
+    let stressed = stressed(&format!("{}{shifts}", for_pairs()), &suite(2, 240));
     for name in ["cost-x1000", "model-order"] {
         let moves = moved(&stressed, name);
         assert_eq!(moves.len(), 3);
@@ -193,8 +135,9 @@ fn neither_a_copy_nor_another_order_changes_a_choice_and_a_cheaper_copy_takes_ov
     let best = (0..5).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap();
     let model = &suite.models[best].id;
     let text = format!(
-        "{STEADY}[[shift]]\nkind = \"duplicate\"\nmodel = \"{model}\"\n[[shift]]\nkind = \"clone-cheaper\"\nmodel = \"{model}\"\n\
-         [[shift]]\nkind = \"model-order\"\n"
+        "{}[[shift]]\nkind = \"duplicate\"\nmodel = \"{model}\"\n[[shift]]\nkind = \"clone-cheaper\"\nmodel = \"{model}\"\n\
+         [[shift]]\nkind = \"model-order\"\n",
+        steady()
     );
     let stressed = stressed(&text, &suite);
     let changed = |name: &str| labels(&moved(&stressed, name), |moved| moved.changed > 0.0);

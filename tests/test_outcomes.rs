@@ -1,6 +1,9 @@
 //! No router of any kind has a path to the outcomes of test prompts: whatever they are, the choices are the same.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/kinds.rs"]
+mod kinds;
+
 use std::path::Path;
 
 use llm_bandit::record::Record;
@@ -9,17 +12,7 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-/// Settings of kinds that need some, or that would take long without. A cascade's simulated judge is there to tell it whether
-/// an answer that it paid for is right; its predicted judge knows no outcome.
-const WRITTEN: [(&str, &str); 7] = [
-    ("cascade", "judge = \"predicted\"\n"),
-    ("single", "choose = \"best\"\n"),
-    ("llm-bandit", "steps = 20\nout-of-fold = false\n"),
-    ("ppo-fixed", "steps = 20\n"),
-    ("routellm-mf", ""),
-    ("predictor", "model = \"knn\"\n"),
-    ("command", PROGRAM),
-];
+use kinds::{Form, forms};
 
 /// A program that chooses by the checksum of all it is told of a prompt, so that no outcome could slip in unseen.
 const PROGRAM: &str = r#"at-once = true
@@ -37,35 +30,20 @@ done
 ''']
 "#;
 
-/// What the program accepts in place of a word that it does not know.
-fn accepted(router: &str) -> Vec<String> {
-    let text = format!("description = \"d\"\nsuite = \"s\"\n[[router]]\n{router}");
-    let error = Scenario::parse(Path::new("s.toml"), &text).unwrap_err().to_string();
-    let (_, accepted) = error.split_once("expected").unwrap();
-    accepted.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-}
-
-/// Every kind of router and every model of a predictor.
-fn routers() -> Vec<String> {
-    let kinds = accepted("kind = \"?????????\"\n");
-    assert!(kinds.len() >= 5, "{kinds:?}");
-    let settings = |kind: &str| {
-        let written = WRITTEN.iter().find(|(known, _)| *known == kind);
-        written.map_or("", |(_, settings)| settings)
+/// Every kind of router, but decisions of a file: they are what stands in it, whatever comes out. A cascade's simulated judge is
+/// there to tell it whether an answer that it paid for is right; its predicted judge knows no outcome.
+fn routers() -> String {
+    let is_deaf = |form: &Form| {
+        let traits = form.entry.settings.traits();
+        traits.is_self_contained && !traits.asks_judge
     };
-    // Decisions of a file are what stands in it, whatever comes out.
-    let kinds = kinds.iter().filter(|kind| *kind != "decisions");
-    let kinds = kinds.map(|kind| format!("[[router]]\nkind = \"{kind}\"\n{}", settings(kind)));
-    let models = accepted("kind = \"predictor\"\nmodel = \"?????????\"\n");
-    assert!(models.len() >= 4, "{models:?}");
-    let models = models.iter().filter(|model| *model != "knn");
-    let models = models.map(|model| format!("[[router]]\nkind = \"predictor\"\nmodel = \"{model}\"\n"));
-    kinds.chain(models).collect()
+    let built_in = forms().into_iter().filter(is_deaf).map(|form| format!("[[router]]\n{}", form.text));
+    built_in.chain([format!("[[router]]\nkind = \"command\"\n{PROGRAM}")]).collect()
 }
 
 fn record(suite: &Suite) -> Record {
     let head = "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 100.0\ncount = 5\n";
-    let text = format!("{head}{}", routers().concat());
+    let text = format!("{head}{}", routers());
     run(&Scenario::parse(Path::new("s.toml"), &text).unwrap(), suite.clone(), &|_| {}).unwrap()
 }
 

@@ -1,70 +1,64 @@
 //! Unseen models: every router learns of them what their quizzes say, and nothing else.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/kinds.rs"]
+mod kinds;
+
 use std::path::Path;
 
 use llm_bandit::evaluate::{PolicyKind, summarise};
 use llm_bandit::record::{Record, RecordedUnseen};
 use llm_bandit::report::render;
-use llm_bandit::router::RouterSettings;
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
+use kinds::{Form, forms};
+
 const HEAD: &str = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
     [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";
-/// Every router that takes a pool of any size; a quiz is put at the end of each.
-const ROUTERS: [&str; 11] = [
-    "kind = \"random\"",
-    "kind = \"single\"\nchoose = \"best\"",
-    "kind = \"single\"\nchoose = \"cheapest\"",
-    "kind = \"predictor\"\nmodel = \"knn\"",
-    "kind = \"predictor\"\nmodel = \"linear\"",
-    "kind = \"predictor\"\nmodel = \"linear\"\ncost = \"mean\"",
-    "kind = \"predictor\"\nmodel = \"clusters\"",
-    "kind = \"predictor\"\nmodel = \"kernel\"",
-    "kind = \"uniroute\"",
-    "kind = \"avengers-pro\"",
-    "kind = \"carrot\"",
-];
+/// The form of the nearest neighbours among [`quick`].
+const KNN: usize = 2;
 
-/// Those that train networks, as they are.
-const NETWORKS: [&str; 2] = ["kind = \"predictor\"\nmodel = \"irt\"", "kind = \"llm-bandit\"\nsteps = 20"];
-/// Those that train few of them.
-const FEW_NETWORKS: [&str; 2] = [
-    "kind = \"llm-bandit\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 5\nsteps = 20",
-    "kind = \"llm-bandit\"\nout-of-fold = false\nsteps = 20",
-];
+/// Every router that takes a pool of any size and a new model, and is trained in no time; a quiz is put at the end of each.
+fn quick() -> Vec<String> {
+    texts(|form| {
+        form.entry.settings.traits().takes_unseen && (form.is_steady || form.entry.label == "random")
+    })
+}
 
-/// Those of others that do.
-const RIVAL_NETWORKS: [&str; 9] = [
-    "kind = \"predictor\"\nmodel = \"mlp\"",
-    "kind = \"predictor\"\nmodel = \"mlp\"\nheads = \"per-model\"",
-    "kind = \"embedllm\"\ndimensions = 16",
-    "kind = \"mirt\"",
-    "kind = \"nirt\"",
-    "kind = \"uniroute\"\nmap = \"learned\"",
-    "kind = \"carrot\"\nheads = \"network\"",
-    "kind = \"hybrid-ensemble\"",
-    "kind = \"graph-attention\"",
-];
+/// The rest: those that train networks.
+fn networks() -> Vec<String> {
+    texts(|form| form.entry.settings.traits().takes_unseen && !form.is_steady && form.entry.label != "random")
+}
 
 /// Those that cannot take a new model without training anew.
-const BOUND_TO_SEEN: [&str; 3] =
-    ["kind = \"cascade\"", "kind = \"cascade\"\njudge = \"predicted\"", "kind = \"ppo-fixed\"\nsteps = 20"];
+fn bound_to_seen() -> Vec<String> {
+    texts(|form| !form.entry.settings.traits().takes_unseen)
+}
 
-/// What cannot be tried here: pairs have no room for an unseen model beside two seen ones, and routers made elsewhere are
-/// not ours to promise for.
-const ELSEWHERE: [&str; 5] = ["routellm-mf", "routellm-sw", "routellm-classifier", "decisions", "command"];
+/// The forms that can be tried here: pairs have no room for an unseen model beside two seen ones, and external routers are
+/// not ours to promise for. Labels are numbers here.
+fn texts(is_wanted: impl Fn(&Form) -> bool) -> Vec<String> {
+    let is_tried = |form: &Form| {
+        let traits = form.entry.settings.traits();
+        traits.is_self_contained && traits.needs_pool_of.is_none()
+    };
+    let forms = forms().into_iter().filter(|form| is_tried(form) && is_wanted(form));
+    let unlabelled = |text: &str| -> String {
+        text.lines().filter(|line| !line.starts_with("label")).flat_map(|line| [line, "\n"]).collect()
+    };
+    forms.map(|form| unlabelled(&form.text)).collect()
+}
 
 /// A scenario with every router at every one of these quizzes.
 fn scenario(unseen: &str, quizzes: &[&str]) -> Scenario {
-    scenario_of(&ROUTERS, unseen, quizzes)
+    scenario_of(&quick(), unseen, quizzes)
 }
 
 /// A scenario with these routers at every one of these quizzes.
-fn scenario_of(routers: &[&str], unseen: &str, quizzes: &[&str]) -> Scenario {
+fn scenario_of(routers: &[String], unseen: &str, quizzes: &[&str]) -> Scenario {
     let mut text = format!("{HEAD}[unseen]\n{unseen}\n");
     for (at, quiz) in quizzes.iter().enumerate() {
         for (router, settings) in routers.iter().enumerate() {
@@ -117,7 +111,7 @@ const QUIZZES: [&str; 5] = [
 const FISHER: &str = "strategy = \"fisher\", size = 12";
 
 /// Turns the outcomes of models 1 and 4 around on every development prompt outside their quiz: nothing may change.
-fn assert_deaf_outside_the_quiz(routers: &[&str], quiz: &str, missing: f64) {
+fn assert_deaf_outside_the_quiz(routers: &[String], quiz: &str, missing: f64) {
     let suite = suite(7, missing);
     let names: Vec<String> =
         [1, 4].iter().map(|&model: &usize| format!("{:?}", suite.models[model].id)).collect();
@@ -137,25 +131,15 @@ fn assert_deaf_outside_the_quiz(routers: &[&str], quiz: &str, missing: f64) {
 #[test]
 fn no_router_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
     for missing in [0.0, 0.15] {
-        QUIZZES.iter().for_each(|quiz| assert_deaf_outside_the_quiz(&ROUTERS, quiz, missing));
-    }
-}
-
-#[test]
-fn no_kind_of_router_is_forgotten_here() {
-    let message = toml::from_str::<RouterSettings>("kind = \"?\"").err().unwrap().to_string();
-    let (_, names) = message.split_once("expected one of ").unwrap();
-    let all = [&ROUTERS[..], &NETWORKS, &RIVAL_NETWORKS, &BOUND_TO_SEEN].concat();
-    for kind in names.split('`').skip(1).step_by(2).filter(|kind| !ELSEWHERE.contains(kind)) {
-        assert!(all.iter().any(|text| text.starts_with(&format!("kind = \"{kind}\""))), "{kind}");
+        QUIZZES.iter().for_each(|quiz| assert_deaf_outside_the_quiz(&quick(), quiz, missing));
     }
 }
 
 #[test]
 fn a_router_that_cannot_take_a_new_model_chooses_seen_ones_and_the_report_says_so() {
-    assert_deaf_outside_the_quiz(&BOUND_TO_SEEN, "strategy = \"random\", size = 12", 0.0);
+    assert_deaf_outside_the_quiz(&bound_to_seen(), "strategy = \"random\", size = 12", 0.0);
     let suite = suite(7, 0.0);
-    let scenario = scenario_of(&BOUND_TO_SEEN, "share = 0.3", &["strategy = \"all\""]);
+    let scenario = scenario_of(&bound_to_seen(), "share = 0.3", &["strategy = \"all\""]);
     let record = record(&scenario, &suite);
     let is_unseen =
         |model: &u16| unseen(&record).models.contains(&record.manifest.suite.models[usize::from(*model)]);
@@ -168,16 +152,17 @@ fn a_router_that_cannot_take_a_new_model_chooses_seen_ones_and_the_report_says_s
 
 #[test]
 fn no_network_learns_of_an_unseen_model_what_its_quiz_does_not_say() {
-    assert_deaf_outside_the_quiz(&NETWORKS, FISHER, 0.15);
-    assert_deaf_outside_the_quiz(&FEW_NETWORKS, "strategy = \"random\", size = 12", 0.15);
-    assert_deaf_outside_the_quiz(&RIVAL_NETWORKS, "strategy = \"random\", size = 12", 0.15);
-    assert_deaf_outside_the_quiz(&RIVAL_NETWORKS, "strategy = \"none\"", 0.0);
+    let with_folds = "kind = \"llm-bandit\"\nsteps = 20\n".to_owned();
+    let identified = networks().into_iter().filter(|text| text.contains("\"irt\"")).chain([with_folds]);
+    assert_deaf_outside_the_quiz(&identified.collect::<Vec<_>>(), FISHER, 0.15);
+    assert_deaf_outside_the_quiz(&networks(), "strategy = \"random\", size = 12", 0.15);
+    assert_deaf_outside_the_quiz(&networks(), "strategy = \"none\"", 0.0);
 }
 
 #[test]
 fn networks_hear_what_the_quiz_says_and_the_same_run_gives_the_same_record() {
     let suite = suite(7, 0.0);
-    let networks = [&FEW_NETWORKS[..], &RIVAL_NETWORKS].concat();
+    let networks = networks();
     let scenario = scenario_of(&networks, "share = 0.3", &[FISHER]);
     let before = record(&scenario, &suite);
     assert!(before == record(&scenario, &suite));
@@ -195,7 +180,7 @@ fn networks_hear_what_the_quiz_says_and_the_same_run_gives_the_same_record() {
 fn a_fisher_quiz_asks_answered_training_prompts_and_a_smaller_one_begins_a_larger_one() {
     let suite = suite(7, 0.3);
     let quizzes = ["strategy = \"fisher\", size = 5", FISHER, "strategy = \"all\""];
-    let scenario = scenario_of(&ROUTERS[3..4], "share = 0.3", &quizzes);
+    let scenario = scenario_of(&quick()[KNN..=KNN], "share = 0.3", &quizzes);
     let record = record(&scenario, &suite);
     let [small, large, all] = &unseen(&record).quizzes[..] else { panic!("three quizzes") };
     let models = &unseen(&record).models;
@@ -214,7 +199,7 @@ fn a_fisher_quiz_asks_answered_training_prompts_and_a_smaller_one_begins_a_large
 fn without_embeddings_there_is_no_fisher_quiz() {
     let mut suite = suite(5, 0.0);
     suite.embeddings = None;
-    let scenario = scenario_of(&ROUTERS[..1], "share = 0.3", &[FISHER]);
+    let scenario = scenario_of(&quick()[..1], "share = 0.3", &[FISHER]);
     let fault = run(&scenario, suite, &|_| {}).unwrap_err().to_string();
     assert!(
         fault.starts_with("quiz strategy `fisher` of router `0-0` needs prompt embeddings, which suite `"),
@@ -257,7 +242,7 @@ fn a_quiz_costs_its_answers_from_none_to_all_training_prompts() {
     // The nearest-neighbour routers, by quiz: each pays for all seen outcomes and its own quiz.
     let n_seen_outcomes = 4 * (replicate.n_training + replicate.n_validation);
     for (at, answers) in answers.iter().enumerate() {
-        let paid = replicate.routers[at * ROUTERS.len() + 3].paid;
+        let paid = replicate.routers[at * quick().len() + KNN].paid;
         assert_eq!(paid.outcomes_seen, n_seen_outcomes + answers);
     }
 }

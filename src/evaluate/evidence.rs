@@ -8,7 +8,7 @@ use crate::error::{Error, Result, suggestion};
 use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS};
 use crate::metrics::{Bound, METRICS, Metric, PolicyId, metric};
 use crate::record::Record;
-use crate::router::RouterSettings;
+use crate::router::PredictorSettings;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::{Estimate, estimate};
 use crate::statistics::correction::{benjamini_hochberg, holm};
@@ -122,7 +122,7 @@ fn primary(record: &Record) -> &'static Metric {
 fn rival(record: &Record) -> String {
     let scenario = &record.manifest.scenario;
     let is_predictor =
-        |entry: &&crate::scenario::RouterEntry| matches!(entry.settings, RouterSettings::Predictor(_));
+        |entry: &&crate::scenario::RouterEntry| entry.settings.get::<PredictorSettings>().is_some();
     let first = scenario.routers.iter().find(is_predictor).map(|entry| entry.label.clone());
     scenario.evidence.against.clone().or(first).unwrap_or_else(|| Bound::ZeroRouter.name().to_owned())
 }

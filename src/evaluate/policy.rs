@@ -212,7 +212,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         policies.push(Policy {
             id: PolicyId::Router(router),
             name: entry.label.clone(),
-            kind: if entry.settings.hears_judge() { PolicyKind::Judged } else { PolicyKind::Router },
+            kind: if entry.settings.traits().asks_judge { PolicyKind::Judged } else { PolicyKind::Router },
             points: manifest.preferences.iter().enumerate().map(point).collect(),
             strong_share: (0..choices.n_preferences()).map(share).collect(),
         });

@@ -11,7 +11,7 @@ use super::replay::{N_LANES, Replay, Scratch, Weights};
 use crate::metrics::PolicyId;
 use crate::metrics::curve::{hull, score_at};
 use crate::record::Record;
-use crate::router::RouterSettings;
+use crate::router::RandomSettings;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::{Strata, estimate};
 use crate::statistics::paired::draw_signs;
@@ -226,7 +226,7 @@ pub(super) fn banded(
     let best = of_routers.max_by(|a, b| aiq(a).total_cmp(&aiq(b))).map(|row| row.id);
     // A random router is a floor to look down to, and needs no band.
     let is_floor = |position: &usize| {
-        matches!(record.manifest.scenario.routers[*position].settings, RouterSettings::Random(_))
+        record.manifest.scenario.routers[*position].settings.get::<RandomSettings>().is_some()
     };
     let is_drawn = |position: &usize| {
         let id = Some(policies[*position].id);

@@ -5,7 +5,7 @@ use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
-use crate::router::RouterSettings;
+use crate::router::RandomSettings;
 use crate::statistics::Interval;
 
 /// A policy that a figure shows.
@@ -115,7 +115,7 @@ fn line_kind(record: &Record, id: PolicyId, bounds: &[Bound]) -> Option<LineKind
     match id {
         PolicyId::Router(router) => {
             let entry = &record.manifest.scenario.routers[router];
-            let is_floor = matches!(entry.settings, RouterSettings::Random(_));
+            let is_floor = entry.settings.get::<RandomSettings>().is_some();
             Some(if is_floor {
                 LineKind::Reference { index: BOUNDS_OF_COST.len() }
             } else {

@@ -84,10 +84,7 @@ pub(super) fn in_words(record: &Record) -> String {
 /// The labels of the routers that would have to be trained anew for an unseen model.
 fn bound_to_seen(record: &Record) -> Vec<&str> {
     let entries = record.manifest.scenario.routers.iter();
-    entries
-        .filter(|entry| !entry.settings.as_kind().takes_unseen())
-        .map(|entry| entry.label.as_str())
-        .collect()
+    entries.filter(|entry| !entry.settings.traits().takes_unseen).map(|entry| entry.label.as_str()).collect()
 }
 
 /// One distinct quiz.

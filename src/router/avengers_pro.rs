@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use super::beside_seen::BesideSeen;
 use super::cluster_means::{ClusterTally, Clustering};
 use super::tuning::{N_FOLDS, best, folds};
-use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
+use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
@@ -61,13 +61,9 @@ struct Trade {
 }
 
 impl RouterKind for AvengersProSettings {
-    fn kind(&self) -> &'static str {
-        "avengers-pro"
-    }
-
-    /// The balance of a cluster is made of costs as they were.
-    fn hears_prices(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        // The balance of a cluster is made of costs as they were.
+        Traits { follows_prices: false, ..Traits::default() }
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

@@ -20,7 +20,7 @@ use super::plug_in::{ScorePredictor, route};
 use super::predictor::knn::{fit_to, numbers_of_neighbours};
 use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
 use super::tuning::utility;
-use super::{Choices, Policy, Router, RouterKind, Trained, Training};
+use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
@@ -58,15 +58,12 @@ struct CostNetwork {
 }
 
 impl RouterKind for CarrotSettings {
-    fn kind(&self) -> &'static str {
-        "carrot"
-    }
-
-    fn default_label(&self) -> &'static str {
-        match self.heads {
+    fn traits(&self) -> Traits {
+        let label = match self.heads {
             CarrotHeads::Knn => "carrot-knn",
             CarrotHeads::Network => "carrot-network",
-        }
+        };
+        Traits { label: Some(label), ..Traits::default() }
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

@@ -51,10 +51,6 @@ struct Factorisation {
 }
 
 impl RouterKind for EmbedLlmSettings {
-    fn kind(&self) -> &'static str {
-        "embedllm"
-    }
-
     fn check(&self) -> Result<()> {
         if !(1..=4096).contains(&self.dimensions) {
             return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));

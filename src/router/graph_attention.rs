@@ -110,10 +110,6 @@ struct Material<'a> {
 }
 
 impl RouterKind for GraphAttentionSettings {
-    fn kind(&self) -> &'static str {
-        "graph-attention"
-    }
-
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let data = training.data();
         let stream = training.stream();

@@ -47,10 +47,6 @@ struct Member {
 }
 
 impl RouterKind for HybridEnsembleSettings {
-    fn kind(&self) -> &'static str {
-        "hybrid-ensemble"
-    }
-
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let costs = training.costs(self.cost);
         let targets = score_targets("mlp", training);

@@ -66,10 +66,6 @@ const NIRT_RATES: [f64; 2] = [3e-3, 1e-2];
 const HIDDEN: usize = 32;
 
 impl RouterKind for MirtSettings {
-    fn kind(&self) -> &'static str {
-        "mirt"
-    }
-
     fn check(&self) -> Result<()> {
         check(self.dimensions)
     }
@@ -81,10 +77,6 @@ impl RouterKind for MirtSettings {
 }
 
 impl RouterKind for NirtSettings {
-    fn kind(&self) -> &'static str {
-        "nirt"
-    }
-
     fn check(&self) -> Result<()> {
         check(self.dimensions)
     }

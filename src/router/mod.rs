@@ -1,8 +1,9 @@
 //! Routers: what they are, which kinds a scenario may name, and how one is trained.
 //!
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
-//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file
-//! and two lines in [`RouterSettings`].
+//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file here and
+//! its two lines in this one: the module, and the kind's name in [`BUILT_IN`]; adding one from outside the crate is a type
+//! that implements [`RouterKind`] and [`Registry::with`].
 //!
 //! No router has a way to an outcome of a test prompt: it is trained from development prompts alone, and [`Prompts`], all
 //! that it sees when it routes, holds ids, embeddings, tokens, and pools. This does not compile:
@@ -27,15 +28,14 @@ mod carrot;
 mod cascade;
 mod cluster_means;
 mod cost_model;
-mod elsewhere;
 mod embedllm;
+mod external;
 mod graph_attention;
 mod hybrid_ensemble;
 mod irt_router;
 mod judge;
-mod learning_curve;
+mod kind;
 mod llm_bandit;
-mod memo;
 mod pair_network;
 mod plug_in;
 mod ppo_fixed;
@@ -51,31 +51,29 @@ mod routellm_sw;
 mod saved;
 mod seen_means;
 mod single;
-mod surroundings;
+mod training;
 mod training_data;
 mod tuning;
 mod uniroute;
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 pub use avengers_pro::AvengersProSettings;
 pub use carrot::{CarrotHeads, CarrotSettings};
 pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
-pub use elsewhere::{CommandSettings, DecisionsSettings};
 pub use embedllm::EmbedLlmSettings;
+pub use external::{CommandSettings, DecisionsSettings};
 pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
 pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
-pub use learning_curve::LearningCurve;
+pub use kind::{Registry, RouterKind, RouterSettings, Traits};
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
-pub(crate) use memo::Memo;
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use prompts::Prompts;
@@ -85,16 +83,40 @@ pub use routellm_mf::RoutellmMfSettings;
 pub use routellm_sw::RoutellmSwSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub use single::{SingleChoice, SingleSettings};
-pub use surroundings::Surroundings;
+pub(crate) use training::Memo;
+pub use training::{LearningCurve, Names, Trained, Training};
 pub use uniroute::{ClusterMap, UniRouteSettings};
 
 pub(crate) use training_data::RIGHT;
 pub use training_data::{DevelopmentOutcomes, Meter, Quizzed, TrainingData};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
-use crate::seed::Stream;
+use kind::{Entry, entry};
+
+/// The kinds of this crate, by the names under which scenarios ask for them.
+const BUILT_IN: [Entry; 19] = [
+    entry::<RandomSettings>("random"),
+    entry::<SingleSettings>("single"),
+    entry::<PredictorSettings>("predictor"),
+    entry::<RoutellmMfSettings>("routellm-mf"),
+    entry::<LlmBanditSettings>("llm-bandit"),
+    entry::<EmbedLlmSettings>("embedllm"),
+    entry::<MirtSettings>("mirt"),
+    entry::<NirtSettings>("nirt"),
+    entry::<UniRouteSettings>("uniroute"),
+    entry::<AvengersProSettings>("avengers-pro"),
+    entry::<CarrotSettings>("carrot"),
+    entry::<HybridEnsembleSettings>("hybrid-ensemble"),
+    entry::<CascadeSettings>("cascade"),
+    entry::<DecisionsSettings>("decisions"),
+    entry::<CommandSettings>("command"),
+    entry::<RoutellmSwSettings>("routellm-sw"),
+    entry::<RoutellmClassifierSettings>("routellm-classifier"),
+    entry::<GraphAttentionSettings>("graph-attention"),
+    entry::<PpoFixedSettings>("ppo-fixed"),
+];
 
 /// A trained policy: prompts and preferences in, models out.
 ///
@@ -118,7 +140,7 @@ pub trait Router: Send + Sync {
 }
 
 /// A policy made elsewhere: it is asked, and may give no answer.
-pub trait Elsewhere: Send + Sync {
+pub trait External: Send + Sync {
     /// Asks for a model of each prompt's pool for every prompt at every preference.
     ///
     /// # Errors
@@ -156,7 +178,7 @@ pub enum Policy {
     /// Decides on the way, by verdicts on answers.
     Cascade(Box<dyn Cascade>),
     /// Decides outside this program.
-    Elsewhere(Box<dyn Elsewhere>),
+    External(Box<dyn External>),
 }
 
 /// The chosen models, preference by preference and within each in prompt order.
@@ -233,272 +255,4 @@ pub(crate) const MODEL_NUMBER_NOTE: &str = "model-number";
 /// A model's place in the pool as it is stored in [`Choices`].
 pub(crate) fn model_number(model: usize) -> u16 {
     u16::try_from(model).expect("a pool has fewer than 65,536 models; the scenario checks it")
-}
-
-/// A router of a scenario: its kind and settings.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum RouterSettings {
-    /// A model of the pool at random, drawn once for each prompt, whatever the preference.
-    Random(RandomSettings),
-    /// Always the same model.
-    Single(SingleSettings),
-    /// Predicts each model's score and takes the best `score - w * cost`.
-    Predictor(PredictorSettings),
-    /// RouteLLM's matrix factorisation; pairs only.
-    RoutellmMf(RoutellmMfSettings),
-    /// Identity vectors and a preference-conditioned policy over any pool.
-    LlmBandit(LlmBanditSettings),
-    /// EmbedLLM's matrix factorisation of models and prompts.
-    #[serde(rename = "embedllm")]
-    EmbedLlm(EmbedLlmSettings),
-    /// IRT-Router's multidimensional item response theory.
-    Mirt(MirtSettings),
-    /// IRT-Router's neural item response theory.
-    Nirt(NirtSettings),
-    /// UniRoute: a model is its errors by prompt cluster.
-    #[serde(rename = "uniroute")]
-    UniRoute(UniRouteSettings),
-    /// Avengers-Pro: a balance of score and cost by prompt cluster.
-    AvengersPro(AvengersProSettings),
-    /// CARROT: predicts score and cost.
-    Carrot(CarrotSettings),
-    /// Several predictors, weighted by how well they predict out of fold.
-    HybridEnsemble(HybridEnsembleSettings),
-    /// Models in price order until a judge accepts.
-    Cascade(CascadeSettings),
-    /// Choices made elsewhere, from a file.
-    Decisions(DecisionsSettings),
-    /// A program in any language.
-    Command(CommandSettings),
-    /// RouteLLM's similarity-weighted ranking; pairs only.
-    RoutellmSw(RoutellmSwSettings),
-    /// RouteLLM's classifier, over the embedding; pairs only.
-    RoutellmClassifier(RoutellmClassifierSettings),
-    /// GraphRouter's idea: messages along the answers of models to prompts.
-    GraphAttention(GraphAttentionSettings),
-    /// A policy of its own for each of several preferences, bound to the pool it was trained for.
-    PpoFixed(PpoFixedSettings),
-}
-
-/// A kind of router, implemented by its settings.
-pub(crate) trait RouterKind {
-    /// Its name in a scenario.
-    fn kind(&self) -> &'static str;
-
-    /// The label of a router that is not given one.
-    fn default_label(&self) -> &'static str {
-        self.kind()
-    }
-
-    /// Whether every setting is in its range.
-    ///
-    /// # Errors
-    /// A setting that is not, in words.
-    fn check(&self) -> Result<()> {
-        Ok(())
-    }
-
-    /// The number of candidates the router is bound to, where it is not made for any pool.
-    fn needs_pool_of(&self) -> Option<usize> {
-        None
-    }
-
-    /// Whether the router can do nothing without prompt embeddings.
-    fn needs_embeddings(&self) -> bool {
-        true
-    }
-
-    /// Whether the choices depend on the program, the suite, and the settings alone. Cells of other routers are never taken up
-    /// from an interrupted run: what they depend on may have changed.
-    fn is_self_contained(&self) -> bool {
-        true
-    }
-
-    /// Checks what can be checked before anything is trained: with the candidates alone, or with the test prompts of a
-    /// replicate too.
-    ///
-    /// # Errors
-    /// A router made elsewhere that cannot route them.
-    fn rehearse(
-        &self,
-        _surroundings: Surroundings<'_>,
-        _test: Option<(&Prompts, &[Preference])>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    /// Whether a judge, who sees test outcomes, tells it on the way which answers are right: it is out of competition then.
-    fn hears_judge(&self) -> bool {
-        false
-    }
-
-    /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
-    /// anew chooses among the seen models, and the report says so.
-    fn takes_unseen(&self) -> bool {
-        true
-    }
-
-    /// Whether prices that change after training change what it chooses as they should. A router that would have to be
-    /// trained anew goes on with the old ones, and the report says so.
-    fn hears_prices(&self) -> bool {
-        true
-    }
-
-    /// Trains a router.
-    ///
-    /// # Errors
-    /// Training that diverges.
-    fn train(&self, training: &Training<'_>) -> Result<Trained>;
-}
-
-impl RouterSettings {
-    pub(crate) fn as_kind(&self) -> &dyn RouterKind {
-        match self {
-            RouterSettings::Random(settings) => settings,
-            RouterSettings::Single(settings) => settings,
-            RouterSettings::Predictor(settings) => settings,
-            RouterSettings::RoutellmMf(settings) => settings,
-            RouterSettings::LlmBandit(settings) => settings,
-            RouterSettings::EmbedLlm(settings) => settings,
-            RouterSettings::Mirt(settings) => settings,
-            RouterSettings::Nirt(settings) => settings,
-            RouterSettings::UniRoute(settings) => settings,
-            RouterSettings::AvengersPro(settings) => settings,
-            RouterSettings::Carrot(settings) => settings,
-            RouterSettings::HybridEnsemble(settings) => settings,
-            RouterSettings::Cascade(settings) => settings,
-            RouterSettings::Decisions(settings) => settings,
-            RouterSettings::Command(settings) => settings,
-            RouterSettings::RoutellmSw(settings) => settings,
-            RouterSettings::RoutellmClassifier(settings) => settings,
-            RouterSettings::GraphAttention(settings) => settings,
-            RouterSettings::PpoFixed(settings) => settings,
-        }
-    }
-
-    /// Its kind's name in a scenario.
-    pub fn kind(&self) -> &'static str {
-        self.as_kind().kind()
-    }
-
-    /// Whether a judge, who sees test outcomes, tells it which answers are right.
-    pub fn hears_judge(&self) -> bool {
-        self.as_kind().hears_judge()
-    }
-
-    /// Trains such a router.
-    ///
-    /// # Errors
-    /// Training that diverges.
-    pub fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        self.as_kind().train(training)
-    }
-}
-
-/// What one router is trained from: the development data behind a meter, the cost models that all routers share, and
-/// the router's own random stream.
-pub struct Training<'a> {
-    data: &'a TrainingData,
-    cost_models: &'a CostModels,
-    stream: Stream,
-    surroundings: Option<Surroundings<'a>>,
-    memo: Option<&'a Memo>,
-    meter: Cell<Meter>,
-    curves: RefCell<Vec<LearningCurve>>,
-}
-
-impl<'a> Training<'a> {
-    /// A fresh meter on shared data.
-    pub fn new(data: &'a TrainingData, cost_models: &'a CostModels, stream: Stream) -> Self {
-        Training {
-            data,
-            cost_models,
-            stream,
-            surroundings: None,
-            memo: None,
-            meter: Cell::default(),
-            curves: RefCell::default(),
-        }
-    }
-
-    /// With the names and texts that a router made elsewhere goes by.
-    pub fn within(self, surroundings: Surroundings<'a>) -> Self {
-        Training { surroundings: Some(surroundings), ..self }
-    }
-
-    /// With what was learned from the seen models at another quiz.
-    pub(crate) fn remembering(self, memo: Option<&'a Memo>) -> Self {
-        Training { memo, ..self }
-    }
-
-    /// What was learned at another quiz under that name, else what is made now.
-    ///
-    /// # Errors
-    /// What making it gives.
-    pub(crate) fn once<T: Clone + Send + Sync + 'static, E>(
-        &self,
-        name: String,
-        make: impl FnOnce() -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        match self.memo {
-            Some(memo) => memo.get_or_make(name, make),
-            None => make(),
-        }
-    }
-
-    /// Names and texts.
-    ///
-    /// # Errors
-    /// Training without them.
-    pub(crate) fn surroundings(&self) -> Result<Surroundings<'a>> {
-        let missing = "a router made elsewhere needs the names of candidates and prompts";
-        self.surroundings.ok_or_else(|| Error::Usage(missing.into()))
-    }
-
-    /// Everything but the outcomes.
-    pub fn data(&self) -> &'a TrainingData {
-        self.data
-    }
-
-    /// The outcomes of the development prompts. Looking is paid for.
-    pub fn outcomes(&self) -> &'a DevelopmentOutcomes {
-        self.meter.set(self.data.price_of_all);
-        &self.data.outcomes
-    }
-
-    /// The costs a router reckons with: of the kind it asks for, else of the scenario's.
-    pub(crate) fn costs(&self, kind: Option<CostModelKind>) -> &'a cost_model::FittedCosts {
-        self.cost_models.get(kind.unwrap_or(self.cost_models.default), self.data)
-    }
-
-    /// The router's random stream.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
-    }
-
-    /// Notes how validation went; nothing where there is no point.
-    pub(crate) fn note_curve(&self, what: &str, by: &str, points: Vec<(usize, f64)>) {
-        if !points.is_empty() {
-            self.curves.borrow_mut().push(LearningCurve { what: what.to_owned(), by: by.to_owned(), points });
-        }
-    }
-
-    /// The curves noted so far.
-    pub fn curves(&self) -> Vec<LearningCurve> {
-        self.curves.borrow().clone()
-    }
-
-    /// What the router has paid so far.
-    pub fn meter(&self) -> Meter {
-        self.meter.get()
-    }
-}
-
-/// A router and what its training found out, for the record.
-pub struct Trained {
-    /// The policy.
-    pub router: Policy,
-    /// Tuned settings and the like, by name.
-    pub notes: BTreeMap<String, String>,
 }

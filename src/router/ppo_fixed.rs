@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::llm_bandit::objective::{Sampled, clipped_surrogate, ln_probabilities, negative_entropy};
-use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
+use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
@@ -104,8 +104,9 @@ struct Attempt {
 }
 
 impl RouterKind for PpoFixedSettings {
-    fn kind(&self) -> &'static str {
-        "ppo-fixed"
+    fn traits(&self) -> Traits {
+        // Prices went into what it was rewarded for, and a new model has no output.
+        Traits { follows_prices: false, takes_unseen: false, ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {
@@ -113,16 +114,6 @@ impl RouterKind for PpoFixedSettings {
             return Err(Error::Usage(format!("`steps` must be from {WATCH_EVERY} to 1000000")));
         }
         Ok(())
-    }
-
-    /// Prices went into what it was rewarded for.
-    fn hears_prices(&self) -> bool {
-        false
-    }
-
-    /// A new model has no output.
-    fn takes_unseen(&self) -> bool {
-        false
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

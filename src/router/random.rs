@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, Policy, Router, RouterKind, Trained, Training, model_number};
+use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::Result;
 use crate::preference::Preference;
 use crate::random::index_below;
@@ -19,12 +19,8 @@ struct Random {
 }
 
 impl RouterKind for RandomSettings {
-    fn kind(&self) -> &'static str {
-        "random"
-    }
-
-    fn needs_embeddings(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits { needs_embeddings: false, ..Traits::default() }
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

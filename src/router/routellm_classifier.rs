@@ -23,7 +23,7 @@ use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::tuning::best;
-use super::{RouterKind, Trained, Training};
+use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
 use crate::network::{
@@ -79,12 +79,8 @@ struct PairClassifier {
 type Examples = Vec<(usize, Class)>;
 
 impl RouterKind for RoutellmClassifierSettings {
-    fn kind(&self) -> &'static str {
-        "routellm-classifier"
-    }
-
-    fn needs_pool_of(&self) -> Option<usize> {
-        Some(2)
+    fn traits(&self) -> Traits {
+        Traits { needs_pool_of: Some(2), ..Traits::default() }
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
-use super::{RouterKind, Trained, Training};
+use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, multiply};
 use crate::random::{shuffle, uniform_f32};
@@ -71,8 +71,8 @@ struct Folded {
 }
 
 impl RouterKind for RoutellmMfSettings {
-    fn kind(&self) -> &'static str {
-        "routellm-mf"
+    fn traits(&self) -> Traits {
+        Traits { needs_pool_of: Some(2), ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {
@@ -83,10 +83,6 @@ impl RouterKind for RoutellmMfSettings {
             return Err(Error::Usage("`learning-rate` must be above 0 and at most 1".into()));
         }
         Ok(())
-    }
-
-    fn needs_pool_of(&self) -> Option<usize> {
-        Some(2)
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

@@ -21,7 +21,7 @@ use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::tuning::{best, utility};
-use super::{RouterKind, Trained, Training};
+use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::router::prompts::Prompts;
@@ -52,8 +52,8 @@ struct SimilarityWeighted {
 }
 
 impl RouterKind for RoutellmSwSettings {
-    fn kind(&self) -> &'static str {
-        "routellm-sw"
+    fn traits(&self) -> Traits {
+        Traits { needs_pool_of: Some(2), ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {
@@ -61,10 +61,6 @@ impl RouterKind for RoutellmSwSettings {
             return Err(Error::Usage("`gamma` must be a number from 1 to 1e30".into()));
         }
         Ok(())
-    }
-
-    fn needs_pool_of(&self) -> Option<usize> {
-        Some(2)
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

@@ -114,7 +114,7 @@ impl SavedRouter {
             unseen_models: unseen.map(|(model, _)| model.clone()).collect(),
             models,
             origin,
-            router: RouterSettings::LlmBandit(router.settings()),
+            router: RouterSettings::built_in("llm-bandit", router.settings()),
             // Known once the router is taken apart.
             learned: router.save(&mut NamedTensors::default()),
             notes,
@@ -231,7 +231,7 @@ impl SavedRouter {
             return Err(fault("is damaged: its digest is not that of its content".into()));
         }
         let card: Card = read_text(path, rest)?;
-        let RouterSettings::LlmBandit(settings) = &card.router else {
+        let Some(settings) = card.router.get::<LlmBanditSettings>() else {
             return Err(fault(format!("holds a router of kind `{}`, which no file can", card.router.kind())));
         };
         let n_models = card.models.len();

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Choices, MODEL_NUMBER_NOTE, Policy, Router, RouterKind, Trained, Training, model_number};
+use super::{
+    Choices, MODEL_NUMBER_NOTE, Policy, Router, RouterKind, Trained, Training, Traits, model_number,
+};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
@@ -33,23 +35,13 @@ struct Single {
 }
 
 impl RouterKind for SingleSettings {
-    fn kind(&self) -> &'static str {
-        "single"
-    }
-
-    fn default_label(&self) -> &'static str {
-        match self.choose {
+    fn traits(&self) -> Traits {
+        let label = match self.choose {
             SingleChoice::Best => "best-single",
             SingleChoice::Cheapest => "cheapest",
-        }
-    }
-
-    fn needs_embeddings(&self) -> bool {
-        false
-    }
-
-    fn hears_prices(&self) -> bool {
-        self.choose == SingleChoice::Best
+        };
+        let follows_prices = self.choose == SingleChoice::Best;
+        Traits { label: Some(label), needs_embeddings: false, follows_prices, ..Traits::default() }
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

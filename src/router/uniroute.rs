@@ -22,7 +22,7 @@ use super::cluster_means::{ClusterTally, Clustering};
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::tuning::{best, folds, utility};
-use super::{RouterKind, Trained, Training};
+use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::network::{
@@ -84,15 +84,12 @@ enum Map {
 }
 
 impl RouterKind for UniRouteSettings {
-    fn kind(&self) -> &'static str {
-        "uniroute"
-    }
-
-    fn default_label(&self) -> &'static str {
-        match self.map {
+    fn traits(&self) -> Traits {
+        let label = match self.map {
             ClusterMap::Kmeans => "uniroute",
             ClusterMap::Learned => "uniroute-learned",
-        }
+        };
+        Traits { label: Some(label), ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use super::training::{Observer, Step, TrainedGroup, quiz_groups};
 use crate::embed::BUILT_IN;
 use crate::error::{Error, Result, suggestion};
 use crate::record::Record;
-use crate::router::{Origin, RouterSettings, SavedRouter};
+use crate::router::{LlmBanditSettings, Origin, SavedRouter};
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
@@ -162,7 +162,7 @@ pub(crate) fn execute(
 
 /// Whether what a router chooses depends on nothing outside of its cell's key.
 fn is_cached(entry: &RouterEntry) -> bool {
-    entry.settings.as_kind().is_self_contained()
+    entry.settings.traits().is_self_contained
 }
 
 /// Trains one router of a scenario on the development prompts of one replicate, exactly as [`run`] does, to be saved.
@@ -181,7 +181,7 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         let problem = "`embeddings` is \"built-in\", fitted to this suite: a saved router could not be asked about other prompts";
         return Err(Error::Usage(problem.into()));
     }
-    let RouterSettings::LlmBandit(settings) = &entry.settings else {
+    let Some(settings) = entry.settings.get::<LlmBanditSettings>() else {
         let problem = format!(
             "router `{label}` is of kind `{}`; only `llm-bandit` can be saved",
             entry.settings.kind()

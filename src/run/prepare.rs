@@ -8,7 +8,7 @@ use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::Bound;
 use crate::preference::PreferenceGrid;
-use crate::router::Surroundings;
+use crate::router::Names;
 use crate::router::quiz::QuizStrategy;
 use crate::scenario::pool::{LeftOut, PoolSettings, Pooled, candidates, pool};
 use crate::scenario::shift::Shift;
@@ -172,11 +172,11 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
 
 /// What a router asks of the suite.
 fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Result<()> {
-    let (kind, label) = (entry.settings.as_kind(), &entry.label);
+    let (kind, traits, label) = (entry.settings.as_kind(), entry.settings.traits(), &entry.label);
     let fault = |problem: String| Err(Error::Usage(problem));
-    kind.rehearse(Surroundings::of(suite), None)?;
+    kind.precheck(Names::of(suite), None)?;
     let is_unseen_only = scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
-    if is_unseen_only && !kind.takes_unseen() {
+    if is_unseen_only && !traits.takes_unseen {
         return fault(format!(
             "router `{label}` cannot take a new model without training anew: with `pool = \"unseen-only\"` it has nobody to choose"
         ));
@@ -187,10 +187,10 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
     if asks_by_identity && suite.embeddings.is_none() {
         return fault(format!("quiz strategy `fisher` of router `{label}` {without_embeddings}"));
     }
-    if kind.needs_embeddings() && suite.embeddings.is_none() {
+    if traits.needs_embeddings && suite.embeddings.is_none() {
         return fault(format!("router `{label}` {without_embeddings}"));
     }
-    match kind.needs_pool_of() {
+    match traits.needs_pool_of {
         Some(needed) if needed != suite.models.len() => fault(format!(
             "router `{label}` chooses between {needed} models, but the pool holds {}",
             suite.models.len()

@@ -6,9 +6,7 @@ use crate::error::{Error, Result};
 use crate::preference::PreferenceGrid;
 use crate::record::tokens::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
-use crate::router::{
-    CostModels, Memo, Prompts, Quizzed, Surroundings, Training, TrainingData, item_information,
-};
+use crate::router::{CostModels, Memo, Names, Prompts, Quizzed, Training, TrainingData, item_information};
 use crate::scenario::quiz::QuizLabel;
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
@@ -143,7 +141,7 @@ impl Replicate {
     /// A router made elsewhere that cannot route the test prompts.
     pub(crate) fn precheck(&self, RunInputs { scenario, suite, asked, .. }: RunInputs<'_>) -> Result<()> {
         let test = Some((&self.test, asked.preferences()));
-        let check = |entry: &RouterEntry| entry.settings.as_kind().rehearse(Surroundings::of(suite), test);
+        let check = |entry: &RouterEntry| entry.settings.as_kind().precheck(Names::of(suite), test);
         scenario.routers.iter().try_for_each(check)
     }
 

@@ -94,12 +94,12 @@ pub(crate) fn replay(
 
 /// Why a router goes on as before.
 fn not_applied(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
-    let kind = entry.settings.as_kind();
+    let traits = entry.settings.traits();
     match change {
-        _ if change.is_of_prices() && !kind.hears_prices() => {
+        _ if change.is_of_prices() && !traits.follows_prices => {
             Some("chooses by the prices it was trained with")
         }
-        Change::UnseenOnly if !kind.takes_unseen() => Some(
+        Change::UnseenOnly if !traits.takes_unseen => Some(
             "cannot take a new model without training anew; where it has nobody else it falls back to prices",
         ),
         _ => None,

@@ -118,7 +118,7 @@ fn sweep(
     swept.expect.clear();
     swept.evidence.against = None;
     swept.routers.clear();
-    for entry in scenario.routers.iter().filter(|entry| entry.settings.as_kind().takes_unseen()) {
+    for entry in scenario.routers.iter().filter(|entry| entry.settings.traits().takes_unseen) {
         swept.routers.extend(quizzes.iter().map(|quiz| RouterEntry {
             label: QuizLabel { router: &entry.label, quiz: &quiz.to_string().replace(' ', "-") }.to_string(),
             settings: entry.settings.clone(),

@@ -17,8 +17,8 @@ use crate::record::{
 };
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::router::{
-    Asked, Choices, Judge, LlmBanditSettings, Origin, Policy, Prompts, RIGHT, Router, SavedRouter,
-    Surroundings, Training,
+    Asked, Choices, Judge, LlmBanditSettings, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter,
+    Training,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::statistics::mean;
@@ -130,15 +130,15 @@ impl Replicate {
     ) -> Result<TrainedCell> {
         let of_training = |error| self.of_training(entry, error);
         let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry));
-        let training = training.within(Surroundings::of(inputs.suite)).remembering(self.memo.as_ref());
+        let training = training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref());
         (observer.tell)(Step::Started, entry);
-        let trained = entry.settings.train(&training).map_err(of_training)?;
+        let trained = entry.settings.as_kind().train(&training).map_err(of_training)?;
         (observer.tell)(Step::Trained, entry);
         let asked = self.replay(inputs, entry, &trained.router, (&self.test, &self.split.test));
         let Asked { choices, scores, notes } = asked.map_err(of_training)?;
         (observer.tell)(Step::Routed, entry);
         let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
-        if self.unseen.contains(&true) && !entry.settings.as_kind().takes_unseen() {
+        if self.unseen.contains(&true) && !entry.settings.traits().takes_unseen {
             notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());
         }
         // From here on the choices are bound: whatever is compared with outcomes later must have this hash.
@@ -196,7 +196,7 @@ impl Replicate {
                 let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), stream);
                 (cascade.route(prompts, asked.preferences(), &judge), None)
             }
-            Policy::Elsewhere(router) => return router.ask(prompts, asked.preferences()),
+            Policy::External(router) => return router.ask(prompts, asked.preferences()),
         };
         Ok(Asked { choices, scores, notes: BTreeMap::new() })
     }

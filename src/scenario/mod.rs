@@ -20,7 +20,7 @@ use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::scenario::pool::PoolSettings;
 
 use crate::router::quiz::QuizSettings;
-use crate::router::{CostModelKind, RouterSettings};
+use crate::router::{CostModelKind, Registry, RouterSettings};
 use crate::scenario::quiz::{QuizSweep, WrittenQuiz, WrittenSweep};
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
@@ -223,7 +223,7 @@ fn one() -> usize {
 }
 
 impl Scenario {
-    /// Reads a scenario file. `quickstart` without a file of that name is the one inside the program.
+    /// Reads a scenario file of built-in routers. `quickstart` without a file of that name is the one inside the program.
     ///
     /// # Errors
     /// Whatever is wrong with it, with path and line.
@@ -235,8 +235,19 @@ impl Scenario {
         Scenario::parse(path, &text)
     }
 
-    /// Parses the text of a scenario file; `path` names it.
+    /// Parses the text of a scenario file of built-in routers; `path` names it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it, with path and line.
     pub fn parse(path: &Path, text: &str) -> Result<Scenario> {
+        Scenario::parse_with(path, text, &Registry::built_in())
+    }
+
+    /// As [`parse`](Self::parse), with routers of these kinds.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(path: &Path, text: &str, registry: &Registry) -> Result<Scenario> {
         let written: Written = toml_file::parse(path, text)?;
         if written.mode == Mode::Online {
             return Err(Error::file(
@@ -260,7 +271,7 @@ impl Scenario {
         let mut routers: Vec<RouterEntry> = Vec::new();
         for table in written.router {
             let start = table.span().start;
-            let entry = router(path, text, start, table.into_inner(), quiz.as_ref())?;
+            let entry = router((path, text), registry, start, table.into_inner(), quiz.as_ref())?;
             let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
             let earlier = routers.iter().map(|router| router.label.as_str());
             label::check(&entry.label, earlier, &Bound::NAMES, "bound").map_err(fault)?;
@@ -399,8 +410,8 @@ fn located<W, T>(
 }
 
 fn router(
-    path: &Path,
-    text: &str,
+    (path, text): (&Path, &str),
+    registry: &Registry,
     start: usize,
     mut table: toml::Table,
     scenario_quiz: Option<&QuizSettings>,
@@ -414,12 +425,8 @@ fn router(
         (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(line)?),
         (Some(_), None) => return Err(line("a `quiz` needs `[unseen]`: nobody is asked".into())),
     };
-    let settings: RouterSettings = table.try_into().map_err(misread)?;
-    Ok(RouterEntry {
-        label: label.unwrap_or_else(|| settings.as_kind().default_label().to_owned()),
-        settings,
-        quiz,
-    })
+    let settings = registry.parse(table).map_err(misread)?;
+    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings, quiz })
 }
 
 #[cfg(test)]

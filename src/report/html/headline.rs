@@ -60,7 +60,7 @@ fn title(page: &Page) -> String {
     let summary = page.summary;
     let leader = &summary.replicates[0].policies[page.leader];
     let routers = &page.record.manifest.scenario.routers;
-    let n_routers = routers.iter().filter(|entry| !entry.settings.hears_judge()).count();
+    let n_routers = routers.iter().filter(|entry| !entry.settings.traits().asks_judge).count();
     let (name, metric) = (format!("<b>{}</b>", escape(&leader.name)), measured(&main_columns(page.record)));
     if n_routers == 1 {
         return format!("{name} is the only router here");

@@ -46,14 +46,14 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
         let own = columns.iter().find(|column| column.record.prompts.len() == twin.prompts.len());
         let before = own.and_then(|column| main_metric(&column.moves[at]));
         let before = before.map_or_else(|| ABSENT.to_owned(), |moved| format!("{:.4}", moved.before));
-        let mark = if entry.settings.hears_judge() { " \u{2021}" } else { "" };
+        let mark = if entry.settings.traits().asks_judge { " \u{2021}" } else { "" };
         let _ = write!(text, "| {}{mark} | {before} |", entry.label);
         for column in columns {
             let _ = write!(text, " {} |", cell(&column.moves[at]));
         }
         text.push('\n');
     }
-    if twin.manifest.scenario.routers.iter().any(|entry| entry.settings.hears_judge()) {
+    if twin.manifest.scenario.routers.iter().any(|entry| entry.settings.traits().asks_judge) {
         let _ = writeln!(text, "\n\u{2021} {}: for its own changes alone.", PolicyKind::Judged.heading());
     }
     text.push_str("\n| shift | what changes | trained anew | test prompts |\n|---|---|---|---:|\n");

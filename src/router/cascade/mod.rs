@@ -26,7 +26,7 @@ use self::search::{Acceptance, Answers, Corner, search};
 use super::cost_model::CostModelKind;
 use super::plug_in::ScorePredictor;
 use super::predictor::{knn, linear};
-use super::{Cascade, Choices, Judge, Policy, Router, RouterKind, Trained, Training, model_number};
+use super::{Cascade, Choices, Judge, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;
@@ -91,14 +91,20 @@ struct Predicted {
 }
 
 impl RouterKind for CascadeSettings {
-    fn kind(&self) -> &'static str {
-        "cascade"
-    }
-
-    fn default_label(&self) -> &'static str {
-        match self.judge {
+    fn traits(&self) -> Traits {
+        let label = match self.judge {
             JudgeKind::Simulated => "cascade",
             JudgeKind::Predicted => "cascade-predicted",
+        };
+        Traits {
+            label: Some(label),
+            asks_judge: self.judge == JudgeKind::Simulated,
+            needs_embeddings: self.judge == JudgeKind::Predicted,
+            // Which cascades are worth their calls was found under the old prices.
+            follows_prices: false,
+            // Which members go well together shows only where all of them answered the same prompts.
+            takes_unseen: false,
+            ..Traits::default()
         }
     }
 
@@ -107,24 +113,6 @@ impl RouterKind for CascadeSettings {
             return Err(Error::Usage("`judge-error` must be a share from 0 to 1".into()));
         }
         Ok(())
-    }
-
-    fn hears_judge(&self) -> bool {
-        self.judge == JudgeKind::Simulated
-    }
-
-    fn needs_embeddings(&self) -> bool {
-        self.judge == JudgeKind::Predicted
-    }
-
-    /// Which cascades are worth their calls was found under the old prices.
-    fn hears_prices(&self) -> bool {
-        false
-    }
-
-    /// Which members go well together shows only where all of them answered the same prompts.
-    fn takes_unseen(&self) -> bool {
-        false
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {

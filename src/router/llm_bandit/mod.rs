@@ -63,10 +63,6 @@ pub(crate) struct LlmBandit {
 }
 
 impl RouterKind for LlmBanditSettings {
-    fn kind(&self) -> &'static str {
-        "llm-bandit"
-    }
-
     fn check(&self) -> Result<()> {
         self.check_ranges()
     }

@@ -13,7 +13,7 @@ pub use mlp::Heads;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::{RouterKind, Trained, Training};
+use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 
@@ -52,19 +52,16 @@ pub enum PredictorModel {
 }
 
 impl RouterKind for PredictorSettings {
-    fn kind(&self) -> &'static str {
-        "predictor"
-    }
-
-    fn default_label(&self) -> &'static str {
-        match self.model {
+    fn traits(&self) -> Traits {
+        let label = match self.model {
             PredictorModel::Knn => "knn",
             PredictorModel::Linear => "linear",
             PredictorModel::Clusters => "clusters",
             PredictorModel::Kernel => "kernel",
             PredictorModel::Irt => "irt",
             PredictorModel::Mlp => "mlp",
-        }
+        };
+        Traits { label: Some(label), ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::preference::Preference;
 use crate::router::cost_model::CostModel;
 use crate::router::prompts::Prompts;
 use crate::router::{
-    Asked, Choices, CostModelKind, Elsewhere, Policy, RouterKind, Trained, Training, model_number,
+    Asked, Choices, CostModelKind, External, Policy, RouterKind, Trained, Training, Traits, model_number,
 };
 
 /// A limit above this is none.
@@ -81,8 +81,13 @@ struct Tally {
 }
 
 impl RouterKind for CommandSettings {
-    fn kind(&self) -> &'static str {
-        "command"
+    fn traits(&self) -> Traits {
+        Traits {
+            needs_embeddings: false,
+            is_self_contained: false,
+            follows_prices: false,
+            ..Traits::default()
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -100,26 +105,14 @@ impl RouterKind for CommandSettings {
         Ok(())
     }
 
-    fn needs_embeddings(&self) -> bool {
-        false
-    }
-
-    fn is_self_contained(&self) -> bool {
-        false
-    }
-
-    fn hears_prices(&self) -> bool {
-        false
-    }
-
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        let surroundings = training.surroundings()?;
+        let names = training.names()?;
         let folder = self.training_folder.as_deref().map(Path::new);
         let folder = folder.map(|folder| hand_over(folder, training)).transpose()?;
         let mut process = Process::start(&self.command)?;
         let greeting = Greeting {
             llm_bandit: PROTOCOL,
-            models: surroundings.names().collect(),
+            models: names.model_ids().collect(),
             preferences: training.data().preferences.preferences().iter().map(|w| w.weight()).collect(),
             training_folder: folder.map(|folder| folder.to_string_lossy().into_owned()),
         };
@@ -137,15 +130,15 @@ impl RouterKind for CommandSettings {
         let program = Program {
             process: Mutex::new(process),
             settings: self.clone(),
-            names: surroundings.names().map(str::to_owned).collect(),
-            texts: surroundings.prompts.iter().map(text).collect(),
+            names: names.model_ids().map(str::to_owned).collect(),
+            texts: names.prompts.iter().map(text).collect(),
             costs: training.costs(self.cost).model.clone(),
         };
-        Ok(Trained { router: Policy::Elsewhere(Box::new(program)), notes })
+        Ok(Trained { router: Policy::External(Box::new(program)), notes })
     }
 }
 
-impl Elsewhere for Program {
+impl External for Program {
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
         let mut process = self.process.lock().expect("no thread panics while it asks");
         let weights: Vec<f64> = preferences.iter().map(|preference| preference.weight()).collect();

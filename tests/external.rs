@@ -1,4 +1,4 @@
-//! Routers made elsewhere: decisions from a file, and programs that answer or do not.
+//! External routers: decisions from a file, and programs that answer or do not.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::fs;

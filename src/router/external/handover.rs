@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::fs;
 use crate::router::training_data::TrainingData;
-use crate::router::{Surroundings, Training};
+use crate::router::{Names, Training};
 use crate::suite::{CellTable, CostBasis, Embeddings, Outcomes, Prompt, Suite, SuiteInfo};
 
 /// Writes the training data of one replicate into a folder of its own below this one, whose path is returned. The router
@@ -33,7 +33,7 @@ pub(super) fn hand_over(folder: &Path, training: &Training<'_>) -> Result<PathBu
 }
 
 fn suite(training: &Training<'_>) -> Result<Suite> {
-    let Surroundings { models, prompts, benchmarks } = training.surroundings()?;
+    let Names { models, prompts, benchmarks } = training.names()?;
     let (data, outcomes) = (training.data(), training.outcomes());
     let by_id: BTreeMap<&str, &Prompt> = prompts.iter().map(|prompt| (prompt.id.as_str(), prompt)).collect();
     let ids = data.prompts.ids.iter();

@@ -8,7 +8,7 @@ use crate::fs;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 use crate::router::{
-    Asked, Choices, Elsewhere, Policy, RouterKind, Surroundings, Trained, Training, model_number,
+    Asked, Choices, External, Names, Policy, RouterKind, Trained, Training, Traits, model_number,
 };
 
 /// The columns; the second may be left out.
@@ -42,45 +42,34 @@ struct Decisions {
 }
 
 impl RouterKind for DecisionsSettings {
-    fn kind(&self) -> &'static str {
-        "decisions"
+    fn traits(&self) -> Traits {
+        Traits {
+            needs_embeddings: false,
+            is_self_contained: false,
+            follows_prices: false,
+            ..Traits::default()
+        }
     }
 
-    fn needs_embeddings(&self) -> bool {
-        false
-    }
-
-    fn is_self_contained(&self) -> bool {
-        false
-    }
-
-    fn rehearse(
-        &self,
-        surroundings: Surroundings<'_>,
-        test: Option<(&Prompts, &[Preference])>,
-    ) -> Result<()> {
-        let decisions = Decisions::read(Path::new(&self.file), surroundings)?;
+    fn precheck(&self, names: Names<'_>, test: Option<(&Prompts, &[Preference])>) -> Result<()> {
+        let decisions = Decisions::read(Path::new(&self.file), names)?;
         test.map_or(Ok(()), |(prompts, preferences)| decisions.ask(prompts, preferences).map(|_| ()))
     }
 
-    fn hears_prices(&self) -> bool {
-        false
-    }
-
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        let decisions = Decisions::read(Path::new(&self.file), training.surroundings()?)?;
+        let decisions = Decisions::read(Path::new(&self.file), training.names()?)?;
         let notes = BTreeMap::from([("decisions".to_owned(), self.file.clone())]);
-        Ok(Trained { router: Policy::Elsewhere(Box::new(decisions)), notes })
+        Ok(Trained { router: Policy::External(Box::new(decisions)), notes })
     }
 }
 
 impl Decisions {
-    fn read(path: &Path, surroundings: Surroundings<'_>) -> Result<Decisions> {
+    fn read(path: &Path, names: Names<'_>) -> Result<Decisions> {
         let bytes = fs::read(path)?;
-        Decisions::parse(path, &bytes, surroundings)
+        Decisions::parse(path, &bytes, names)
     }
 
-    fn parse(path: &Path, bytes: &[u8], surroundings: Surroundings<'_>) -> Result<Decisions> {
+    fn parse(path: &Path, bytes: &[u8], names: Names<'_>) -> Result<Decisions> {
         let mut reader = csv::Reader::from_reader(bytes);
         let fault = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
@@ -114,8 +103,8 @@ impl Decisions {
                 _ => return fault(format!("preference `{written}` is no number from 0 up")),
             };
             let name = &row[model_column];
-            let Some(model) = surroundings.model(name) else {
-                let near = suggestion(name, surroundings.names());
+            let Some(model) = names.model(name) else {
+                let near = suggestion(name, names.model_ids());
                 return fault(format!("chooses `{name}`, which is no candidate{near}"));
             };
             let decision = Decision { preference, model: model_number(model), line };
@@ -133,7 +122,7 @@ impl Decisions {
         if by_prompt.is_empty() {
             return Err(Error::file(path, "holds no decision"));
         }
-        let names = surroundings.names().map(str::to_owned).collect();
+        let names = names.model_ids().map(str::to_owned).collect();
         Ok(Decisions { path: path.to_owned(), names, by_prompt })
     }
 
@@ -156,7 +145,7 @@ impl Decisions {
     }
 }
 
-impl Elsewhere for Decisions {
+impl External for Decisions {
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
         let cells = preferences.iter().flat_map(|&w| (0..prompts.len()).map(move |prompt| (prompt, w)));
         let models =
@@ -202,7 +191,7 @@ mod tests {
 
     fn asked(text: &str) -> Result<Vec<u16>> {
         let suite = suite();
-        let decisions = Decisions::parse(Path::new("d.csv"), text.as_bytes(), Surroundings::of(&suite))?;
+        let decisions = Decisions::parse(Path::new("d.csv"), text.as_bytes(), Names::of(&suite))?;
         let prompts = Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &[0, 1]);
         let preferences = [0.0, 0.1 + 0.2].map(|weight| Preference::new(weight).unwrap());
         decisions.ask(&prompts, &preferences).map(|asked| asked.choices.models().to_vec())

@@ -1,4 +1,4 @@
-//! Routers made elsewhere: their choices come from a file or from a program, and stand under the same split, prices, and
+//! External routers: their choices come from a file or from a program, and stand under the same split, prices, and
 //! intervals as all others.
 //!
 //! `decisions` reads choices that were made before, `command` asks a program, `process` is that program while it runs,
