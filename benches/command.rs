@@ -77,7 +77,13 @@ fn answer_at_once(answer: &str) {
     while stdin.read_until(b'\n', &mut line).unwrap() > 0 {
         match (line.len(), is_greeted) {
             (1, _) => out.flush().unwrap(),
-            (_, true) => writeln!(out, "{answer}").unwrap(),
+            (_, true) => {
+                // A request begins with its id, of which no character needs to be escaped.
+                let id = line.split(|byte| *byte == b'"').nth(3).unwrap();
+                out.write_all(b"{\"id\":\"").unwrap();
+                out.write_all(id).unwrap();
+                writeln!(out, "\",{}", &answer[1..]).unwrap();
+            }
             (_, false) => {
                 writeln!(out, "{{\"version\": \"1\"}}").unwrap();
                 out.flush().unwrap();

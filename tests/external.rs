@@ -50,9 +50,14 @@ fn shell(then: &str, more: &str) -> String {
     whole_shell(&program, more)
 }
 
+/// One request after another, so that answers need no id, unless `more` says otherwise.
 fn whole_shell(program: &str, more: &str) -> String {
+    let more = if more.contains("batch") { more.to_owned() } else { format!("batch = 1\n{more}") };
     format!("[[router]]\nkind = \"command\"\ncommand = [\"sh\", \"-c\", '''{program}''']\n{more}\n")
 }
+
+/// Takes the id out of a request.
+const ID: &str = r#"id=${line#*\"id\":\"}; id=${id%%\"*}"#;
 
 /// Answers every request with the same line.
 fn always(answer: &str) -> String {
@@ -127,17 +132,21 @@ fn a_program_chooses_and_says_what_it_is_and_what_it_costs() {
 
 #[test]
 fn a_program_may_answer_line_by_line_or_whole_batches_and_all_preferences_at_once() {
-    let sequence = "n=0; while read -r line; do [ -z \"$line\" ] && continue; n=$(( (n * 7 + 3) % 3 )); case $n in 0) \
-        m=small;; 1) m=large;; *) m=odd;; esac; n=$((n + 1)); echo \"{\\\"model\\\": \\\"$m\\\"}\"; done";
-    let choices = |batch: &str| all_choices(&record(&shell(sequence, batch)), 0).to_vec();
+    let sequence = format!(
+        "n=0; while read -r line; do [ -z \"$line\" ] && continue; {ID}; n=$(( (n * 7 + 3) % 3 )); case $n in 0) m=small;; \
+         1) m=large;; *) m=odd;; esac; n=$((n + 1)); printf '{{\"id\": \"%s\", \"model\": \"%s\"}}\\n' \"$id\" $m; done"
+    );
+    let choices = |batch: &str| all_choices(&record(&shell(&sequence, batch)), 0).to_vec();
     let one_by_one = choices("batch = 1");
     assert!((0..3).all(|model| one_by_one.contains(&model)));
     assert_eq!(choices("batch = 7"), one_by_one);
     assert_eq!(choices("batch = 100000"), one_by_one);
     // Nothing is said before the batch is read to its end.
-    let by_batch = "n=0; while read -r line; do if [ -n \"$line\" ]; then n=$((n + 1)); continue; fi; while [ $n -gt 0 ]; do \
-        echo '{\"model\": \"odd\"}'; n=$((n - 1)); done; done";
-    assert!(choices_are(&record(&shell(by_batch, "batch = 5")), 2));
+    let by_batch = format!(
+        "ids=; while read -r line; do if [ -n \"$line\" ]; then {ID}; ids=\"$ids $id\"; continue; fi; for id in $ids; do \
+         printf '{{\"id\": \"%s\", \"model\": \"odd\"}}\\n' $id; done; ids=; done"
+    );
+    assert!(choices_are(&record(&shell(&by_batch, "batch = 5")), 2));
     let at_once = always("{\"models\": [\"small\", \"large\", \"odd\", \"small\"]}");
     let record = record(&shell(&at_once, "at-once = true"));
     let chosen: Vec<u16> = (0..4).map(|at| record.choices[0][0].at_preference(at)[3]).collect();
@@ -205,6 +214,104 @@ fn a_program_that_fails_is_an_error_with_the_last_it_said() {
         absent.starts_with("router `command`, replicate 0: cannot start `./no-such-program`: "),
         "{absent}"
     );
+}
+
+#[test]
+fn every_question_has_one_answer_and_it_is_that_of_the_question() {
+    let answer = "{\"model\": \"odd\"}";
+    let twice = fault(&shell(
+        &format!(
+            "while read -r line; do [ -z \"$line\" ] || printf '%s\\n%s\\n' '{answer}' '{answer}'; done"
+        ),
+        "",
+    ));
+    assert!(twice.contains("unasked: every question has one answer"), "{twice}");
+    let ahead = fault(&shell(&format!("yes '{answer}' | head -n 100000; cat > /dev/null"), ""));
+    assert!(ahead.contains("says `{\"model\": \"odd\"}` unasked: every question has one answer"), "{ahead}");
+    let at_last = fault(&shell(&format!("{}; echo '{answer}'", always(answer)), ""));
+    assert!(at_last.contains("unasked"), "{at_last}");
+    let nameless = fault(&shell(&always(answer), "batch = 2"));
+    assert!(nameless.contains("without its `id`, which only `batch = 1` can do without"), "{nameless}");
+    let other = fault(&shell(&always("{\"model\": \"odd\", \"preference\": 7.5}"), ""));
+    assert!(other.contains("at preference 7.5 where 0 was asked"), "{other}");
+    assert!(choices_are(&record(&shell(&always(answer), "")), 2));
+}
+
+/// Whether a process runs, which its parent may have left unburied.
+#[cfg(target_os = "linux")]
+fn is_running(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    status.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Waits until the pids of a file do not run any more.
+#[cfg(target_os = "linux")]
+fn assert_ended(pids: &Path, n_pids: usize) {
+    let read = || fs::read_to_string(pids).unwrap_or_default();
+    let wait = |what: &str, holds: &dyn Fn() -> bool| {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !holds() {
+            assert!(std::time::Instant::now() < until, "{what}: {}", read());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    wait("not all have started", &|| read().lines().count() == n_pids);
+    wait("some go on", &|| !read().lines().any(is_running));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_that_a_program_starts_outlives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    let start = format!(
+        "sleep 600 & echo $! >> {0}; sh -c 'sleep 600 & echo $! >> {0}; wait' & echo $! >> {0}",
+        pids.display()
+    );
+    // It ends by itself, it fails, and it does not end.
+    record(&shell(
+        &format!(
+            "{start}; while [ $(wc -l < {}) -lt 3 ]; do :; done; {}",
+            pids.display(),
+            always("{\"model\": \"odd\"}")
+        ),
+        "",
+    ));
+    assert_ended(&pids, 3);
+    fault(&shell(&format!("{start}; while [ $(wc -l < {}) -lt 6 ]; do :; done; exit 3", pids.display()), ""));
+    assert_ended(&pids, 6);
+    fault(&shell(&format!("{start}; exec sleep 600"), "time-limit-s = 1.0"));
+    assert_ended(&pids, 9);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_outlives_a_run_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let suite_folder = folder.path().join("suite");
+    fs::create_dir(&suite_folder).unwrap();
+    suite().write(&suite_folder).unwrap();
+    let pids = folder.path().join("pids");
+    let program = format!("sleep 600 & echo $! >> {0}; echo $$ >> {0}; exec sleep 600", pids.display());
+    let text = format!("description = \"d\"\nsuite = \"suite\"\n{}", shell(&program, "time-limit-s = 600.0"));
+    let scenario = folder.path().join("s.toml");
+    fs::write(&scenario, text).unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(["run", scenario.to_str().unwrap(), "--quiet", "--datasets", folder.path().to_str().unwrap()])
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .spawn()
+        .unwrap();
+    let started = || fs::read_to_string(&pids).unwrap_or_default().lines().count() == 2;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !started() && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(fs::read_to_string(&pids).unwrap().lines().all(is_running));
+    // SIGKILL: nothing that the run could do about it.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert_ended(&pids, 2);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use kinds::{Form, forms};
 
 /// A program that chooses by the checksum of all it is told of a prompt, so that no outcome could slip in unseen.
 const PROGRAM: &str = r#"at-once = true
+batch = 1
 command = ["sh", "-c", '''
 read -r greeting; echo '{"version": "1"}'
 while read -r line; do

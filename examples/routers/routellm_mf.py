@@ -20,4 +20,4 @@ for line in sys.stdin:
     if line.strip():
         # The win rate P as scores P and 1 - P: w asks for P >= (1 + w * (cost of strong - cost of weak)) / 2.
         rate = float(router.calculate_strong_win_rate(json.loads(line)["prompt"]))
-        print(json.dumps({"scores": {strong: rate, weak: 1 - rate}}), flush=True)
+        print(json.dumps({"id": request["id"], "scores": {strong: rate, weak: 1 - rate}}), flush=True)

@@ -7,4 +7,4 @@ for line in sys.stdin:
         request = json.loads(line)
         thrifty = request["preference"] > 0.5 or len(request["prompt"]) < 200
         model = request["models"][-1 if thrifty else 0]
-        print(json.dumps({"model": model}), flush=True)
+        print(json.dumps({"id": request["id"], "model": model}), flush=True)

@@ -146,6 +146,14 @@ pub trait External: Send + Sync {
     /// # Errors
     /// No answer, or one that is not a model of the pool.
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked>;
+
+    /// Asks nothing more.
+    ///
+    /// # Errors
+    /// More answers than questions.
+    fn finish(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// What a policy chose, and what was found out on the way, for the record.

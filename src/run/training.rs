@@ -153,6 +153,9 @@ impl Replicate {
             learning_curves: training.curves(),
         };
         let shifted = self.shifted(inputs, (entry, &choices), &trained.router).map_err(of_training)?;
+        if let Policy::External(router) = &trained.router {
+            router.finish().map_err(of_training)?;
+        }
         let cell = TrainedCell {
             cost_unit_usd: set.data.cost_unit_usd,
             quiz: quiz.cloned(),

@@ -1,13 +1,15 @@
-//! A program in any language that routes: started once, asked in batches, held to a time limit.
+//! A program in any language that routes: started once, asked in batches, held to a time limit. It is spoken to in JSON, one
+//! value a line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::handover::hand_over;
 use super::process::{Process, shown};
-use super::protocol::{Answer, Greeting, PROTOCOL, Request, Welcome};
 use crate::error::{Error, Result, suggestion};
 use crate::preference::Preference;
 use crate::router::cost_model::CostModel;
@@ -116,7 +118,7 @@ impl RouterKind for CommandSettings {
             preferences: training.data().preferences.preferences().iter().map(|w| w.weight()).collect(),
             training_folder: folder.map(|folder| folder.to_string_lossy().into_owned()),
         };
-        process.send(line(&greeting));
+        process.send(line(&greeting), 0);
         let welcome = process.receive(Duration::from_secs_f64(self.start_limit_s))?;
         let welcome: Welcome = serde_json::from_slice(&welcome).map_err(|_| {
             let said = shown(&String::from_utf8_lossy(&welcome));
@@ -156,7 +158,7 @@ impl External for Program {
                 self.write_request(prompts, prompt, asked, &mut lines);
             }
             lines.push(b'\n');
-            process.send(lines);
+            process.send(lines, batch.len());
             for request in batch {
                 let (prompt, preference) = (request / per_prompt, request % per_prompt);
                 let asked = if self.settings.at_once { 0..weights.len() } else { preference..preference + 1 };
@@ -177,6 +179,10 @@ impl External for Program {
             notes.insert("cost-usd-per-decision".to_owned(), mean.to_string());
         }
         Ok(Asked { choices: Choices::new(prompts.len(), tally.models), scores: None, notes })
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.process.lock().expect("no thread panics while it asks").finish()
     }
 }
 
@@ -201,6 +207,28 @@ impl Program {
         lines.push(b'\n');
     }
 
+    /// Checks whose answer it is: in batches it could be that of another question.
+    fn check_echo(&self, answer: &Answer, id: &str, asked: &[Preference]) -> std::result::Result<(), String> {
+        match &answer.id {
+            Some(other) if other != id => {
+                return Err(format!("answers prompt `{}` where `{id}` was asked", shown(other)));
+            }
+            None if self.settings.batch > 1 => {
+                return Err(format!(
+                    "answers prompt `{id}` without its `id`, which only `batch = 1` can do without"
+                ));
+            }
+            _ => {}
+        }
+        let asked = asked[0].weight();
+        match answer.preference.filter(|_| !self.settings.at_once) {
+            Some(other) if other != asked => {
+                Err(format!("answers prompt `{id}` at preference {other} where {asked} was asked"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes an answer down, or says what is wrong with it.
     fn take(
         &self,
@@ -215,9 +243,7 @@ impl Program {
         let parsed: Answer = serde_json::from_slice(answer).map_err(|error| {
             format!("answers prompt `{id}` with `{}`, which is no answer: {error}", said())
         })?;
-        if let Some(other) = parsed.id.as_ref().filter(|other| *other != id) {
-            return Err(format!("answers prompt `{}` where `{id}` was asked", shown(other)));
-        }
+        self.check_echo(&parsed, id, &preferences[asked.clone()])?;
         let place = |name: &String| {
             let in_pool = |model: &usize| prompts.is_available(prompt, *model);
             self.names.iter().position(|known| known == name).filter(in_pool).ok_or_else(|| {
@@ -282,4 +308,62 @@ fn line(value: &impl serde::Serialize) -> Vec<u8> {
     let mut line = serde_json::to_vec(value).expect("what is said is plain data");
     line.push(b'\n');
     line
+}
+
+/// The number of the protocol.
+const PROTOCOL: u32 = 1;
+
+/// The first line, before any request.
+#[derive(Serialize)]
+struct Greeting<'a> {
+    /// [`PROTOCOL`].
+    llm_bandit: u32,
+    /// The candidates, in the order of the pool.
+    models: Vec<&'a str>,
+    /// The preferences that will be asked, ascending.
+    preferences: Vec<f64>,
+    /// A suite folder of development prompts and their outcomes, where the scenario asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    training_folder: Option<String>,
+}
+
+/// The answer to the greeting, once the program is ready.
+#[derive(Deserialize)]
+struct Welcome {
+    /// What the program calls itself and its version.
+    version: String,
+}
+
+/// A prompt to be routed.
+#[derive(Serialize)]
+struct Request<'a> {
+    id: &'a str,
+    /// The text; empty where the suite has none.
+    prompt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding: Option<&'a [f32]>,
+    input_tokens: f64,
+    /// Who may be chosen.
+    models: &'a [&'a str],
+    /// The preference, where each is asked by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preference: Option<f64>,
+    /// All preferences, where they are asked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<&'a [f64]>,
+}
+
+/// What was chosen: `model`, or `models` where several preferences were asked, or `scores`. Other fields are passed over.
+#[derive(Deserialize)]
+struct Answer {
+    /// Of the request; may be left out where requests come one by one.
+    id: Option<String>,
+    /// Of the request; may be left out.
+    preference: Option<f64>,
+    model: Option<String>,
+    models: Option<Vec<String>>,
+    /// The score that is expected of each model; the choice is the highest `score - w * cost`.
+    scores: Option<BTreeMap<String, f64>>,
+    /// What the decision itself cost.
+    cost_usd: Option<f64>,
 }

@@ -2,13 +2,12 @@
 //! intervals as all others.
 //!
 //! `decisions` reads choices that were made before, `command` asks a program, `process` is that program while it runs,
-//! `protocol` what is said to it and by it, `handover` the training data in a folder.
+//! `handover` writes the training data into a folder for it.
 
 mod command;
 mod decisions;
 mod handover;
 mod process;
-mod protocol;
 
 pub use command::CommandSettings;
 pub use decisions::DecisionsSettings;

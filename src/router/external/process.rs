@@ -1,12 +1,17 @@
 //! A program that runs beside this one and answers lines with lines.
 //!
 //! Writing, reading, and listening to what it complains about each have a thread, so that a program may answer line by line
-//! or whole batches, and one that does neither is noticed.
+//! or whole batches, and one that does neither is noticed. Answers are counted: each line that is asked for is answered by one
+//! line, and not before it is asked.
+//!
+//! The program and whatever it starts are one process group, led by a [`Guard`] that ends the group when the run lets go of it
+//! and when the run itself is ended, be it by a signal that no process can catch.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -22,6 +27,9 @@ const LONGEST_SHOWN: usize = 200;
 /// Bytes of an answer; a longer one is no answer.
 const LONGEST_ANSWER: u64 = 16 << 20;
 
+/// So many answers wait to be taken before a program that goes on is held up.
+const MOST_WAITING: usize = 64;
+
 /// How long a program may take to end once nothing more is asked, and its last complaints to arrive.
 const PATIENCE: Duration = Duration::from_secs(2);
 const GLANCE: Duration = Duration::from_millis(10);
@@ -31,11 +39,25 @@ pub(super) struct Process {
     /// As it was started, for messages.
     command: String,
     child: Child,
-    requests: Option<Sender<Vec<u8>>>,
-    answers: Receiver<Vec<u8>>,
+    guard: Guard,
+    requests: Option<Sender<Request>>,
+    answers: Receiver<Answer>,
     last_words: Arc<Mutex<VecDeque<String>>>,
     /// Ends when nothing more will be said.
     silence: Receiver<()>,
+}
+
+/// Lines for the program, and how many answers they ask for.
+struct Request {
+    lines: Vec<u8>,
+    n_asked: u64,
+}
+
+/// A line of the program.
+enum Answer {
+    Asked(Vec<u8>),
+    /// More lines than were asked for.
+    Unasked(Vec<u8>),
 }
 
 impl Process {
@@ -45,36 +67,36 @@ impl Process {
     /// A program that cannot be started.
     pub(super) fn start(command: &[String]) -> Result<Process> {
         let words = command.join(" ");
-        let started = Command::new(&command[0])
-            .args(&command[1..])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child =
-            started.map_err(|error| Error::Usage(format!("cannot start `{}`: {error}", shown(&words))))?;
+        let unstarted = |error| Error::Usage(format!("cannot start `{}`: {error}", shown(&words)));
+        let guard = Guard::new().map_err(unstarted)?;
+        let mut program = Command::new(&command[0]);
+        program.args(&command[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = guard.watch(&mut program).spawn().map_err(unstarted)?;
         let piped = "the pipes were asked for";
+        // A program may say at once that it is ready: one answer is asked for from the start.
+        let n_asked = Arc::new(AtomicU64::new(1));
         let (requests, to_write) = channel();
-        let (read, answers) = channel();
+        let (read, answers) = sync_channel(MOST_WAITING);
         let (quiet, silence) = channel();
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let stdin = child.stdin.take().expect(piped);
         let stdout = child.stdout.take().expect(piped);
         let stderr = child.stderr.take().expect(piped);
-        thread::spawn(move || write_all(stdin, &to_write));
-        thread::spawn(move || read_lines(stdout, &read));
+        let so_far = Arc::clone(&n_asked);
+        thread::spawn(move || write_all(stdin, &to_write, &so_far));
+        thread::spawn(move || read_lines(stdout, &read, &n_asked));
         let heard = Arc::clone(&last_words);
         thread::spawn(move || {
             listen(stderr, &heard);
             drop(quiet);
         });
-        Ok(Process { command: words, child, requests: Some(requests), answers, last_words, silence })
+        Ok(Process { command: words, child, guard, requests: Some(requests), answers, last_words, silence })
     }
 
-    /// Hands over lines, which are written while answers are awaited. A program that has ended is noticed then.
-    pub(super) fn send(&self, lines: Vec<u8>) {
+    /// Hands over lines, which are written while so many more answers are awaited. A program that has ended is noticed then.
+    pub(super) fn send(&self, lines: Vec<u8>, n_asked: usize) {
         if let Some(requests) = &self.requests {
-            let _ = requests.send(lines);
+            let _ = requests.send(Request { lines, n_asked: n_asked as u64 });
         }
     }
 
@@ -84,10 +106,11 @@ impl Process {
     /// A program that ended, or said nothing for that long, or goes on without end.
     pub(super) fn receive(&mut self, limit: Duration) -> Result<Vec<u8>> {
         match self.answers.recv_timeout(limit) {
-            Ok(line) if line.len() as u64 >= LONGEST_ANSWER => {
+            Ok(Answer::Asked(line)) if line.len() as u64 >= LONGEST_ANSWER => {
                 Err(self.fail(&format!("answers with a line of more than {LONGEST_ANSWER} bytes")))
             }
-            Ok(line) => Ok(line),
+            Ok(Answer::Asked(line)) => Ok(line),
+            Ok(Answer::Unasked(line)) => Err(self.fail_unasked(&line)),
             Err(RecvTimeoutError::Timeout) => {
                 Err(self.fail(&format!("has not answered for {} s", limit.as_secs_f64())))
             }
@@ -100,11 +123,27 @@ impl Process {
         }
     }
 
+    /// Asks nothing more, and lets the program end by itself for a while.
+    ///
+    /// # Errors
+    /// A program that has said more than it was asked.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.requests = None;
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(Answer::Asked(line) | Answer::Unasked(line)) => Err(self.fail_unasked(&line)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn fail_unasked(&mut self, line: &[u8]) -> Error {
+        let said = shown(&String::from_utf8_lossy(line));
+        self.fail(&format!("says `{said}` unasked: every question has one answer"))
+    }
+
     /// Ends the program; what was wrong with it, and the last it said of it.
     pub(super) fn fail(&mut self, problem: &str) -> Error {
         self.requests = None;
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
         let _ = self.silence.recv_timeout(PATIENCE);
         let heard = self.last_words.lock().map(|words| words.iter().cloned().collect::<Vec<_>>());
         let heard = heard.unwrap_or_default().join(" | ");
@@ -128,14 +167,74 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Ends the program and all that it started.
+    fn end(&mut self) {
+        self.guard.end_all();
+        // For systems without process groups, and for a program that left its own.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Process {
-    /// Nothing more is asked: the program may end by itself, or else is ended.
+    /// Nothing more is asked: the program may end by itself, or else is ended, and in any case what it leaves running.
     fn drop(&mut self) {
         self.requests = None;
-        if self.ended().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        self.ended();
+        self.end();
+    }
+}
+
+/// The leader of a process group: a shell that waits for the end of its input and then ends the group, itself included. Nobody
+/// but this process holds the other end, so that the input ends when this process drops it, and also when this process dies.
+struct Guard(Option<Child>);
+
+#[cfg(unix)]
+impl Guard {
+    fn new() -> std::io::Result<Guard> {
+        use std::os::unix::process::CommandExt;
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "read -r _; kill -KILL 0"]).process_group(0);
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Guard(Some(shell.spawn()?)))
+    }
+
+    /// Puts a program that is about to start into the group.
+    fn watch<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        use std::os::unix::process::CommandExt;
+        let leader = self.0.as_ref().and_then(|shell| i32::try_from(shell.id()).ok());
+        match leader {
+            Some(leader) => program.process_group(leader),
+            None => program,
         }
+    }
+}
+
+#[cfg(not(unix))]
+impl Guard {
+    fn new() -> std::io::Result<Guard> {
+        Ok(Guard(None))
+    }
+
+    fn watch<'a>(&self, program: &'a mut Command) -> &'a mut Command {
+        program
+    }
+}
+
+impl Guard {
+    fn end_all(&mut self) {
+        if let Some(mut shell) = self.0.take() {
+            drop(shell.stdin.take());
+            let _ = shell.wait();
+        }
+    }
+}
+
+/// A program that could not be started has a guard that would wait for ever.
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end_all();
     }
 }
 
@@ -149,20 +248,24 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-fn write_all(mut stdin: ChildStdin, to_write: &Receiver<Vec<u8>>) {
-    for lines in to_write {
+fn write_all(mut stdin: ChildStdin, to_write: &Receiver<Request>, so_far: &AtomicU64) {
+    for Request { lines, n_asked } in to_write {
+        // Before the question is out: no answer can come earlier.
+        so_far.fetch_add(n_asked, Ordering::SeqCst);
         if stdin.write_all(&lines).and_then(|()| stdin.flush()).is_err() {
             return;
         }
     }
 }
 
-fn read_lines(stdout: ChildStdout, read: &Sender<Vec<u8>>) {
+fn read_lines(stdout: ChildStdout, read: &SyncSender<Answer>, n_asked: &AtomicU64) {
     let mut stdout = BufReader::with_capacity(1 << 16, stdout);
-    loop {
+    for n_before in 0.. {
         let mut line = Vec::new();
         let n_read = stdout.by_ref().take(LONGEST_ANSWER).read_until(b'\n', &mut line).unwrap_or(0);
-        if n_read == 0 || read.send(line).is_err() {
+        let is_asked = n_before < n_asked.load(Ordering::SeqCst);
+        let answer = if is_asked { Answer::Asked(line) } else { Answer::Unasked(line) };
+        if n_read == 0 || read.send(answer).is_err() {
             return;
         }
     }
