@@ -5,40 +5,25 @@
 //! asked for a random number, and no operation runs in parallel: replicates and routers do.
 //!
 //! An operation takes its input with a tape and gives its output with it, so that the same code trains (with an owned
-//! tape) and serves (with none). `linear` is the dense layer, `outer` the first layer of a network over all pairs of two
-//! lists, `pairs` its last one, `elementwise` what lies between, `attention` and `layer_norm` make a set encoder, `graph` passes
-//! messages between prompts and models, `pointer` scores the members of a set, `sample` draws from learned distributions, and
-//! `objective` goes back from a loss whose gradient is known in closed form. `early_stopping` keeps the best of the epochs,
-//! `named_tensors` are what a trained network is in a file.
+//! tape) and serves (with none). `parameters` has the dense layer, `pairs` the first and the last layer of a network over all pairs of
+//! two lists, `tensor` what lies between, `attention` makes a set encoder and scores the members of a set, `graph` passes messages
+//! between prompts and models, and `training` draws from learned distributions, goes back from a loss whose gradient is known in
+//! closed form, and keeps the best of the epochs. `named_tensors` are what a trained network is in a file.
 
 mod attention;
-mod early_stopping;
-mod elementwise;
 mod graph;
-mod layer_norm;
-mod linear;
 mod named_tensors;
-mod objective;
-mod outer;
 mod pairs;
 mod parameters;
-mod pointer;
-mod sample;
 mod tensor;
 #[cfg(test)]
 mod testing;
+mod training;
 
-pub(crate) use attention::{pooling_attention, set_attention};
-pub(crate) use early_stopping::{BestEpoch, EarlyStopping};
-pub(crate) use elementwise::{scale_columns, softplus_columns};
+pub(crate) use attention::{Sets, pointer, pooling_attention, set_attention};
 pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
-pub(crate) use layer_norm::layer_norm;
-pub(crate) use linear::{Activation, linear};
 pub(crate) use named_tensors::NamedTensors;
-pub(crate) use objective::back_propagate;
-pub(crate) use outer::{gathered_add_relu, outer_add_relu};
-pub(crate) use pairs::{Offset, bilinear, interaction, own_units};
-pub(crate) use parameters::{Adam, Linear, ParameterId, Parameters};
-pub(crate) use pointer::{Sets, pointer};
-pub(crate) use sample::{reparameterise, stretch};
-pub(crate) use tensor::{Owned, Tensor2, untaped, view};
+pub(crate) use pairs::{Offset, bilinear, gathered_add_relu, interaction, outer_add_relu, own_units};
+pub(crate) use parameters::{Activation, Adam, Linear, ParameterId, Parameters, linear};
+pub(crate) use tensor::{Owned, Tensor2, layer_norm, scale_columns, softplus_columns, untaped, view};
+pub(crate) use training::{BestEpoch, EarlyStopping, back_propagate, reparameterise, stretch};

@@ -2,8 +2,8 @@
 
 use dfdx::prelude::*;
 
-use super::objective::back_propagate;
 use super::tensor::{Owned, Tensor2, untaped, view};
+use super::training::back_propagate;
 use crate::random::{ChaCha8Rng, SeedableRng, uniform_f32};
 
 /// Draws inputs of these shapes, ends the operation in a weighted sum, and compares its gradients with central

@@ -17,9 +17,9 @@
 
 use std::collections::BTreeMap;
 
-use super::beside_seen::BesideSeen;
 use super::cluster_means::{ClusterTally, Clustering};
-use super::tuning::{N_FOLDS, best, folds};
+use super::difference_estimator::BesideSeen;
+use super::plug_in::{N_FOLDS, best, folds};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::Result;
 use crate::linalg::Matrix;

@@ -13,13 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use super::beside_seen::BesideSeen;
 use super::cost_model::squared_errors;
+use super::difference_estimator::BesideSeen;
 use super::pair_network::{Output, PairPredictor, Targets, score_targets};
+use super::plug_in::utility;
 use super::plug_in::{ScorePredictor, route};
 use super::predictor::knn::{fit_to, numbers_of_neighbours};
 use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
-use super::tuning::utility;
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits};
 use crate::error::Result;
 use crate::linalg::Matrix;

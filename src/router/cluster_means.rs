@@ -11,9 +11,9 @@
 //! there are many after a short quiz, is then as good as its mean, and so is a prompt without an embedding. Of unseen models
 //! the outcomes that count are how their scores stand beside those of the seen ones ([`BesideSeen`]).
 
-use super::beside_seen::BesideSeen;
+use super::difference_estimator::BesideSeen;
+use super::plug_in::N_FOLDS;
 use super::predictor::clusters::spherical_k_means;
-use super::tuning::N_FOLDS;
 use crate::linalg::{Matrix, multiply};
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::plug_in::{best, folds};
 use super::ridge::{LAMBDAS, Moments, Ridge};
-use super::tuning::{best, folds};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::network::NamedTensors;

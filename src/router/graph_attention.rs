@@ -27,8 +27,8 @@ use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
 use super::pair_network::{Output, Targets, diverged, mean_loss, noisy, score_targets};
+use super::plug_in::best;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::tuning::best;
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};

@@ -23,16 +23,16 @@
 //! ```
 
 mod avengers_pro;
-mod beside_seen;
+mod baselines;
 mod carrot;
 mod cascade;
 mod cluster_means;
 mod cost_model;
-mod embedllm;
+mod difference_estimator;
 mod external;
+mod factor_models;
 mod graph_attention;
 mod hybrid_ensemble;
-mod irt_router;
 mod judge;
 mod kind;
 mod llm_bandit;
@@ -42,31 +42,27 @@ mod ppo_fixed;
 mod predictor;
 mod prompts;
 pub mod quiz;
-mod random;
 mod ridge;
 mod routellm_classifier;
 mod routellm_mf;
 mod routellm_pair;
 mod routellm_sw;
 mod saved;
-mod seen_means;
-mod single;
 mod training;
 mod training_data;
-mod tuning;
 mod uniroute;
 
 use std::collections::BTreeMap;
 
 pub use avengers_pro::AvengersProSettings;
+pub use baselines::{RandomSettings, SingleChoice, SingleSettings};
 pub use carrot::{CarrotHeads, CarrotSettings};
 pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
 pub use cost_model::{CostModelKind, CostModels};
-pub use embedllm::EmbedLlmSettings;
 pub use external::{CommandSettings, DecisionsSettings};
+pub use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
 pub use graph_attention::GraphAttentionSettings;
 pub use hybrid_ensemble::HybridEnsembleSettings;
-pub use irt_router::{MirtSettings, NirtSettings};
 pub use judge::Judge;
 pub use kind::{Registry, RouterKind, RouterSettings, Traits};
 pub use llm_bandit::{
@@ -77,12 +73,10 @@ pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_infor
 pub use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use prompts::Prompts;
-pub use random::RandomSettings;
 pub use routellm_classifier::RoutellmClassifierSettings;
 pub use routellm_mf::RoutellmMfSettings;
 pub use routellm_sw::RoutellmSwSettings;
 pub use saved::{Origin, Routed, SavedRouter};
-pub use single::{SingleChoice, SingleSettings};
 pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
 pub use uniroute::{ClusterMap, UniRouteSettings};

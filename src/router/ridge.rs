@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::beside_seen::BesideSeen;
-use super::tuning::N_FOLDS;
+use super::difference_estimator::BesideSeen;
+use super::plug_in::N_FOLDS;
 use crate::linalg::{Cholesky, Matrix, Strided, multiply};
 use crate::suite::CellTable;
 

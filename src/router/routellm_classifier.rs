@@ -20,9 +20,9 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
+use super::plug_in::best;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
-use super::tuning::best;
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};

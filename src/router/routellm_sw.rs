@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
+use super::plug_in::{best, utility};
 use super::routellm_pair::{Pair, scores};
-use super::tuning::{best, utility};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};

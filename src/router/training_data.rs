@@ -2,7 +2,7 @@
 
 use super::prompts::Prompts;
 use crate::preference::PreferenceGrid;
-use crate::router::seen_means::SeenMeans;
+use crate::router::difference_estimator::SeenMeans;
 use crate::suite::{CellTable, Comparison, Suite};
 
 /// From which score on an answer counts as right.

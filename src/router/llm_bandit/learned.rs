@@ -8,8 +8,8 @@ use super::settings::{IdentitySettings, Labels};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::router::Training;
+use crate::router::plug_in::{N_FOLDS, folds};
 use crate::router::training_data::TrainingData;
-use crate::router::tuning::{N_FOLDS, folds};
 
 /// What was learned.
 pub(crate) struct Learned {

@@ -1,20 +1,19 @@
 //! The LLM Bandit router (arXiv 2502.02743): identity vectors of models, and one preference-conditioned policy over any
 //! pool, trained in stages. A faithful reconstruction from published descriptions, not the official implementation.
 //!
-//! 1. `identity` learns a vector for each seen model by variational item response theory over `response`; `quiz` places an unseen model
-//!    among them by its few answers, which `information` helps to choose; `learned` puts both together for a whole pool.
+//! 1. `identity` learns a vector for each seen model by variational item response theory over `response`; `quiz` places an
+//!    unseen model among them by its few answers, and says which answers would tell most; `learned` puts both together for a
+//!    whole pool.
 //! 2. `predictors` says what the policy is told of scores and costs; `batch` lays it out for the network in `policy`.
-//! 3. `pretrain` teaches the policy the predictor's best actions; `ppo` (from sampled actions) or `learning` (from all of
-//!    them) improves it on recorded outcomes, with the losses of `objective` on the prompts and pools of `experience`.
+//! 3. `learning` teaches the policy the predictor's best actions, and improves it on recorded outcomes of all candidates; `ppo` does
+//!    so from sampled actions; both with the losses of `objective`, which takes the decisions too.
 //!
-//! `online` lets the policy learn from its own choices. `choose` takes the decisions; `file` is what a trained router is in a file. `settings` has the two presets: "paper" is the reconstruction, "best" the default.
+//! `online` lets the policy learn from its own choices; `file` is what a trained router is in a file. `settings` has the two
+//! presets: "paper" is the reconstruction, "best" the default.
 
 mod batch;
-mod choose;
-mod experience;
 mod file;
 pub(crate) mod identity;
-mod information;
 mod learned;
 mod learning;
 pub(in crate::router) mod objective;
@@ -22,7 +21,6 @@ mod online;
 mod policy;
 mod ppo;
 mod predictors;
-mod pretrain;
 mod quiz;
 mod response;
 mod settings;
@@ -32,18 +30,18 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub(crate) use file::Numbers;
-pub(crate) use information::item_information;
 pub(crate) use learned::{LearnFrom, Learned, Placement, learn};
 pub(crate) use online::{OnlinePolicy, OnlineSchedule, Pretrained};
+pub(crate) use quiz::item_information;
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 
 use self::batch::World;
-use self::choose::{Pools, choose, decide};
-use self::experience::{Experience, PreferenceDraw};
 use self::learning::{Schedule, Target, Watch};
+use self::objective::{Pools, choose, decide};
 use self::policy::Policy;
 use self::ppo::Reinforcement;
+use self::ppo::{Experience, PreferenceDraw};
 use self::predictors::{Candidates, Predictors, Situations};
 use self::settings::{Resolved, Rewards};
 use super::{Choices, Routed, Router, RouterKind, Trained, Training};
@@ -141,7 +139,7 @@ fn train_policy(
         let embeddings = &experience.world.situations.embeddings;
         let logits = predictors.learned.network.logits(embeddings, &predictors.learned.identities.mean);
         let schedule = Schedule { steps: settings.pretraining_steps, batch: PRETRAINING_BATCH, ..schedule };
-        pretrain::pretrain(&mut policy, experience, &logits, schedule, &mut rng)
+        learning::pretrain(&mut policy, experience, &logits, schedule, &mut rng)
             .map_err(diverged("pretraining"))?;
     }
     let first = policy.parameters.snapshot();

@@ -11,10 +11,10 @@ use crate::random::index_below;
 use crate::router::Training;
 use crate::router::cost_model::CostModel;
 use crate::router::plug_in::ScorePredictor;
+use crate::router::plug_in::{best, prompt_utilities};
 use crate::router::predictor::clusters::{self, ClusterRidge};
 use crate::router::predictor::kernel::{self, KernelSmoother};
 use crate::router::prompts::Prompts;
-use crate::router::tuning::{best, prompt_utilities};
 
 /// Mixture weights are multiples of one over this.
 const WEIGHT_STEPS: usize = 4;

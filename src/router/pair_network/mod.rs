@@ -11,15 +11,14 @@
 //! by element, with the mean and the spread of the seen models' vectors. Without any answer the model is an average one.
 
 mod fit;
-mod joining;
 
 use std::collections::BTreeMap;
 
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
+use super::plug_in::{N_FOLDS, best, folds};
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::tuning::{N_FOLDS, best, folds};
 use super::{Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels};

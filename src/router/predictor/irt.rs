@@ -8,8 +8,8 @@ use crate::linalg::Matrix;
 use crate::router::Training;
 use crate::router::llm_bandit::{IdentitySettings, LearnFrom, Learned, Placement, TUNED_UPDATES, learn};
 use crate::router::plug_in::ScorePredictor;
+use crate::router::plug_in::{best, utility};
 use crate::router::prompts::Prompts;
-use crate::router::tuning::{best, utility};
 
 /// The steps of Adam that are tried; the paper's is the first.
 const LEARNING_RATES: [f64; 2] = [1e-3, 3e-3];

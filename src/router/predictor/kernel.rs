@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::router::Training;
-use crate::router::beside_seen::{BesideSeen, scores_of};
+use crate::router::difference_estimator::{BesideSeen, scores_of};
 use crate::router::plug_in::ScorePredictor;
+use crate::router::plug_in::{best, utility};
 use crate::router::prompts::Prompts;
-use crate::router::tuning::{best, utility};
 
 /// The bandwidths tried, for embeddings of unit length.
 const BANDWIDTHS: [f32; 8] = [0.04, 0.055, 0.075, 0.1, 0.14, 0.2, 0.3, 0.5];

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::{Matrix, multiply};
 use crate::router::Training;
-use crate::router::beside_seen::BesideSeen;
+use crate::router::difference_estimator::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
+use crate::router::plug_in::{best, utility};
 use crate::router::prompts::Prompts;
-use crate::router::tuning::{best, utility};
 use crate::suite::CellTable;
 
 /// The numbers of neighbours tried.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::Matrix;
 use crate::router::Training;
-use crate::router::beside_seen::BesideSeen;
+use crate::router::difference_estimator::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
+use crate::router::plug_in::{best, folds, utility};
 use crate::router::prompts::Prompts;
 use crate::router::ridge::{LAMBDAS, Moments, Ridge};
-use crate::router::tuning::{best, folds, utility};
 
 pub(in crate::router) struct Linear {
     ridge: Ridge,
