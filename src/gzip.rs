@@ -13,10 +13,13 @@ pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing into memory does not fail")
 }
 
-/// Unpacks a gzip file of our own; `path` is for messages only.
-pub(crate) fn unpack(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+/// Unpacks a gzip file of our own, of at most so many bytes; `path` is for messages only.
+pub(crate) fn unpack(path: &Path, bytes: &[u8], most: usize) -> Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    match flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut unpacked) {
+    match flate2::read::MultiGzDecoder::new(bytes).take(most as u64 + 1).read_to_end(&mut unpacked) {
+        Ok(n_bytes) if n_bytes > most => {
+            Err(Error::file(path, format!("unpacks to more than {most} bytes; not read further")))
+        }
         Ok(_) => Ok(unpacked),
         Err(error) => Err(Error::file(path, format!("is not a whole gzip file: {error}"))),
     }

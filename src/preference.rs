@@ -8,9 +8,12 @@ use crate::error::{Error, Result};
 pub struct Preference(f64);
 
 impl Preference {
-    /// A finite weight that is not negative, or nothing.
+    /// The largest weight: products with any cost stay far from infinity, in 32 bits too.
+    pub const LARGEST: f64 = 1e12;
+
+    /// A weight from 0 to [`LARGEST`](Self::LARGEST), or nothing.
     pub fn new(weight: f64) -> Option<Self> {
-        (weight.is_finite() && weight >= 0.0).then_some(Preference(weight))
+        (0.0..=Self::LARGEST).contains(&weight).then_some(Preference(weight))
     }
 
     /// The weight.
@@ -81,13 +84,14 @@ impl PreferenceGrid {
     /// The grid of these settings.
     ///
     /// # Errors
-    /// Bounds that are not positive, finite, and in order, fewer than two points, or a distribution beyond the grid.
+    /// Bounds that are not positive, in order, and at most [`Preference::LARGEST`], fewer than two points, or a distribution beyond the grid.
     pub fn new(settings: &PreferenceSettings) -> Result<Self> {
         let PreferenceSettings { low, high, count, distribution } = *settings;
         let fault = |problem: String| Err(Error::Usage(format!("[preferences]: {problem}")));
-        if !(low > 0.0 && low < high && high.is_finite() && (2..=10_000).contains(&count)) {
+        if !(low > 0.0 && low < high && high <= Preference::LARGEST && (2..=10_000).contains(&count)) {
             return fault(format!(
-                "0 < low < high and a count from 2 to 10000 are needed, not {low}, {high}, {count}"
+                "0 < low < high <= {:e} and a count from 2 to 10000 are needed, not {low:?}, {high:?}, {count}",
+                Preference::LARGEST
             ));
         }
         let (from, to) = (distribution.low, distribution.high);
@@ -176,8 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn a_range_that_reaches_beyond_all_numbers_is_refused() {
+        let settings = PreferenceSettings { high: 1e308, ..Default::default() };
+        assert_eq!(
+            PreferenceGrid::new(&settings).unwrap_err().to_string(),
+            "[preferences]: 0 < low < high <= 1e12 and a count from 2 to 10000 are needed, not 0.005, 1e308, 60"
+        );
+    }
+
+    #[test]
     fn a_preference_is_finite_and_not_negative() {
         assert!(Preference::new(-0.1).is_none() && Preference::new(f64::NAN).is_none());
+        assert!(Preference::new(1e39).is_none() && Preference::new(f64::INFINITY).is_none());
         assert_eq!(Preference::new(2.0).unwrap().utility(0.5, 0.1), 0.3);
     }
 }

@@ -30,6 +30,20 @@ impl Summary {
         let mut policies = self.replicates[0].policies.iter();
         self.find(policies.find(|known| known.name == policy)?.id, metric)
     }
+
+    /// Whether every mean is a number.
+    ///
+    /// # Errors
+    /// The first that is none: nothing can be concluded from it.
+    pub fn check(&self) -> Result<()> {
+        let is_number = |row: &&Row| row.aggregate().is_none_or(|aggregate| aggregate.mean.is_finite());
+        match self.rows.iter().find(|row| !is_number(row)) {
+            Some(row) => {
+                Err(Error::Usage(format!("`{}` of `{}` is no finite number", row.metric.name, row.policy)))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// Computes all metrics of a record, with intervals and tests.
@@ -66,8 +80,9 @@ pub struct Verdict {
 /// Judges every expectation of a record's scenario, on means over replicates.
 ///
 /// # Errors
-/// An expectation that names an unknown router or metric.
+/// An expectation that names an unknown router or metric; a mean that is no finite number.
 pub fn judge(record: &Record, summary: &Summary) -> Result<Vec<Verdict>> {
+    summary.check()?;
     record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
 }
 

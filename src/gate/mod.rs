@@ -19,7 +19,7 @@ pub use judgement::Judgement;
 pub use metrics::Metric;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Verdict, judge, summarise};
+use crate::evaluate::{Verdict, judge, summarise, summarise_without_evidence};
 use crate::record::Record;
 use crate::statistics::Interval;
 use compare::{Resampling, compare};
@@ -166,7 +166,7 @@ fn gravest(judgements: impl Iterator<Item = Judgement>) -> Judgement {
 ///
 /// # Errors
 /// Two records that share no test prompt, or that do not measure the same where that is not allowed; expectations that name
-/// what is not there.
+/// what is not there; metrics that are no finite numbers.
 pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Result<Gate> {
     let pairs = pairing::pairs(current, baseline);
     let changed = pairing::differences(current, baseline, &pairs);
@@ -176,6 +176,8 @@ pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Res
     if pairs.is_empty() {
         return Err(Error::Usage("the two runs have no test prompt of the same replicate in common".into()));
     }
+    summarise_without_evidence(baseline).check()?;
+    let expectations = judge(current, &summarise(current))?;
     let resampling = Resampling::new(current, &pairs, settings.across_splits);
     let labels = |record: &Record| -> Vec<String> {
         record.manifest.scenario.routers.iter().map(|entry| entry.label.clone()).collect()
@@ -199,7 +201,7 @@ pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Res
         n_paired: pairs.iter().map(|(_, pairs)| pairs.len()).sum(),
         changed,
         routers,
-        expectations: judge(current, &summarise(current))?,
+        expectations,
     })
 }
 

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 use crate::record::RecordedPrompt;
 use crate::record::store::{format_cells, read_cells, read_unpacked};
 use crate::record::sums;
+use crate::scenario::label::is_file_name;
+use crate::suite::LARGEST_AMOUNT;
 use crate::{fs, gzip, npy};
 
 const MANIFEST: &str = "manifest.json";
@@ -71,13 +73,17 @@ impl OnlineRecord {
             return Err(Error::file(&path, problem));
         }
         let manifest: OnlineManifest = serde_json::from_str(&text).map_err(line)?;
+        let mut labels = manifest.scenario.routers.iter().map(|entry| &entry.label);
+        if let Some(label) = labels.find(|label| !is_file_name(label)) {
+            return Err(Error::file(&path, format!("`{label}` is no label")));
+        }
         let prompts = read_prompts(&folder.join(PROMPTS))?;
         let contexts = read_contexts(&folder.join(CONTEXTS), prompts.len())?;
         let cells = [prompts.len(), manifest.suite.models.len()];
         let mut phases = Vec::new();
         for (number, phase) in manifest.phases.iter().enumerate() {
             let [scores, costs] = phase_files(number).map(|name| folder.join(name));
-            let (score, cost_usd) = (read_cells(&scores, cells)?, read_cells(&costs, cells)?);
+            let (score, cost_usd) = (read_cells(&scores, cells, 1.0)?, read_cells(&costs, cells, LARGEST_AMOUNT)?);
             phases.push(Phase { from: phase.from, words: phase.words.clone(), score, cost_usd });
         }
         let shape = [manifest.scenario.online.orders, manifest.n_steps];

@@ -3,6 +3,7 @@
 //! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files,
 //! `tokens` holds what other prices need, `predictions` what routers thought answers would be worth.
 
+mod check;
 mod commitment;
 mod predictions;
 mod reprice;

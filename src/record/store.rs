@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{
-    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, commitment, sums,
+    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, check, commitment, sums,
 };
 use crate::error::{Error, Result};
 use crate::router::Choices;
-use crate::suite::CellTable;
+use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, gzip, npy};
 
 const MANIFEST: &str = "manifest.json";
@@ -16,6 +16,12 @@ const SCORES: &str = "scores.npy.gz";
 const COSTS: &str = "costs_usd.npy.gz";
 const INPUT_TOKENS: &str = "input_tokens.npy.gz";
 const OUTPUT_TOKENS: &str = "output_tokens.npy.gz";
+
+/// The header of an array has some hundred bytes.
+const LONGEST_HEADER: usize = 1 << 17;
+
+/// Ids and benchmarks of a million prompts have some hundred MiB.
+const MOST_BYTES: usize = 1 << 30;
 
 impl Record {
     /// Writes the record into a folder that exists.
@@ -66,12 +72,15 @@ impl Record {
         }
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
+        if let Some(problem) = check::problem(&manifest) {
+            return Err(Error::file(&path, problem));
+        }
         let (prompts, test_prompts) = read_prompts(&folder.join(PROMPTS), manifest.replicates.len())?;
         let shape = [prompts.len(), manifest.suite.models.len()];
-        let score = read_cells(&folder.join(SCORES), shape)?;
-        let cost_usd = read_cells(&folder.join(COSTS), shape)?;
+        let score = read_cells(&folder.join(SCORES), shape, 1.0)?;
+        let cost_usd = read_cells(&folder.join(COSTS), shape, LARGEST_AMOUNT)?;
         let tokens = if folder.join(INPUT_TOKENS).is_file() {
-            let read = |name: &str| read_cells(&folder.join(name), shape);
+            let read = |name: &str| read_cells(&folder.join(name), shape, LARGEST_AMOUNT);
             Some(Tokens { input: read(INPUT_TOKENS)?, output: read(OUTPUT_TOKENS)? })
         } else {
             None
@@ -83,10 +92,6 @@ impl Record {
                 in_pool.get(model) == Some(&true) && score.get(test_prompts[at], model).is_some()
             };
             let trained = &manifest.replicates[replicate].routers;
-            if trained.len() != manifest.scenario.routers.len() {
-                let problem = format!("replicate {replicate} does not tell of every router");
-                return Err(Error::file(&folder.join(MANIFEST), problem));
-            }
             let read = |(entry, trained): (&crate::scenario::RouterEntry, &RecordedTraining)| {
                 let path = folder.join(choices_file(replicate, &entry.label));
                 let shape = [manifest.preferences.len(), test_prompts.len()];
@@ -152,7 +157,7 @@ fn predictions_file(replicate: usize, label: &str) -> String {
 }
 
 fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
-    let bytes = read_unpacked(path)?;
+    let bytes = read_array(path, shape, 1)?;
     let array = npy::parse(path, &bytes, &[("|u1", 1)])?;
     if array.shape != shape {
         let problem = format!("has shape {:?} where the record needs {shape:?}", array.shape);
@@ -161,8 +166,15 @@ fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
     Ok(Predictions::from_steps(shape[1], array.data.to_vec()))
 }
 
+/// The bytes of a packed array of that shape; no more of a file are unpacked than such an array can have.
+pub(crate) fn read_array(path: &Path, shape: [usize; 2], width: usize) -> Result<Vec<u8>> {
+    let most = shape[0].saturating_mul(shape[1]).saturating_mul(width).saturating_add(LONGEST_HEADER);
+    gzip::unpack(path, &fs::read(path)?, most)
+}
+
+/// The bytes of a packed file, of which no more than [`MOST_BYTES`] are unpacked.
 pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
-    gzip::unpack(path, &fs::read(path)?)
+    gzip::unpack(path, &fs::read(path)?, MOST_BYTES)
 }
 
 fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<usize>>)> {
@@ -182,6 +194,9 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
         }
         prompts.push(RecordedPrompt { id, benchmark });
     }
+    if let Some(empty) = test_prompts.iter().position(Vec::is_empty) {
+        return Err(fault(format!("names no test prompt of replicate {empty}")));
+    }
     Ok((prompts, test_prompts))
 }
 
@@ -191,8 +206,9 @@ pub(crate) fn format_cells(table: &CellTable) -> Vec<u8> {
     npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
 }
 
-pub(crate) fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
-    let bytes = read_unpacked(path)?;
+/// Cells from 0 to `most`.
+pub(crate) fn read_cells(path: &Path, shape: [usize; 2], most: f64) -> Result<CellTable> {
+    let bytes = read_array(path, shape, 8)?;
     let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
     if array.shape != shape {
         return Err(Error::file(
@@ -203,8 +219,8 @@ pub(crate) fn read_cells(path: &Path, shape: [usize; 2]) -> Result<CellTable> {
     let mut table = CellTable::missing(shape[0], shape[1]);
     for (at, bytes) in array.data.chunks_exact(8).enumerate() {
         let value = f64::from_le_bytes(bytes.try_into().expect("a chunk has eight bytes"));
-        if value.is_infinite() {
-            return Err(Error::file(path, "holds a value that is not finite"));
+        if !(value.is_nan() || (0.0..=most).contains(&value)) {
+            return Err(Error::file(path, format!("holds {value:e}, which is not from 0 to {most:e}")));
         }
         table.set(at / shape[1], at % shape[1], (!value.is_nan()).then_some(value));
     }
@@ -216,7 +232,7 @@ fn read_choices(
     shape: [usize; 2],
     is_available: impl Fn(usize, usize) -> bool,
 ) -> Result<Choices> {
-    let bytes = read_unpacked(path)?;
+    let bytes = read_array(path, shape, 2)?;
     let array = npy::parse(path, &bytes, &[("<u2", 2)])?;
     let [_, n_prompts] = shape;
     if array.shape != shape || n_prompts == 0 {

@@ -33,6 +33,9 @@ const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
 /// More replicates than this are a slip: their splits alone would fill the memory.
 pub const MOST_REPLICATES: usize = 1000;
 
+/// Fewer resamples tell nothing, more than these nothing new.
+pub(crate) const RESAMPLES: std::ops::RangeInclusive<usize> = 200..=1_000_000;
+
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -329,8 +332,9 @@ impl Scenario {
     fn check_evidence(&self) -> Result<()> {
         let EvidenceSettings { primary, against, resamples } = &self.evidence;
         let fault = |problem: String| Err(Error::Usage(problem));
-        if !(200..=1_000_000).contains(resamples) {
-            return fault("`resamples` must be from 200 to 1000000".into());
+        if !RESAMPLES.contains(resamples) {
+            let (least, most) = (RESAMPLES.start(), RESAMPLES.end());
+            return fault(format!("`resamples` must be from {least} to {most}"));
         }
         if let Some(primary) =
             primary.as_ref().filter(|primary| headline_names().all(|known| known != primary.as_str()))

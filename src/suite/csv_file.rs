@@ -7,7 +7,10 @@ use super::source::Source;
 use crate::error::{Error, Result, suggestion};
 
 /// Products and sums of amounts up to this stay far from infinity.
-const LARGEST_AMOUNT: f64 = 1e12;
+pub const LARGEST_AMOUNT: f64 = 1e12;
+
+/// A suite has a handful of columns; a table with a column for every prompt or model is another format.
+const MOST_COLUMNS: usize = 1000;
 
 /// An open CSV file: its columns by name, then its records one by one.
 pub(super) struct CsvFile {
@@ -48,6 +51,10 @@ impl CsvFile {
             Err(error) => return Err(csv_error(path, &error)),
         };
         let file = CsvFile { path: path.to_owned(), header, reader, record: csv::ByteRecord::new() };
+        if file.header.len() > MOST_COLUMNS {
+            let problem = format!("has {} columns; a suite has at most {MOST_COLUMNS}", file.header.len());
+            return Err(Error::line(path, 1, problem));
+        }
         for (column, name) in file.header.iter().enumerate() {
             if file.header[..column].contains(name) {
                 return Err(Error::line(path, 1, format!("column `{name}` stands twice")));

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::npy::{format, parse};
 
 /// Embeddings have about unit length; products of values beyond this would drown what is added to them.
-const LARGEST_VALUE: f32 = 1000.0;
+pub const LARGEST_VALUE: f32 = 1000.0;
 
 /// Reads `embeddings.npy`.
 ///

@@ -19,6 +19,8 @@ mod values;
 mod write;
 
 pub use alignment::Alignment;
+pub use csv_file::LARGEST_AMOUNT;
+pub use embeddings::LARGEST_VALUE;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub(crate) use embeddings::format_embeddings;
 pub use encoded_by::EncodedBy;

@@ -20,6 +20,12 @@ type Index = std::collections::HashMap<Vec<u8>, usize>;
 const KNOWN_OUTCOME_COLUMNS: [&str; 6] =
     ["prompt_id", "model_id", "score", "input_tokens", "output_tokens", "cost_usd"];
 
+/// Tables of more cells than this do not fit into the memory of most machines: each takes 8 bytes in four tables or more.
+const MOST_CELLS: usize = 200_000_000;
+
+/// More benchmarks than this are ids in the wrong column.
+const MOST_BENCHMARKS: usize = 10_000;
+
 impl Suite {
     /// Reads a suite folder.
     ///
@@ -107,13 +113,19 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
     let [task, text] = ["task", "prompt"].map(|name| file.optional_column(name));
     let mut prompts = Vec::new();
     let mut benchmarks: Vec<String> = Vec::new();
-    let mut seen = Index::new();
+    let (mut numbers, mut seen) = (Index::new(), Index::new());
     while file.advance()? {
         let name = file.text(benchmark)?;
-        let benchmark = benchmarks.iter().position(|known| known == name).unwrap_or_else(|| {
+        let benchmark = numbers.get(name.as_bytes()).copied().unwrap_or_else(|| {
+            numbers.insert(name.as_bytes().to_vec(), benchmarks.len());
             benchmarks.push(name.to_owned());
             benchmarks.len() - 1
         });
+        if benchmarks.len() > MOST_BENCHMARKS {
+            return Err(file.fault(format!(
+                "column `benchmark` names more than {MOST_BENCHMARKS} benchmarks; is it another column?"
+            )));
+        }
         let id = file.text(id)?.to_owned();
         check_new_id(&file, &mut seen, &id, "prompt")?;
         let optional =
@@ -210,6 +222,17 @@ fn read_outcomes(
     let extra_columns: Vec<(usize, String)> = (file.header().iter().cloned().enumerate())
         .filter(|(_, name)| !KNOWN_OUTCOME_COLUMNS.contains(&name.as_str()))
         .collect();
+    let n_tables = 4 + extra_columns.len();
+    if prompts.names.len().saturating_mul(models.len()).saturating_mul(n_tables) > 4 * MOST_CELLS {
+        return Err(Error::file(
+            file.path(),
+            format!(
+                "asks for {} prompts x {} models in {n_tables} columns; there is room for {MOST_CELLS} cells in 4",
+                prompts.names.len(),
+                models.len()
+            ),
+        ));
+    }
     let missing = || CellTable::missing(prompts.names.len(), models.len());
     let mut outcomes = Outcomes {
         score: missing(),
