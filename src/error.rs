@@ -1,5 +1,6 @@
 //! What can go wrong that a user can mend: each message is one line that names the place, the fault, and what was meant.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        f.write_str(&shown(&self.path))?;
         self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
     }
 }
@@ -23,7 +24,7 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file says something that cannot be used.
-    #[error("{place}: {problem}")]
+    #[error("{}", one_line(&format!("{place}: {problem}")))]
     Input {
         /// Where.
         place: Place,
@@ -31,7 +32,7 @@ pub enum Error {
         problem: String,
     },
     /// The operating system refused a file.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}", one_line(&format!("{}: cannot {action}: {source}", shown(path))))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -41,10 +42,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The command line asks for something that does not exist or does not go together.
-    #[error("{0}")]
+    #[error("{}", one_line(_0))]
     Usage(String),
     /// A router could not be trained.
-    #[error("router `{router}`, replicate {replicate}: {problem}")]
+    #[error("{}", one_line(&format!("router `{router}`, replicate {replicate}: {problem}")))]
     Training {
         /// Its label in the scenario.
         router: String,
@@ -61,14 +62,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A fault in a file as a whole.
     pub fn file(path: &Path, problem: impl Into<String>) -> Self {
-        Error::Input { place: Place { path: path.to_owned(), line: None }, problem: one_line(problem.into()) }
+        Error::Input { place: Place { path: path.to_owned(), line: None }, problem: problem.into() }
     }
 
     /// A fault on one line of a file.
     pub fn line(path: &Path, line: u64, problem: impl Into<String>) -> Self {
         Error::Input {
             place: Place { path: path.to_owned(), line: Some(line) },
-            problem: one_line(problem.into()),
+            problem: problem.into(),
         }
     }
 
@@ -89,9 +90,47 @@ impl Error {
     }
 }
 
-/// Literals quoted from a file may hold line breaks; a message never does.
-fn one_line(problem: String) -> String {
-    if problem.contains(['\n', '\r']) { problem.replace('\r', "\\r").replace('\n', "\\n") } else { problem }
+/// A value that is quoted in a message is cut after so many characters.
+const LONGEST_QUOTE: usize = 200;
+
+/// A path of more characters than this is none.
+const LONGEST_PATH: usize = 400;
+
+fn shown(path: &Path) -> String {
+    let path = path.display().to_string();
+    match path.char_indices().nth(LONGEST_PATH) {
+        Some((end, _)) => format!("{}\u{2026}", &path[..end]),
+        None => path,
+    }
+}
+
+/// A message as one line that a terminal shows as it is, whatever was quoted in it.
+fn one_line(message: &str) -> String {
+    let message = message.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+    shortened(&shortened(&escaped(&message), '`'), '"')
+}
+
+/// A text whose values between two of these quotes are cut where they are long.
+pub fn shortened(text: &str, quote: char) -> String {
+    let n_parts = text.split(quote).count();
+    let part = |(at, part): (usize, &str)| match part.char_indices().nth(LONGEST_QUOTE) {
+        // Every second part lies between quotes, but for the last, behind which there is none.
+        Some((end, _)) if at % 2 == 1 && at + 1 < n_parts => format!("{}\u{2026}", &part[..end]),
+        _ => part.to_owned(),
+    };
+    text.split(quote).enumerate().map(part).collect::<Vec<_>>().join(&quote.to_string())
+}
+
+/// A text without characters that a terminal obeys or that turn the direction of writing: they are written out. Lines and
+/// tabs stay.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_obeyed = |c: char| (c.is_control() && !"\n\t".contains(c)) || turns(c);
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |c: char| if is_obeyed(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(plain).collect())
 }
 
 /// `; did you mean `x`?` for the candidate nearest to what was written, or nothing when none is near.
@@ -128,6 +167,18 @@ mod tests {
             "; did you mean `mistralai/Mixtral-8x7B`?"
         );
         assert_eq!(suggestion("zebra", ["prompt_id", "score"]), "");
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_moderate_length_whatever_is_quoted() {
+        let message = |problem: String| Error::file(Path::new("a"), problem).to_string();
+        assert_eq!(message("`x\ny\r\u{1b}[2J\u{202e}`".into()), "a: `x\\ny\\r\\u{1b}[2J\\u{202e}`");
+        let long = "e\u{301}".repeat(5000);
+        for quote in ['`', '"'] {
+            let text = message(format!("{quote}{long}{quote} is no number; write one"));
+            assert!(text.chars().count() < 300 && text.ends_with("\u{2026}{quote} is no number; write one".replace("{quote}", &quote.to_string()).as_str()));
+        }
+        assert_eq!(Error::Usage("a\nb".into()).to_string(), "a\\nb");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use llm_bandit::fs;
 use llm_bandit::gate::{self, Gate, GateSettings, format};
 use llm_bandit::report;
 
-use super::{say, use_threads};
+use super::output::{print, say};
+use super::use_threads;
 
 /// Arguments of `check`.
 #[derive(Args)]
@@ -82,13 +83,13 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
         Error::Usage(problem) => Error::file(&arguments.current, problem),
         other => other,
     })?;
-    say(&match arguments.format {
-        CheckFormat::Text => format::text(&gate),
-        CheckFormat::Markdown => format::markdown(&gate),
-        CheckFormat::Json => format::json(&gate),
-        CheckFormat::Junit => format::junit(&gate),
-        CheckFormat::Github => format::github(&gate),
-    });
+    match arguments.format {
+        CheckFormat::Text => say(&format::text(&gate)),
+        CheckFormat::Markdown => print(&format::markdown(&gate)),
+        CheckFormat::Json => print(&format::json(&gate)),
+        CheckFormat::Junit => print(&format::junit(&gate)),
+        CheckFormat::Github => print(&format::github(&gate)),
+    }?;
     let summary = arguments.summary.as_ref().filter(|summary| !summary.is_empty());
     if let Some(summary) = summary.filter(|_| arguments.format == CheckFormat::Github) {
         append(Path::new(summary), &gate)?;

@@ -10,7 +10,7 @@ use llm_bandit::report::overall::{
     Finished, Overall, Published, overall_md, read_finished, read_reports, splice, write_overall,
 };
 
-use super::{say, say_aside};
+use super::output::{print, say, say_aside};
 
 /// Arguments of `compare`.
 #[derive(Args)]
@@ -27,7 +27,7 @@ pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
     let runs = finished(&arguments.reports)?;
     match &arguments.out {
         Some(out) => write(out, &runs)?,
-        None => say(overall_md(&Overall::new(&runs)).trim_end()),
+        None => print(overall_md(&Overall::new(&runs)).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -55,7 +55,7 @@ fn finished(folders: &[PathBuf]) -> Result<Vec<Finished>> {
 
 fn write(folder: &Path, runs: &[Finished]) -> Result<()> {
     write_overall(folder, runs)?;
-    say(&folder.join("overall.md").display().to_string());
+    say(&folder.join("overall.md").display().to_string())?;
     Ok(())
 }
 

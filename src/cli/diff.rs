@@ -10,7 +10,7 @@ use llm_bandit::preference::Preference;
 use llm_bandit::record::Record;
 use llm_bandit::report;
 
-use super::say;
+use super::output::{print, say};
 
 /// Arguments of `diff`.
 #[derive(Args)]
@@ -107,11 +107,11 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
         compare(&before, &after, arguments.at).map_err(|error| named(&arguments.after, error))
     };
     let comparisons = labels.iter().map(compared).collect::<Result<Vec<_>>>()?;
-    say(&match arguments.format {
-        DiffFormat::Text => format::text(&comparisons, arguments.top),
-        DiffFormat::Json => format::json(&comparisons),
-        DiffFormat::Csv => format::csv(&comparisons),
-    });
+    match arguments.format {
+        DiffFormat::Text => say(&format::text(&comparisons, arguments.top)),
+        DiffFormat::Json => print(&format::json(&comparisons)),
+        DiffFormat::Csv => print(&format::csv(&comparisons)),
+    }?;
     let differs = comparisons.iter().any(|comparison| comparison.n_flipped() > 0);
     Ok(if arguments.exit_code && differs { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
@@ -120,7 +120,7 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
 pub(super) fn decisions(folder: &Path, label: &str) -> Result<ExitCode> {
     let record = report::read_record(folder)?;
     let decisions = Decisions::of(&record, label).map_err(|error| named(folder, error))?;
-    say(decisions.to_text().trim_end());
+    print(decisions.to_text().trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

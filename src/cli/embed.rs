@@ -10,7 +10,8 @@ use llm_bandit::embed::{self, DEFAULT_DIMENSIONS, Encoder, Rows};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::suite::{self, SuitePlace};
 
-use super::{DatasetArguments, say, use_threads};
+use super::output::say;
+use super::{DatasetArguments, use_threads};
 
 /// Arguments of `embed`.
 #[derive(Args)]
@@ -65,7 +66,7 @@ pub(super) fn embed(arguments: &EmbedArguments) -> Result<ExitCode> {
     };
     let written = embed::embed(&folder, &encoder, (arguments.out.as_deref(), arguments.force), &show);
     bar.finish_and_clear();
-    say(&format!("{}", written?.display()));
+    say(&format!("{}", written?.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress, RowFilter, ScoreRange};
 
-use super::{say, say_aside};
+use super::output::{say, say_aside};
 
 /// Shown below the help.
 pub(super) fn examples() -> String {
@@ -153,7 +153,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
     if arguments.explain {
         say_aside(coverage.explanation().trim_end());
     }
-    say(&arguments.out.display().to_string());
+    say(&arguments.out.display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 

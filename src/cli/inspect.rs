@@ -12,17 +12,17 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
 
-use super::{say, say_aside};
+use super::output::{say, say_aside};
 
 /// Where scenarios are listed from.
 const SCENARIOS: &str = "scenarios";
 
 pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
-    say("suites:");
+    say("suites:")?;
     for (name, place) in suite::list(folders)? {
-        say(&format!("  {name:<28} {place}"));
+        say(&format!("  {name:<28} {place}"))?;
     }
-    say("scenarios:");
+    say("scenarios:")?;
     let mut paths = vec![PathBuf::from("quickstart")];
     if Path::new(SCENARIOS).is_dir() {
         let mut inner: Vec<PathBuf> =
@@ -41,7 +41,7 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
             Err(error) => Err(error),
         };
         match description {
-            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string())),
+            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string()))?,
             Err(error) => say_aside(&format!("  {error}")),
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
 
 fn verify_suite(folder: &Path) -> Result<()> {
     let suite = Suite::read(folder)?;
-    say(&SuiteCheck::new(&suite).to_string());
+    say(&SuiteCheck::new(&suite).to_string())?;
     Ok(())
 }
 
@@ -78,7 +78,7 @@ fn verify_report(folder: &Path) -> Result<()> {
         say(&format!(
             "{}: verified; {n_files} files are what the record gives; record {hash}",
             folder.display()
-        ));
+        ))?;
         return Ok(());
     }
     let report::Verified { record, record_hash, n_files } = report::verify(folder)?;
@@ -93,7 +93,7 @@ fn verify_report(folder: &Path) -> Result<()> {
         "{}: verified; choices of {n_cells} cells are those committed to, {n_files} files are what the record gives\
          {version}; record {record_hash}",
         folder.display()
-    ));
+    ))?;
     Ok(())
 }
 
@@ -110,7 +110,7 @@ fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
         path.display(),
         scenario.routers.len(),
         scenario.replicates
-    ));
+    ))?;
     Ok(())
 }
 
@@ -120,7 +120,7 @@ pub(super) fn synth(settings: &Path, out: &Path, seed: Option<u64>, is_forced: b
     let claim = Suite::claim(out, is_forced)?;
     let suite = settings.generate()?.suite;
     suite.write_over(&claim)?;
-    say(&format!("{}", out.display()));
+    say(&format!("{}", out.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,6 +8,7 @@ mod embed;
 mod import;
 mod inspect;
 mod online;
+mod output;
 mod plan;
 mod prices;
 mod progress;
@@ -17,12 +18,14 @@ mod run;
 mod timings;
 mod train;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use llm_bandit::error::{Error, Result};
+use llm_bandit::error::{Error, Result, shortened};
+
+use output::say_aside;
 
 /// Replays recorded LLM-routing benchmarks, trains and compares routers on them, and writes Pareto tables and plots.
 #[derive(Parser)]
@@ -145,8 +148,20 @@ struct DatasetArguments {
     datasets: Vec<PathBuf>,
 }
 
+/// More threads than these wait for each other.
+const THREADS_PER_CORE: usize = 4;
+const MOST_THREADS: usize = 1024;
+
 /// Does what was asked and says how it went.
-pub(crate) fn main(arguments: Arguments) -> ExitCode {
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say_aside(&one_line(&error.to_string()));
+            return ExitCode::from(2);
+        }
+        Err(help) => help.exit(),
+    };
     let done = match arguments.command {
         Command::List(datasets) => inspect::list(&datasets.datasets),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
@@ -174,21 +189,26 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Prints what was asked for. A reader that has gone away is no error.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Prints everything else.
-fn say_aside(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+/// What clap says in several paragraphs, without the usage.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let mut text = String::new();
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with("For more information")) {
+        let between = if text.is_empty() || text.ends_with(':') { "" } else { ";" };
+        let blank = if text.is_empty() { "" } else { " " };
+        text.push_str(&format!("{between}{blank}{line}"));
+    }
+    format!("{}; see `--help`", shortened(&text, '\''))
 }
 
 /// Runs on so many threads; all cores where nothing is said.
 fn use_threads(threads: Option<usize>) -> Result<()> {
     let Some(threads) = threads else { return Ok(()) };
-    if threads == 0 {
-        return Err(Error::Usage("`--threads` must be at least 1".into()));
+    let n_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = (THREADS_PER_CORE * n_cores).min(MOST_THREADS);
+    if !(1..=most).contains(&threads) {
+        let problem = format!("`--threads` must be from 1 to {most} on {n_cores} cores, not {threads}");
+        return Err(Error::Usage(problem));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

@@ -10,7 +10,7 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite;
 
 use super::progress::Progress;
-use super::{say, say_aside};
+use super::output::{say, say_aside};
 
 /// Online scenarios and their files.
 type Online = Vec<(PathBuf, OnlineScenario)>;
@@ -49,7 +49,7 @@ pub(super) fn run(
     if !quiet {
         say_aside(&online::overview(&record, &summary));
     }
-    Ok(tell(&scenario.name, claim.path(), &verdicts))
+    tell(&scenario.name, claim.path(), &verdicts)
 }
 
 /// Rebuilds a report, where the folder is that of an online scenario; true where every expectation holds.
@@ -58,7 +58,7 @@ pub(super) fn report(folder: &Path) -> Result<Option<bool>> {
     let summary = online::summarise(&record);
     let verdicts = online::judge(&record, &summary)?;
     online::rebuild(folder, &record, &summary, &verdicts)?;
-    Ok(Some(tell(&record.manifest.scenario.name, folder, &verdicts)))
+    tell(&record.manifest.scenario.name, folder, &verdicts).map(Some)
 }
 
 pub(super) fn verify(path: &Path, scenario: &OnlineScenario, folders: &[PathBuf]) -> Result<()> {
@@ -66,16 +66,16 @@ pub(super) fn verify(path: &Path, scenario: &OnlineScenario, folders: &[PathBuf]
     let suite = suite::find(&scenario.suite, folders).map_err(named)?;
     let words = online::check(scenario, suite).map_err(named)?;
     let (n_routers, orders) = (scenario.routers.len(), scenario.online.orders);
-    say(&format!("{}: sound; online, {n_routers} routers, {orders} orders; {words}", path.display()));
+    say(&format!("{}: sound; online, {n_routers} routers, {orders} orders; {words}", path.display()))?;
     Ok(())
 }
 
 /// Says where the report is and which expectations are not met; true where all are.
-fn tell(name: &str, folder: &Path, verdicts: &[Verdict]) -> bool {
-    say(&format!("{}", folder.join("report.md").display()));
+fn tell(name: &str, folder: &Path, verdicts: &[Verdict]) -> Result<bool> {
+    say(&format!("{}", folder.join("report.md").display()))?;
     let unmet: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.holds).collect();
     for verdict in &unmet {
         say_aside(&format!("{name}: expectation not met: {}", verdict.words));
     }
-    unmet.is_empty()
+    Ok(unmet.is_empty())
 }

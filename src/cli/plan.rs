@@ -10,7 +10,8 @@ use llm_bandit::evaluate::{POWER, Plan, summarise};
 use llm_bandit::report;
 use llm_bandit::scenario::Scenario;
 
-use super::{say, use_threads};
+use super::output::say;
+use super::use_threads;
 
 /// Arguments of `plan`.
 #[derive(Args)]
@@ -61,7 +62,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     let evidence = evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
     let metric = arguments.metric.as_deref();
     let plan = Plan::new(&record, &evidence, metric, arguments.difference, arguments.power)?;
-    say(in_words(&plan).trim_end());
+    say(in_words(&plan).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use llm_bandit::date::Date;
 use llm_bandit::error::Result;
 use llm_bandit::suite::prices::{BUILT_IN, ModelPrices, Price, PriceBook};
 
-use super::say;
+use super::output::say;
 
 /// Arguments of `prices`.
 #[derive(Args)]
@@ -40,8 +40,8 @@ pub(super) fn prices(arguments: &PricesArguments) -> Result<ExitCode> {
         }
     }
     let header = ["model", "from", "input", "output", "cached input", "source"].map(str::to_owned);
-    say(&table(header, &rows));
-    say("USD per million tokens");
+    say(&table(header, &rows))?;
+    say("USD per million tokens")?;
     Ok(ExitCode::SUCCESS)
 }
 

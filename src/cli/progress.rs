@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use llm_bandit::run::Event;
 
-use super::say_aside;
+use super::output::say_aside;
 
 /// Shows the events of one run.
 pub(super) struct Progress {

@@ -12,7 +12,7 @@ use llm_bandit::suite::prices::PriceBook;
 use llm_bandit::{fs, online, report};
 
 use super::run::tell;
-use super::say_aside;
+use super::output::say_aside;
 
 /// Arguments of `reprice`.
 #[derive(Args)]
@@ -56,5 +56,5 @@ pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
     if !quiet {
         say_aside(&report::overview(&record, &summary));
     }
-    Ok(if tell(&record, out, &verdicts) { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if tell(&record, out, &verdicts)? { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -11,9 +11,11 @@ use llm_bandit::preference::Preference;
 use llm_bandit::router::Prompts;
 use llm_bandit::router::{Routed, SavedRouter};
 use llm_bandit::scenario::split::text_groups;
-use llm_bandit::suite::Suite;
+use llm_bandit::suite::{LARGEST_AMOUNT, LARGEST_VALUE, Suite};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+
+use super::output::is_read;
 
 /// Prompts decided on at once.
 const BATCH: usize = 1024;
@@ -34,7 +36,7 @@ pub(super) struct RouteArguments {
 
 fn preference(text: &str) -> std::result::Result<Preference, String> {
     let weight = text.parse().map_err(|_| "is no number".to_owned())?;
-    Preference::new(weight).ok_or_else(|| "must be a number from 0 up".into())
+    Preference::new(weight).ok_or_else(|| format!("must be a number from 0 to {:e}", Preference::LARGEST))
 }
 
 /// A line of standard input.
@@ -84,9 +86,8 @@ pub(super) fn route(arguments: &RouteArguments) -> Result<ExitCode> {
         (Some(folder), Some(preference)) => route_suite(&router, folder, preference, &mut out),
         (_, preference) => route_lines(&router, preference, std::io::stdin().lock(), &mut out),
     };
-    // A reader that has gone away is no error.
-    let _ = out.flush();
-    done.map(|()| ExitCode::SUCCESS)
+    let is_read = is_read(out.flush());
+    done.and(is_read).map(|_| ExitCode::SUCCESS)
 }
 
 /// Every prompt of a suite among all candidates of the router, whoever answered it.
@@ -115,7 +116,7 @@ fn route_suite(
             Prompts::unrecorded(recorded.embeddings, recorded.input_tokens, None, router.models().len());
         let decisions = router.decide(&prompts, &vec![preference; block.len()]);
         for (id, decision) in recorded.ids.iter().zip(&decisions) {
-            if !answer(out, router, (Some(id), None), decision) {
+            if !answer(out, router, (Some(id), None), decision)? {
                 return Ok(());
             }
         }
@@ -140,14 +141,14 @@ fn route_lines(
         let asked = serde_json::from_slice(&line).map_err(|error| json_problem(&error));
         let added = asked.and_then(|question| batch.add(question, preference)).map_err(fault);
         if added.is_err() || batch.ids.len() == BATCH {
-            if !batch.answer(out) {
+            let is_read = batch.answer(out)?;
+            added?;
+            if !is_read {
                 return Ok(());
             }
-            added?;
         }
     }
-    batch.answer(out);
-    Ok(())
+    batch.answer(out).map(drop)
 }
 
 /// The problem without its line, which is always the first.
@@ -172,16 +173,16 @@ impl<'a> Batch<'a> {
                 question.embedding.len()
             ));
         }
-        if question.embedding.iter().any(|value| !value.is_finite()) {
-            return Err("an embedding with a number that 32 bits cannot hold".into());
+        if let Some(value) = question.embedding.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
+            return Err(format!("an embedding that holds {value:e}; values lie within {LARGEST_VALUE}"));
         }
         let input_tokens = question.input_tokens.unwrap_or(self.router.mean_input_tokens());
-        if !(input_tokens.is_finite() && input_tokens >= 0.0) {
-            return Err(format!("`input_tokens` {input_tokens} is not a number from 0 up"));
+        if !(0.0..=LARGEST_AMOUNT).contains(&input_tokens) {
+            return Err(format!("`input_tokens` {input_tokens:?} is not a number from 0 to {LARGEST_AMOUNT:e}"));
         }
         let preference = match (question.preference, preference) {
             (Some(weight), _) => Preference::new(weight)
-                .ok_or_else(|| format!("`preference` {weight} is not a number from 0 up"))?,
+                .ok_or_else(|| format!("`preference` {weight:?} is not a number from 0 to {:e}", Preference::LARGEST))?,
             (None, Some(preference)) => preference,
             (None, None) => return Err("no `preference`, and none on the command line".into()),
         };
@@ -210,21 +211,21 @@ impl<'a> Batch<'a> {
     }
 
     /// Answers the questions and forgets them; false where nobody reads the answers any more.
-    fn answer(&mut self, out: &mut impl Write) -> bool {
+    fn answer(&mut self, out: &mut impl Write) -> Result<bool> {
         let taken = std::mem::replace(self, Batch::new(self.router));
         if taken.ids.is_empty() {
-            return true;
+            return Ok(true);
         }
         let embeddings = Matrix::new(taken.embeddings, taken.ids.len(), self.router.embedding_width());
         let n_models = self.router.models().len();
         let prompts = Prompts::unrecorded(embeddings, taken.input_tokens, Some(taken.available), n_models);
         let decisions = self.router.decide(&prompts, &taken.preferences);
-        taken
-            .ids
-            .iter()
-            .zip(&decisions)
-            .all(|(id, decision)| answer(out, self.router, (None, id.as_ref()), decision))
-            && out.flush().is_ok()
+        for (id, decision) in taken.ids.iter().zip(&decisions) {
+            if !answer(out, self.router, (None, id.as_ref()), decision)? {
+                return Ok(false);
+            }
+        }
+        is_read(out.flush())
     }
 }
 
@@ -234,7 +235,10 @@ fn answer(
     router: &SavedRouter,
     (prompt_id, id): (Option<&String>, Option<&serde_json::Value>),
     decision: &Routed,
-) -> bool {
+) -> Result<bool> {
+    if decision.probabilities.iter().any(|(_, probability)| !probability.is_finite()) {
+        return Err(Error::Usage("the router gives a probability that is no finite number".into()));
+    }
     let models = router.models();
     let answer = Answer {
         prompt_id: prompt_id.map(String::as_str),
@@ -242,7 +246,8 @@ fn answer(
         model: &models[decision.model],
         probabilities: Probabilities { models, of: &decision.probabilities },
     };
-    serde_json::to_writer(&mut *out, &answer).is_ok() && out.write_all(b"\n").is_ok()
+    let written = serde_json::to_writer(&mut *out, &answer).map_err(std::io::Error::from);
+    is_read(written.and_then(|()| out.write_all(b"\n")))
 }
 
 impl Serialize for Probabilities<'_> {

@@ -17,7 +17,8 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 use super::timings::Timings;
-use super::{DatasetArguments, say, say_aside, use_threads};
+use super::output::{say, say_aside};
+use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.
 #[derive(Args)]
@@ -157,7 +158,7 @@ fn rebuild(folder: &Path) -> Result<bool> {
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
     report::rebuild(folder, &record, &summary, &verdicts)?;
-    Ok(tell(&record, folder, &verdicts))
+    tell(&record, folder, &verdicts)
 }
 
 fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
@@ -218,7 +219,7 @@ fn run_one(path: &Path, scenario: &Scenario, claim: &Claim, arguments: &RunArgum
     if !arguments.quiet {
         say_aside(&report::overview(record, &summary));
     }
-    Ok(tell(record, claim.path(), &verdicts))
+    tell(record, claim.path(), &verdicts)
 }
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
@@ -230,11 +231,11 @@ fn program() -> Option<String> {
 }
 
 /// Says where the report is and which expectations are not met; true where all are.
-pub(super) fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> bool {
-    say(&format!("{}", folder.join("report.md").display()));
+pub(super) fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> Result<bool> {
+    say(&format!("{}", folder.join("report.md").display()))?;
     let unmet: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.holds).collect();
     for verdict in &unmet {
         say_aside(&format!("{}: expectation not met: {}", record.manifest.scenario.name, verdict.words));
     }
-    unmet.is_empty()
+    Ok(unmet.is_empty())
 }

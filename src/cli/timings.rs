@@ -14,7 +14,7 @@ use llm_bandit::fs;
 use llm_bandit::record::Record;
 use llm_bandit::run::Event;
 
-use super::say_aside;
+use super::output::say_aside;
 
 /// When each cell reached each step, by replicate and label.
 #[derive(Default)]

@@ -9,7 +9,8 @@ use llm_bandit::router::SavedRouter;
 use llm_bandit::run as simulation;
 use llm_bandit::scenario::Scenario;
 
-use super::{DatasetArguments, say, say_aside};
+use super::output::{say, say_aside};
+use super::DatasetArguments;
 
 /// Arguments of `train`.
 #[derive(Args)]
@@ -48,6 +49,6 @@ pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     if !arguments.quiet {
         router.notes().iter().for_each(|(name, value)| say_aside(&format!("{name}: {value}")));
     }
-    say(&format!("{}", arguments.out.display()));
+    say(&format!("{}", arguments.out.display()))?;
     Ok(ExitCode::SUCCESS)
 }
