@@ -237,3 +237,38 @@ fn a_changed_scenario_changed_prices_and_another_version_of_the_program_are_said
     let output = llm_bandit(folder.path(), &["verify", "out"]);
     assert!(String::from_utf8(output.stdout).unwrap().contains("though by version 0.0.1 and not"));
 }
+
+#[test]
+fn sums_in_another_form_and_leftovers_of_other_programs_are_found() {
+    let folder = report();
+    let folder = folder.path();
+    let crlf = tampered(folder, "record/SHA256SUMS", text(|sums| sums.replace('\n', "\r\n")));
+    assert_eq!(crlf, "out/record/SHA256SUMS: is not as it was written: other line ends, another order, or blanks");
+    fs::create_dir(folder.join("out/record/__MACOSX")).unwrap();
+    assert_eq!(rejected(folder), "out/record/__MACOSX: is no file of a record; another program left it there");
+}
+
+#[test]
+fn a_missing_record_of_a_shift_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let shifts = "\n[[shift]]\nkind = \"price\"\nmodel = \"gpt-4-turbo\"\nfactor = 2.0\n\n[[shift]]\nkind = \"no-embeddings\"\n";
+    let scenario = TINY.replacen("\n[[router]]", &format!("{shifts}\n[[router]]"), 1);
+    fs::write(folder.join("tiny.toml"), scenario).unwrap();
+    let run = llm_bandit(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(llm_bandit(folder, &["verify", "out"]).status.success());
+    let records = folder.join("out/stress/records");
+    let mut names: Vec<_> = fs::read_dir(&records).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    assert_eq!(names.len(), 2);
+    let last = names[1].file_name().unwrap().to_string_lossy().into_owned();
+    fs::create_dir(records.join("02-more")).unwrap();
+    assert!(rejected(folder).ends_with("02-more: is nothing that the manifest of the report tells of"));
+    fs::remove_dir(records.join("02-more")).unwrap();
+    fs::remove_dir_all(&names[1]).unwrap();
+    let missing = format!("out/stress/records/{last}: is missing; the manifest of the report tells of it");
+    assert_eq!(rejected(folder), missing);
+    fs::remove_dir_all(folder.join("out/stress")).unwrap();
+    assert!(rejected(folder).contains("is missing; the manifest of the report tells of it"));
+}

@@ -81,6 +81,9 @@ pub struct Manifest {
     /// The shift that it was run under; `None` for a run as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shift: Option<Shift>,
+    /// The names of the shifts that it was run under too, in the order of their records; empty where it is one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<String>,
     /// The preferences asked, ascending.
     pub preferences: Vec<f64>,
     /// Their weights under the declared distribution.

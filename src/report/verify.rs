@@ -36,6 +36,7 @@ pub fn verify(folder: &Path) -> Result<Verified> {
     let files = render(&record, &summary, &verdicts);
     compare(folder, &files, &record.manifest.program_version)?;
     let mut n_files = files.len();
+    stress::check_declared(folder, &record)?;
     // Beside the record's own hash stand those of the records under shifts, each in its own `SHA256SUMS`.
     if let Some(stressed) = stress::read(folder, &record)? {
         for inner in stress::record_folders(folder)? {

@@ -93,6 +93,7 @@ pub(crate) fn assemble(
             list_prices_hash: list_prices_hash(&recorded_suite.models, &recorded_suite.list_prices),
             suite: recorded_suite,
             shift: plan.shift.clone(),
+            shifts: Vec::new(),
             preferences: grid.preferences().iter().map(|preference| preference.weight()).collect(),
             preference_weights: grid.weights().to_vec(),
             replicates: recorded,

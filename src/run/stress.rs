@@ -50,8 +50,9 @@ pub fn stress(
         })
         .collect::<Result<_>>()?;
     let splits = prepared.splits(scenario)?;
-    let unshifted = execute(&RunPlan::new(scenario, &prepared, splits, &met), cache, progress)?;
+    let mut unshifted = execute(&RunPlan::new(scenario, &prepared, splits, &met), cache, progress)?;
     drop(met);
+    unshifted.record.manifest.shifts = shifts.iter().map(|shift| shift.name.clone()).collect();
     let mut from_test = unshifted.shifted.into_iter();
     let mut shifted = Vec::new();
     for shift in &shifts {

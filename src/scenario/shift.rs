@@ -390,9 +390,14 @@ impl Shift {
 
     /// The name with what no file's name should hold replaced.
     pub(crate) fn file_name(&self) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-        self.name.chars().map(plain).collect()
+        file_name(&self.name)
     }
+}
+
+/// The part of a file's name that stands for a shift.
+pub(crate) fn file_name(shift: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    shift.chars().map(plain).collect()
 }
 
 impl Change {

@@ -10,12 +10,12 @@ mod quizzes;
 use std::path::{Path, PathBuf};
 
 use super::folder::write_files;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
 use crate::fs;
 use crate::record::Record;
 use crate::run::Stressed;
-use crate::scenario::shift::Shift;
+use crate::scenario::shift::{Shift, file_name};
 
 /// The folder's name inside a report.
 pub(super) const STRESS: &str = "stress";
@@ -59,16 +59,41 @@ pub(super) fn files(stressed: &Stressed) -> Vec<(String, Vec<u8>)> {
 /// Writes the records into a report's folder that is being filled.
 pub(super) fn write_records(folder: &Path, stressed: &Stressed) -> Result<()> {
     let records = folder.join(STRESS).join(RECORDS);
-    let numbered = stressed.shifted.iter().enumerate().map(|(at, record)| {
-        let name = record.manifest.shift.as_ref().map_or_else(String::new, Shift::file_name);
-        (format!("{at:02}-{name}"), record)
-    });
+    let name = |record: &Record| record.manifest.shift.as_ref().map_or_else(String::new, |shift| shift.name.clone());
+    let numbered = stressed.shifted.iter().enumerate().map(|(at, record)| (numbered(at, &name(record)), record));
     for (name, record) in numbered.chain(stressed.sweep.iter().map(|record| (SWEEP.to_owned(), record))) {
         let inner = records.join(name);
         fs::create_folder(&inner)?;
         record.write(&inner)?;
     }
     Ok(())
+}
+
+/// The folder of the record under a shift.
+fn numbered(at: usize, shift: &str) -> String {
+    format!("{at:02}-{}", file_name(shift))
+}
+
+/// Whether there is a record of everything that the twin's manifest tells of, and of nothing else.
+///
+/// # Errors
+/// The first that is missing or too many.
+pub(super) fn check_declared(folder: &Path, twin: &Record) -> Result<()> {
+    let records = folder.join(STRESS).join(RECORDS);
+    let shifts = &twin.manifest.shifts;
+    let mut declared: Vec<PathBuf> =
+        shifts.iter().enumerate().map(|(at, shift)| records.join(numbered(at, shift))).collect();
+    declared.extend(twin.manifest.scenario.sweep.as_ref().map(|_| records.join(SWEEP)));
+    if let Some(missing) = declared.iter().find(|inner| !inner.is_dir()) {
+        return Err(Error::file(missing, "is missing; the manifest of the report tells of it"));
+    }
+    // Manifests of earlier versions tell of no shift.
+    let is_told = !shifts.is_empty() || twin.manifest.scenario.shifts.is_empty();
+    let found = if records.is_dir() { fs::entries(&records)? } else { Vec::new() };
+    match found.into_iter().find(|inner| is_told && !declared.contains(inner)) {
+        Some(surplus) => Err(Error::file(&surplus, "is nothing that the manifest of the report tells of")),
+        None => Ok(()),
+    }
 }
 
 /// Writes everything but the records.
