@@ -41,6 +41,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A setting of a file, which was read as such, says something that cannot be used.
+    #[error("{}", one_line(problem))]
+    Setting {
+        /// Where it stands in the file: `expect[2].metric`.
+        key: String,
+        /// What is wrong and, where there is one, what was probably meant.
+        problem: String,
+    },
     /// The command line asks for something that does not exist or does not go together.
     #[error("{}", one_line(_0))]
     Usage(String),
@@ -67,9 +75,20 @@ impl Error {
 
     /// A fault on one line of a file.
     pub fn line(path: &Path, line: u64, problem: impl Into<String>) -> Self {
-        Error::Input {
-            place: Place { path: path.to_owned(), line: Some(line) },
-            problem: problem.into(),
+        Error::Input { place: Place { path: path.to_owned(), line: Some(line) }, problem: problem.into() }
+    }
+
+    /// A fault in the setting of that key.
+    pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Error::Setting { key: key.into(), problem: problem.into() }
+    }
+
+    /// The same fault, of a setting within the table or list of that key.
+    pub fn within(self, outer: &str) -> Self {
+        match self {
+            Error::Setting { key, problem } => Error::Setting { key: format!("{outer}.{key}"), problem },
+            Error::Usage(problem) => Error::Setting { key: outer.to_owned(), problem },
+            other => other,
         }
     }
 
@@ -176,7 +195,14 @@ mod tests {
         let long = "e\u{301}".repeat(5000);
         for quote in ['`', '"'] {
             let text = message(format!("{quote}{long}{quote} is no number; write one"));
-            assert!(text.chars().count() < 300 && text.ends_with("\u{2026}{quote} is no number; write one".replace("{quote}", &quote.to_string()).as_str()));
+            assert!(
+                text.chars().count() < 300
+                    && text.ends_with(
+                        "\u{2026}{quote} is no number; write one"
+                            .replace("{quote}", &quote.to_string())
+                            .as_str()
+                    )
+            );
         }
         assert_eq!(Error::Usage("a\nb".into()).to_string(), "a\\nb");
     }

@@ -87,17 +87,30 @@ impl PreferenceGrid {
     /// Bounds that are not positive, in order, and at most [`Preference::LARGEST`], fewer than two points, or a distribution beyond the grid.
     pub fn new(settings: &PreferenceSettings) -> Result<Self> {
         let PreferenceSettings { low, high, count, distribution } = *settings;
-        let fault = |problem: String| Err(Error::Usage(format!("[preferences]: {problem}")));
+        let fault = |key: &str, problem: String| {
+            Err(Error::setting(format!("preferences.{key}"), format!("[preferences]: {problem}")))
+        };
         if !(low > 0.0 && low < high && high <= Preference::LARGEST && (2..=10_000).contains(&count)) {
-            return fault(format!(
-                "0 < low < high <= {:e} and a count from 2 to 10000 are needed, not {low:?}, {high:?}, {count}",
-                Preference::LARGEST
-            ));
+            let is_low = !(low > 0.0 && low < high);
+            let key = if is_low {
+                "low"
+            } else if high > Preference::LARGEST {
+                "high"
+            } else {
+                "count"
+            };
+            return fault(
+                key,
+                format!(
+                    "0 < low < high <= {:e} and a count from 2 to 10000 are needed, not {low:?}, {high:?}, {count}",
+                    Preference::LARGEST
+                ),
+            );
         }
         let (from, to) = (distribution.low, distribution.high);
         let is_log = distribution.kind == DistributionKind::LogUniform;
         if !(from < to && to <= high && from >= if is_log { low } else { 0.0 }) {
-            return fault(format!("the distribution from {from} to {to} leaves the grid"));
+            return fault("distribution", format!("the distribution from {from} to {to} leaves the grid"));
         }
         let step = (high / low).ln() / (count - 1) as f64;
         let weights = std::iter::once(0.0).chain((0..count).map(|i| low * (step * i as f64).exp()));

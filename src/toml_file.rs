@@ -3,41 +3,99 @@
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
 
 use crate::error::{Error, Result, suggestion};
 
 /// Parses a file's text.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
-    toml::from_str(text).map_err(|error| fault(path, text, &error, 0))
+    toml::from_str(text).map_err(|error| fault(path, text, &error, ""))
 }
 
-/// The fault as one line. `offset` is where in `text` the part that was parsed begins; a message about an unknown key or
-/// value without a position of its own is placed at the first mention after it.
-pub(crate) fn fault(path: &Path, text: &str, error: &toml::de::Error, offset: usize) -> Error {
+/// A fault in the table of that key, in the whole text where it is empty, as one line. Where the parser lost the place, as
+/// it does in tables whose `kind` says how they are read, it is that of the key or value of the table that is not known.
+pub(crate) fn fault(path: &Path, text: &str, error: &toml::de::Error, key: &str) -> Error {
     let message = error.message();
-    let written = message.split('`').nth(1).unwrap_or_default();
-    let mentioned =
-        message.starts_with("unknown").then(|| text[offset..].find(written).map(|at| at + offset)).flatten();
-    let at = mentioned.or(error.span().map(|span| span.start)).unwrap_or(offset);
-    Error::line(path, line_of(text, at), one_line(message))
+    let parsed = error.span().map(|span| line_of(text, span.start));
+    let unknown = message.strip_prefix("unknown ").and_then(|rest| rest.split('`').nth(1));
+    let line = parsed.or_else(|| line_of_unknown(text, key, unknown?)).or_else(|| line_of_key(text, key));
+    Error::line(path, line.unwrap_or(1), one_line(message))
 }
 
-/// A fault in what a file asks for, found after it was parsed, at the line it is about: the first that holds the first
-/// literal of the problem as a value or as a key, or that opens the section it names. Without one, the whole file.
-pub(crate) fn located(path: &Path, text: &str, problem: String) -> Error {
-    let literal = problem.split('`').nth(1).unwrap_or_default();
-    let section = problem.split_inclusive(']').next().filter(|section| section.starts_with('['));
-    let is_key = |line: &str| {
-        line.split_once('=').is_some_and(|(key, _)| !literal.is_empty() && key.trim() == literal)
-    };
-    let line = |holds: &dyn Fn(&str) -> bool| text.lines().position(|line| holds(line.trim()));
-    let at = line(&|line| !literal.is_empty() && line.contains(&format!("\"{literal}\"")))
-        .or_else(|| line(&is_key))
-        .or_else(|| section.and_then(|section| line(&|line| line == section)));
-    match at {
-        Some(at) => Error::line(path, at as u64 + 1, problem),
-        None => Error::file(path, problem),
+/// A fault in what a file asks for, found after it was parsed: on the line of its setting, or of what is around it where it
+/// was left out; of the file as a whole where it is of no setting.
+pub(crate) fn located(path: &Path, text: &str, error: Error) -> Error {
+    match error {
+        Error::Setting { key, problem } => match line_of_key(text, &key) {
+            Some(line) => Error::line(path, line, problem),
+            None => Error::file(path, problem),
+        },
+        Error::Usage(problem) => Error::file(path, problem),
+        other => other,
     }
+}
+
+/// A value by the place of its key or, in a list, by its own.
+struct Found<'a> {
+    start: usize,
+    value: &'a DeValue<'a>,
+}
+
+/// The value of a key like `expect[2].metric`, or the last on the way to it that is there.
+fn find<'a>(document: &'a DeTable<'a>, key: &str) -> Option<Found<'a>> {
+    let mut found: Option<Found<'a>> = None;
+    for part in key.split(['.', '[']).filter(|part| !part.is_empty()) {
+        let of_table = |table: &'a DeTable<'a>| {
+            let (key, value) = table.iter().find(|(key, _)| key.get_ref() == part)?;
+            Some(Found { start: key.span().start, value: value.get_ref() })
+        };
+        let next = match found.as_ref().map(|found| found.value) {
+            None => of_table(document),
+            Some(DeValue::Table(table)) => of_table(table),
+            Some(DeValue::Array(list)) => {
+                let value = part.trim_end_matches(']').parse().ok().and_then(|at: usize| list.get(at));
+                value.map(|value| Found { start: value.span().start, value: value.get_ref() })
+            }
+            Some(_) => None,
+        };
+        match next {
+            Some(next) => found = Some(next),
+            None => break,
+        }
+    }
+    found
+}
+
+fn line_of_key(text: &str, key: &str) -> Option<u64> {
+    let document = DeTable::parse(text).ok()?;
+    find(document.get_ref(), key).map(|found| line_of(text, found.start))
+}
+
+/// The line of a key, or of a text, within the table of `key`.
+fn line_of_unknown(text: &str, key: &str, unknown: &str) -> Option<u64> {
+    fn in_table(table: &DeTable<'_>, unknown: &str) -> Option<usize> {
+        table.iter().find_map(|(key, value)| {
+            let is_text = matches!(value.get_ref(), DeValue::String(text) if text == unknown);
+            let is_it = is_text || key.get_ref() == unknown;
+            if is_it { Some(key.span().start) } else { in_value(value.get_ref(), unknown) }
+        })
+    }
+    fn in_value(value: &DeValue<'_>, unknown: &str) -> Option<usize> {
+        match value {
+            DeValue::Table(table) => in_table(table, unknown),
+            DeValue::Array(list) => list.iter().find_map(|value| match value.get_ref() {
+                DeValue::String(text) if text == unknown => Some(value.span().start),
+                inner => in_value(inner, unknown),
+            }),
+            _ => None,
+        }
+    }
+    let document = DeTable::parse(text).ok()?;
+    let start = match find(document.get_ref(), key) {
+        Some(found) => in_value(found.value, unknown),
+        None => in_table(document.get_ref(), unknown),
+    };
+    start.map(|start| line_of(text, start))
 }
 
 /// The line of a byte position, counted from 1.
@@ -69,16 +127,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_out_later_is_placed_by_its_literal_its_key_or_its_section() {
-        let message = |problem: &str| {
-            let text = "suite = \"x\"\nreplicates = 0\n[pool]\nmodels = [\"a\", \"b\"]\n";
-            located(Path::new("s.toml"), text, problem.into()).to_string()
+    fn what_is_found_out_later_is_placed_by_its_key_whatever_a_comment_says() {
+        let line = |key: &str| {
+            let text = "# models = [\"b\"], replicates, [pool]\nsuite = \"x\"\nreplicates = 0\n[pool]\nmodels = [\n  \"a\",\n  \"b\"]\n\
+                [[expect]]\nmetric = \"m\"\n[[expect]]\nmetric = \"n\"\n[a.b]\nc = { d = 1 }\n";
+            located(Path::new("s.toml"), text, Error::setting(key, "p")).to_string()
         };
-        assert_eq!(message("unknown suite `x`"), "s.toml:1: unknown suite `x`");
-        assert_eq!(message("[pool] names unknown model `b`"), "s.toml:4: [pool] names unknown model `b`");
-        assert_eq!(message("`replicates` is 0"), "s.toml:2: `replicates` is 0");
-        assert_eq!(message("[pool] is empty"), "s.toml:3: [pool] is empty");
-        assert_eq!(message("something `else`"), "s.toml: something `else`");
+        for (key, expected) in [
+            ("suite", "s.toml:2: p"),
+            ("replicates", "s.toml:3: p"),
+            ("pool", "s.toml:4: p"),
+            ("pool.benchmarks", "s.toml:4: p"),
+            ("pool.models", "s.toml:5: p"),
+            ("pool.models[1]", "s.toml:7: p"),
+            ("expect[1].metric", "s.toml:11: p"),
+            ("expect[0].router", "s.toml:8: p"),
+            ("a.b.c.d", "s.toml:13: p"),
+            ("seed", "s.toml: p"),
+        ] {
+            assert_eq!(line(key), expected, "{key}");
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ const SCENARIO: &str = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[pre
 
 /// A report in `out`.
 fn reported(folder: &Path) {
-    let settings = SyntheticSettings { n_prompts: 60, n_models: 3, n_dimensions: 8, ..SyntheticSettings::default() };
+    let settings =
+        SyntheticSettings { n_prompts: 60, n_models: 3, n_dimensions: 8, ..SyntheticSettings::default() };
     let scenario = Scenario::parse(Path::new("s.toml"), SCENARIO).unwrap();
     let record = run(&scenario, settings.generate().unwrap().suite, &|_| {}).unwrap();
     let claim = report::claim(&folder.join("out")).unwrap();
@@ -32,8 +33,12 @@ fn reported(folder: &Path) {
 
 /// What every command that reads the record says.
 fn said(folder: &Path) -> String {
-    let commands: [&[&str]; 4] =
-        [&["report", "out"], &["verify", "out"], &["check", "out", "--against", "out"], &["decisions", "out", "--router", "random"]];
+    let commands: [&[&str]; 4] = [
+        &["report", "out"],
+        &["verify", "out"],
+        &["check", "out", "--against", "out"],
+        &["decisions", "out", "--router", "random"],
+    ];
     let mut texts: Vec<String> = commands
         .iter()
         .map(|arguments| {
@@ -61,13 +66,25 @@ fn each_forged_line_of_a_manifest_is_refused() {
         ("\"label\": \"random\"", "\"label\": \"../../../planted\"", "`../../../planted` is no label"),
         ("\"label\": \"random\"", "\"label\": \"\\u001b[2J\"", "is no label"),
         ("\"label\": \"random\"", "\"label\": \"single-best\"", "two routers are labelled `single-best`"),
-        ("\"seed\": 0", "\"seed\": 0, \"evidence\": {\"resamples\": 1000000000000}", "`resamples` is 1000000000000"),
+        (
+            "\"seed\": 0",
+            "\"seed\": 0, \"evidence\": {\"resamples\": 1000000000000}",
+            "`resamples` is 1000000000000",
+        ),
         ("\"high\": 10.0,", "\"high\": 1e308,", "0 < low < high <= 1e12"),
         ("\"cost-unit-usd\": ", "\"cost-unit-usd\": 1e300, \"n-x\": ", "unknown field"),
         ("\"preferences\": [\n    0.0,", "\"preferences\": [\n    1e300,", "are not those of the scenario"),
         ("\"preference-weights\": [", "\"preference-weights\": [ 0.5,", "are not one share a preference"),
-        ("\"development-score\": [", "\"development-score\": [ 0.5,", "`development-score` is not one amount a candidate"),
-        ("\"development-cost-usd\": [", "\"development-cost-usd\": [ 1e308,", "`development-cost-usd` is not one amount"),
+        (
+            "\"development-score\": [",
+            "\"development-score\": [ 0.5,",
+            "`development-score` is not one amount a candidate",
+        ),
+        (
+            "\"development-cost-usd\": [",
+            "\"development-cost-usd\": [ 1e308,",
+            "`development-cost-usd` is not one amount",
+        ),
         ("\"models\": [", "\"models\": [ \"\",", "candidate `` stands twice or has no name"),
     ] {
         assert!(good.contains(from), "{from}");
@@ -95,9 +112,14 @@ fn numbers_outside_of_the_bounds_of_suites_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     reported(folder);
-    for (file, value) in
-        [("scores", 1.5), ("scores", -1.0), ("costs_usd", 1e308), ("costs_usd", -1.0), ("costs_usd", f64::INFINITY), ("output_tokens", 1e13)]
-    {
+    for (file, value) in [
+        ("scores", 1.5),
+        ("scores", -1.0),
+        ("costs_usd", 1e308),
+        ("costs_usd", -1.0),
+        ("costs_usd", f64::INFINITY),
+        ("output_tokens", 1e13),
+    ] {
         let path = folder.join(format!("out/record/{file}.npy.gz"));
         let good = fs::read(&path).unwrap();
         let mut bytes = unpacked(&path);

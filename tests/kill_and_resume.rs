@@ -14,6 +14,9 @@ use llm_bandit::seed::Stream;
 use folder::files;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
+/// As cheap as a run can be.
+const CHEAP: &str = "description = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+    [preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n[evidence]\nresamples = 200\n[[router]]\nkind = \"random\"\n";
 const N_KILLS: usize = 20;
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -90,7 +93,7 @@ fn killing_a_run_at_any_moment_costs_nothing_but_time() {
 /// An expectation that cannot be judged stops a run after its training: all cells are kept.
 fn stopped() -> tempfile::TempDir {
     let folder = scenario_folder();
-    let spoiled = TINY.replace("metric = \"aiq\"", "metric = \"aiqq\"");
+    let spoiled = TINY.replace("metric = \"aiq\"", "metric = \"apgr\"");
     fs::write(folder.path().join("tiny.toml"), spoiled).unwrap();
     assert!(
         !command(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"])
@@ -149,6 +152,12 @@ fn timings_stand_beside_the_report_and_a_cell_taken_up_has_none() {
     assert!(command(folder.path(), &["verify", "out"]).output().unwrap().status.success());
 }
 
+fn cheap_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny.toml"), CHEAP).unwrap();
+    folder
+}
+
 fn hidden(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with('.')).collect()
@@ -156,7 +165,7 @@ fn hidden(folder: &Path) -> Vec<String> {
 
 #[test]
 fn of_several_runs_into_one_folder_one_writes_and_the_others_are_refused_at_once() {
-    let folder = scenario_folder();
+    let folder = cheap_folder();
     let folder = folder.path();
     run(folder, "whole", &[]);
     let whole = files(&folder.join("whole"));
@@ -190,7 +199,7 @@ fn of_several_runs_into_one_folder_one_writes_and_the_others_are_refused_at_once
 #[cfg(unix)]
 #[test]
 fn a_link_under_the_name_of_something_staged_is_not_written_through() {
-    let folder = scenario_folder();
+    let folder = cheap_folder();
     let folder = folder.path();
     run(folder, "out", &[]);
     fs::write(folder.join("foreign"), "foreign").unwrap();
@@ -209,7 +218,7 @@ const SYNTH: &str = "n-prompts = 300\nn-models = 3\nn-dimensions = 8\n";
 
 /// A folder with what every writing command needs.
 fn everything() -> tempfile::TempDir {
-    let folder = scenario_folder();
+    let folder = cheap_folder();
     let path = folder.path();
     run(path, "report", &[]);
     fs::write(path.join("synth.toml"), SYNTH).unwrap();

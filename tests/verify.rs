@@ -243,16 +243,22 @@ fn sums_in_another_form_and_leftovers_of_other_programs_are_found() {
     let folder = report();
     let folder = folder.path();
     let crlf = tampered(folder, "record/SHA256SUMS", text(|sums| sums.replace('\n', "\r\n")));
-    assert_eq!(crlf, "out/record/SHA256SUMS: is not as it was written: other line ends, another order, or blanks");
+    assert_eq!(
+        crlf,
+        "out/record/SHA256SUMS: is not as it was written: other line ends, another order, or blanks"
+    );
     fs::create_dir(folder.join("out/record/__MACOSX")).unwrap();
-    assert_eq!(rejected(folder), "out/record/__MACOSX: is no file of a record; another program left it there");
+    assert_eq!(
+        rejected(folder),
+        "out/record/__MACOSX: is no file of a record; another program left it there"
+    );
 }
 
 #[test]
 fn a_missing_record_of_a_shift_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let shifts = "\n[[shift]]\nkind = \"price\"\nmodel = \"gpt-4-turbo\"\nfactor = 2.0\n\n[[shift]]\nkind = \"no-embeddings\"\n";
+    let shifts = "\n[[shift]]\nkind = \"price\"\nmodel = \"gpt-4o\"\nfactor = 2.0\n\n[[shift]]\nkind = \"no-embeddings\"\n";
     let scenario = TINY.replacen("\n[[router]]", &format!("{shifts}\n[[router]]"), 1);
     fs::write(folder.join("tiny.toml"), scenario).unwrap();
     let run = llm_bandit(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]);

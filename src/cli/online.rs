@@ -9,8 +9,8 @@ use llm_bandit::online::{self, OnlineScenario};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite;
 
-use super::progress::Progress;
 use super::output::{say, say_aside};
+use super::progress::Progress;
 
 /// Online scenarios and their files.
 type Online = Vec<(PathBuf, OnlineScenario)>;
@@ -38,7 +38,7 @@ pub(super) fn run(
     (folders, quiet): (&[PathBuf], bool),
 ) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite::find(&scenario.suite, folders).map_err(named)?;
+    let suite = suite::find(&scenario.suite, folders).map_err(|error| named(error.within("suite")))?;
     let progress = Progress::new(&scenario.name, quiet);
     let record = online::run(scenario, suite, &|event| progress.show(&event));
     progress.finish();
@@ -63,7 +63,7 @@ pub(super) fn report(folder: &Path) -> Result<Option<bool>> {
 
 pub(super) fn verify(path: &Path, scenario: &OnlineScenario, folders: &[PathBuf]) -> Result<()> {
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite::find(&scenario.suite, folders).map_err(named)?;
+    let suite = suite::find(&scenario.suite, folders).map_err(|error| named(error.within("suite")))?;
     let words = online::check(scenario, suite).map_err(named)?;
     let (n_routers, orders) = (scenario.routers.len(), scenario.online.orders);
     say(&format!("{}: sound; online, {n_routers} routers, {orders} orders; {words}", path.display()))?;

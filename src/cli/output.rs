@@ -15,7 +15,8 @@ pub(super) fn say(text: &str) -> Result<()> {
 /// Prints what was asked for as it is, for other programs.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    is_read(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())).map(drop)
+    is_read(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
+        .map(drop)
 }
 
 /// Prints everything else.

@@ -11,8 +11,8 @@ use llm_bandit::record::reprice as under;
 use llm_bandit::suite::prices::PriceBook;
 use llm_bandit::{fs, online, report};
 
-use super::run::tell;
 use super::output::say_aside;
+use super::run::tell;
 
 /// Arguments of `reprice`.
 #[derive(Args)]

@@ -173,16 +173,21 @@ impl<'a> Batch<'a> {
                 question.embedding.len()
             ));
         }
-        if let Some(value) = question.embedding.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE) {
+        if let Some(value) =
+            question.embedding.iter().find(|value| value.is_nan() || value.abs() > LARGEST_VALUE)
+        {
             return Err(format!("an embedding that holds {value:e}; values lie within {LARGEST_VALUE}"));
         }
         let input_tokens = question.input_tokens.unwrap_or(self.router.mean_input_tokens());
         if !(0.0..=LARGEST_AMOUNT).contains(&input_tokens) {
-            return Err(format!("`input_tokens` {input_tokens:?} is not a number from 0 to {LARGEST_AMOUNT:e}"));
+            return Err(format!(
+                "`input_tokens` {input_tokens:?} is not a number from 0 to {LARGEST_AMOUNT:e}"
+            ));
         }
         let preference = match (question.preference, preference) {
-            (Some(weight), _) => Preference::new(weight)
-                .ok_or_else(|| format!("`preference` {weight:?} is not a number from 0 to {:e}", Preference::LARGEST))?,
+            (Some(weight), _) => Preference::new(weight).ok_or_else(|| {
+                format!("`preference` {weight:?} is not a number from 0 to {:e}", Preference::LARGEST)
+            })?,
             (None, Some(preference)) => preference,
             (None, None) => return Err("no `preference`, and none on the command line".into()),
         };

@@ -15,9 +15,9 @@ use llm_bandit::run::{stress, suite_of};
 use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
 use sha2::{Digest, Sha256};
 
+use super::output::{say, say_aside};
 use super::progress::Progress;
 use super::timings::Timings;
-use super::output::{say, say_aside};
 use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.

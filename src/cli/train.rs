@@ -9,8 +9,8 @@ use llm_bandit::router::SavedRouter;
 use llm_bandit::run as simulation;
 use llm_bandit::scenario::Scenario;
 
-use super::output::{say, say_aside};
 use super::DatasetArguments;
+use super::output::{say, say_aside};
 
 /// Arguments of `train`.
 #[derive(Args)]

@@ -83,7 +83,10 @@ pub struct Verdict {
 /// An expectation that names an unknown router or metric; a mean that is no finite number.
 pub fn judge(record: &Record, summary: &Summary) -> Result<Vec<Verdict>> {
     summary.check()?;
-    record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
+    let judged = |(at, expectation)| {
+        judge_one(expectation, summary).map_err(|error| error.within(&format!("expect[{at}]")))
+    };
+    record.manifest.scenario.expect.iter().enumerate().map(judged).collect()
 }
 
 fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
@@ -119,9 +122,15 @@ fn mean(summary: &Summary, policy: &str, metric: &str) -> Result<Option<f64>> {
     let policies = summary.rows.iter().map(|row| row.policy.as_str());
     if !policies.clone().any(|known| known == policy) {
         let near = suggestion(policy, policies);
-        return Err(Error::Usage(format!("an expectation names unknown router `{policy}`{near}")));
+        return Err(Error::setting(
+            "router",
+            format!("an expectation names unknown router `{policy}`{near}"),
+        ));
     }
     let metrics = summary.rows.iter().filter(|row| row.policy == policy).map(|row| row.metric.name);
     let near = suggestion(metric, metrics);
-    Err(Error::Usage(format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}")))
+    Err(Error::setting(
+        "metric",
+        format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}"),
+    ))
 }

@@ -235,11 +235,17 @@ fn mean(summary: &OnlineSummary, policy: &str, metric: &str) -> Result<f64> {
     let policies = summary.values.iter().map(|value| value.policy.as_str());
     if !policies.clone().any(|known| known == policy) {
         let near = suggestion(policy, policies);
-        return Err(Error::Usage(format!("an expectation names unknown router `{policy}`{near}")));
+        return Err(Error::setting(
+            "expect",
+            format!("an expectation names unknown router `{policy}`{near}"),
+        ));
     }
     let of_policy = summary.values.iter().filter(|value| value.policy == policy);
     let near = suggestion(metric, of_policy.map(|value| value.metric.as_str()));
-    Err(Error::Usage(format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}")))
+    Err(Error::setting(
+        "expect",
+        format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}"),
+    ))
 }
 
 /// Evenly spaced, with the first step of every phase and the end.

@@ -114,7 +114,10 @@ pub(super) fn phases(
         let from = (change.at * n_steps as f64) as usize;
         states.apply(&change.what, suite, columns, &stream.numbered(number));
         if !states.is_present.contains(&true) {
-            return Err(Error::Usage(format!("[[online.change]]: after {} nobody is left", change.what)));
+            return Err(Error::setting(
+                "online.change",
+                format!("[[online.change]]: after {} nobody is left", change.what),
+            ));
         }
         let mut words = vec![change.what.to_string()];
         if phases.len() > 1 && phases.last().is_some_and(|before| before.from == from) {

@@ -40,7 +40,7 @@ pub fn run(
         .map(|router| {
             let entry = &scenario.routers[router];
             entry.settings.ready(scenario, &world, &stream(router)).map_err(|error| match error {
-                Error::Usage(problem) => {
+                Error::Usage(problem) | Error::Setting { problem, .. } => {
                     Error::Training { router: entry.label.clone(), replicate: 0, problem }
                 }
                 other => other,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::change::{Change, WrittenChange};
 use super::evaluate::REFERENCE_NAMES;
@@ -98,7 +97,7 @@ struct Written {
     cost: CostSettings,
     #[serde(default)]
     online: WrittenOnline,
-    router: Vec<Spanned<toml::Table>>,
+    router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,
 }
@@ -111,7 +110,7 @@ struct WrittenOnline {
     preference: Option<Vec<f64>>,
     dimensions: usize,
     steps: Option<usize>,
-    change: Vec<Spanned<WrittenChange>>,
+    change: Vec<WrittenChange>,
 }
 
 impl Default for WrittenOnline {
@@ -142,23 +141,26 @@ impl OnlineScenario {
     /// # Errors
     /// Whatever is wrong with it, with path and line.
     pub fn parse(path: &Path, text: &str) -> Result<OnlineScenario> {
+        OnlineScenario::parsed(path, text).map_err(|error| toml_file::located(path, text, error))
+    }
+
+    fn parsed(path: &Path, text: &str) -> Result<OnlineScenario> {
         let written: Written = toml_file::parse(path, text)?;
         let WrittenOnline { orders, warm_start, preference, dimensions, steps, change } = written.online;
         let mut changes: Vec<Change> = Vec::new();
-        for change in change {
-            let line = toml_file::line_of(text, change.span().start);
-            let fault = |problem: String| Error::line(path, line, problem);
-            let change = change.into_inner().change().map_err(fault)?;
+        for (at, change) in change.into_iter().enumerate() {
+            let fault = |problem: String| Error::setting(format!("online.change[{at}]"), problem);
+            let change = change.change().map_err(fault)?;
             if changes.last().is_some_and(|before| before.at > change.at) {
                 return Err(fault("changes are written in the order in which they happen".into()));
             }
             changes.push(change);
         }
         let mut routers: Vec<OnlineRouterEntry> = Vec::new();
-        for table in written.router {
-            let start = table.span().start;
-            let entry = router(path, text, start, table.into_inner())?;
-            let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
+        for (at, table) in written.router.into_iter().enumerate() {
+            let key = format!("router[{at}]");
+            let entry = router(path, text, &key, table)?;
+            let fault = |problem: String| Error::setting(&key, problem);
             let earlier = routers.iter().map(|router| router.label.as_str());
             label::check(&entry.label, earlier, &REFERENCE_NAMES, "reference").map_err(fault)?;
             entry.settings.check(warm_start > 0.0).map_err(fault)?;
@@ -180,43 +182,49 @@ impl OnlineScenario {
             routers,
             expect: written.expect,
         };
-        scenario.check().map_err(|error| match error {
-            Error::Usage(problem) => toml_file::located(path, text, problem),
-            other => other,
-        })?;
+        scenario.check()?;
         Ok(scenario)
     }
 
     fn check(&self) -> Result<()> {
         let OnlineSettings { orders, warm_start, preference, dimensions, steps } = &self.online;
-        let fault = |problem: String| Err(Error::Usage(problem));
+        let fault = |key: &str, problem: String| Err(Error::setting(key, problem));
         if !(2..=MOST_ORDERS).contains(orders) {
-            return fault(format!("`orders` must be from 2 to {MOST_ORDERS}: one order has no interval"));
+            return fault(
+                "online.orders",
+                format!("`orders` must be from 2 to {MOST_ORDERS}: one order has no interval"),
+            );
         }
         if !(0.0..=0.9).contains(warm_start) {
-            return fault(format!("`warm-start` {warm_start} is not a share from 0 to 0.9"));
+            return fault(
+                "online.warm-start",
+                format!("`warm-start` {warm_start} is not a share from 0 to 0.9"),
+            );
         }
         if !(1..=MOST_DIMENSIONS).contains(dimensions) {
-            return fault(format!("`dimensions` must be from 1 to {MOST_DIMENSIONS}"));
+            return fault("online.dimensions", format!("`dimensions` must be from 1 to {MOST_DIMENSIONS}"));
         }
         if steps.is_some_and(|steps| steps == 0) {
-            return fault("`steps` must be at least 1".into());
+            return fault("online.steps", "`steps` must be at least 1".into());
         }
         if let Some(weights) = preference
             && (weights.is_empty() || weights.iter().any(|weight| Preference::new(*weight).is_none()))
         {
-            return fault("`preference` is a list of weights from 0 up".into());
+            return fault("online.preference", "`preference` is a list of weights from 0 up".into());
         }
         if self.routers.is_empty() {
-            return fault("names no `[[router]]`".into());
+            return fault("router", "names no `[[router]]`".into());
         }
-        for expectation in &self.expect {
+        for (at, expectation) in self.expect.iter().enumerate() {
             if expectation.at_least.is_none() && expectation.at_most.is_none() && expectation.above.is_none()
             {
-                return fault(format!(
-                    "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
-                    expectation.metric, expectation.router
-                ));
+                return fault(
+                    &format!("expect[{at}]"),
+                    format!(
+                        "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
+                        expectation.metric, expectation.router
+                    ),
+                );
             }
         }
         PreferenceGrid::new(&self.preferences).map(|_| ())
@@ -230,11 +238,11 @@ pub fn is_online(text: &str) -> bool {
     modes.any(|(_, value)| value.split('#').next().is_some_and(|value| value.trim() == "\"online\""))
 }
 
-fn router(path: &Path, text: &str, start: usize, mut table: toml::Table) -> Result<OnlineRouterEntry> {
-    let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
+fn router(path: &Path, text: &str, key: &str, mut table: toml::Table) -> Result<OnlineRouterEntry> {
+    let line = |problem: String| Error::setting(key, problem);
     let label = label::take(&mut table).map_err(line)?;
     let settings: OnlineRouterSettings =
-        table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))?;
+        table.try_into().map_err(|error| toml_file::fault(path, text, &error, key))?;
     Ok(OnlineRouterEntry { label: label.unwrap_or_else(|| settings.kind().to_owned()), settings })
 }
 

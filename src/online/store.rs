@@ -83,7 +83,8 @@ impl OnlineRecord {
         let mut phases = Vec::new();
         for (number, phase) in manifest.phases.iter().enumerate() {
             let [scores, costs] = phase_files(number).map(|name| folder.join(name));
-            let (score, cost_usd) = (read_cells(&scores, cells, 1.0)?, read_cells(&costs, cells, LARGEST_AMOUNT)?);
+            let (score, cost_usd) =
+                (read_cells(&scores, cells, 1.0)?, read_cells(&costs, cells, LARGEST_AMOUNT)?);
             phases.push(Phase { from: phase.from, words: phase.words.clone(), score, cost_usd });
         }
         let shape = [manifest.scenario.online.orders, manifest.n_steps];

@@ -178,7 +178,10 @@ fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
         Some(column) => Ok(column),
         None => {
             let near = suggestion(name, names.iter().copied());
-            Err(Error::Usage(format!("a change names `{name}`, which is no candidate{near}")))
+            Err(Error::setting(
+                "online.change",
+                format!("a change names `{name}`, which is no candidate{near}"),
+            ))
         }
     };
     let mut stand_ins = Vec::new();
@@ -199,7 +202,7 @@ fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
         }
     }
     if columns.len() < 2 {
-        return Err(Error::Usage("[online] leaves fewer than two arms".into()));
+        return Err(Error::setting("online", "[online] leaves fewer than two arms"));
     }
     Ok(columns)
 }
@@ -233,7 +236,10 @@ fn warm_start(
     let [training, validation] =
         [training, validation].map(|part| part.iter().copied().filter(answers).collect::<Vec<usize>>());
     if training.is_empty() || validation.is_empty() {
-        return Err(Error::Usage("[online]: `warm-start` leaves no prompt that an arm answered".into()));
+        return Err(Error::setting(
+            "online.warm-start",
+            "[online]: `warm-start` leaves no prompt that an arm answered",
+        ));
     }
     let groups = text_groups(&arms);
     let grid = PreferenceGrid::new(&scenario.preferences)?;

@@ -94,7 +94,8 @@ impl RunCells<'_> {
         if hash != sha256(packed).as_bytes() {
             return None;
         }
-        let cell: TrainedCell = serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()?;
+        let cell: TrainedCell =
+            serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()?;
         (cell.training.choices_hash == commitment(&entry.label, &cell.choices)).then_some(cell)
     }
 

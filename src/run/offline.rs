@@ -171,7 +171,7 @@ fn is_cached(entry: &RouterEntry) -> bool {
 /// A label or replicate that the scenario does not have, a router that cannot be saved, and as [`run`].
 pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -> Result<SavedRouter> {
     let labels = || scenario.routers.iter().map(|entry| entry.label.as_str());
-    let Some(entry) = scenario.routers.iter().find(|entry| entry.label == label) else {
+    let Some(at) = scenario.routers.iter().position(|entry| entry.label == label) else {
         let near = suggestion(label, labels());
         let all: Vec<String> = labels().map(|label| format!("`{label}`")).collect();
         let near = if near.is_empty() { format!("; there is {}", all.join(", ")) } else { near };
@@ -179,14 +179,15 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
     };
     if scenario.embeddings.as_deref() == Some(BUILT_IN) {
         let problem = "`embeddings` is \"built-in\", fitted to this suite: a saved router could not be asked about other prompts";
-        return Err(Error::Usage(problem.into()));
+        return Err(Error::setting("embeddings", problem));
     }
+    let entry = &scenario.routers[at];
     let Some(settings) = entry.settings.get::<LlmBanditSettings>() else {
         let problem = format!(
             "router `{label}` is of kind `{}`; only `llm-bandit` can be saved",
             entry.settings.kind()
         );
-        return Err(Error::Usage(problem));
+        return Err(Error::setting(format!("router[{at}].kind"), problem));
     };
     if replicate >= scenario.replicates {
         let problem =

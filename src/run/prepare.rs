@@ -24,15 +24,17 @@ use crate::suite::{self, Suite};
 /// # Errors
 /// A suite or embeddings that cannot be used.
 pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
+    let find = || suite::find(&scenario.suite, folders).map_err(|error| error.within("suite"));
     match scenario.embeddings.as_deref() {
-        None => suite::find(&scenario.suite, folders),
+        None => find(),
         Some(BUILT_IN) => {
-            let mut suite = suite::find(&scenario.suite, folders)?;
+            let mut suite = find()?;
             let encoder = Encoder::BuiltIn(DEFAULT_DIMENSIONS);
             suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
             Ok(suite)
         }
-        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file),
+        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file)
+            .map_err(|error| error.within("suite")),
     }
 }
 
@@ -151,29 +153,32 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
     let models = suite.models.iter().map(|model| model.id.as_str());
     let labels = scenario.routers.iter().map(|entry| entry.label.as_str());
     let known: Vec<&str> = labels.chain(Bound::NAMES).chain(models).collect();
-    for name in
-        scenario.expect.iter().flat_map(|expectation| [Some(&expectation.router), expectation.above.as_ref()])
-    {
-        if let Some(name) = name.filter(|name| !known.contains(&name.as_str())) {
-            let near = suggestion(name, known.iter().copied());
-            return Err(Error::Usage(format!("an expectation names unknown router `{name}`{near}")));
+    for (at, expectation) in scenario.expect.iter().enumerate() {
+        for (key, name) in [("router", Some(&expectation.router)), ("above", expectation.above.as_ref())] {
+            if let Some(name) = name.filter(|name| !known.contains(&name.as_str())) {
+                let near = suggestion(name, known.iter().copied());
+                let problem = format!("an expectation names unknown router `{name}`{near}");
+                return Err(Error::setting(format!("expect[{at}].{key}"), problem));
+            }
         }
     }
     let stated = &suite.info.licence;
     if let Some(licence) = scenario.licence.as_ref().filter(|given| !stated.is_empty() && *given != stated) {
         let problem =
             format!("`licence` is \"{licence}\", but suite `{}` says \"{stated}\"", suite.info.name);
-        return Err(Error::Usage(problem));
+        return Err(Error::setting("licence", problem));
     }
     unseen_of(scenario, suite)?;
     shifts_of(scenario, suite)?;
-    scenario.routers.iter().try_for_each(|entry| check_router(scenario, entry, suite))
+    scenario.routers.iter().enumerate().try_for_each(|(at, entry)| {
+        check_router(scenario, entry, suite).map_err(|error| error.within(&format!("router[{at}]")))
+    })
 }
 
 /// What a router asks of the suite.
 fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Result<()> {
     let (kind, traits, label) = (entry.settings.as_kind(), entry.settings.traits(), &entry.label);
-    let fault = |problem: String| Err(Error::Usage(problem));
+    let fault = |problem: String| Err(Error::setting("kind", problem));
     kind.precheck(Names::of(suite), None)?;
     let is_unseen_only = scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
     if is_unseen_only && !traits.takes_unseen {
@@ -209,11 +214,12 @@ fn unseen_of(scenario: &Scenario, suite: &Suite) -> Result<Option<usize>> {
 /// The shifts of a scenario on its suite, no two of one name.
 pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>> {
     let mut shifts: Vec<Shift> = Vec::new();
-    for settings in &scenario.shifts {
-        for shift in settings.shifts(suite)? {
-            shift.change.check(scenario)?;
+    for (at, settings) in scenario.shifts.iter().enumerate() {
+        let key = format!("shift[{at}]");
+        for shift in settings.shifts(suite).map_err(|error| error.within(&key))? {
+            shift.change.check(scenario).map_err(|error| error.within(&key))?;
             if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
-                return Err(Error::Usage(format!("[[shift]] asks for `{}` twice", shift.name)));
+                return Err(Error::setting(key, format!("[[shift]] asks for `{}` twice", shift.name)));
             }
             shifts.push(shift);
         }
@@ -257,7 +263,7 @@ pub(crate) fn cut(
     let pooled = pool(suite, settings)?;
     if let Some(prices) = cost.prices.as_ref().filter(|_| !pooled.has_cost) {
         let problem = format!("the prices of `{prices}` make no cost: no answer has both token counts");
-        return Err(Error::Usage(problem));
+        return Err(Error::setting("cost.prices", problem));
     }
     Ok((UncountedTokens { estimated, estimated_by, assumed }, pooled))
 }

@@ -218,7 +218,10 @@ fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> 
     let kept: Vec<usize> = prompts.into_iter().filter(is_answered).collect();
     if kept.is_empty() {
         let who = if part == "test" { "model of the test pool" } else { "seen model" };
-        return Err(Error::Usage(format!("[unseen]: no {who} answered any of {n_before} {part} prompts")));
+        return Err(Error::setting(
+            "unseen",
+            format!("[unseen]: no {who} answered any of {n_before} {part} prompts"),
+        ));
     }
     Ok(kept)
 }

@@ -63,9 +63,10 @@ pub(crate) fn test_of(shifted: &TestShift<'_>, view: &TestView<'_>) -> Result<Te
     let prompts: Vec<usize> = view.split.test.iter().filter(is_routed).copied().collect();
     if prompts.is_empty() {
         let name = &shifted.shift.name;
-        return Err(Error::Usage(format!(
-            "[[shift]] `{name}`: no model of its pool answered any test prompt"
-        )));
+        return Err(Error::setting(
+            "shift",
+            format!("[[shift]] `{name}`: no model of its pool answered any test prompt"),
+        ));
     }
     Ok(Test { pool, prompts })
 }

@@ -171,7 +171,7 @@ impl Replicate {
     /// Says of a fault in training whose it is.
     fn of_training(&self, entry: &RouterEntry, error: Error) -> Error {
         match error {
-            Error::Usage(problem) => {
+            Error::Usage(problem) | Error::Setting { problem, .. } => {
                 Error::Training { router: entry.label.clone(), replicate: self.number, problem }
             }
             other => other,

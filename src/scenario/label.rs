@@ -11,7 +11,10 @@ const LONGEST_FILE_NAME: usize = 200;
 /// Whether a text can be a part of a file's name and of nothing but that: no path, nothing that a terminal obeys.
 pub(crate) fn is_file_name(text: &str) -> bool {
     let is_fine = |c: char| !c.is_control() && !"/\\:".contains(c);
-    !text.is_empty() && text.len() <= LONGEST_FILE_NAME && ![".", ".."].contains(&text) && text.chars().all(is_fine)
+    !text.is_empty()
+        && text.len() <= LONGEST_FILE_NAME
+        && ![".", ".."].contains(&text)
+        && text.chars().all(is_fine)
 }
 
 /// Takes the label out of a `[[router]]`, where it has one, and sees that it has a kind.

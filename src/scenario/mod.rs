@@ -10,12 +10,11 @@ pub mod unseen;
 use std::path::Path;
 
 use serde::Deserialize;
-use toml::Spanned;
 
 use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
-use crate::metrics::Bound;
 use crate::metrics::table::headline_names;
+use crate::metrics::{Bound, METRICS, metric};
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::scenario::pool::PoolSettings;
 
@@ -210,13 +209,13 @@ struct Written {
     preferences: PreferenceSettings,
     #[serde(default)]
     cost: CostSettings,
-    unseen: Option<Spanned<WrittenUnseen>>,
-    quiz: Option<Spanned<WrittenSweep>>,
+    unseen: Option<WrittenUnseen>,
+    quiz: Option<WrittenSweep>,
     #[serde(default)]
-    shift: Vec<Spanned<toml::Table>>,
+    shift: Vec<toml::Table>,
     #[serde(default)]
     evidence: EvidenceSettings,
-    router: Vec<Spanned<toml::Table>>,
+    router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,
 }
@@ -251,40 +250,42 @@ impl Scenario {
     /// # Errors
     /// As [`parse`](Self::parse).
     pub fn parse_with(path: &Path, text: &str, registry: &Registry) -> Result<Scenario> {
+        Scenario::parsed(path, text, registry).map_err(|error| toml_file::located(path, text, error))
+    }
+
+    fn parsed(path: &Path, text: &str, registry: &Registry) -> Result<Scenario> {
         let written: Written = toml_file::parse(path, text)?;
         if written.mode == Mode::Online {
-            return Err(Error::file(
-                path,
-                "is a scenario of `mode = \"online\"`, which `run` and `verify` take",
-            ));
+            let problem = "is a scenario of `mode = \"online\"`, which `run` and `verify` take";
+            return Err(Error::file(path, problem));
         }
-        let unseen =
-            written.unseen.map(|unseen| located(path, text, unseen, WrittenUnseen::settings)).transpose()?;
+        let of = |key: &'static str| move |problem: String| Error::setting(key, problem);
+        let unseen = written.unseen.map(WrittenUnseen::settings).transpose().map_err(of("unseen"))?;
         let (quiz, sweep) = match (written.quiz, &unseen) {
             (None, None) => (None, None),
             (None, Some(_)) => (Some(QuizSettings::default()), None),
             (Some(quiz), Some(_)) => {
-                let (quiz, sweep) = located(path, text, quiz, WrittenSweep::settings)?;
+                let (quiz, sweep) = quiz.settings().map_err(of("quiz"))?;
                 (Some(quiz), sweep)
             }
-            (Some(quiz), None) => {
-                located(path, text, quiz, |_| Err("[quiz] needs `[unseen]`: nobody is asked".into()))?
+            (Some(_), None) => {
+                return Err(Error::setting("quiz", "[quiz] needs `[unseen]`: nobody is asked"));
             }
         };
         let mut routers: Vec<RouterEntry> = Vec::new();
-        for table in written.router {
-            let start = table.span().start;
-            let entry = router((path, text), registry, start, table.into_inner(), quiz.as_ref())?;
-            let fault = |problem| Error::line(path, toml_file::line_of(text, start), problem);
+        for (at, table) in written.router.into_iter().enumerate() {
+            let key = format!("router[{at}]");
+            let entry = router(table, registry, quiz.as_ref()).map_err(|error| error.at(path, text, &key))?;
             let earlier = routers.iter().map(|router| router.label.as_str());
-            label::check(&entry.label, earlier, &Bound::NAMES, "bound").map_err(fault)?;
-            if let Err(Error::Usage(problem)) = entry.settings.as_kind().check() {
-                return Err(fault(problem));
-            }
+            label::check(&entry.label, earlier, &Bound::NAMES, "bound")
+                .map_err(|problem| Error::setting(format!("{key}.label"), problem))?;
+            entry.settings.as_kind().check().map_err(|error| error.within(&key))?;
             routers.push(entry);
         }
-        let shifts =
-            written.shift.into_iter().map(|table| shift(path, text, table)).collect::<Result<_>>()?;
+        let shifts = written.shift.into_iter().enumerate().map(|(at, table)| {
+            let key = format!("shift[{at}]");
+            shift(table).map_err(|error| error.at(path, text, &key))
+        });
         let scenario = Scenario {
             name: path
                 .file_stem()
@@ -302,15 +303,12 @@ impl Scenario {
             unseen,
             quiz,
             sweep,
-            shifts,
+            shifts: shifts.collect::<Result<_>>()?,
             evidence: written.evidence,
             routers,
             expect: written.expect,
         };
-        scenario.check().map_err(|error| match error {
-            Error::Usage(problem) => toml_file::located(path, text, problem),
-            other => other,
-        })?;
+        scenario.check()?;
         Ok(scenario)
     }
 
@@ -319,117 +317,144 @@ impl Scenario {
         entry.quiz.as_ref().or(self.quiz.as_ref())
     }
 
-    /// Names the file and, where it can be told, the line of a fault that showed only when the scenario met its suite.
+    /// Names the file and, where it is of a setting, the line of a fault that showed only when the scenario met its suite.
     pub fn place(path: &Path, error: Error) -> Error {
-        match error {
-            Error::Usage(problem) => {
-                toml_file::located(path, &fs::read_text(path).unwrap_or_default(), problem)
-            }
-            other => other,
-        }
+        toml_file::located(path, &fs::read_text(path).unwrap_or_default(), error)
     }
 
     fn check_evidence(&self) -> Result<()> {
         let EvidenceSettings { primary, against, resamples } = &self.evidence;
-        let fault = |problem: String| Err(Error::Usage(problem));
+        let fault = |key: &str, problem: String| Err(Error::setting(format!("evidence.{key}"), problem));
         if !RESAMPLES.contains(resamples) {
             let (least, most) = (RESAMPLES.start(), RESAMPLES.end());
-            return fault(format!("`resamples` must be from {least} to {most}"));
+            return fault("resamples", format!("`resamples` must be from {least} to {most}"));
         }
         if let Some(primary) =
             primary.as_ref().filter(|primary| headline_names().all(|known| known != primary.as_str()))
         {
             let near = suggestion(primary, headline_names());
-            return fault(format!("`primary` names `{primary}`, which is no headline metric{near}"));
+            return fault(
+                "primary",
+                format!("`primary` names `{primary}`, which is no headline metric{near}"),
+            );
         }
         let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(Bound::NAMES);
         if let Some(against) = against.as_ref().filter(|against| !known().any(|name| name == *against)) {
             let near = suggestion(against, known());
-            return fault(format!("`against` names unknown router `{against}`{near}"));
+            return fault("against", format!("`against` names unknown router `{against}`{near}"));
         }
         Ok(())
     }
 
     fn check(&self) -> Result<()> {
-        let fault = |problem: String| Err(Error::Usage(problem));
+        let fault = |key: &str, problem: String| Err(Error::setting(key, problem));
         if !(1..=MOST_REPLICATES).contains(&self.replicates) {
-            return fault(format!("`replicates` must be from 1 to {MOST_REPLICATES}"));
+            return fault("replicates", format!("`replicates` must be from 1 to {MOST_REPLICATES}"));
         }
         if self.routers.is_empty() {
-            return fault("names no `[[router]]`".into());
+            return fault("router", "names no `[[router]]`".into());
         }
         if self.cost.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
-            return fault("`assume-output-tokens` must be a number of tokens".into());
+            return fault(
+                "cost.assume-output-tokens",
+                "`assume-output-tokens` must be a number of tokens".into(),
+            );
         }
         if self.cost.prices_date.is_some() && self.cost.prices.is_none() {
-            return fault("`prices-date` needs `prices`: the suite's own prices have no date".into());
+            return fault(
+                "cost.prices-date",
+                "`prices-date` needs `prices`: the suite's own prices have no date".into(),
+            );
         }
         if self.cost.tokenizer.is_some() && !self.cost.estimate_tokens {
             return fault(
+                "cost.tokenizer",
                 "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew".into(),
             );
         }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
-        for expectation in &self.expect {
+        for (at, expectation) in self.expect.iter().enumerate() {
+            let key = format!("expect[{at}]");
+            if metric(&expectation.metric).is_none() {
+                let near = suggestion(&expectation.metric, METRICS.iter().map(|metric| metric.name));
+                let problem = format!("an expectation names unknown metric `{}`{near}", expectation.metric);
+                return fault(&format!("{key}.metric"), problem);
+            }
             if expectation.share.is_some() && expectation.above.is_none() {
-                return fault(format!(
-                    "the expectation on `{}` of `{}` has a `share` but no `above` to take it of",
-                    expectation.metric, expectation.router
-                ));
+                return fault(
+                    &format!("{key}.share"),
+                    format!(
+                        "the expectation on `{}` of `{}` has a `share` but no `above` to take it of",
+                        expectation.metric, expectation.router
+                    ),
+                );
             }
             let bounds =
                 [expectation.at_least.is_some(), expectation.at_most.is_some(), expectation.above.is_some()];
             if !bounds.contains(&true) {
-                return fault(format!(
-                    "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
-                    expectation.metric, expectation.router
-                ));
+                return fault(
+                    &key,
+                    format!(
+                        "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
+                        expectation.metric, expectation.router
+                    ),
+                );
             }
         }
         Ok(())
     }
 }
 
-fn shift(path: &Path, text: &str, table: Spanned<toml::Table>) -> Result<ShiftSettings> {
-    let start = table.span().start;
-    let table = table.into_inner();
-    if !table.contains_key("kind") {
-        let near = suggestion("kind", table.keys().map(String::as_str));
-        let problem = format!("a `[[shift]]` needs a `kind`{near}");
-        return Err(Error::line(path, toml_file::line_of(text, start), problem));
-    }
-    table.try_into().map_err(|error| toml_file::fault(path, text, &error, start))
+/// What is wrong with a table whose `kind` says how it is read.
+enum Misread {
+    /// In its own terms.
+    Problem(Error),
+    /// What the parser says.
+    Toml(Box<toml::de::Error>),
 }
 
-/// What becomes of a written table, with its line where it is wrong.
-fn located<W, T>(
-    path: &Path,
-    text: &str,
-    written: Spanned<W>,
-    settle: impl FnOnce(W) -> std::result::Result<T, String>,
-) -> Result<T> {
-    let line = toml_file::line_of(text, written.span().start);
-    settle(written.into_inner()).map_err(|problem| Error::line(path, line, problem))
+impl Misread {
+    fn problem(problem: String) -> Self {
+        Misread::Problem(Error::Usage(problem))
+    }
+
+    fn toml(error: toml::de::Error) -> Self {
+        Misread::Toml(Box::new(error))
+    }
+
+    /// The fault in the table of that key.
+    fn at(self, path: &Path, text: &str, key: &str) -> Error {
+        match self {
+            Misread::Problem(error) => error.within(key),
+            Misread::Toml(error) => toml_file::fault(path, text, &error, key),
+        }
+    }
+}
+
+fn shift(table: toml::Table) -> std::result::Result<ShiftSettings, Misread> {
+    if !table.contains_key("kind") {
+        let near = suggestion("kind", table.keys().map(String::as_str));
+        return Err(Misread::problem(format!("a `[[shift]]` needs a `kind`{near}")));
+    }
+    table.try_into().map_err(Misread::toml)
 }
 
 fn router(
-    (path, text): (&Path, &str),
-    registry: &Registry,
-    start: usize,
     mut table: toml::Table,
+    registry: &Registry,
     scenario_quiz: Option<&QuizSettings>,
-) -> Result<RouterEntry> {
-    let line = |problem: String| Error::line(path, toml_file::line_of(text, start), problem);
-    let misread = |error| toml_file::fault(path, text, &error, start);
-    let label = label::take(&mut table).map_err(line)?;
-    let quiz = table.remove("quiz").map(toml::Value::try_into::<WrittenQuiz>).transpose().map_err(misread)?;
+) -> std::result::Result<RouterEntry, Misread> {
+    let label = label::take(&mut table).map_err(Misread::problem)?;
+    let quiz =
+        table.remove("quiz").map(toml::Value::try_into::<WrittenQuiz>).transpose().map_err(Misread::toml)?;
+    let in_quiz = |problem: String| Misread::Problem(Error::setting("quiz", problem));
     let quiz = match (quiz, scenario_quiz) {
         (None, _) => None,
-        (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(line)?),
-        (Some(_), None) => return Err(line("a `quiz` needs `[unseen]`: nobody is asked".into())),
+        (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(in_quiz)?),
+        (Some(_), None) => return Err(in_quiz("a `quiz` needs `[unseen]`: nobody is asked".into())),
     };
-    let settings = registry.parse(table).map_err(misread)?;
+    let settings = registry.parse(table).map_err(Misread::toml)?;
     Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings, quiz })
 }
 
@@ -532,7 +557,7 @@ mod tests {
                 "x/s.toml:6: unknown variant `unseen-onl`; did you mean `unseen-only`?",
             ),
             ("[quiz]\nsize = 5", "", "x/s.toml:4: [quiz] needs `[unseen]`: nobody is asked"),
-            ("", "quiz = { size = 5 }", "x/s.toml:8: a `quiz` needs `[unseen]`: nobody is asked"),
+            ("", "quiz = { size = 5 }", "x/s.toml:11: a `quiz` needs `[unseen]`: nobody is asked"),
             (
                 "[cost]\nprices-date = \"2024-05-13\"",
                 "",
@@ -557,7 +582,7 @@ mod tests {
             (
                 unseen,
                 "quiz = { strategy = \"all\", size = 5 }",
-                "x/s.toml:9: a quiz of strategy `all` has no `size`",
+                "x/s.toml:12: a quiz of strategy `all` has no `size`",
             ),
         ] {
             assert_eq!(fault(head, tail), expected);
@@ -571,7 +596,7 @@ mod tests {
         assert_eq!(expect("above = \"random\"\nshare = 0.95").unwrap().expect[0].share, Some(0.95));
         assert_eq!(
             expect("at-least = 0.1\nshare = 0.95").unwrap_err().to_string(),
-            "x/s.toml:12: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
+            "x/s.toml:14: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
         );
     }
 

@@ -98,13 +98,10 @@ pub struct Pooled {
 /// Unknown names, fewer than two candidates, or no prompt left.
 pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     let model_ids: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
-    for name in settings.models.iter().chain(&settings.exclude) {
-        check_known("model", name, &model_ids)?;
-    }
+    check_known("model", "models", &settings.models, &model_ids)?;
+    check_known("model", "exclude", &settings.exclude, &model_ids)?;
     let benchmark_names: Vec<&str> = suite.benchmarks.iter().map(String::as_str).collect();
-    for name in &settings.benchmarks {
-        check_known("benchmark", name, &benchmark_names)?;
-    }
+    check_known("benchmark", "benchmarks", &settings.benchmarks, &benchmark_names)?;
     let mut left_out = LeftOut::default();
     let has_cost = suite.outcomes.cost_usd.n_known() > 0;
     if has_cost {
@@ -132,7 +129,7 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     }
     if models.len() < 2 {
         let problem = format!("[pool] leaves {} candidates; a router needs at least two", models.len());
-        return Err(Error::Usage(problem));
+        return Err(Error::setting("pool", problem));
     }
     let n_needed = if settings.gaps == Gaps::DropPrompts { models.len() } else { 1 };
     let n_before = prompts.len();
@@ -142,9 +139,9 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     let prompts: Vec<usize> = prompts.into_iter().filter(is_kept).collect();
     left_out.prompts_with_gaps = n_before - prompts.len();
     if prompts.is_empty() {
-        return Err(Error::Usage(
-            "[pool] leaves no prompt that every candidate has answered; raise `min-coverage` or set `gaps = \"vary-pool\"`"
-                .into(),
+        return Err(Error::setting(
+            "pool",
+            "[pool] leaves no prompt that every candidate has answered; raise `min-coverage` or set `gaps = \"vary-pool\"`",
         ));
     }
     Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
@@ -167,14 +164,14 @@ pub(crate) fn candidates(suite: &Suite, settings: &PoolSettings) -> Vec<bool> {
     suite.models.iter().enumerate().map(is_candidate).collect()
 }
 
-fn check_known(what: &str, name: &str, known: &[&str]) -> Result<()> {
-    if known.contains(&name) {
-        return Ok(());
+fn check_known(what: &str, key: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().enumerate().find(|(_, name)| !known.contains(&name.as_str())) {
+        Some((at, name)) => Err(Error::setting(
+            format!("pool.{key}[{at}]"),
+            format!("[pool] names unknown {what} `{name}`{}", suggestion(name, known.iter().copied())),
+        )),
+        None => Ok(()),
     }
-    Err(Error::Usage(format!(
-        "[pool] names unknown {what} `{name}`{}",
-        suggestion(name, known.iter().copied())
-    )))
 }
 
 /// A score without a cost cannot be weighed against others: the cell counts as missing.

@@ -75,7 +75,8 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
     if !(0.0 < test && test < 1.0 && 0.0 < validation && validation < 1.0) {
         let problem =
             format!("[split]: `test` {test} and `validation` {validation} are shares between 0 and 1");
-        return Err(Error::Usage(problem));
+        let key = if 0.0 < test && test < 1.0 { "split.validation" } else { "split.test" };
+        return Err(Error::setting(key, problem));
     }
     let groups = text_groups(suite);
     let mut rng = stream.generator();
@@ -102,7 +103,7 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
     for (part, name) in parts {
         if part.is_empty() {
             let problem = format!("[split] leaves no {name} prompt of {}", suite.prompts.len());
-            return Err(Error::Usage(problem));
+            return Err(Error::setting("split", problem));
         }
     }
     Ok(split)
@@ -114,12 +115,15 @@ fn left_out_benchmark(suite: &Suite, settings: &SplitSettings, replicate: usize)
     let present: Vec<usize> =
         (0..suite.benchmarks.len()).filter(|&benchmark| n_prompts(benchmark) > 0).collect();
     if present.len() < 2 {
-        return Err(Error::Usage("[split]: leaving a benchmark out needs a suite with at least two".into()));
+        return Err(Error::setting(
+            "split.kind",
+            "[split]: leaving a benchmark out needs a suite with at least two",
+        ));
     }
     let Some(name) = &settings.benchmark else { return Ok(present[replicate % present.len()]) };
     present.iter().copied().find(|&benchmark| suite.benchmarks[benchmark] == *name).ok_or_else(|| {
         let near = suggestion(name, suite.benchmarks.iter().map(String::as_str));
-        Error::Usage(format!("[split]: unknown benchmark `{name}`{near}"))
+        Error::setting("split.benchmark", format!("[split]: unknown benchmark `{name}`{near}"))
     })
 }
 

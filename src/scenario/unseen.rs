@@ -115,7 +115,7 @@ impl UnseenSettings {
         };
         let n_unseen = unseen.iter().filter(|&&is_unseen| is_unseen).count();
         let n_seen = unseen.len() - n_unseen;
-        let fault = |problem: String| Err(Error::Usage(format!("[unseen] {problem}")));
+        let fault = |problem: String| Err(Error::setting("unseen", format!("[unseen] {problem}")));
         if n_unseen == 0 {
             return fault(format!("leaves none of {} candidates unseen", unseen.len()));
         }
@@ -144,7 +144,10 @@ fn newest_first(models: &[Model], released: &BTreeMap<String, Date>) -> Result<V
             let near = suggestion(&model.id, released.keys().map(String::as_str));
             let where_to = "a column `released` of `models.csv` or a table `[unseen.released]`";
             let id = &model.id;
-            Error::Usage(format!("[unseen] `newest`: model `{id}` has no release day in {where_to}{near}"))
+            Error::setting(
+                "unseen.newest",
+                format!("[unseen] `newest`: model `{id}` has no release day in {where_to}{near}"),
+            )
         })
     };
     let days: Vec<Date> = models.iter().map(day).collect::<Result<_>>()?;
@@ -160,13 +163,15 @@ fn named(
     models: &[Model],
     name_of: impl Fn(&Model) -> &String,
 ) -> Result<Vec<bool>> {
-    for name in names {
+    for (at, name) in names.iter().enumerate() {
         if name.is_empty() || !models.iter().any(|model| name_of(model) == name) {
             let known = models.iter().map(|model| name_of(model).as_str()).filter(|known| !known.is_empty());
             let near = suggestion(name, known);
-            return Err(Error::Usage(format!(
-                "[unseen] names {what} `{name}`, which no candidate has{near}"
-            )));
+            let key = if what == "family" { "families".into() } else { format!("{what}s") };
+            return Err(Error::setting(
+                format!("unseen.{key}[{at}]"),
+                format!("[unseen] names {what} `{name}`, which no candidate has{near}"),
+            ));
         }
     }
     Ok(models.iter().map(|model| names.contains(name_of(model))).collect())

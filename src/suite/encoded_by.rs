@@ -56,7 +56,7 @@ impl EncodedBy {
         let note: Note = toml_file::parse(path, text)?;
         if note.embeddings_sha256 != sha256(embeddings) {
             let problem = "`embeddings-sha256` is not the hash of the file beside it; remove the note, or run `embed --force`";
-            return Err(toml_file::located(path, text, problem.into()));
+            return Err(toml_file::located(path, text, Error::setting("embeddings-sha256", problem)));
         }
         Ok(note.encoded_by)
     }

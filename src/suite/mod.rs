@@ -19,9 +19,9 @@ mod values;
 mod write;
 
 pub use alignment::Alignment;
+pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use csv_file::LARGEST_AMOUNT;
 pub use embeddings::LARGEST_VALUE;
-pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub(crate) use embeddings::format_embeddings;
 pub use encoded_by::EncodedBy;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};

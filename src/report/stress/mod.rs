@@ -59,8 +59,10 @@ pub(super) fn files(stressed: &Stressed) -> Vec<(String, Vec<u8>)> {
 /// Writes the records into a report's folder that is being filled.
 pub(super) fn write_records(folder: &Path, stressed: &Stressed) -> Result<()> {
     let records = folder.join(STRESS).join(RECORDS);
-    let name = |record: &Record| record.manifest.shift.as_ref().map_or_else(String::new, |shift| shift.name.clone());
-    let numbered = stressed.shifted.iter().enumerate().map(|(at, record)| (numbered(at, &name(record)), record));
+    let name =
+        |record: &Record| record.manifest.shift.as_ref().map_or_else(String::new, |shift| shift.name.clone());
+    let numbered =
+        stressed.shifted.iter().enumerate().map(|(at, record)| (numbered(at, &name(record)), record));
     for (name, record) in numbered.chain(stressed.sweep.iter().map(|record| (SWEEP.to_owned(), record))) {
         let inner = records.join(name);
         fs::create_folder(&inner)?;
