@@ -19,7 +19,7 @@ use llm_bandit::suite::synthetic::SyntheticSettings;
 use program::llm_bandit;
 
 const SCENARIO: &str = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n\
-    [[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\n";
+    [[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\nlabel = \"single\"\n";
 
 /// A report in `out`.
 fn reported(folder: &Path) {
@@ -65,7 +65,7 @@ fn each_forged_line_of_a_manifest_is_refused() {
         ("\"name\": \"s\"", "\"name\": \"../../etc/s\"", "`../../etc/s` is no name for a scenario"),
         ("\"label\": \"random\"", "\"label\": \"../../../planted\"", "`../../../planted` is no label"),
         ("\"label\": \"random\"", "\"label\": \"\\u001b[2J\"", "is no label"),
-        ("\"label\": \"random\"", "\"label\": \"single-best\"", "two routers are labelled `single-best`"),
+        ("\"label\": \"random\"", "\"label\": \"single\"", "two routers are labelled `single`"),
         (
             "\"seed\": 0",
             "\"seed\": 0, \"evidence\": {\"resamples\": 1000000000000}",
@@ -85,7 +85,7 @@ fn each_forged_line_of_a_manifest_is_refused() {
             "\"development-cost-usd\": [ 1e308,",
             "`development-cost-usd` is not one amount",
         ),
-        ("\"models\": [", "\"models\": [ \"\",", "candidate `` stands twice or has no name"),
+        ("\"models\": [\n", "\"models\": [\n\"\",\n", "candidate `` stands twice or has no name"),
     ] {
         assert!(good.contains(from), "{from}");
         fs::write(&path, good.replacen(from, to, 1)).unwrap();

@@ -67,7 +67,7 @@ fn pipes_and_devices_are_no_files() {
     std::os::unix::fs::symlink("/dev/zero", folder.join("s/outcomes.csv")).unwrap();
     assert_eq!(refused(&llm_bandit(folder, &["verify", "s"])), is_no_file);
     assert_eq!(
-        refused(&llm_bandit(folder, &["import", "table", "/dev/zero", "--out", "t"])),
+        refused(&llm_bandit(folder, &["import", "table", "/dev/zero", "--out", "t", "--quiet"])),
         "/dev/zero: is a device or a pipe; save what it gives as a file"
     );
 }
@@ -80,7 +80,7 @@ fn what_does_not_go_together_on_a_command_line_is_said_in_one_line() {
     assert!(
         said(&["run", "quickstart", "--threads", "100000"]).starts_with("`--threads` must be from 1 to ")
     );
-    assert_eq!(said(&["run", "--nope"]), "unexpected argument '--nope' found; see `--help`");
+    assert!(said(&["run", "--nope"]).starts_with("unexpected argument '--nope' found; tip: "));
     assert!(said(&["synth"]).starts_with("the following required arguments were not provided: --out <OUT>"));
     let long = "x".repeat(100_000);
     assert!(said(&["run", "quickstart", "--replicates", &long]).contains("xxx\u{2026}' for '--replicates"));

@@ -33,8 +33,9 @@ pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
             suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
             Ok(suite)
         }
-        Some(file) => suite::find_with_embeddings(&scenario.suite, folders, file)
-            .map_err(|error| error.within("suite")),
+        Some(file) => {
+            suite::find_with_embeddings(&scenario.suite, folders, file).map_err(|error| error.within("suite"))
+        }
     }
 }
 
