@@ -259,14 +259,15 @@ impl Cells {
         name: &str,
         settings: &BTreeMap<String, String>,
     ) -> std::result::Result<usize, String> {
-        let key = if settings.is_empty() { name.to_owned() } else { format!("{name}\0{settings:?}") };
-        if let Some(&at) = self.model_index.get(&key) {
+        let with_settings = (!settings.is_empty()).then(|| format!("{name}\0{settings:?}"));
+        let key = with_settings.as_deref().unwrap_or(name);
+        if let Some(&at) = self.model_index.get(key) {
             return Ok(at);
         }
         if name.trim().is_empty() {
             return Err("a model without a name".into());
         }
-        self.model_index.insert(key, self.models.len());
+        self.model_index.insert(key.to_owned(), self.models.len());
         self.models.push(GatheredModel { name: name.to_owned(), settings: settings.clone() });
         Ok(self.models.len() - 1)
     }
@@ -468,6 +469,27 @@ pub(super) struct Answer {
     pub(super) input_tokens: Option<f64>,
     pub(super) output_tokens: Option<f64>,
     pub(super) cost_usd: Option<f64>,
+}
+
+/// Input and output tokens that add up to a total. Cached tokens are tokens of the prompt too, and reasoning is output; some
+/// providers count them among input and output and others apart, which shows in what the total holds beyond the two. What
+/// nothing accounts for is output, as thoughts are that a provider names nowhere.
+pub(super) fn tokens_of_total(
+    input: f64,
+    output: f64,
+    total: f64,
+    cached: f64,
+    reasoning: f64,
+) -> (f64, f64) {
+    let beyond = total - input - output;
+    if beyond <= 0.0 || beyond.is_nan() {
+        return (input, output);
+    }
+    let parts = [(cached, reasoning), (cached, 0.0), (0.0, reasoning), (0.0, 0.0)];
+    let exact = parts.iter().find(|(cached, reasoning)| cached + reasoning == beyond);
+    let fitting = || parts.iter().find(|(cached, reasoning)| cached + reasoning <= beyond);
+    let apart = exact.or_else(fitting).map_or(0.0, |(cached, _)| *cached);
+    (input + apart, output + beyond - apart)
 }
 
 /// Sums over the repetitions of a cell.

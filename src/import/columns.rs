@@ -168,6 +168,16 @@ const OUTPUT_TOKENS: &[&str] = &[
     "tokens_completion",
 ];
 
+const TOTAL_TOKENS: &[&str] = &["total_tokens", "tokens_total", "num_total_tokens"];
+const CACHED_TOKENS: &[&str] = &[
+    "cached_tokens",
+    "cached_input_tokens",
+    "cache_read_tokens",
+    "cache_read_input_tokens",
+    "input_tokens_cache_read",
+];
+const REASONING_TOKENS: &[&str] = &["reasoning_tokens", "thinking_tokens", "thoughts_tokens"];
+
 /// What a model may be set to: rows that differ in one of these are of different models.
 const SETTINGS: &[&str] = &[
     "reasoning_effort",
@@ -199,6 +209,8 @@ pub(super) struct Columns {
     pub(super) output_tokens: Option<String>,
     /// Settings of the model.
     pub(super) settings: Vec<String>,
+    /// Where tokens are counted in more than two: their total, those cached, and those of thoughts.
+    pub(super) more_tokens: [Option<String>; 3],
 }
 
 impl Columns {
@@ -226,6 +238,7 @@ impl Columns {
             input_tokens: column(&named.input_tokens, INPUT_TOKENS)?,
             output_tokens: column(&named.output_tokens, OUTPUT_TOKENS)?,
             settings: named.arms.clone(),
+            more_tokens: [TOTAL_TOKENS, CACHED_TOKENS, REASONING_TOKENS].map(|common| guessed(row, common)),
         };
         let known = SETTINGS.iter().filter_map(|setting| guessed(row, &[setting]));
         let free: Vec<String> = known.filter(|name| !columns.holds(name) && !named.uses(name)).collect();
@@ -260,7 +273,11 @@ impl Columns {
             ("cost", listed(&[("", quoted(&self.cost))])),
             (
                 "tokens",
-                listed(&[("input ", quoted(&self.input_tokens)), ("output ", quoted(&self.output_tokens))]),
+                listed(&[
+                    ("input ", quoted(&self.input_tokens)),
+                    ("output ", quoted(&self.output_tokens)),
+                    ("total ", quoted(&self.more_tokens[0])),
+                ]),
             ),
         ] {
             if !words.is_empty() {
@@ -287,7 +304,7 @@ impl Columns {
             &self.input_tokens,
             &self.output_tokens,
         ];
-        all.into_iter().flatten().chain(&self.settings).any(|known| known == column)
+        all.into_iter().chain(&self.more_tokens).flatten().chain(&self.settings).any(|known| known == column)
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts, tokens_of_total};
 use super::importer::{Importer, Job};
 use super::inspect_files::{each_of_json, each_of_zip};
 use super::json::{Scalar, score_of_text};
@@ -93,8 +93,8 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         let usage = sample.usage(log);
         let answer = Answer {
             score: Some(score),
-            input_tokens: usage.and_then(Usage::input),
-            output_tokens: usage.and_then(Usage::output),
+            input_tokens: usage.and_then(|usage| usage.tokens().0),
+            output_tokens: usage.and_then(|usage| usage.tokens().1),
             cost_usd: usage.and_then(|usage| usage.total_cost),
         };
         cells.answer(prompt, model, answer).map_err(fault)
@@ -262,36 +262,18 @@ struct Usage {
 }
 
 impl Usage {
-    /// Cached tokens are tokens of the prompt too, and reasoning is output. Some providers count them among input and output
-    /// and others apart, which shows in the total: what it holds beyond input and output. What nothing accounts for is output,
-    /// as thoughts are that a provider names nowhere.
-    fn apart(self) -> (f64, f64) {
+    /// Input and output tokens.
+    fn tokens(self) -> (Option<f64>, Option<f64>) {
         let (Some(input), Some(output), Some(total)) =
             (self.input_tokens, self.output_tokens, self.total_tokens)
         else {
-            return (0.0, 0.0);
+            return (self.input_tokens, self.output_tokens);
         };
-        let beyond = total - input - output;
-        if beyond <= 0.0 {
-            return (0.0, 0.0);
-        }
         let cached =
             self.input_tokens_cache_read.unwrap_or(0.0) + self.input_tokens_cache_write.unwrap_or(0.0);
         let reasoning = self.reasoning_tokens.unwrap_or(0.0);
-        let most = [(cached, reasoning), (cached, 0.0), (0.0, reasoning), (0.0, 0.0)];
-        let fits = |(cached, reasoning): &(f64, f64)| cached + reasoning <= beyond;
-        let exact = most.iter().find(|(cached, reasoning)| cached + reasoning == beyond);
-        let (cached, _) =
-            exact.or_else(|| most.iter().find(|parts| fits(parts))).copied().unwrap_or((0.0, 0.0));
-        (cached, beyond - cached)
-    }
-
-    fn input(self) -> Option<f64> {
-        Some(self.input_tokens? + self.apart().0)
-    }
-
-    fn output(self) -> Option<f64> {
-        Some(self.output_tokens? + self.apart().1)
+        let (input, output) = tokens_of_total(input, output, total, cached, reasoning);
+        (Some(input), Some(output))
     }
 
     /// What is left without another use; never below nothing.
@@ -369,10 +351,7 @@ mod tests {
 
     #[test]
     fn tokens_add_up_to_the_total() {
-        let of = |json: &str| {
-            let usage = serde_json::from_str::<Usage>(json).unwrap();
-            (usage.input(), usage.output())
-        };
+        let of = |json: &str| serde_json::from_str::<Usage>(json).unwrap().tokens();
         let usage = |input: u32, cached: u32, output: u32, reasoning: u32, total: u32| {
             of(&format!(
                 r#"{{"input_tokens": {input}, "input_tokens_cache_read": {cached}, "output_tokens": {output},

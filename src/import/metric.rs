@@ -58,7 +58,7 @@ pub(super) fn unknown_metric(path: &Path, wanted: &[String], known: &BTreeSet<St
 }
 
 /// Words of metrics that are better where they are lower, as parts of a name.
-const LOSSES: [&str; 26] = [
+const LOSSES: [&str; 30] = [
     "loss",
     "losses",
     "error",
@@ -85,6 +85,10 @@ const LOSSES: [&str; 26] = [
     "ece",
     "bpc",
     "toxicity",
+    "cost",
+    "duration",
+    "hallucination",
+    "hallucinations",
 ];
 
 /// Parts of names that are no loss although one of the words stands in them.

@@ -170,7 +170,8 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut
     if let Some((name, profile)) = kinds.first()
         && let Some(([old, new], at, prompt, model)) = &profile.differs
     {
-        let problem = problem(name, [old, new], cells, (*prompt, *model));
+        let model = if file.is_wide { "a model" } else { cells.models[*model].name.as_str() };
+        let problem = problem(name, [old, new], model, &cells.prompts[*prompt].id);
         let spot = super::source::Spot { path: file.path.to_owned(), at: *at };
         return Err(cells.undecided(spot.fault(problem)));
     }
@@ -190,7 +191,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut
 /// The values that mean that an answer came about.
 const GOOD: [&str; 8] = ["success", "ok", "completed", "done", "finished", "succeeded", "complete", "true"];
 
-fn problem(column: &str, values: [&str; 2], cells: &Cells, cell: (usize, usize)) -> String {
+fn problem(column: &str, values: [&str; 2], model: &str, prompt: &str) -> String {
     let good = values.into_iter().find(|value| GOOD.iter().any(|good| value.eq_ignore_ascii_case(good)));
     let kept = good.or(values.into_iter().find(|value| !value.is_empty())).unwrap_or_default();
     let is_metric =
@@ -202,8 +203,8 @@ fn problem(column: &str, values: [&str; 2], cells: &Cells, cell: (usize, usize))
     format!(
         "`{}` answers `{}` more than once, with `{}` and `{}` in column `{column}`: is that one measurement, repeated? Keep one \
          kind of row with `--{flag} {}`, make each a model of its own with `--arm {column}`, or average them with `--repeat {column}`",
-        cells.models[cell.1].name,
-        cells.prompts[cell.0].id,
+        model,
+        prompt,
         values[0],
         values[1],
         quoted(kept)

@@ -6,7 +6,7 @@ use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
 use super::rows::each_row;
 use super::source::is_named;
-use super::texts::unquoted;
+use super::texts::{first_turn, unquoted};
 use crate::error::{Error, Result};
 
 const COST: &str = "|total_cost";
@@ -50,7 +50,13 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         }
         let fault = |problem: String| row.fault(problem);
         cells.measured_by(benchmark, "performance").map_err(fault)?;
-        let text = unquoted(row.text("prompt"));
+        let written = row.text("prompt");
+        let text = match unquoted(written) {
+            text if text == written => {
+                first_turn(written).map_err(|problem| row.fault(format!("column `prompt` {problem}")))?
+            }
+            text => text,
+        };
         let facts = PromptFacts {
             id: row.text("sample_id").trim(),
             benchmark,

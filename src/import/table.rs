@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts, tokens_of_total};
 use super::columns::{ColumnNames, Columns};
 use super::ids::{Occurrences, text_id};
 use super::importer::{Importer, Job};
@@ -46,7 +46,8 @@ impl Importer for Table {
         let named = &job.settings.columns;
         let (mut columns, wide) = layout(path, job, cells)?;
         let file_name = benchmark_of(path, job)?;
-        let file = TableFile { path, named, columns: &columns, benchmark: &file_name };
+        let is_wide = wide.is_some();
+        let file = TableFile { path, named, columns: &columns, benchmark: &file_name, is_wide };
         if let Some(wide) = wide {
             return file.read_wide(&wide, job, cells);
         }
@@ -58,7 +59,7 @@ impl Importer for Table {
             cells.note(format!(
                 "`{id}` is another one on every row while texts repeat: prompts go by their text"
             ));
-            let file = TableFile { path, named, columns: &columns, benchmark: &file_name };
+            let file = TableFile { path, named, columns: &columns, benchmark: &file_name, is_wide };
             file.read_long(job, cells)?;
         }
         Ok(())
@@ -186,6 +187,8 @@ pub(super) struct TableFile<'a> {
     pub(super) named: &'a ColumnNames,
     pub(super) columns: &'a Columns,
     benchmark: &'a str,
+    /// A row holds the answers of all models.
+    pub(super) is_wide: bool,
 }
 
 impl TableFile<'_> {
@@ -229,9 +232,12 @@ impl TableFile<'_> {
         })
     }
 
-    /// The cell of a row in a long table.
+    /// The cell of a row; in a wide table that of any model.
     pub(super) fn cell(&self, row: &Row<'_>, cells: &mut Cells) -> Result<(usize, usize)> {
         let prompt = self.prompt(row, None, cells)?;
+        if self.is_wide {
+            return Ok((prompt, 0));
+        }
         let column = self.columns.model.as_deref().unwrap_or_default();
         let name = row.text(column).trim();
         if name.starts_with('{') || name.starts_with('[') {
@@ -253,10 +259,16 @@ impl TableFile<'_> {
         let metric = self.named.metric.as_ref().map_or(score_column, |(_, metric)| metric);
         let is_loss = is_loss(metric);
         let (mut is_first, mut is_repeated) = (true, false);
+        let (mut status, mut n_failed) = (None::<String>, 0_usize);
         each_row(job.sources, self.path, &mut |row| {
             if std::mem::take(&mut is_first) {
                 columns.tell(cells, self.named);
-                tell_unread(&columns.unread(row, self.named), cells);
+                let unread = columns.unread(row, self.named);
+                status = unread
+                    .iter()
+                    .find(|name| STATUS.contains(&name.to_lowercase().as_str()))
+                    .map(|name| (*name).to_owned());
+                tell_unread(&unread, cells);
             }
             if let Some(reason) = self.named.leaves_out(row)? {
                 cells.skip(reason);
@@ -277,20 +289,23 @@ impl TableFile<'_> {
                 let shown = shortened(row.text(score_column));
                 row.fault(format!("column `{score_column}`: `{shown}` is no score{guessed}"))
             })?;
-            let answer = Answer {
-                score,
-                input_tokens: number(&columns.input_tokens)?,
-                output_tokens: number(&columns.output_tokens)?,
-                cost_usd: number(&columns.cost)?,
-            };
+            let (input_tokens, output_tokens) = self.tokens(row)?;
+            let answer = Answer { score, input_tokens, output_tokens, cost_usd: number(&columns.cost)? };
             if answer.score.is_none() {
                 cells.skip("without a score");
                 return Ok(());
             }
             is_repeated |= cells.is_open(prompt, model);
+            n_failed += usize::from(status.as_ref().is_some_and(|column| is_failure(row.text(column))));
             cells.at(row.at());
             cells.answer(prompt, model, answer).map_err(|problem| row.fault(problem))
         })?;
+        if let Some(column) = status.filter(|_| 0 < n_failed) {
+            cells.note(format!(
+                "{n_failed} rows count although `{column}` says that they failed; `--where {column}=success` (or what it says of the \
+                 others) leaves them out"
+            ));
+        }
         if self.named.score.is_none() && cells.scores_go_by_prompt() {
             let problem = format!(
                 "column `{score_column}`, guessed to be the score, is the same for all models on every prompt, as a right answer \
@@ -301,9 +316,22 @@ impl TableFile<'_> {
         if is_repeated { check_repetitions(self, job, cells) } else { Ok(()) }
     }
 
+    /// Input and output tokens of a row, which add up to its total where it has one.
+    fn tokens(&self, row: &Row<'_>) -> Result<(Option<f64>, Option<f64>)> {
+        let number = |column: &Option<String>| column.as_ref().map_or(Ok(None), |column| row.number(column));
+        let (input, output) = (number(&self.columns.input_tokens)?, number(&self.columns.output_tokens)?);
+        let [total, cached, reasoning] = &self.columns.more_tokens;
+        let (Some(in_tokens), Some(out_tokens), Some(total)) = (input, output, number(total)?) else {
+            return Ok((input, output));
+        };
+        let (cached, reasoning) = (number(cached)?.unwrap_or(0.0), number(reasoning)?.unwrap_or(0.0));
+        let (input, output) = tokens_of_total(in_tokens, out_tokens, total, cached, reasoning);
+        Ok((Some(input), Some(output)))
+    }
+
     fn read_wide(&self, wide: &Wide, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         let mut occurrences = Occurrences::default();
-        let mut is_first = true;
+        let (mut is_first, mut is_repeated) = (true, false);
         each_row(job.sources, self.path, &mut |row| {
             if std::mem::take(&mut is_first) {
                 self.columns.tell(cells, self.named);
@@ -325,10 +353,22 @@ impl TableFile<'_> {
                     return Ok(());
                 }
                 let at = cells.model(model.name).map_err(|problem| row.fault(problem))?;
+                is_repeated |= cells.is_open(prompt, at);
                 cells.answer(prompt, at, model.answer).map_err(|problem| row.fault(problem))
             })
-        })
+        })?;
+        if is_repeated { check_repetitions(self, job, cells) } else { Ok(()) }
     }
+}
+
+/// Columns that say how a call ended.
+const STATUS: [&str; 4] = ["status", "state", "outcome", "finish_status"];
+
+/// Whether a status says that there was no answer.
+fn is_failure(status: &str) -> bool {
+    const FAILURES: [&str; 8] =
+        ["error", "failed", "failure", "timeout", "cancelled", "canceled", "invalid", "invalidated"];
+    FAILURES.iter().any(|failure| status.trim().eq_ignore_ascii_case(failure))
 }
 
 fn tell_unread(unread: &[&str], cells: &mut Cells) {

@@ -234,3 +234,38 @@ fn tokens_of_thought_and_of_the_cache_add_up_and_those_of_judges_are_left_out() 
         [Some(950.0), Some(950.0), Some(50.0)]
     );
 }
+
+#[test]
+fn tokens_of_a_table_add_up_to_its_total() {
+    let table = "id,model,score,input_tokens,output_tokens,reasoning_tokens,cached_tokens,total_tokens\n\
+        p,m,1,1000,50,900,800,1950\nq,m,1,1000,950,900,0,1950\nr,m,1,10,5,,,\n";
+    let (_, suite) = of_files("table", &[file("t.csv", table)], |_| {}).unwrap();
+    let tokens = |prompt: usize| {
+        (suite.outcomes.input_tokens.get(prompt, 0), suite.outcomes.output_tokens.get(prompt, 0))
+    };
+    assert_eq!([tokens(0), tokens(1)], [(Some(1000.0), Some(950.0)); 2]);
+    assert_eq!(tokens(2), (Some(10.0), Some(5.0)));
+}
+
+#[test]
+fn rows_of_a_wide_table_are_not_averaged_over_metrics_either() {
+    let table = "id,metric,a,b\np,correctness,1,0\np,style,0,1\n";
+    let models = |settings: &mut llm_bandit::import::ImportSettings| {
+        settings.columns.models = vec!["a".into(), "b".into()]
+    };
+    let message = of_files("table", &[file("t.csv", table)], models).unwrap_err().to_string();
+    assert!(message.contains("t.csv:3: `a model` answers `p` more than once"), "{message}");
+    let (_, suite) = of_files("table", &[file("t.csv", table)], |settings| {
+        models(settings);
+        settings.columns.metric = Some(("metric".into(), "correctness".into()));
+    })
+    .unwrap();
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
+}
+
+#[test]
+fn failed_rows_that_count_are_told() {
+    let table = "id,model,status,score\np,m,success,1\nq,m,timeout,0\n";
+    let (coverage, _) = of_files("table", &[file("t.csv", table)], |_| {}).unwrap();
+    assert!(coverage.tally.notes[0].starts_with("1 rows count although `status` says that they failed"));
+}
