@@ -111,6 +111,7 @@ pub mod gate;
 mod gzip;
 mod hash;
 pub mod import;
+pub mod index;
 pub mod linalg;
 pub mod metrics;
 mod network;

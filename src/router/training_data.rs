@@ -1,6 +1,7 @@
 //! What routers get to see when they are trained: development prompts and their outcomes, none of a test prompt.
 
 use super::prompts::Prompts;
+use crate::index::TrainingRow;
 use crate::preference::PreferenceGrid;
 use crate::router::difference_estimator::SeenMeans;
 use crate::suite::{CellTable, Comparison, Suite};
@@ -61,7 +62,7 @@ pub struct Quizzed {
     /// Whether each model is unseen.
     pub unseen: Vec<bool>,
     /// The quiz of each model, as positions among the training prompts; empty for seen models.
-    pub asked: Vec<Vec<usize>>,
+    pub asked: Vec<Vec<TrainingRow>>,
 }
 
 /// What a router paid to learn.
@@ -185,7 +186,7 @@ fn known_outcomes(
     development: &[usize],
     n_training: usize,
     unseen: &[bool],
-    asked: &[Vec<usize>],
+    asked: &[Vec<TrainingRow>],
 ) -> (CellTable, CellTable) {
     let mut score = CellTable::missing(development.len(), unseen.len());
     let mut cost = CellTable::missing(development.len(), unseen.len());
@@ -198,8 +199,8 @@ fn known_outcomes(
     };
     for (model, asked) in asked.iter().enumerate() {
         if unseen[model] {
-            assert!(asked.iter().all(|&at| at < n_training), "a quiz asks training prompts alone");
-            asked.iter().for_each(|&at| copy(at, model));
+            assert!(asked.iter().all(|row| row.at() < n_training), "a quiz asks training prompts alone");
+            asked.iter().for_each(|row| copy(row.at(), model));
         } else {
             (0..development.len()).for_each(|at| copy(at, model));
         }
@@ -257,7 +258,12 @@ mod tests {
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let quizzed = Quizzed {
             unseen: vec![false, false, false, true],
-            asked: vec![Vec::new(), Vec::new(), Vec::new(), asked.to_vec()],
+            asked: vec![
+                Vec::new(),
+                Vec::new(),
+                Vec::new(),
+                asked.iter().copied().map(TrainingRow::new).collect(),
+            ],
         };
         TrainingData::with_unseen(suite, &groups, (&groups[..30], &groups[30..]), grid, &quizzed, None)
     }

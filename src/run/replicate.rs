@@ -3,6 +3,7 @@
 use super::shift;
 use super::shifted::{TestShift, TestView};
 use crate::error::{Error, Result};
+use crate::index::TrainingRow;
 use crate::preference::PreferenceGrid;
 use crate::record::tokens::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
@@ -182,7 +183,7 @@ impl Replicate {
         &self,
         RunInputs { suite, groups, .. }: RunInputs<'_>,
         settings: &QuizSettings,
-    ) -> Vec<Vec<usize>> {
+    ) -> Vec<Vec<TrainingRow>> {
         let training = &self.split.training;
         let [seen_models, unseen_models] = [false, true].map(|wanted| {
             (0..self.unseen.len()).filter(|&model| self.unseen[model] == wanted).collect::<Vec<usize>>()

@@ -279,7 +279,7 @@ impl Replicate {
     ) -> RecordedQuiz {
         let mut asked: Vec<usize> = Vec::new();
         if settings.strategy != QuizStrategy::All {
-            asked = quizzed.asked.iter().flatten().map(|&at| self.split.training[at]).collect();
+            asked = quizzed.asked.iter().flatten().map(|row| self.split.training[row.at()]).collect();
             asked.sort_unstable();
             asked.dedup();
         }

@@ -13,6 +13,7 @@ mod stratified;
 pub use bank::{ItemBank, ItemInformation};
 pub use fisher::c_optimal;
 
+use crate::index::TrainingRow;
 use crate::random::shuffle;
 use crate::seed::Stream;
 
@@ -89,12 +90,15 @@ pub fn select(
     bank: ItemBank<'_>,
     can_answer: &[Vec<bool>],
     stream: &Stream,
-) -> Vec<Vec<usize>> {
-    let mut quizzes: Vec<Vec<usize>> = Vec::new();
+) -> Vec<Vec<TrainingRow>> {
+    let mut quizzes: Vec<Vec<TrainingRow>> = Vec::new();
     for (model, flags) in can_answer.iter().enumerate() {
         let quiz = match can_answer[..model].iter().position(|earlier| earlier == flags) {
             Some(earlier) => quizzes[earlier].clone(),
-            None => select_one(settings, bank, flags, stream),
+            None => {
+                let rows = select_one(settings, bank, flags, stream);
+                rows.into_iter().map(TrainingRow::new).collect()
+            }
         };
         quizzes.push(quiz);
     }
@@ -167,7 +171,12 @@ mod tests {
         (embeddings, scores, information)
     }
 
-    fn quiz(strategy: QuizStrategy, size: usize, can_answer: &[Vec<bool>], seed: u64) -> Vec<Vec<usize>> {
+    fn quiz(
+        strategy: QuizStrategy,
+        size: usize,
+        can_answer: &[Vec<bool>],
+        seed: u64,
+    ) -> Vec<Vec<TrainingRow>> {
         let (embeddings, scores, information) = bank();
         let bank = ItemBank {
             embeddings: &embeddings,
@@ -190,7 +199,7 @@ mod tests {
                     different.sort_unstable();
                     different.dedup();
                     assert_eq!((quiz.len(), different.len()), (expected, expected), "{strategy:?} {size}");
-                    assert!(quiz.iter().all(|&prompt| flags[prompt]));
+                    assert!(quiz.iter().all(|row| flags[row.at()]));
                 }
             }
         }
