@@ -1,6 +1,6 @@
 //! Score predictors: whether a predicted probability of a right answer can be believed, and used.
 
-use super::preference::mean_ranks;
+use crate::statistics::ranks::mean_ranks;
 
 /// The number of bins of the calibration error where nothing else is asked for.
 pub const DEFAULT_BINS: usize = 15;

@@ -1,6 +1,6 @@
 //! Every number a report prints about a sweep of operating points or about a score predictor.
 //!
-//! Pure arithmetic on `f64`: no input or output, no randomness, no other module of this crate. Each function
+//! Pure arithmetic on `f64`: no input or output, no randomness, of this crate only the ranks of `statistics`. Each function
 //! documents its formula, its source, its units, and its value in the degenerate cases; where a value does
 //! not exist it is `None`, never a made-up number. NaN is a broken invariant of the caller: asserted in debug
 //! builds where it would be costly to miss, unspecified but never a panic in release builds.

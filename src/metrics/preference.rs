@@ -2,9 +2,8 @@
 //!
 //! A preference is the weight w >= 0 of cost against score, utility U(w) = Q(w) - w C(w).
 
-use std::ops::Range;
-
 use super::curve::{Point, pareto_front};
+use crate::statistics::ranks::mean_ranks;
 
 /// What a router did at one preference. No value is NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,29 +103,6 @@ pub fn spearman(xs: &[f64], ys: &[f64]) -> Option<f64> {
     (0.0 < xx && 0.0 < yy).then(|| (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// The rank of each value from 1, tied values sharing the mean of their ranks.
-pub(crate) fn mean_ranks(values: &[f64]) -> Vec<f64> {
-    debug_assert!(values.iter().all(|value| !value.is_nan()), "a value to rank is a number");
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut ranks = vec![0.0; values.len()];
-    for ties in runs(order.len(), |a, b| values[order[a]] == values[order[b]]) {
-        let rank = (ties.start + 1 + ties.end) as f64 / 2.0;
-        order[ties].iter().for_each(|&index| ranks[index] = rank);
-    }
-    ranks
-}
-
-/// The longest runs of neighbours that are the same, in order.
-fn runs(n_values: usize, same: impl Fn(usize, usize) -> bool) -> impl Iterator<Item = Range<usize>> {
-    let mut start = 0;
-    std::iter::from_fn(move || {
-        let run = start..(start + 1..n_values).find(|&end| !same(start, end)).unwrap_or(n_values);
-        start = run.end;
-        (!run.is_empty()).then_some(run)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -195,9 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_share_their_mean_rank() {
-        assert_eq!(mean_ranks(&[2.0, 1.0, 2.0, 3.0, -0.0, 0.0]), [4.5, 3.0, 4.5, 6.0, 1.5, 1.5]);
-        assert!(mean_ranks(&[]).is_empty());
+    fn ties_share_their_mean_rank_in_the_correlation_too() {
         // Ranks 1 2 3 against 1.5 1.5 3.
         assert_close(spearman(&[1.0, 2.0, 3.0], &[5.0, 5.0, 9.0]).unwrap(), 0.75_f64.sqrt());
         assert_eq!(spearman(&[1.0], &[2.0]), None);

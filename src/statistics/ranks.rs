@@ -1,10 +1,11 @@
 //! Many routers on many suites: mean ranks, whether they differ at all, and which differ from which (Demsar 2006).
 
+use std::ops::Range;
+
 use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, Normal};
 
 use super::correction::holm;
 use super::studentised_range::range_quantile;
-use crate::metrics::preference::mean_ranks as ascending_ranks;
 
 /// Ranks of routers over suites.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +44,7 @@ impl Ranks {
         for row in suites {
             let sign = if larger_is_better { -1.0 } else { 1.0 };
             let signed: Vec<f64> = row.iter().map(|value| sign * value + 0.0).collect();
-            let ranks = ascending_ranks(&signed);
+            let ranks = mean_ranks(&signed);
             mean.iter_mut().zip(&ranks).for_each(|(mean, rank)| *mean += rank / suites.len() as f64);
             let mut sorted = signed;
             sorted.sort_unstable_by(f64::total_cmp);
@@ -124,9 +125,38 @@ impl Ranks {
     }
 }
 
+/// The rank of each value from 1, tied values sharing the mean of their ranks.
+pub(crate) fn mean_ranks(values: &[f64]) -> Vec<f64> {
+    debug_assert!(values.iter().all(|value| !value.is_nan()), "a value to rank is a number");
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    for ties in runs(order.len(), |a, b| values[order[a]] == values[order[b]]) {
+        let rank = (ties.start + 1 + ties.end) as f64 / 2.0;
+        order[ties].iter().for_each(|&index| ranks[index] = rank);
+    }
+    ranks
+}
+
+/// The longest runs of neighbours that are the same, in order.
+fn runs(n_values: usize, same: impl Fn(usize, usize) -> bool) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let run = start..(start + 1..n_values).find(|&end| !same(start, end)).unwrap_or(n_values);
+        start = run.end;
+        (!run.is_empty()).then_some(run)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ties_share_their_mean_rank() {
+        assert_eq!(mean_ranks(&[2.0, 1.0, 2.0, 3.0, -0.0, 0.0]), [4.5, 3.0, 4.5, 6.0, 1.5, 1.5]);
+        assert!(mean_ranks(&[]).is_empty());
+    }
 
     /// Demsar 2006, table 6: AUC of four decision trees on fourteen data sets.
     fn demsar() -> Vec<Vec<f64>> {
