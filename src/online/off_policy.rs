@@ -104,6 +104,17 @@ pub fn effective_sample_size(steps: &[LoggedStep]) -> f64 {
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
+/// The mean weight and its standard error. Where the log could have taken every action of the target policy, it is 1 but for
+/// chance; what it lacks is the share of the target policy that the log never takes. The effective sample size does not see
+/// that: a log of one fixed action has weights that are all the same.
+pub fn mean_weight(steps: &[LoggedStep]) -> Estimated {
+    let n = steps.len().max(1) as f64;
+    let weights = || steps.iter().map(|step| step.target / step.propensity);
+    let value = weights().sum::<f64>() / n;
+    let squares: f64 = weights().map(|weight| (weight - value).powi(2)).sum();
+    Estimated { value, standard_error: (squares / (n - 1.0).max(1.0) / n).sqrt() }
+}
+
 /// The share of steps whose weight is above `clip`.
 pub fn clipped_share(steps: &[LoggedStep], clip: f64) -> f64 {
     let n = steps.iter().filter(|step| step.target / step.propensity > clip).count();
@@ -142,6 +153,24 @@ mod tests {
         assert_eq!(value(Estimator::InversePropensity, 3.0), 3.5 / 3.0);
         assert_eq!(effective_sample_size(&steps), 36.0 / 20.0);
         assert_eq!(clipped_share(&steps, 3.0), 1.0 / 3.0);
+    }
+
+    #[test]
+    fn the_mean_weight_sees_actions_that_a_log_never_takes() {
+        // A log of a fixed action, and a target that takes three actions alike.
+        let step = LoggedStep {
+            reward: 1.0,
+            propensity: 1.0,
+            target: 1.0 / 3.0,
+            expected: 1.0,
+            expected_of_target: 0.5,
+        };
+        let log = [step; 30];
+        assert!((effective_sample_size(&log) - 30.0).abs() < 1e-9, "the sample size is full");
+        let weight = mean_weight(&log);
+        assert!((weight.value - 1.0 / 3.0).abs() < 1e-12 && weight.standard_error < 1e-12, "{weight:?}");
+        let all = LoggedStep { propensity: 1.0 / 3.0, ..step };
+        assert_eq!(mean_weight(&[all; 30]).value, 1.0);
     }
 
     #[test]

@@ -9,7 +9,9 @@
 //! the log of a learner, depend on the very action that it is to correct. The first block has no model and is left out.
 
 use super::evaluate::{Spread, best_single};
-use super::off_policy::{Estimated, Estimator, LoggedStep, clipped_share, effective_sample_size, estimate};
+use super::off_policy::{
+    Estimated, Estimator, LoggedStep, clipped_share, effective_sample_size, estimate, mean_weight,
+};
 use super::record::{Log, OnlineRecord, Order};
 use super::router::Arms;
 
@@ -43,9 +45,17 @@ pub struct OffPolicyRow {
     pub coverage: f64,
     /// Mean effective sample size as a share of the steps.
     pub effective_share: f64,
+    /// Mean weight over steps and orders: 1 where the log could have taken whatever the target takes.
+    pub mean_weight: f64,
+    /// Whether the mean weight is 1 but for chance: else an estimate that uses weights says nothing of the target.
+    pub is_supported: bool,
     /// Mean share of steps whose weight is above [`CLIP`].
     pub clipped_share: f64,
 }
+
+/// A mean weight that lacks more of 1 than this, and than this many standard errors, has no support for the rest.
+const LEAST_MISSING: f64 = 0.02;
+const MOST_ERRORS: f64 = 4.0;
 
 /// What a target policy would have met in one order: the logged steps, and its true mean utility.
 type Seen = (Vec<LoggedStep>, f64);
@@ -131,6 +141,9 @@ fn row(
     let errors: Vec<f64> = estimates.iter().zip(seen).map(|(e, (_, truth))| e.value - truth).collect();
     let covered = estimates.iter().zip(&errors);
     let n_covered = covered.filter(|(e, error)| error.abs() <= TWO_SIDED_95 * e.standard_error).count();
+    let weights: Vec<Estimated> = seen.iter().map(|(steps, _)| mean_weight(steps)).collect();
+    let mean_of_weights = weights.iter().map(|weight| weight.value).sum::<f64>() / n;
+    let squares: f64 = weights.iter().map(|weight| weight.standard_error.powi(2)).sum();
     OffPolicyRow {
         logger: logger.to_owned(),
         target,
@@ -142,6 +155,8 @@ fn row(
         rmse: (errors.iter().map(|error| error * error).sum::<f64>() / n).sqrt(),
         coverage: n_covered as f64 / n,
         effective_share: mean(&|(steps, _)| effective_sample_size(steps) / steps.len() as f64),
+        mean_weight: mean_of_weights,
+        is_supported: 1.0 - mean_of_weights <= LEAST_MISSING.max(MOST_ERRORS * squares.sqrt() / n),
         clipped_share: mean(&|(steps, _)| clipped_share(steps, CLIP)),
     }
 }

@@ -63,6 +63,7 @@ pub(super) fn off_policy_csv(record: &OnlineRecord, summary: &OnlineSummary) -> 
         "rmse",
         "coverage",
         "effective_share",
+        "mean_weight",
         "clipped_share",
     ];
     let mut rows = vec![header.map(str::to_owned)];
@@ -81,6 +82,7 @@ pub(super) fn off_policy_csv(record: &OnlineRecord, summary: &OnlineSummary) -> 
             row.rmse.to_string(),
             row.coverage.to_string(),
             row.effective_share.to_string(),
+            row.mean_weight.to_string(),
             row.clipped_share.to_string(),
         ]);
     }

@@ -10,8 +10,8 @@ use crate::online::targets::{CLIP, OffPolicyRow};
 /// Appends the table of estimates.
 pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
     text.push_str(
-        "| logged by | target | truth | sample size, % | clipped, % | DM | IPS | SNIPS | DR | DR clipped | DR error | DR covers, % |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        "| logged by | target | truth | sample size, % | mean weight | clipped, % | DM | IPS | SNIPS | DR | DR clipped | DR error | DR covers, % |\n\
+         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
     );
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for OffPolicyRow { logger, target, .. } in &summary.off_policy {
@@ -31,25 +31,36 @@ pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
         let Some(dr) = find(Estimator::DoublyRobust, f64::INFINITY) else { continue };
         let _ = writeln!(
             text,
-            "| {logger} | {target} | {:.4} | {:.1} | {:.1} | {} | {} | {} | {} | {} | {} | {:.0} |",
+            "| {logger} | {target} | {:.4} | {:.1} | {:.3} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
             dr.truth,
             100.0 * dr.effective_share,
+            dr.mean_weight,
             100.0 * dr.clipped_share,
             rmse(Estimator::Direct, f64::INFINITY),
             rmse(Estimator::InversePropensity, f64::INFINITY),
             rmse(Estimator::SelfNormalised, f64::INFINITY),
             rmse(Estimator::DoublyRobust, f64::INFINITY),
             rmse(Estimator::DoublyRobust, CLIP),
-            interval(dr.error, 4),
-            100.0 * dr.coverage,
+            if dr.is_supported {
+                interval(dr.error, 4)
+            } else {
+                format!("no overlap for {:.0} %", missing(dr))
+            },
+            if dr.is_supported { format!("{:.0}", 100.0 * dr.coverage) } else { "-".to_owned() },
         );
     }
     let _ = writeln!(
         text,
         "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
-         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Clipped: steps whose \
-         weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
+         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Mean weight: \
+         1 where the log could have taken whatever the target takes; what is lacking is the share of the target that the log never \
+         takes, of which no estimate says anything (no overlap). Clipped: steps whose weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
          orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
          says nearly nothing of the target: an interval from it is not to be trusted.\n"
     );
+}
+
+/// The share of a target policy that the log never takes, in per cent.
+fn missing(row: &OffPolicyRow) -> f64 {
+    100.0 * (1.0 - row.mean_weight)
 }
