@@ -128,3 +128,8 @@ pub mod seed;
 pub mod statistics;
 pub mod suite;
 mod toml_file;
+
+/// Compiles the examples of the page for contributors.
+#[cfg(doctest)]
+#[doc = include_str!("../CONTRIBUTING.md")]
+mod contributing {}
