@@ -23,7 +23,8 @@ impl Decisions {
     /// The decisions as a file.
     pub fn to_text(&self) -> String {
         let mut text = format!("{TITLE}{FORMAT}\n");
-        let preferences: Vec<String> = self.preferences.iter().map(f64::to_string).collect();
+        let [preferences, weights] =
+            [&self.preferences, &self.weights].map(|all| all.iter().map(f64::to_string).collect::<Vec<_>>());
         let _ = write!(
             text,
             "# suite: {}\n# content-hash: {}\n# scenario: {}\n# seed: {}\n# router: {}\n# preferences: {}\n",
@@ -34,6 +35,9 @@ impl Decisions {
             self.router,
             preferences.join(" ")
         );
+        if !weights.is_empty() {
+            let _ = writeln!(text, "# weights: {}", weights.join(" "));
+        }
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut row =
             |fields: [&str; 7]| writer.write_record(fields).expect("writing into memory does not fail");
@@ -88,13 +92,24 @@ impl Decisions {
             let found = header.get(name).copied();
             found.ok_or_else(|| fault(1, format!("the header has no line `# {name}: ...`")))
         };
+        let numbers = |name: &str, (line, written): (usize, &str)| {
+            let all = written.split(' ').map(str::parse).collect::<std::result::Result<Vec<f64>, _>>();
+            all.map_err(|_| fault(line, format!("`{name}` are not all numbers")))
+        };
         let (line, written) = field("preferences")?;
-        let written: Vec<&str> = written.split(' ').collect();
-        let preferences =
-            written.iter().map(|weight| weight.parse()).collect::<std::result::Result<Vec<f64>, _>>();
-        let preferences = preferences.map_err(|_| fault(line, "`preferences` are not all numbers".into()))?;
+        let preferences = numbers("preferences", (line, written))?;
         if !preferences.is_sorted_by(|a, b| a < b) {
             return Err(fault(line, "`preferences` do not ascend".into()));
+        }
+        let mut weights = Vec::new();
+        if let Some(&(line, written)) = header.get("weights") {
+            weights = numbers("weights", (line, written))?;
+            if weights.len() != preferences.len()
+                || weights.iter().any(|weight| !(0.0..=1.0).contains(weight))
+            {
+                let problem = "`weights` are not a number from 0 to 1 for each preference";
+                return Err(fault(line, problem.into()));
+            }
         }
         let (line, seed) = field("seed")?;
         let seed = seed.parse().map_err(|_| fault(line, format!("`seed` is no whole number: `{seed}`")))?;
@@ -106,6 +121,7 @@ impl Decisions {
             router: field("router")?.1.to_owned(),
             prompts: rows(&text[start..], &preferences, &|line, problem| fault(n_header + line, problem))?,
             preferences,
+            weights,
         })
     }
 }
@@ -189,6 +205,7 @@ pub(super) mod samples {
             seed: 7,
             router: "knn".into(),
             preferences: vec![0.0, 0.5, 2.0],
+            weights: Vec::new(),
             prompts: prompts.iter().map(decided).collect(),
         }
     }
@@ -221,6 +238,13 @@ prompt_id,benchmark,replicate,from_preference,model,score,cost_usd
         ]);
         assert_eq!(decisions.to_text(), TEXT);
         assert_eq!(Decisions::parse(Path::new("d.csv"), TEXT).unwrap(), decisions);
+        let weighted = Decisions { weights: vec![0.5, 0.25, 0.25], ..decisions };
+        let text = weighted.to_text();
+        assert!(text.contains("# preferences: 0 0.5 2\n# weights: 0.5 0.25 0.25\n"), "{text}");
+        assert_eq!(Decisions::parse(Path::new("d.csv"), &text).unwrap(), weighted);
+        let short = text.replace(" 0.25 0.25", " 0.25");
+        let problem = Decisions::parse(Path::new("d.csv"), &short).unwrap_err().to_string();
+        assert_eq!(problem, "d.csv:8: `weights` are not a number from 0 to 1 for each preference");
     }
 
     #[test]

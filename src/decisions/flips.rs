@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Decided, Decisions};
 use crate::error::{Error, Result};
+use crate::statistics::mean;
 
 /// Preferences within this share of each other are the same: they may come from two machines' exponential functions.
 const SAME_PREFERENCE: f64 = 1e-9;
@@ -63,23 +64,18 @@ pub struct Comparison {
     pub flips: Vec<Flip>,
     /// Flips by benchmark and models, largest first likewise.
     pub groups: Vec<FlipGroup>,
+    /// By how much the mean score rose: over the prompts of a replicate, over the preferences by their weights in the declared
+    /// distribution, and over replicates, as `check` has it.
+    pub mean_score_gained: f64,
+    /// The same of the mean cost, in US dollars per 1,000 prompts; unknown costs count as 0. A cascade may cost more although
+    /// it comes to the same model.
+    pub mean_cost_added_usd_per_1000: f64,
 }
 
 impl Comparison {
     /// Decisions that flipped.
     pub fn n_flipped(&self) -> usize {
         self.groups.iter().map(|group| group.n_decisions).sum()
-    }
-
-    /// What all flips change in the mean score of a decision.
-    pub fn mean_score_gained(&self) -> f64 {
-        self.groups.iter().map(|group| group.score_gained).sum::<f64>() / self.n_decisions.max(1) as f64
-    }
-
-    /// What all flips change in the mean cost of a decision, in US dollars per 1,000.
-    pub fn mean_cost_added_usd_per_1000(&self) -> f64 {
-        1000.0 * self.groups.iter().map(|group| group.cost_added_usd).sum::<f64>()
-            / self.n_decisions.max(1) as f64
     }
 }
 
@@ -108,11 +104,18 @@ pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result
         before.prompts.iter().map(|decided| (key(decided), decided)).collect();
     let mut flips: BTreeMap<(usize, &str, &str, &str), Flip> = BTreeMap::new();
     let mut n_paired = 0;
+    let weights = weights_of(after, &shared);
+    // By replicate the number of prompts, and what score and cost gained on them.
+    let mut gained: BTreeMap<usize, (usize, [f64; 2])> = BTreeMap::new();
     for new in &after.prompts {
         let Some(old) = of_before.get(&key(new)) else { continue };
         n_paired += 1;
-        for &(a, b) in &shared {
+        let (n_prompts, [score, cost_usd]) = gained.entry(new.replicate).or_default();
+        *n_prompts += 1;
+        for (&(a, b), weight) in shared.iter().zip(&weights) {
             let (old, span) = (old.at(a), new.at(b));
+            *score += weight * (span.score - old.score);
+            *cost_usd += weight * span.cost_usd.zip(old.cost_usd).map_or(0.0, |(new, old)| new - old);
             if old.model == span.model {
                 continue;
             }
@@ -138,6 +141,10 @@ pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result
         };
         larger_first(moved(a), moved(b))
     });
+    let mean_of = |which: usize| {
+        let means = gained.values().map(|(n_prompts, sums)| sums[which] / *n_prompts as f64);
+        mean(&means.collect::<Vec<f64>>())
+    };
     let n_unpaired = before.prompts.len() + after.prompts.len() - 2 * n_paired;
     Ok(Comparison {
         routers: [before.router.clone(), after.router.clone()],
@@ -146,7 +153,18 @@ pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result
         n_unpaired: n_unpaired * shared.len(),
         groups: groups(&flips),
         flips,
+        mean_score_gained: mean_of(0),
+        mean_cost_added_usd_per_1000: 1000.0 * mean_of(1),
     })
+}
+
+/// The weights of these preferences, summing to 1; equal ones where the file says none or they are all 0.
+fn weights_of(after: &Decisions, shared: &[(usize, usize)]) -> Vec<f64> {
+    let weight = |(_, place): &(usize, usize)| after.weights.get(*place).copied().unwrap_or(0.0);
+    let weights: Vec<f64> = shared.iter().map(weight).collect();
+    let total: f64 = weights.iter().sum();
+    let equal = 1.0 / shared.len() as f64;
+    weights.iter().map(|weight| if total > 0.0 { weight / total } else { equal }).collect()
 }
 
 fn groups(flips: &[Flip]) -> Vec<FlipGroup> {
@@ -211,8 +229,8 @@ mod tests {
         assert_eq!((flip.preferences.as_slice(), flip.cost_added_usd), (&[0.0, 0.5][..], Some(0.4)));
         let [group] = &found.groups[..] else { panic!("{found:?}") };
         assert_eq!((group.n_decisions, group.n_prompts, group.score_gained), (2, 1, 2.0));
-        assert_eq!(found.mean_score_gained(), 2.0 / 6.0);
-        assert!((found.mean_cost_added_usd_per_1000() - 0.8 / 6.0 * 1000.0).abs() < 1e-9);
+        assert_eq!(found.mean_score_gained, 2.0 / 6.0);
+        assert!((found.mean_cost_added_usd_per_1000 - 0.8 / 6.0 * 1000.0).abs() < 1e-9);
     }
 
     #[test]
@@ -221,7 +239,7 @@ mod tests {
             [[WEAK, WEAK, STRONG], [STRONG, WEAK, WEAK]].map(|models| decisions(&[("p", "math", models)]));
         let [there, back] = [compare(&a, &b, None).unwrap(), compare(&b, &a, None).unwrap()];
         assert_eq!(there.n_flipped(), back.n_flipped());
-        assert_eq!(there.mean_score_gained(), -back.mean_score_gained());
+        assert_eq!(there.mean_score_gained, -back.mean_score_gained);
         assert_eq!(compare(&a, &a, None).unwrap().flips, []);
     }
 
@@ -249,6 +267,25 @@ mod tests {
         assert_eq!((found.preferences.as_slice(), found.n_decisions, found.n_unpaired), (&[0.5][..], 1, 1));
         assert_eq!(found.n_flipped(), 1);
         assert_eq!(compare(&before, &after, Some(0.0)).unwrap().n_flipped(), 0);
+    }
+
+    #[test]
+    fn means_weigh_preferences_as_the_scenario_declares_and_count_what_a_cascade_spends() {
+        let before = decisions(&[("p", "math", [WEAK; 3]), ("q", "math", [WEAK; 3])]);
+        let mut after = decisions(&[("p", "math", [STRONG, WEAK, WEAK]), ("q", "math", [WEAK; 3])]);
+        let gained = |after: &Decisions| {
+            let found = compare(&before, after, None).unwrap();
+            (found.mean_score_gained, found.mean_cost_added_usd_per_1000)
+        };
+        let (equal, _) = gained(&after);
+        assert!((equal - 1.0 / 6.0).abs() < 1e-12, "{equal}");
+        after.weights = vec![0.5, 0.25, 0.25];
+        let (weighted, cost) = gained(&after);
+        assert!((weighted - 0.25).abs() < 1e-12, "{weighted}");
+        // The same model by a more expensive way is no flip, and yet it costs.
+        after.prompts[1].spans[0].cost_usd = after.prompts[1].spans[0].cost_usd.map(|usd| usd + 0.01);
+        assert!((gained(&after).1 - cost - 5.0).abs() < 1e-9);
+        assert_eq!(compare(&before, &after, None).unwrap().n_flipped(), 1);
     }
 
     #[test]

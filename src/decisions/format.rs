@@ -36,9 +36,7 @@ fn one(comparison: &Comparison, n_largest: usize) -> String {
         let _ = write!(
             text,
             "{n_flipped} of {} decisions flipped ({percent:.1} %), mean score {:+.4}, mean cost {:+.5} USD per 1,000",
-            comparison.n_decisions,
-            comparison.mean_score_gained(),
-            comparison.mean_cost_added_usd_per_1000()
+            comparison.n_decisions, comparison.mean_score_gained, comparison.mean_cost_added_usd_per_1000
         );
     }
     if comparison.n_unpaired > 0 {
@@ -118,8 +116,8 @@ pub fn json(comparisons: &[Comparison]) -> String {
             "decisions": comparison.n_decisions,
             "decisions-on-one-side": comparison.n_unpaired,
             "flipped": comparison.n_flipped(),
-            "mean-score-gained": comparison.mean_score_gained(),
-            "mean-cost-added-usd-per-1000": comparison.mean_cost_added_usd_per_1000(),
+            "mean-score-gained": comparison.mean_score_gained,
+            "mean-cost-added-usd-per-1000": comparison.mean_cost_added_usd_per_1000,
             "groups": comparison.groups.iter().map(|group| json!({
                 "benchmark": group.benchmark,
                 "from": group.from,

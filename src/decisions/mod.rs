@@ -30,6 +30,8 @@ pub struct Decisions {
     pub router: String,
     /// The preferences asked, ascending.
     pub preferences: Vec<f64>,
+    /// Their weights in the declared distribution; none where a file does not say them.
+    pub weights: Vec<f64>,
     /// By replicate, then in the order of the suite.
     pub prompts: Vec<Decided>,
 }
@@ -101,6 +103,7 @@ impl Decisions {
             seed: manifest.scenario.seed,
             router: label.to_owned(),
             preferences: manifest.preferences.clone(),
+            weights: manifest.preference_weights.clone(),
             prompts,
         })
     }
