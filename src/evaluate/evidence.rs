@@ -169,7 +169,7 @@ impl Table<'_> {
     }
 }
 
-/// Marks the routers that are best at a metric or cannot be told from the best: those whose difference from it has a
+/// Marks the routers that are best at a metric or cannot be distinguished from the best: those whose difference from it has a
 /// p-value of at least 5 % by the resamples, adjusted by Holm over the routers. Nobody is marked where all would be.
 fn mark_best(table: &Table<'_>, rows: &mut [Row]) {
     for metric in METRICS.iter().filter(|metric| metric.is_headline) {

@@ -10,7 +10,7 @@ use crate::metrics::table::{Setting, View};
 use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::{Manifest, Record, RecordedReplicate};
 use crate::router::RIGHT;
-use crate::statistics::{Interval, argmax};
+use crate::statistics::{self, Interval, argmax};
 
 /// What a policy is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +77,8 @@ pub struct Policy {
     /// Of a router the share of prompts for which it calls the best single model, whether or not it goes on to call another,
     /// by preference.
     pub strong_share: Vec<f64>,
+    /// Of a router the prompts that each model is chosen for at the lowest preference.
+    pub n_prompts_by_model: Vec<usize>,
 }
 
 /// All policies of one replicate, and what they are measured against.
@@ -118,6 +120,16 @@ impl Evaluated {
         normalised_utility(utility(point.point()), utility(self.random), utility(self.utility_oracle[at]))
     }
 
+    /// The points of all routers and of the single models of the pool.
+    fn rivals(&self) -> Vec<Point> {
+        let competes = |policy: &&Policy| match policy.id {
+            PolicyId::Router(_) => policy.kind == PolicyKind::Router,
+            PolicyId::Bound(_) => false,
+            PolicyId::Model(model) => self.in_pool[model],
+        };
+        self.policies.iter().filter(competes).flat_map(Policy::curve).collect()
+    }
+
     /// What its policies are measured against.
     pub(super) fn setting(&self) -> Setting<'_> {
         let by_cost = |a: &Point, b: &Point| a.cost_usd.total_cmp(&b.cost_usd);
@@ -129,6 +141,7 @@ impl Evaluated {
             strong_score: best_single.score,
         });
         let zero_router = self.policy(PolicyId::Bound(Bound::ZeroRouter));
+        let oracle = self.policy(PolicyId::Bound(Bound::Oracle)).map(|oracle| oracle.points[0].point());
         Setting {
             has_cost: self.has_cost,
             preferences: &self.preferences,
@@ -140,6 +153,8 @@ impl Evaluated {
             pair,
             random: self.random,
             utility_oracle: &self.utility_oracle,
+            oracle: oracle.expect("it is a bound"),
+            rivals: Vec::new(),
             zero_router: zero_router.map_or_else(Vec::new, Policy::curve),
             zero_hull: OnceCell::new(),
         }
@@ -161,6 +176,7 @@ impl Policy {
             points: self.curve(),
             follows_preferences: has_preference && self.points.len() == setting.weights.len(),
             strong_share: &self.strong_share,
+            n_prompts_by_model: &[],
             hull: OnceCell::new(),
         }
     }
@@ -215,22 +231,24 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             kind: if entry.settings.traits().asks_judge { PolicyKind::Judged } else { PolicyKind::Router },
             points: manifest.preferences.iter().enumerate().map(point).collect(),
             strong_share: (0..choices.n_preferences()).map(share).collect(),
+            n_prompts_by_model: n_prompts_by_model(choices.at_preference(0), models.len()),
         });
     }
     let bounds = bounds(&table, manifest, recorded, &in_pool);
     let mut utility_oracle = Vec::new();
-    for BoundOutcomes { bound, has_preference, cells } in &bounds {
+    for BoundOutcomes { bound, cells } in &bounds {
         let means: Vec<Point> = match cells {
             BoundCells::Prompts(cells) => cells.iter().map(|cells| mean(cells.iter().copied())).collect(),
             BoundCells::Models(chosen) => chosen.iter().map(|&model| models[model]).collect(),
         };
-        let preference = |at: usize| has_preference.then(|| manifest.preferences[at]);
+        let preference = |at: usize| bound.follows_preferences().then(|| manifest.preferences[at]);
         policies.push(Policy {
             id: PolicyId::Bound(*bound),
             name: bound.name().to_owned(),
             kind: PolicyKind::Bound,
             points: means.iter().enumerate().map(|(place, &mean)| at(preference(place), mean)).collect(),
             strong_share: Vec::new(),
+            n_prompts_by_model: Vec::new(),
         });
         if *bound == Bound::UtilityOracle {
             utility_oracle = means;
@@ -243,6 +261,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         kind: PolicyKind::Model,
         points: vec![at(None, mean)],
         strong_share: Vec::new(),
+        n_prompts_by_model: Vec::new(),
     }));
     let random = random(&table);
     let evaluated = Evaluated {
@@ -260,6 +279,12 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
     Layout { table, bounds, random, evaluated }
 }
 
+fn n_prompts_by_model(chosen: &[u16], n_models: usize) -> Vec<usize> {
+    let mut n_prompts = vec![0; n_models];
+    chosen.iter().for_each(|&model| n_prompts[usize::from(model)] += 1);
+    n_prompts
+}
+
 /// The router or bound of a name.
 pub(super) fn policy_named(record: &Record, name: &str) -> Option<PolicyId> {
     let router = record.manifest.scenario.routers.iter().position(|entry| entry.label == name);
@@ -275,8 +300,6 @@ pub(super) fn best_of(values: &[f64], in_pool: &[bool]) -> usize {
 /// One reference policy.
 pub(super) struct BoundOutcomes {
     pub(super) bound: Bound,
-    /// Whether it takes a preference; without one it has a single operating point.
-    pub(super) has_preference: bool,
     pub(super) cells: BoundCells,
 }
 
@@ -330,13 +353,13 @@ fn bounds(
         })
     });
     let zero_router = manifest.preferences.iter().map(|&weight| zero_router(recorded, in_pool, weight));
-    let bound = |bound, has_preference, cells| BoundOutcomes { bound, has_preference, cells };
+    let bound = |bound, cells| BoundOutcomes { bound, cells };
     vec![
-        bound(Bound::UtilityOracle, true, utility_oracle),
-        bound(Bound::Oracle, false, once(oracle)),
-        bound(Bound::CheapestCorrect, false, once(cheapest_correct)),
-        bound(Bound::BenchmarkOracle, true, benchmark_oracle),
-        bound(Bound::ZeroRouter, true, BoundCells::Models(zero_router.collect())),
+        bound(Bound::UtilityOracle, utility_oracle),
+        bound(Bound::Oracle, once(oracle)),
+        bound(Bound::CheapestCorrect, once(cheapest_correct)),
+        bound(Bound::BenchmarkOracle, benchmark_oracle),
+        bound(Bound::ZeroRouter, BoundCells::Models(zero_router.collect())),
     ]
 }
 
@@ -374,7 +397,7 @@ pub struct Row {
     pub values: Vec<Option<f64>>,
     /// The 95 % interval of the mean, for the headline metrics that every replicate reaches.
     pub interval: Option<Interval>,
-    /// Whether a router is the best at a headline metric or cannot be told from the best; false for all where all would be.
+    /// Whether a router is the best at a headline metric or cannot be distinguished from the best; false for all where all would be.
     pub is_among_best: bool,
 }
 
@@ -393,24 +416,27 @@ impl Row {
     /// Mean and spread, or `None` where no replicate has a value.
     pub fn aggregate(&self) -> Option<Aggregate> {
         let known: Vec<f64> = self.values.iter().flatten().copied().collect();
-        if known.is_empty() {
-            return None;
-        }
-        let n = known.len();
-        let mean = known.iter().sum::<f64>() / n as f64;
-        let squares: f64 = known.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = if n > 1 { (squares / (n - 1) as f64).sqrt() } else { 0.0 };
-        Some(Aggregate { mean, deviation, n })
+        let aggregate = Aggregate {
+            mean: statistics::mean(&known),
+            deviation: statistics::variance(&known).sqrt(),
+            n: known.len(),
+        };
+        (aggregate.n > 0).then_some(aggregate)
     }
 }
 
 /// Every metric of every policy that has it, by policy, then in the order of [`METRICS`].
 pub(super) fn rows(replicates: &[&Evaluated]) -> Vec<Row> {
-    let settings: Vec<Setting<'_>> = replicates.iter().map(|evaluated| evaluated.setting()).collect();
+    let settings: Vec<Setting<'_>> = (replicates.iter())
+        .map(|evaluated| Setting { rivals: evaluated.rivals(), ..evaluated.setting() })
+        .collect();
     let mut rows: Vec<Row> = Vec::new();
     for (position, Policy { id, name, kind, .. }) in replicates[0].policies.iter().enumerate() {
         let views: Vec<View<'_>> = (replicates.iter().zip(&settings))
-            .map(|(evaluated, setting)| evaluated.policies[position].view(setting))
+            .map(|(evaluated, setting)| {
+                let policy = &evaluated.policies[position];
+                View { n_prompts_by_model: &policy.n_prompts_by_model, ..policy.view(setting) }
+            })
             .collect();
         rows.extend(METRICS.iter().filter(|metric| metric.applies(&views[0])).map(|metric| Row {
             id: *id,

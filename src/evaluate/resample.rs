@@ -180,7 +180,7 @@ pub struct Bands {
     pub score: Vec<(f64, Interval)>,
 }
 
-/// As many routers have bands; of more, only the best one and the rival, or nothing could be told apart.
+/// As many routers have bands; of more, only the best one and the rival, or nothing could be distinguished.
 const MOST_ROUTERS: usize = 5;
 
 /// Costs at which the score has an interval.

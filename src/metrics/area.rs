@@ -1,6 +1,9 @@
-//! A whole sweep as one number: areas under deferral curves and hulls.
+//! A whole sweep as one number: areas under deferral curves and hulls, and what equal quality costs against the best single
+//! model or any rival.
 
-use super::curve::{Point, height_between, hull, pareto_front, score_at, sorted_by_cost};
+use super::curve::{
+    Point, cost_at, cost_at_step, height_between, hull, pareto_front, score_at, sorted_by_cost,
+};
 
 /// AIQ: the mean height of the hull over a cost range common to all routers compared.
 ///
@@ -11,7 +14,7 @@ use super::curve::{Point, height_between, hull, pareto_front, score_at, sorted_b
 /// the hull is built. This is what makes the range common: without it a router whose cheapest point lies right
 /// of the range's start would have no height there, and dropping that part (as RouterBench's code does, see
 /// [`aiq_routerbench`]) rewards a router for being unable to be cheap. `high_usd` is usually the cost of the
-/// dearest single model.
+/// most expensive single model.
 ///
 /// Points left of the floor count through the hull; right of the last point the hull is flat; a segment that
 /// crosses `high_usd` counts up to it. Without points this is the floor's score, and for an empty range
@@ -31,40 +34,40 @@ pub fn aiq(points: &[Point], floor: Point, high_usd: f64) -> f64 {
 
 /// AIQ as RouterBench's own code computes it, to stand beside published tables only.
 ///
-/// The area under the hull from the router's own cheapest point to its dearest, divided by the cost of the
-/// dearest point (not by the width of the range, unlike the formula of the paper). Numbers of two routers are
-/// therefore not over one range; compare routers by [`aiq`]. The hull is taken flat up to the dearest point
-/// where that point is beaten. `None` without points, or if the dearest costs nothing.
+/// The area under the hull from the router's own cheapest point to its most expensive, divided by the cost of the
+/// most expensive point (not by the width of the range, unlike the formula of the paper). Numbers of two routers are
+/// therefore not over one range; compare routers by [`aiq`]. The hull is taken flat up to the most expensive point
+/// where that point is beaten. `None` without points, or if the most expensive costs nothing.
 pub fn aiq_routerbench(points: &[Point]) -> Option<f64> {
     let hull = hull(points);
     let cheapest_usd = hull.first()?.cost_usd;
-    let dearest_usd = points.iter().map(|point| point.cost_usd).max_by(f64::total_cmp)?;
-    if dearest_usd <= 0.0 {
+    let most_expensive_usd = points.iter().map(|point| point.cost_usd).max_by(f64::total_cmp)?;
+    if most_expensive_usd <= 0.0 {
         return None;
     }
-    Some(area_under(&hull, cheapest_usd, dearest_usd) / dearest_usd)
+    Some(area_under(&hull, cheapest_usd, most_expensive_usd) / most_expensive_usd)
 }
 
-/// AUDC: the area under the deferral curve, score against cost as a share of the dearest single model's.
+/// AUDC: the area under the deferral curve, score against cost as a share of the most expensive single model's.
 ///
 /// AUDC = integral from 0 to 1 of Q(C / C_max) (as in UniRoute, arXiv 2502.08773), in units of score. The curve
 /// joins the points themselves in order of cost, not their hull, so a sweep that loses score while it spends
 /// more is charged for it. Flat right of the last point; left of the first point its score; of points at one
-/// cost the best counts; beyond `dearest_usd` nothing counts. `None` without points or if `dearest_usd <= 0`.
-pub fn audc(points: &[Point], dearest_usd: f64) -> Option<f64> {
-    if points.is_empty() || dearest_usd <= 0.0 {
+/// cost the best counts; beyond `most_expensive_usd` nothing counts. `None` without points or if `most_expensive_usd <= 0`.
+pub fn audc(points: &[Point], most_expensive_usd: f64) -> Option<f64> {
+    if points.is_empty() || most_expensive_usd <= 0.0 {
         return None;
     }
     let mut curve = sorted_by_cost(points);
     curve.dedup_by(|next, kept| next.cost_usd == kept.cost_usd);
-    Some(area_under(&curve, 0.0, dearest_usd) / dearest_usd)
+    Some(area_under(&curve, 0.0, most_expensive_usd) / most_expensive_usd)
 }
 
-/// Hypervolume: the area that the points beat, up to a reference point that is dear and bad.
+/// Hypervolume: the area that the points beat, up to a reference point that is expensive and bad.
 ///
 /// The union of the rectangles between each point and `reference` (Zitzler and Thiele 1999, with cost minimised
 /// and score maximised), in dollars times score. A step measure: nothing is interpolated. The reference is
-/// usually (the dearest single model's cost, random's score) and must be stated beside the number. Points that
+/// usually (the most expensive single model's cost, random's score) and must be stated beside the number. Points that
 /// do not beat the reference in both add nothing; no points give 0.
 pub fn hypervolume(points: &[Point], reference: Point) -> f64 {
     let front = pareto_front(points);
@@ -122,6 +125,36 @@ fn area_under(curve: &[Point], low_usd: f64, high_usd: f64) -> f64 {
     area + last.score * (high_usd - low_usd.max(last.cost_usd)).max(0.0)
 }
 
+/// QNC: the share of the best single model's cost at which the router answers as well, without mixing.
+///
+/// QNC = min { C(w) : Q(w) >= Q of best single } / C of best single (as in UniRoute, arXiv 2502.08773): 0.4
+/// means the same score for 40 % of the money. The best single model is chosen on the training prompts and
+/// measured on the test prompts. `None` means that no point reaches its score, a result of its own that is
+/// never to be replaced by 1; it is also `None` if the best single model costs nothing, where there is no
+/// share to take.
+pub fn quality_neutral_cost_step(points: &[Point], best_single: Point) -> Option<f64> {
+    share_of(cost_at_step(points, best_single.score)?, best_single.cost_usd)
+}
+
+/// QNC with mixing: [`quality_neutral_cost_step`] on the hull of the points instead of the points themselves.
+///
+/// Never above the step version, and it does not jump when the sweep has one preference more or less.
+pub fn quality_neutral_cost(points: &[Point], best_single: Point) -> Option<f64> {
+    share_of(cost_at(&hull(points), best_single.score)?, best_single.cost_usd)
+}
+
+/// The share of a rival's cost that a router saves at a given score: 1 - C_router(Q) / C_rival(Q).
+///
+/// Both arguments are hulls (see [`hull`]), so that many levels of quality cost one sort. 0.25 is a quarter
+/// cheaper, a negative value more expensive. `None` if either does not reach the score, or if the rival costs nothing.
+pub fn cost_saving(router_hull: &[Point], rival_hull: &[Point], score: f64) -> Option<f64> {
+    Some(1.0 - share_of(cost_at(router_hull, score)?, cost_at(rival_hull, score)?)?)
+}
+
+fn share_of(cost_usd: f64, whole_usd: f64) -> Option<f64> {
+    (0.0 < whole_usd).then(|| cost_usd / whole_usd)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -144,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_router_without_a_cheap_point_starts_at_the_floor() {
-        let dear_only = curve(&[(0.5, 0.8)]);
-        assert_close(aiq(&dear_only, CHEAPEST, 0.5), 0.6);
-        assert_close(aiq_routerbench(&dear_only).unwrap(), 0.0);
+        let expensive_only = curve(&[(0.5, 0.8)]);
+        assert_close(aiq(&expensive_only, CHEAPEST, 0.5), 0.6);
+        assert_close(aiq_routerbench(&expensive_only).unwrap(), 0.0);
     }
 
     #[test]
@@ -211,6 +244,50 @@ mod tests {
         assert_eq!(hypervolume_log_cost(&points, Point { cost_usd: 0.0, score: 0.0 }), None);
     }
 
+    const BEST_SINGLE: Point = Point { cost_usd: 0.5, score: 0.80 };
+
+    fn reaching() -> Vec<Point> {
+        curve(&[(0.05, 0.55), (0.12, 0.70), (0.30, 0.79), (0.45, 0.82)])
+    }
+
+    #[test]
+    fn quality_neutral_cost_of_the_example_is_70_percent_mixed_and_90_in_steps() {
+        assert_close(quality_neutral_cost(&reaching(), BEST_SINGLE).unwrap(), 0.70);
+        assert_close(quality_neutral_cost_step(&reaching(), BEST_SINGLE).unwrap(), 0.90);
+    }
+
+    #[test]
+    fn quality_that_is_not_reached_has_no_cost() {
+        let too_good = Point { cost_usd: 0.5, score: 0.83 };
+        assert_eq!(quality_neutral_cost(&reaching(), too_good), None);
+        assert_eq!(quality_neutral_cost_step(&reaching(), too_good), None);
+        assert_eq!(quality_neutral_cost(&[], BEST_SINGLE), None);
+    }
+
+    #[test]
+    fn a_free_best_single_has_no_share() {
+        let free = Point { cost_usd: 0.0, score: 0.5 };
+        assert_eq!(quality_neutral_cost(&reaching(), free), None);
+        assert_eq!(quality_neutral_cost_step(&reaching(), free), None);
+    }
+
+    #[test]
+    fn a_router_that_only_calls_the_best_single_costs_all_of_it() {
+        assert_eq!(quality_neutral_cost(&[BEST_SINGLE], BEST_SINGLE), Some(1.0));
+        assert_eq!(quality_neutral_cost_step(&[BEST_SINGLE], BEST_SINGLE), Some(1.0));
+    }
+
+    #[test]
+    fn saving_is_measured_at_one_score() {
+        let router = hull(&reaching());
+        let rival = hull(&curve(&[(0.10, 0.55), (0.50, 0.80)]));
+        assert_close(cost_saving(&router, &rival, 0.80).unwrap(), 0.30);
+        assert_close(cost_saving(&rival, &router, 0.80).unwrap(), 1.0 - 0.5 / 0.35);
+        assert_close(cost_saving(&router, &rival, 0.55).unwrap(), 0.50);
+        assert_eq!(cost_saving(&router, &rival, 0.81), None);
+        assert_eq!(cost_saving(&router, &hull(&curve(&[(0.0, 0.9)])), 0.8), None);
+    }
+
     proptest! {
         #[test]
         fn aiq_lies_between_the_least_and_the_greatest_score(
@@ -250,6 +327,17 @@ mod tests {
             let more = [points.clone(), added].concat();
             prop_assert!(hypervolume(&points, reference) <= hypervolume(&more, reference) + 1e-12);
             prop_assert!(aiq(&points, CHEAPEST, 1.5) <= aiq(&more, CHEAPEST, 1.5) + 1e-12);
+        }
+
+        #[test]
+        fn mixing_never_costs_more_than_a_step(points in any_points(0..40), score in 0.0..1.0) {
+            let best_single = Point { cost_usd: 1.0, score };
+            let mixed = quality_neutral_cost(&points, best_single);
+            let step = quality_neutral_cost_step(&points, best_single);
+            prop_assert_eq!(mixed.is_some(), step.is_some());
+            if let (Some(mixed), Some(step)) = (mixed, step) {
+                prop_assert!(mixed <= step + 1e-12);
+            }
         }
     }
 }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_front_drops_what_is_dearer_and_worse() {
+    fn the_front_drops_what_is_more_expensive_and_worse() {
         assert_eq!(pareto_front(&example()), curve(&[(0.1, 0.4), (0.2, 0.7), (0.5, 0.8)]));
     }
 

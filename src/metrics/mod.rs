@@ -6,8 +6,7 @@
 //! builds where it would be costly to miss, unspecified but never a panic in release builds.
 //!
 //! - [`curve`]: operating points, their Pareto front, their hull, and reading a cost or a score off them.
-//! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume.
-//! - [`quality_neutral`]: what equal quality costs: QNC, and cost saving against a rival.
+//! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume, QNC, and cost saving against a rival.
 //! - [`pair`]: routing between two models: PGR, APGR, CPT.
 //! - [`preference`]: utility, regret, and whether the preference controls the cost.
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
@@ -22,11 +21,37 @@ pub mod pair;
 pub mod policy_id;
 pub mod preference;
 pub mod published;
-pub mod quality_neutral;
 pub mod table;
 
 pub use policy_id::{Bound, PolicyId};
 pub use table::{METRICS, Metric, metric};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing {
+    //! What the tests of several metrics share.
+
+    use std::ops::Range;
+
+    use proptest::prelude::*;
+
+    use super::curve::Point;
+
+    /// Points from literal (cost, score) pairs.
+    pub(crate) fn curve(pairs: &[(f64, f64)]) -> Vec<Point> {
+        pairs.iter().map(|&(cost_usd, score)| Point { cost_usd, score }).collect()
+    }
+
+    /// Random points, half of them on a coarse grid so that ties and duplicates are common.
+    pub(crate) fn any_points(n_points: Range<usize>) -> impl Strategy<Value = Vec<Point>> {
+        let on_grid = (0..8_u8, 0..8_u8).prop_map(|(x, y)| (f64::from(x) / 4.0, f64::from(y) / 8.0));
+        let anywhere = (0.0..2.0, 0.0..1.0);
+        let point = prop_oneof![on_grid, anywhere].prop_map(|(cost_usd, score)| Point { cost_usd, score });
+        prop::collection::vec(point, n_points)
+    }
+
+    /// Asserts that two numbers agree to twelve digits.
+    #[track_caller]
+    pub(crate) fn assert_close(actual: f64, expected: f64) {
+        assert!((actual - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{actual} is not {expected}");
+    }
+}

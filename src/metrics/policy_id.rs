@@ -45,6 +45,11 @@ impl Bound {
         Bound::NAMES[self as usize]
     }
 
+    /// Whether it takes a preference; without one it has a single operating point.
+    pub fn follows_preferences(self) -> bool {
+        matches!(self, Bound::UtilityOracle | Bound::BenchmarkOracle | Bound::ZeroRouter)
+    }
+
     /// The bound of a name.
     pub fn named(name: &str) -> Option<Bound> {
         Bound::ALL.into_iter().find(|bound| bound.name() == name)

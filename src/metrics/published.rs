@@ -5,6 +5,7 @@
 //! which reading it takes. None of these is a headline metric here: AIQ and QNC say the same on one scale.
 
 use super::curve::{Point, cost_at_step, pareto_front};
+use crate::statistics::mean;
 
 /// The relative gain of a score over a baseline's: score / baseline - 1.
 ///
@@ -34,7 +35,7 @@ pub fn performance_gain(points: &[Point], best_single: Point) -> Option<f64> {
 
 /// CostSave: the largest relative saving among the settings that are as good as the best single model.
 ///
-/// 1 - min { C(w) : Q(w) >= Q_best } / C_best, which is 1 - QNC in steps; negative if it only gets there dearer.
+/// 1 - min { C(w) : Q(w) >= Q_best } / C_best, which is 1 - QNC in steps; negative if it only gets there at a higher cost.
 /// `None` if no setting is as good (what LLMRouterBench prints then could not be confirmed), or if the best
 /// single model costs nothing.
 pub fn cost_save(points: &[Point], best_single: Point) -> Option<f64> {
@@ -56,11 +57,9 @@ pub fn pareto_distance(router: &[Point], all: &[Point]) -> Option<f64> {
     let distance = |a: Point, b: Point| {
         scaled(a.cost_usd - b.cost_usd, cost_range).hypot(scaled(a.score - b.score, score_range))
     };
-    mean(
-        router
-            .iter()
-            .map(|&point| front.iter().map(|&member| distance(point, member)).fold(f64::INFINITY, f64::min)),
-    )
+    let nearest =
+        |&point: &Point| front.iter().map(|&member| distance(point, member)).fold(f64::INFINITY, f64::min);
+    (!router.is_empty()).then(|| mean(&router.iter().map(nearest).collect::<Vec<_>>()))
 }
 
 /// ParetoRatio: the share of a router's points that no point of any method beats, 1 is best.
@@ -69,7 +68,8 @@ pub fn pareto_distance(router: &[Point], all: &[Point]) -> Option<f64> {
 /// reading counts membership of the common front, with ties on it. `None` without points of the router.
 pub fn pareto_ratio(router: &[Point], all: &[Point]) -> Option<f64> {
     let front = pareto_front(&[router, all].concat());
-    mean(router.iter().map(|point| if front.contains(point) { 1.0 } else { 0.0 }))
+    let n_members = router.iter().filter(|point| front.contains(point)).count();
+    (!router.is_empty()).then(|| n_members as f64 / router.len() as f64)
 }
 
 /// The ratio of a score to another's. V_R against a fixed reference model, V_B against the best single model.
@@ -102,11 +102,6 @@ fn range(values: impl Iterator<Item = f64>) -> f64 {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (value.min(low), value.max(high)));
     high - low
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
-    let n_values = values.len();
-    (0 < n_values).then(|| values.sum::<f64>() / n_values as f64)
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@
 
 use std::cell::OnceCell;
 
-use super::area::{aiq, aiq_routerbench, audc, hypervolume, hypervolume_log_cost};
+use super::area::{
+    aiq, aiq_routerbench, audc, cost_saving, hypervolume, hypervolume_log_cost, quality_neutral_cost,
+    quality_neutral_cost_step,
+};
 use super::curve::{Point, cost_at, hull};
 use super::pair::{
     Pair, PairPoint, average_performance_gap_recovered, call_performance_threshold, performance_gap_recovered,
@@ -15,7 +18,10 @@ use super::preference::{
     Controllability, SweepPoint, Weighted, controllability, maximum_utility_loss, normalised_utility,
     utility_regret, weighted_mean,
 };
-use super::quality_neutral::{cost_saving, quality_neutral_cost, quality_neutral_cost_step};
+use super::published::{
+    choice_entropy_bits, cost_save, gap_to_oracle, pareto_distance, pareto_ratio, performance_gain,
+    relative_gain, relative_value,
+};
 
 /// One metric of a policy.
 pub struct Metric {
@@ -25,18 +31,18 @@ pub struct Metric {
     pub title: &'static str,
     /// A shorter heading for a terminal.
     pub short_title: &'static str,
-    /// Shown times this, in the unit that the title names ...
-    pub scale: f64,
-    /// ... with so many decimals.
-    pub n_decimals: usize,
+    /// What it is, for the legend below a table; nothing where the title says all.
+    pub about: &'static str,
+    /// What it is measured and shown in.
+    pub unit: Unit,
     /// Which end is better.
     pub better: Better,
     /// No value lies below; ends of intervals are moved there.
     pub lowest: f64,
     /// Whether it has intervals and tests, and may be declared the primary metric.
     pub is_headline: bool,
-    /// Without which there are no values.
-    pub needs: Needs,
+    /// What it cannot do without; every suite has scores.
+    pub needs: &'static [Need],
     /// What it means that there is no value although nothing that it needs is missing.
     pub missing: Missing,
     /// The tables that show it, each with its place there.
@@ -52,19 +58,42 @@ pub enum Better {
     Higher,
     /// The lower value.
     Lower,
+    /// Neither: it says what a policy is like, not how good it is.
+    Neither,
+}
+
+/// What a value is measured in, and how it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Units of score, or a number of about their size.
+    Score,
+    /// A share, shown in per cent.
+    Share,
+    /// US dollars a prompt, shown per 1,000 prompts, alone or times score.
+    UsdPerPrompt,
+    /// US dollars per 1,000 prompts.
+    UsdPer1000,
+    /// A number without a unit, or of bits.
+    Number,
+    /// A number of things; the mean over replicates need not be whole.
+    Count,
 }
 
 /// What a metric cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Scores, which every suite has.
-    Scores,
+pub enum Need {
     /// Costs.
     Costs,
-    /// Costs, and a policy that is asked at every preference.
+    /// A policy that is asked at every preference.
     Preferences,
-    /// Costs, a router, and no more than two candidates.
+    /// No more than two candidates.
     Pair,
+    /// A router of the scenario.
+    Router,
+    /// The points of all routers and single models; resamples do not have them.
+    Rivals,
+    /// The models that a router chooses; resamples do not have them.
+    Choices,
 }
 
 /// What a missing value means, and what stands for it in a resample.
@@ -90,39 +119,37 @@ pub enum Table {
     Further,
     /// Two candidates.
     Pair,
+    /// What other benchmarks publish.
+    Published,
     /// What `run` prints.
     Terminal,
     /// What a shift changes.
     Stress,
+    /// What `check` compares with a baseline.
+    Gate,
 }
 
 const PLAIN: Metric = Metric {
     name: "",
     title: "",
     short_title: "",
-    scale: 1.0,
-    n_decimals: 4,
+    about: "",
+    unit: Unit::Score,
     better: Better::Higher,
     lowest: f64::NEG_INFINITY,
     is_headline: false,
-    needs: Needs::Costs,
+    needs: &[Need::Costs],
     missing: Missing::Undefined,
     shown: &[],
     of: |_| None,
 };
 
 /// A cost as a share of another, in per cent.
-const COST_SHARE: Metric = Metric {
-    scale: 100.0,
-    n_decimals: 1,
-    better: Better::Lower,
-    lowest: 0.0,
-    missing: Missing::NotReached,
-    ..PLAIN
-};
+const COST_SHARE: Metric =
+    Metric { unit: Unit::Share, better: Better::Lower, lowest: 0.0, missing: Missing::NotReached, ..PLAIN };
 
 /// A share that is saved, in per cent.
-const SAVING: Metric = Metric { scale: 100.0, n_decimals: 1, ..PLAIN };
+const SAVING: Metric = Metric { unit: Unit::Share, ..PLAIN };
 
 /// Every metric, in the order of files.
 pub static METRICS: &[Metric] = &[
@@ -131,23 +158,48 @@ pub static METRICS: &[Metric] = &[
         title: "score at w = 0",
         short_title: "score at w=0",
         is_headline: true,
-        needs: Needs::Scores,
-        shown: &[(Table::Main, 2), (Table::WithoutCosts, 0), (Table::Terminal, 2), (Table::Stress, 2)],
+        needs: &[],
+        shown: &[
+            (Table::Main, 2),
+            (Table::WithoutCosts, 0),
+            (Table::Terminal, 2),
+            (Table::Stress, 2),
+            (Table::Gate, 0),
+        ],
         of: |view| Some(view.points[0].score),
         ..PLAIN
     },
     Metric {
         name: "best-score",
         title: "best score",
-        needs: Needs::Scores,
+        needs: &[],
         shown: &[(Table::WithoutCosts, 1)],
         of: |view| view.points.iter().map(|point| point.score).reduce(f64::max),
         ..PLAIN
     },
     Metric {
+        name: "mean-score",
+        title: "mean score",
+        needs: &[Need::Preferences],
+        shown: &[(Table::Gate, 1)],
+        of: |view| view.mean_over_preferences(|_, point| point.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "mean-cost-usd-per-1000",
+        title: "mean cost, USD per 1,000 prompts",
+        unit: Unit::UsdPer1000,
+        better: Better::Lower,
+        lowest: 0.0,
+        needs: &[Need::Costs, Need::Preferences],
+        shown: &[(Table::Gate, 2)],
+        of: |view| view.mean_over_preferences(|_, point| 1000.0 * point.cost_usd),
+        ..PLAIN
+    },
+    Metric {
         name: "cost-at-w0-usd",
         title: "cost at w = 0, USD per 1,000 prompts",
-        scale: 1000.0,
+        unit: Unit::UsdPerPrompt,
         better: Better::Lower,
         lowest: 0.0,
         is_headline: true,
@@ -159,7 +211,9 @@ pub static METRICS: &[Metric] = &[
         title: "AIQ",
         short_title: "AIQ",
         is_headline: true,
-        shown: &[(Table::Main, 0), (Table::Terminal, 0), (Table::Stress, 1)],
+        shown: &[(Table::Main, 0), (Table::Terminal, 0), (Table::Stress, 1), (Table::Gate, 3)],
+        about: "AIQ: mean height of the hull from the cheapest to the most expensive single model, the cheapest joined to \
+            every curve.",
         of: |view| Some(aiq(&view.points, view.setting.cheapest, view.setting.most_expensive.cost_usd)),
         ..PLAIN
     },
@@ -178,7 +232,7 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "hypervolume-usd",
         title: "hypervolume, score x USD per 1,000 prompts",
-        scale: 1000.0,
+        unit: Unit::UsdPerPrompt,
         is_headline: true,
         of: |view| Some(hypervolume(&view.points, view.setting.reference())),
         ..PLAIN
@@ -195,6 +249,8 @@ pub static METRICS: &[Metric] = &[
         short_title: "QNC %",
         is_headline: true,
         shown: &[(Table::Main, 3), (Table::Terminal, 3)],
+        about: "QNC: least cost on the hull that reaches the score of the best single model (chosen on development \
+            prompts), as a share of that model's cost.",
         of: |view| quality_neutral_cost(&view.points, view.setting.best_single),
         ..COST_SHARE
     },
@@ -209,6 +265,8 @@ pub static METRICS: &[Metric] = &[
         title: "cost at 95 % score, %",
         is_headline: true,
         shown: &[(Table::Further, 0)],
+        about: "Cost at 95 % score: the least on the hull that reaches 95 % of the score of the best single model, as a \
+            share of that model's cost.",
         of: |view| view.cost_share_at(0.95),
         ..COST_SHARE
     },
@@ -226,6 +284,8 @@ pub static METRICS: &[Metric] = &[
         short_title: "cost at 99 %",
         is_headline: true,
         shown: &[(Table::Main, 4), (Table::Terminal, 4)],
+        about: "Cost at 99 % score: the least on the hull that reaches 99 % of the score of the best single model, as a \
+            share of that model's cost.",
         of: |view| view.cost_share_at(0.99),
         ..COST_SHARE
     },
@@ -235,6 +295,7 @@ pub static METRICS: &[Metric] = &[
         is_headline: true,
         missing: Missing::NotReachedAt(0.99),
         shown: &[(Table::Main, 5)],
+        about: "Saving at 99 % score: that cost compared with the zero router's at the same score.",
         of: |view| view.saving_at(0.99),
         ..SAVING
     },
@@ -255,10 +316,11 @@ pub static METRICS: &[Metric] = &[
         name: "expected-utility",
         title: "expected utility",
         is_headline: true,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
+        shown: &[(Table::Gate, 4)],
         of: |view| {
-            let utility = |(&value, &weight)| Weighted { value, weight };
-            weighted_mean(&view.utilities().iter().zip(view.setting.weights).map(utility).collect::<Vec<_>>())
+            let unit = view.setting.cost_unit_usd;
+            view.mean_over_preferences(|w, point| point.utility(w, unit))
         },
         ..PLAIN
     },
@@ -267,8 +329,9 @@ pub static METRICS: &[Metric] = &[
         title: "normalised utility",
         short_title: "norm. utility",
         is_headline: true,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Main, 1), (Table::Terminal, 1), (Table::Stress, 0)],
+        about: "Normalised utility: 0 is a random model, 1 the utility oracle; mean over the declared distribution of w.",
         of: |view| {
             let Setting { random, cost_unit_usd, .. } = *view.setting;
             let normalised = view.at_weighted_preferences().filter_map(|(w, weight, own, best)| {
@@ -284,8 +347,9 @@ pub static METRICS: &[Metric] = &[
         title: "largest utility loss",
         better: Better::Lower,
         lowest: 0.0,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 1)],
+        about: "Largest utility loss: compared with the utility oracle, at the worst w for the router.",
         of: |view| {
             let regrets = view.at_weighted_preferences().map(|(_, _, own, best)| utility_regret(own, best));
             maximum_utility_loss(&regrets.collect::<Vec<_>>())
@@ -295,39 +359,42 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "cost-preference-rho",
         title: "rank correlation of w and cost",
-        n_decimals: 3,
+        unit: Unit::Number,
         better: Better::Lower,
         lowest: -1.0,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 2)],
+        about: "Rank correlation of w and cost: -1 where more weight on cost always costs less.",
         of: |view| view.control().rho,
         ..PLAIN
     },
     Metric {
         name: "cost-inversions",
         title: "inversions",
-        n_decimals: 1,
+        unit: Unit::Count,
         better: Better::Lower,
         lowest: 0.0,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 3)],
+        about: "Inversions: pairs of preferences of which the one with more weight on cost costs more.",
         of: |view| Some(view.control().n_inversions as f64),
         ..PLAIN
     },
     Metric {
         name: "distinct-points",
         title: "points on the front",
-        n_decimals: 1,
+        unit: Unit::Count,
         lowest: 0.0,
-        needs: Needs::Preferences,
+        needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 4)],
+        about: "Points on the front: how many operating points there are to choose from.",
         of: |view| Some(view.control().n_distinct_non_dominated as f64),
         ..PLAIN
     },
     Metric {
         name: "pgr-at-w0",
         title: "PGR at w = 0",
-        needs: Needs::Pair,
+        needs: &[Need::Costs, Need::Router, Need::Pair],
         of: |view| performance_gap_recovered(view.points[0].score, view.setting.pair?),
         ..PLAIN
     },
@@ -335,8 +402,11 @@ pub static METRICS: &[Metric] = &[
         name: "apgr",
         title: "APGR",
         is_headline: true,
-        needs: Needs::Pair,
+        needs: &[Need::Costs, Need::Router, Need::Pair],
         shown: &[(Table::Pair, 0)],
+        about: "APGR: mean performance gap recovered over the share of calls to the strong model (trapezoid; calling only \
+            one of the two is always possible, so both ends are part of every curve). The strong model is the one \
+            with the better development score.",
         of: |view| average_performance_gap_recovered(&view.pair_points(), view.setting.pair?),
         ..PLAIN
     },
@@ -344,8 +414,9 @@ pub static METRICS: &[Metric] = &[
         name: "cpt-20",
         title: "CPT(20 %), %",
         is_headline: true,
-        needs: Needs::Pair,
+        needs: &[Need::Costs, Need::Router, Need::Pair],
         shown: &[(Table::Pair, 1)],
+        about: "CPT(x): least share of strong calls that recovers x of the gap.",
         of: |view| call_performance_threshold(&view.pair_points(), view.setting.pair?, 0.2),
         ..COST_SHARE
     },
@@ -353,7 +424,7 @@ pub static METRICS: &[Metric] = &[
         name: "cpt-50",
         title: "CPT(50 %), %",
         is_headline: true,
-        needs: Needs::Pair,
+        needs: &[Need::Costs, Need::Router, Need::Pair],
         shown: &[(Table::Pair, 2)],
         of: |view| call_performance_threshold(&view.pair_points(), view.setting.pair?, 0.5),
         ..COST_SHARE
@@ -362,10 +433,110 @@ pub static METRICS: &[Metric] = &[
         name: "cpt-80",
         title: "CPT(80 %), %",
         is_headline: true,
-        needs: Needs::Pair,
+        needs: &[Need::Costs, Need::Router, Need::Pair],
         shown: &[(Table::Pair, 3)],
         of: |view| call_performance_threshold(&view.pair_points(), view.setting.pair?, 0.8),
         ..COST_SHARE
+    },
+    Metric {
+        name: "perf-gain",
+        title: "PerfGain, %",
+        about: "PerfGain: best score at any w over the best single model's, less 1.",
+        unit: Unit::Share,
+        needs: &[],
+        shown: &[(Table::Published, 0)],
+        of: |view| performance_gain(&view.points, view.setting.best_single),
+        ..PLAIN
+    },
+    Metric {
+        name: "cost-save",
+        title: "CostSave, %",
+        about: "CostSave: share of the best single model's cost that is saved at the cheapest w that scores no less, without mixing.",
+        missing: Missing::NotReached,
+        shown: &[(Table::Published, 1)],
+        of: |view| cost_save(&view.points, view.setting.best_single),
+        ..SAVING
+    },
+    Metric {
+        name: "pareto-dist",
+        title: "ParetoDist",
+        about: "ParetoDist: mean distance to the Pareto front of all routers and single models, cost and score each in units of \
+            their range.",
+        better: Better::Lower,
+        lowest: 0.0,
+        needs: &[Need::Costs, Need::Rivals],
+        shown: &[(Table::Published, 2)],
+        of: |view| pareto_distance(&view.points, &view.setting.rivals),
+        ..PLAIN
+    },
+    Metric {
+        name: "pareto-ratio",
+        title: "ParetoRatio, %",
+        about: "ParetoRatio: share of the points that lie on it.",
+        unit: Unit::Share,
+        needs: &[Need::Costs, Need::Rivals],
+        shown: &[(Table::Published, 3)],
+        of: |view| pareto_ratio(&view.points, &view.setting.rivals),
+        ..PLAIN
+    },
+    Metric {
+        name: "gain-at-random",
+        title: "Gain@R, %",
+        about: "At w = 0: Gain@R and Gain@B, score over that of a random model and of the best single model, less 1.",
+        unit: Unit::Share,
+        needs: &[],
+        shown: &[(Table::Published, 4)],
+        of: |view| relative_gain(view.points[0].score, view.setting.random.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "gain-at-best",
+        title: "Gain@B, %",
+        unit: Unit::Share,
+        needs: &[],
+        shown: &[(Table::Published, 5)],
+        of: |view| relative_gain(view.points[0].score, view.setting.best_single.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "gap-at-oracle",
+        title: "Gap@O, %",
+        about: "Gap@O: share of the oracle's score that is missing.",
+        unit: Unit::Share,
+        better: Better::Lower,
+        lowest: 0.0,
+        needs: &[],
+        shown: &[(Table::Published, 6)],
+        of: |view| gap_to_oracle(view.points[0].score, view.setting.oracle.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "value-of-reference",
+        title: "V_R",
+        about: "V_R and V_B: score over that of the reference model, here the most expensive one, and of the best single model.",
+        shown: &[(Table::Published, 7)],
+        of: |view| relative_value(view.points[0].score, view.setting.most_expensive.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "value-of-best",
+        title: "V_B",
+        needs: &[],
+        shown: &[(Table::Published, 8)],
+        of: |view| relative_value(view.points[0].score, view.setting.best_single.score),
+        ..PLAIN
+    },
+    Metric {
+        name: "choice-entropy-bits",
+        title: "E_p, bits",
+        about: "E_p: entropy of the models chosen, 0 where all prompts go to one.",
+        unit: Unit::Number,
+        better: Better::Neither,
+        lowest: 0.0,
+        needs: &[Need::Choices],
+        shown: &[(Table::Published, 9)],
+        of: |view| Some(choice_entropy_bits(view.n_prompts_by_model)),
+        ..PLAIN
     },
 ];
 
@@ -394,16 +565,42 @@ pub fn shown_in(table: Table) -> Vec<&'static Metric> {
     metrics
 }
 
+/// What metrics are, for the legend below a table of them.
+pub fn legend(metrics: &[&Metric]) -> String {
+    let about = metrics.iter().map(|metric| metric.about).filter(|about| !about.is_empty());
+    about.collect::<Vec<_>>().join(" ")
+}
+
 impl Metric {
     /// Whether a policy has it: whether there is what it needs.
     pub fn applies(&self, view: &View<'_>) -> bool {
-        let Setting { has_cost, pair, .. } = view.setting;
-        match self.needs {
-            Needs::Scores => true,
-            Needs::Costs => *has_cost,
-            Needs::Preferences => *has_cost && view.follows_preferences,
-            Needs::Pair => *has_cost && pair.is_some() && matches!(view.id, PolicyId::Router(_)),
-        }
+        let is_there = |need: &Need| match need {
+            Need::Costs => view.setting.has_cost,
+            Need::Preferences => view.follows_preferences,
+            Need::Pair => view.setting.pair.is_some(),
+            Need::Router => matches!(view.id, PolicyId::Router(_)),
+            Need::Rivals => !view.setting.rivals.is_empty(),
+            Need::Choices => !view.n_prompts_by_model.is_empty(),
+        };
+        self.needs.iter().all(is_there)
+    }
+
+    /// What a policy lacks to have it, on a suite of so many candidates and before anything is run.
+    pub fn lacking(&self, id: PolicyId, has_cost: bool, n_models: usize) -> Option<&'static str> {
+        let lacking = |need: &Need| match need {
+            Need::Costs => (!has_cost).then_some("costs, which the suite does not have"),
+            Need::Pair => (n_models != 2).then_some("a pool of two candidates"),
+            Need::Router | Need::Choices => {
+                (!matches!(id, PolicyId::Router(_))).then_some("a router of the scenario")
+            }
+            Need::Preferences => match id {
+                PolicyId::Router(_) => None,
+                PolicyId::Bound(bound) if bound.follows_preferences() => None,
+                _ => Some("a policy that follows preferences"),
+            },
+            Need::Rivals => None,
+        };
+        self.needs.iter().find_map(lacking)
     }
 
     /// The value in a resample; where there is none, an infinite one if that means that a score is not reached, and no
@@ -412,6 +609,7 @@ impl Metric {
         let worst = match self.better {
             Better::Higher => f64::NEG_INFINITY,
             Better::Lower => f64::INFINITY,
+            Better::Neither => f64::NAN,
         };
         (self.of)(view).unwrap_or_else(|| match self.missing {
             Missing::NotReached => worst,
@@ -425,16 +623,25 @@ impl Metric {
         match self.better {
             Better::Higher => one > other,
             Better::Lower => one < other,
+            Better::Neither => false,
         }
     }
 
     /// A value in the unit and decimals that it is shown in.
     pub fn shown(&self, value: f64) -> String {
-        let scaled = value * self.scale;
+        let (scale, n_decimals) = match self.unit {
+            Unit::Score => (1.0, 4),
+            Unit::Share => (100.0, 1),
+            Unit::UsdPerPrompt => (1000.0, 4),
+            Unit::UsdPer1000 => (1.0, 5),
+            Unit::Number => (1.0, 3),
+            Unit::Count => (1.0, 1),
+        };
+        let scaled = value * scale;
         if scaled.is_infinite() {
             return if scaled > 0.0 { "\u{221e}" } else { "-\u{221e}" }.to_owned();
         }
-        let shown = format!("{scaled:.*}", self.n_decimals);
+        let shown = format!("{scaled:.n_decimals$}");
         // What rounds to zero has no sign.
         if shown.bytes().all(|letter| b"-0.".contains(&letter)) { shown.replace('-', "") } else { shown }
     }
@@ -474,6 +681,10 @@ pub struct Setting<'a> {
     pub random: Point,
     /// The utility oracle at each preference.
     pub utility_oracle: &'a [Point],
+    /// The model of the best score for each prompt.
+    pub oracle: Point,
+    /// The points of all routers and of the single models of the pool; none in resamples.
+    pub rivals: Vec<Point>,
     /// The zero router at each preference.
     pub zero_router: Vec<Point>,
     /// The hull of the zero router, made when it is first asked for.
@@ -492,6 +703,9 @@ pub struct View<'a> {
     pub follows_preferences: bool,
     /// For a router the share of prompts for which it calls the best single model, by preference.
     pub strong_share: &'a [f64],
+    /// For a router the prompts that each model is chosen for at the lowest preference, where cost has the least
+    /// weight; none in resamples.
+    pub n_prompts_by_model: &'a [usize],
     /// The hull of the points, made when it is first asked for.
     pub hull: OnceCell<Vec<Point>>,
 }
@@ -521,10 +735,12 @@ impl View<'_> {
         cost_saving(self.hull(), zero_hull, share * self.setting.best_single.score)
     }
 
-    /// The utility at each preference.
-    fn utilities(&self) -> Vec<f64> {
-        let utility = |(point, w): (&Point, &f64)| point.utility(*w, self.setting.cost_unit_usd);
-        self.points.iter().zip(self.setting.preferences).map(utility).collect()
+    /// The mean of a value over the declared preferences.
+    fn mean_over_preferences(&self, value: impl Fn(f64, Point) -> f64) -> Option<f64> {
+        let Setting { preferences, weights, .. } = self.setting;
+        let weighted =
+            |((&w, &weight), &point): ((&f64, &f64), &Point)| Weighted { value: value(w, point), weight };
+        weighted_mean(&preferences.iter().zip(*weights).zip(&self.points).map(weighted).collect::<Vec<_>>())
     }
 
     /// Of each preference with a weight: itself, the weight, the policy's utility, and the utility oracle's.
@@ -562,6 +778,11 @@ mod tests {
         let places: BTreeSet<(String, usize)> =
             shown.clone().map(|(table, place)| (format!("{table:?}"), *place)).collect();
         assert_eq!(places.len(), shown.count());
+        // A resample would take what it does not have for what was observed.
+        let is_observed_only = |need: &Need| matches!(need, Need::Rivals | Need::Choices);
+        assert!(
+            METRICS.iter().all(|metric| !(metric.is_headline && metric.needs.iter().any(is_observed_only)))
+        );
         assert!(shown_in(Table::Terminal).iter().all(|metric| !metric.short_title.is_empty()));
     }
 
@@ -597,6 +818,8 @@ mod tests {
             pair: None,
             random: point(0.5, 0.5),
             utility_oracle: &[],
+            oracle: point(1.0, 0.9),
+            rivals: Vec::new(),
             zero_router: vec![point(0.1, 0.2)],
             zero_hull: OnceCell::new(),
         };
@@ -607,6 +830,7 @@ mod tests {
                 points: vec![point(0.5, score)],
                 follows_preferences: false,
                 strong_share: &[],
+                n_prompts_by_model: &[],
                 hull: OnceCell::new(),
             };
             metric(name).unwrap().resampled(&view)

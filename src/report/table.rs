@@ -130,6 +130,7 @@ fn winner(summary: &Summary, column: &Metric) -> Option<f64> {
     let best = match column.better {
         Better::Higher => known.max_by(f64::total_cmp),
         Better::Lower => known.min_by(f64::total_cmp),
+        Better::Neither => None,
     };
     best.filter(|_| means.iter().any(|mean| *mean != best))
 }
