@@ -6,7 +6,7 @@ use super::replicate::RunInputs;
 use super::shifted::TestShift;
 use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result, suggestion};
-use crate::metrics::Bound;
+use crate::metrics::{Bound, PolicyId, metric};
 use crate::preference::PreferenceGrid;
 use crate::router::Names;
 use crate::router::quiz::QuizStrategy;
@@ -114,7 +114,7 @@ pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared>
         suite.info.licence = scenario.licence.clone().unwrap_or_default();
     }
     let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
-    check_fit(scenario, &suite)?;
+    check_fit(scenario, &suite, has_cost)?;
     Ok(Prepared {
         groups: text_groups(&suite),
         grid: PreferenceGrid::new(&scenario.preferences)?,
@@ -136,8 +136,8 @@ pub(crate) fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> 
 /// # Errors
 /// As [`run`](super::run), before training.
 pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
-    let (_, Pooled { suite, left_out, .. }) = cut(&scenario.cost, &scenario.pool, suite)?;
-    check_fit(scenario, &suite)?;
+    let (_, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
+    check_fit(scenario, &suite, has_cost)?;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();
     let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
@@ -146,8 +146,28 @@ pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
     Ok(format!("{n_models} candidates{unseen}, {n_prompts} prompts{rest}"))
 }
 
+/// Whether there will be a value of every metric that something is expected of.
+fn check_metrics(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
+    let policy = |name: &str| {
+        let router = scenario.routers.iter().position(|entry| entry.label == name).map(PolicyId::Router);
+        let model = || suite.models.iter().position(|model| model.id == name).map(PolicyId::Model);
+        router.or_else(|| Bound::named(name).map(PolicyId::Bound)).or_else(model)
+    };
+    for expectation in &scenario.expect {
+        for name in [Some(&expectation.router), expectation.above.as_ref()].into_iter().flatten() {
+            let found = policy(name).zip(metric(&expectation.metric));
+            let lacking = found.and_then(|(id, metric)| metric.lacking(id, has_cost, suite.models.len()));
+            if let Some(lacking) = lacking {
+                let problem = format!("the metric `{}` of `{name}` needs {lacking}", expectation.metric);
+                return Err(Error::Usage(format!("an expectation cannot be judged: {problem}")));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What the scenario asks of the suite.
-fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
+fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
     if suite.models.len() > usize::from(u16::MAX) {
         return Err(Error::Usage(format!("{} candidates are more than {}", suite.models.len(), u16::MAX)));
     }
@@ -163,6 +183,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite) -> Result<()> {
             }
         }
     }
+    check_metrics(scenario, suite, has_cost)?;
     let stated = &suite.info.licence;
     if let Some(licence) = scenario.licence.as_ref().filter(|given| !stated.is_empty() && *given != stated) {
         let problem =

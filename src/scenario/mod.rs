@@ -377,8 +377,13 @@ impl Scenario {
         for (at, expectation) in self.expect.iter().enumerate() {
             let key = format!("expect[{at}]");
             if metric(&expectation.metric).is_none() {
-                let near = suggestion(&expectation.metric, METRICS.iter().map(|metric| metric.name));
-                let problem = format!("an expectation names unknown metric `{}`{near}", expectation.metric);
+                let names = || METRICS.iter().map(|metric| metric.name);
+                let near = suggestion(&expectation.metric, names());
+                let all = names().collect::<Vec<_>>().join(", ");
+                let problem = format!(
+                    "an expectation names unknown metric `{}`{near} (the metrics are {all})",
+                    expectation.metric
+                );
                 return fault(&format!("{key}.metric"), problem);
             }
             if expectation.share.is_some() && expectation.above.is_none() {
@@ -598,6 +603,15 @@ mod tests {
             expect("at-least = 0.1\nshare = 0.95").unwrap_err().to_string(),
             "x/s.toml:14: the expectation on `aiq` of `knn` has a `share` but no `above` to take it of"
         );
+    }
+
+    #[test]
+    fn an_expectation_of_a_metric_that_there_is_not_lists_those_that_there_are() {
+        let typo = format!("{GOOD}[[expect]]\nrouter = \"knn\"\nmetric = \"aiqq\"\nat-least = 0.1\n");
+        let problem = parse(&typo).unwrap_err().to_string();
+        let start = "x/s.toml:12: an expectation names unknown metric `aiqq`; did you mean `aiq`? (the metrics are score-at-w0, ";
+        assert!(problem.starts_with(start), "{problem}");
+        assert!(problem.contains("normalised-utility") && !problem.contains('\n'), "{problem}");
     }
 
     #[test]
