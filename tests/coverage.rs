@@ -1,5 +1,6 @@
 //! Simulated runs whose truth is known: 95 % intervals hold it in about 95 of 100, and two routers that are alike are told
-//! apart in about 5 of 100.
+//! apart in about 5 of 100. Of two runs that differ by chance `check` calls one a regression in at most 5 of 100, however many
+//! routers there are.
 //!
 //! `LLM_BANDIT_COVERAGE=1000x2000 cargo test --test coverage -- --nocapture` simulates 1,000 runs with the 2,000 resamples that
 //! a run has, in ten minutes on two cores; without it there are 300 runs of 200 resamples.
@@ -8,6 +9,7 @@
 use std::path::Path;
 
 use llm_bandit::evaluate::{SIGNIFICANCE, Summary, summarise};
+use llm_bandit::gate::{FAMILY_WISE_ERROR, Gate, GateSettings, Judgement, RouterState, check};
 use llm_bandit::metrics::area::aiq;
 use llm_bandit::metrics::curve::Point;
 use llm_bandit::random::{ChaCha8Rng, SeedableRng, index_below, shuffle, standard_normal, uniform};
@@ -131,8 +133,13 @@ impl World {
         ]
     }
 
-    /// One run: prompts drawn anew, splits drawn anew, both routers trained anew in each.
+    /// One run: prompts drawn anew, splits drawn anew, all routers trained anew in each.
     fn simulate(&self, seed: u64) -> Summary {
+        summarise(&self.records(seed, 1)[0])
+    }
+
+    /// The records of several runs on the same prompts and splits.
+    fn records(&self, seed: u64, n_runs: usize) -> Vec<Record> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let rng = &mut rng;
         // Two benchmarks: types of even and of odd number.
@@ -150,7 +157,7 @@ impl World {
         let prompts = (0..N_PROMPTS)
             .map(|prompt| RecordedPrompt { id: prompt.to_string(), benchmark: (prompt % 2).to_string() })
             .collect();
-        let (mut test_prompts, mut choices) = (Vec::new(), Vec::new());
+        let (mut test_prompts, mut choices) = (Vec::new(), vec![Vec::new(); n_runs]);
         for _ in 0..self.n_replicates {
             let mut tested = Vec::new();
             for benchmark in 0..2 {
@@ -172,10 +179,13 @@ impl World {
                 }
                 Choices::new(tested.len(), models)
             };
-            choices.push(self.contestants.iter().map(&mut route).collect());
+            for choices in &mut choices {
+                choices.push(self.contestants.iter().map(&mut route).collect());
+            }
             test_prompts.push(tested);
         }
-        summarise(&Record { prompts, score, cost_usd, test_prompts, choices, ..self.template.clone() })
+        let record = Record { prompts, score, cost_usd, test_prompts, ..self.template.clone() };
+        choices.into_iter().map(|choices| Record { choices, ..record.clone() }).collect()
     }
 }
 
@@ -297,10 +307,9 @@ fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
             (0..n_simulations).into_par_iter().map(|n| world.simulate(500 + n)).collect();
         for metric in ["expected-utility", "aiq"] {
             let is_marked = |summary: &Summary, n: usize| {
-                summary
-                    .rows
-                    .iter()
-                    .any(|row| row.policy == contestants[n].0 && row.metric == metric && row.is_among_best)
+                summary.rows.iter().any(|row| {
+                    row.policy == contestants[n].0 && row.metric.name == metric && row.is_among_best
+                })
             };
             let unmarked = |summary: &Summary, routers: std::ops::Range<usize>| {
                 routers.filter(|&n| !is_marked(summary, n)).count()
@@ -322,5 +331,60 @@ fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
             assert!(a_best_left_out < 0.05 + 2.0 * (0.05 * 0.95 / n).sqrt(), "{a_best_left_out}");
             assert_eq!(losers, 0.0);
         }
+    }
+}
+
+/// Shares of pairs of runs of the same routers in which any line is REGRESSED: by its own interval, and as `check` says it.
+#[expect(clippy::print_stdout, reason = "the figures of a thorough look")]
+fn false_alarms(
+    n_routers: usize,
+    n_replicates: usize,
+    (n_simulations, n_resamples): (u64, usize),
+) -> [f64; 2] {
+    let chance = Chance { training_noise: 0.0, exploring: 1.0 };
+    let label = |n: usize| if n == 0 { "a".to_owned() } else { format!("r{n:02}") };
+    let contestants = (0..n_routers).map(|n| (label(n), 0.0)).collect();
+    let world = World::new(chance, contestants, n_replicates, n_resamples);
+    // Nothing is too small to matter: whatever is lost by chance counts.
+    let settings =
+        GateSettings { least_score: 0.0, least_cost_share: 0.0, n_resamples, ..GateSettings::default() };
+    let gate = |n: u64| {
+        let runs = world.records(100 + n, 2);
+        check(&runs[1], &runs[0], settings).unwrap()
+    };
+    let gates: Vec<Gate> = (0..n_simulations).into_par_iter().map(gate).collect();
+    let alone = |gate: &&Gate| {
+        gate.routers.iter().any(|router| match &router.state {
+            RouterState::Compared { lines, .. } => lines.iter().any(|line| line.own == Judgement::Regressed),
+            _ => false,
+        })
+    };
+    let together = |gate: &&Gate| gate.judgement() == Judgement::Regressed;
+    let alarms = [gates.iter().filter(alone).count(), gates.iter().filter(together).count()];
+    let shares = alarms.map(|n| n as f64 / n_simulations as f64);
+    println!(
+        "{n_routers} routers, {n_replicates} replicates, {n_simulations} pairs of runs x {n_resamples} resamples: alone {:.3}, together {:.3}",
+        shares[0], shares[1]
+    );
+    shares
+}
+
+/// `LLM_BANDIT_FALSE_ALARMS=1000x2000` looks at more routers, more replicates, and more pairs of runs.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a thorough look takes longer than a test may")]
+fn a_gate_of_many_lines_has_few_false_alarms() {
+    let asked = std::env::var("LLM_BANDIT_FALSE_ALARMS").ok();
+    let is_thorough = asked.is_some();
+    let size = asked.map_or((100, 200), |size| {
+        let (n_simulations, n_resamples) = size.split_once('x').unwrap();
+        (n_simulations.parse().unwrap(), n_resamples.parse().unwrap())
+    });
+    let margin = 2.0 * (FAMILY_WISE_ERROR * (1.0 - FAMILY_WISE_ERROR) / size.0 as f64).sqrt();
+    let thorough = [(1, 1), (1, 3), (5, 1), (5, 3), (20, 1), (20, 3)];
+    let shapes: &[(usize, usize)] = if is_thorough { &thorough } else { &[(8, 2)] };
+    for &(n_routers, n_replicates) in shapes {
+        let [alone, together] = false_alarms(n_routers, n_replicates, size);
+        assert!(together < FAMILY_WISE_ERROR + margin, "{together}");
+        assert!(n_routers == 1 || alone > FAMILY_WISE_ERROR + margin, "many lines are many chances: {alone}");
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
         allow_changed: arguments.allow_changed,
         across_splits: arguments.across_splits,
         strict: arguments.strict,
+        ..GateSettings::default()
     };
     let gate = gate::check(&current, &baseline, settings).map_err(|error| match error {
         Error::Usage(problem) => Error::file(&arguments.current, problem),
@@ -94,7 +95,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     if let Some(summary) = summary.filter(|_| arguments.format == CheckFormat::Github) {
         append(Path::new(summary), &gate)?;
     }
-    Ok(if gate.fails(gate.judgement()) { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if gate.is_failure() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 fn append(path: &Path, gate: &Gate) -> Result<()> {

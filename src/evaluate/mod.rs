@@ -7,6 +7,7 @@
 //! - `evidence`: how sure the headline metrics are, and what a pilot says of how many prompts it takes.
 //! - `summary`: everything that a report shows, and whether expectations hold.
 //! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
+//! - `paired`: two records on the prompts that both test.
 //! - `shift_effects`: a run under a shift compared with its twin, and quizzes compared with full answers.
 //!
 //! A file uses only those above it.
@@ -14,6 +15,7 @@
 mod breakdown;
 mod evidence;
 mod outcomes;
+mod paired;
 mod policy;
 mod replay;
 mod resample;
@@ -22,11 +24,13 @@ mod summary;
 
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
-pub(crate) use outcomes::{RecordStrata, TestTable};
+pub(crate) use outcomes::TestTable;
+pub(crate) use paired::{Pair, PairedRuns, pairs, shared};
 pub use policy::{Aggregate, Evaluated, OperatingPoint, Policy, PolicyKind, Row, evaluate};
 pub use resample::Bands;
 pub use shift_effects::{
     ENOUGH, Move, MovedMetric, N_RESAMPLES, QuizPoint, first_enough, moves, quiz_curve, quiz_points,
     shortest_enough,
 };
+pub(crate) use summary::judge_one;
 pub use summary::{Summary, Verdict, judge, summarise, summarise_without_evidence};

@@ -98,16 +98,16 @@ pub(super) fn mean(points: impl Iterator<Item = Point>) -> Point {
 const SMALLEST_STRATUM: usize = 20;
 
 /// The strata of a record.
-pub(crate) struct RecordStrata {
+pub(super) struct RecordStrata {
     /// Over all its prompts.
-    pub(crate) whole: Strata,
+    pub(super) whole: Strata,
     /// Over the tested prompts of each replicate, by place.
-    pub(crate) parts: Vec<Strata>,
+    pub(super) parts: Vec<Strata>,
 }
 
 impl RecordStrata {
     /// The strata by what each replicate tests, as places among the record's prompts.
-    pub(crate) fn new(record: &Record, tested: &[&[usize]]) -> Self {
+    pub(super) fn new(record: &Record, tested: &[&[usize]]) -> Self {
         let mut names: Vec<&str> = record.prompts.iter().map(|prompt| prompt.benchmark.as_str()).collect();
         names.sort_unstable();
         names.dedup();

@@ -1,15 +1,12 @@
 //! What a shift does to every router, in a run under it and its unshifted twin on the same prompts; and what each quiz of a
 //! sweep is worth to every router, compared with full answers of the unseen models.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::policy::{Row, layouts, rows};
-use super::replay::Replay;
-use super::resample::{Values, bootstrap};
+use super::paired::{PairedRuns, Resampled, pairs, shared};
 use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, Table, shown_in};
-use crate::metrics::{Metric, PolicyId, metric};
+use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
-use crate::router::Choices;
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::scenario::quiz::QuizLabel;
 use crate::scenario::shift::COPY;
@@ -65,15 +62,17 @@ impl MovedMetric {
 
 /// What a shift moves, router by router in the order of the scenario, on the prompts that both records route.
 pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
-    let [twin, shifted] = &shared(twin, shifted);
+    let pairs = pairs([twin, shifted]);
+    let records = shared([twin, shifted], &pairs);
+    let [twin, shifted] = &records;
     let stream = Stream::root(twin.manifest.scenario.seed).named("stress");
     let metrics = shown_in(Table::Stress);
-    let both = [twin, shifted].map(|record| Resampled::new(record, &metrics, n_resamples, &stream));
+    let runs = PairedRuns::new(&records, &metrics, n_resamples, &stream);
     let entries = shifted.manifest.scenario.routers.iter().enumerate();
     entries
         .map(|(router, entry)| Move {
             router: entry.label.clone(),
-            metrics: metrics.iter().filter_map(|metric| moved(&both, router, metric, &stream)).collect(),
+            metrics: metrics.iter().filter_map(|metric| moved(&runs, router, metric, &stream)).collect(),
             changed: changed(twin, shifted, router),
             taken_over: taken_over(shifted, router),
             unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
@@ -81,50 +80,10 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
         .collect()
 }
 
-/// Observed and resampled values of the routers of one record.
-struct Resampled {
-    replays: Vec<Replay>,
-    rows: Vec<Row>,
-    values: Values,
-}
-
-impl Resampled {
-    fn new(record: &Record, metrics: &[&Metric], n_resamples: usize, stream: &Stream) -> Self {
-        let layouts = layouts(record);
-        let rows = rows(&layouts.iter().map(|layout| &layout.evaluated).collect::<Vec<_>>());
-        let is_wanted = |metric: &Metric| metrics.contains(&metric);
-        let replay = |(replicate, layout)| Replay::new(record, replicate, layout, is_wanted);
-        let replays: Vec<Replay> = layouts.into_iter().enumerate().map(replay).collect();
-        let values = bootstrap(record, &replays, &[], n_resamples, &stream.named("resamples"));
-        Resampled { replays, rows, values }
-    }
-
-    /// The value of each replicate; `None` where one has none.
-    fn values(&self, router: usize, metric: &Metric) -> Option<Vec<f64>> {
-        let is_own = |row: &&Row| row.id == PolicyId::Router(router) && row.metric == metric;
-        self.rows.iter().find(is_own)?.values.iter().copied().collect()
-    }
-
-    /// The values in resamples, resample-major.
-    fn column(&self, router: usize, metric: &Metric) -> Option<&Vec<f64>> {
-        let position = self.replays[0].position(PolicyId::Router(router))?;
-        let at = self.replays[0].metrics(position).iter().position(|known| *known == metric)?;
-        Some(&self.values[position][at])
-    }
-}
-
-fn moved(
-    both: &[Resampled; 2],
-    router: usize,
-    metric: &'static Metric,
-    stream: &Stream,
-) -> Option<MovedMetric> {
-    let [before, after] = [both[0].values(router, metric)?, both[1].values(router, metric)?];
-    let columns = [both[0].column(router, metric)?, both[1].column(router, metric)?];
-    let differences = |after: &[f64], before: &[f64]| -> Vec<f64> {
-        after.iter().zip(before).map(|(after, before)| after - before).map(without_rounding).collect()
-    };
-    let (observed, resampled) = (differences(&after, &before), differences(columns[1], columns[0]));
+fn moved(runs: &PairedRuns, router: usize, metric: &'static Metric, stream: &Stream) -> Option<MovedMetric> {
+    let paired = runs.metric([router, router], metric)?;
+    let observed: Vec<f64> = paired.differences().into_iter().map(without_rounding).collect();
+    let resampled: Vec<f64> = paired.resampled.iter().copied().map(without_rounding).collect();
     let is_still = observed.iter().chain(&resampled).all(|difference| *difference == 0.0);
     let interval = if is_still {
         Some(Interval { low: 0.0, high: 0.0 })
@@ -132,67 +91,13 @@ fn moved(
         let mut rng = stream.named("replicates").named(metric.name).numbered(router).generator();
         estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
     };
-    Some(MovedMetric { metric, before: mean(&before), after: mean(&after), interval })
+    let [before, after] = [0, 1].map(|run| mean(&paired.observed[run]));
+    Some(MovedMetric { metric, before, after, interval })
 }
 
 /// Costs in another unit, or candidates in another order, change last digits; no metric that is moved is so small.
 fn without_rounding(difference: f64) -> f64 {
     if difference.abs() < 1e-9 { 0.0 } else { difference }
-}
-
-/// Both records on the prompts that both route in the same replicate, in the order of the second.
-fn shared(twin: &Record, shifted: &Record) -> [Record; 2] {
-    let in_twin: BTreeMap<&str, usize> =
-        twin.prompts.iter().enumerate().map(|(at, prompt)| (prompt.id.as_str(), at)).collect();
-    let row_of = |prompt: usize| in_twin.get(shifted.prompts[prompt].id.as_str()).copied();
-    // By replicate, the places of each shared prompt among the test prompts of both.
-    let places: Vec<Vec<[usize; 2]>> = (shifted.test_prompts.iter().zip(&twin.test_prompts))
-        .map(|(own, of_twin)| {
-            let place =
-                |(at, prompt): (usize, &usize)| Some([of_twin.binary_search(&row_of(*prompt)?).ok()?, at]);
-            own.iter().enumerate().filter_map(place).collect()
-        })
-        .collect();
-    let mut kept: Vec<usize> = (places.iter().zip(&shifted.test_prompts))
-        .flat_map(|(places, own)| places.iter().map(|[_, at]| own[*at]))
-        .collect();
-    kept.sort_unstable();
-    kept.dedup();
-    let rows = [kept.iter().filter_map(|&prompt| row_of(prompt)).collect::<Vec<_>>(), kept.clone()];
-    let tested: Vec<Vec<usize>> = (places.iter().zip(&shifted.test_prompts))
-        .map(|(places, own)| {
-            places.iter().map(|[_, at]| kept.partition_point(|other| *other < own[*at])).collect()
-        })
-        .collect();
-    [0, 1].map(|side| {
-        let record = [twin, shifted][side];
-        let models: Vec<usize> = (0..record.manifest.suite.models.len()).collect();
-        let choices = record.choices.iter().zip(&places).map(|(routers, places)| {
-            let own: Vec<usize> = places.iter().map(|places| places[side]).collect();
-            routers.iter().map(|choices| of_prompts(choices, &own)).collect()
-        });
-        Record {
-            manifest: record.manifest.clone(),
-            prompts: kept.iter().map(|&prompt| shifted.prompts[prompt].clone()).collect(),
-            score: record.score.select(&rows[side], &models),
-            cost_usd: record.cost_usd.select(&rows[side], &models),
-            tokens: None,
-            test_prompts: tested.clone(),
-            choices: choices.collect(),
-            predictions: Vec::new(),
-        }
-    })
-}
-
-/// Only the choices for these prompts, in this order.
-fn of_prompts(choices: &Choices, prompts: &[usize]) -> Choices {
-    let at = |preference| choices.at_preference(preference);
-    let models = (0..choices.n_preferences()).flat_map(|p| prompts.iter().map(move |&prompt| at(p)[prompt]));
-    let kept = Choices::new(prompts.len(), models.collect());
-    match choices.orders() {
-        Some(orders) => kept.with_orders(orders.to_vec()),
-        None => kept,
-    }
 }
 
 /// A copy counts as its original.

@@ -89,7 +89,11 @@ pub fn judge(record: &Record, summary: &Summary) -> Result<Vec<Verdict>> {
     record.manifest.scenario.expect.iter().enumerate().map(judged).collect()
 }
 
-fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
+/// Judges one expectation.
+///
+/// # Errors
+/// If it names an unknown router or metric.
+pub(crate) fn judge_one(expectation: &Expectation, summary: &Summary) -> Result<Verdict> {
     let Expectation { router, metric, at_least, at_most, above, share } = expectation;
     let value = mean(summary, router, metric)?;
     let mut holds = value.is_some();

@@ -1,233 +1,167 @@
-//! Two runs of one router on the same test prompts: every metric of both, and a paired bootstrap of the difference.
+//! Two runs of one router on the same test prompts: every metric of both with the interval of the difference, and the
+//! verdicts on all of them together.
 
-use rayon::prelude::*;
-
-use super::metrics::{Metric, Yardstick};
-use super::pairing::Pair;
-use crate::evaluate::{RecordStrata, TestTable};
-use crate::linalg::{Matrix, Strided, multiply};
-use crate::metrics::curve::Point;
-use crate::record::Record;
+use super::verdict::{FAMILY_WISE_ERROR, GateSettings, Judgement, Line};
+use crate::evaluate::PairedRuns;
+use crate::metrics::Metric;
+use crate::metrics::table::Unit;
 use crate::seed::Stream;
-use crate::statistics::bootstrap::{Strata, estimate};
+use crate::statistics::bootstrap::estimate;
+use crate::statistics::correction::step_down;
 use crate::statistics::{Interval, LEVEL, mean};
 
-/// Resamples of the test prompts.
-const N_RESAMPLES: usize = 2000;
+/// Half of a 95 % interval is so many standard errors.
+const STANDARD_ERRORS: f64 = 1.96;
 
-/// Resamples whose weights are in memory at once, each block with a random stream of its own.
-const BLOCK: usize = 100;
-
-/// One metric in both runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Difference {
-    pub(super) current: f64,
-    pub(super) baseline: f64,
+/// One metric of one router in both runs, not yet judged.
+pub(super) struct Compared {
+    metric: &'static Metric,
+    current: f64,
+    baseline: f64,
     /// Of current minus baseline.
-    pub(super) interval: Interval,
+    interval: Interval,
+    /// Current minus baseline in each resample, mean over replicates.
+    resampled: Vec<f64>,
 }
 
-/// How test prompts are resampled, for all routers alike: every router meets the same resamples.
-pub(super) struct Resampling {
-    strata: Strata,
-    /// For each replicate the prompts, and their strata by place.
-    replicates: Vec<(Vec<usize>, Strata)>,
-    stream: Stream,
-    /// Whether the interval also covers other splits and training seeds.
-    across_splits: bool,
-}
-
-impl Resampling {
-    pub(super) fn new(current: &Record, pairs: &[(usize, Vec<Pair>)], across_splits: bool) -> Self {
-        let tested: Vec<Vec<usize>> =
-            pairs.iter().map(|(_, pairs)| pairs.iter().map(|pair| pair.prompt).collect()).collect();
-        let slices: Vec<&[usize]> = tested.iter().map(Vec::as_slice).collect();
-        let RecordStrata { whole, parts } = RecordStrata::new(current, &slices);
-        Resampling {
-            replicates: tested.into_iter().zip(parts).collect(),
-            strata: whole,
-            stream: Stream::root(0).named("gate"),
-            across_splits,
-        }
-    }
-
-    /// For each replicate the weights of its prompts, resample-major, for one block of resamples.
-    fn weights(&self, block: usize) -> Vec<Matrix> {
-        let mut rng = self.stream.numbered(block).generator();
-        let mut all = vec![0.0; self.strata.n_prompts()];
-        let shape = |(prompts, _): &(Vec<usize>, Strata)| Matrix::zeros(BLOCK, prompts.len());
-        let mut weights: Vec<Matrix> = self.replicates.iter().map(shape).collect();
-        for resample in 0..BLOCK {
-            self.strata.resample(&mut rng, &mut all);
-            for ((prompts, strata), weights) in self.replicates.iter().zip(&mut weights) {
-                let row = weights.row_mut(resample);
-                row.iter_mut().zip(prompts).for_each(|(weight, &prompt)| *weight = all[prompt]);
-                strata.rescale(row);
-            }
-        }
-        weights
-    }
-}
-
-/// The outcomes of one router's choices in one replicate of one run, on the paired prompts.
-struct Replay {
-    yardstick: Yardstick,
-    /// For each preference, then for the cheapest and the dearest model, the outcome of each prompt; of the two models
-    /// `None` where it is not in the prompt's pool.
-    columns: Vec<Vec<Option<Point>>>,
-}
-
-impl Replay {
-    fn new(record: &Record, replicate: usize, router: usize, places: &[usize]) -> Self {
-        let table = TestTable::new(record, replicate);
-        let manifest = &record.manifest;
-        let choices = &record.choices[replicate][router];
-        let at = |preference: usize| {
-            places.iter().map(|&place| Some(table.realised(choices, preference, place))).collect()
-        };
-        let mut columns: Vec<Vec<Option<Point>>> = (0..choices.n_preferences()).map(at).collect();
-        let model = |model: usize| places.iter().map(|&place| table.cells[place][model]).collect::<Vec<_>>();
-        let known = (0..manifest.suite.models.len()).map(model);
-        let known: Vec<Vec<Option<Point>>> =
-            known.filter(|column| column.iter().any(Option::is_some)).collect();
-        let cost = |column: &Vec<Option<Point>>| mean_point(column).cost_usd;
-        let by_cost = |a: &&Vec<Option<Point>>, b: &&Vec<Option<Point>>| cost(a).total_cmp(&cost(b));
-        let some = "every test prompt has a model in its pool";
-        columns.push(known.iter().min_by(by_cost).expect(some).clone());
-        columns.push(known.iter().max_by(by_cost).expect(some).clone());
-        let yardstick = Yardstick {
-            preferences: manifest.preferences.clone(),
-            weights: manifest.preference_weights.clone(),
-            cost_unit_usd: manifest.replicates[replicate].cost_unit_usd,
-        };
-        Replay { yardstick, columns }
-    }
-
-    fn observed(&self) -> [f64; 5] {
-        let points: Vec<Point> = self.columns.iter().map(|column| mean_point(column)).collect();
-        self.measure(&points)
-    }
-
-    fn measure(&self, points: &[Point]) -> [f64; 5] {
-        let (points, ends) = points.split_at(points.len() - 2);
-        self.yardstick.measure(points, [ends[0], ends[1]])
-    }
-
-    /// Prompt-major: of each column the score, the cost, and whether there is one.
-    fn matrix(&self) -> Matrix {
-        let n_prompts = self.columns[0].len();
-        let width = 3 * self.columns.len();
-        let mut values = Matrix::zeros(n_prompts, width);
-        for (at, column) in self.columns.iter().enumerate() {
-            for (prompt, cell) in column.iter().enumerate() {
-                if let Some(cell) = cell {
-                    let parts = [cell.score as f32, cell.cost_usd as f32, 1.0];
-                    values.row_mut(prompt)[3 * at..][..3].copy_from_slice(&parts);
-                }
-            }
-        }
-        values
-    }
-
-    /// Every metric in each resample.
-    fn resampled(&self, matrix: &Matrix, weights: &Matrix) -> Vec<[f64; 5]> {
-        let mut sums = vec![0.0; weights.n_rows() * matrix.n_columns()];
-        let [a, b]: [Strided<'_, f32>; 2] = [weights.as_strided(), matrix.as_strided()];
-        multiply(a, b, &mut sums);
-        let of_resample = |sums: &[f32]| {
-            let point = |part: &[f32]| {
-                // A model that answered no prompt of the resample counts as it is: with nothing.
-                let [score, cost_usd, n] = [0, 1, 2].map(|at| f64::from(part[at]));
-                Point {
-                    score: score / n.max(f64::MIN_POSITIVE),
-                    cost_usd: cost_usd / n.max(f64::MIN_POSITIVE),
-                }
-            };
-            self.measure(&sums.chunks_exact(3).map(point).collect::<Vec<_>>())
-        };
-        sums.chunks_exact(matrix.n_columns()).map(of_resample).collect()
-    }
-}
-
-fn mean_point(column: &[Option<Point>]) -> Point {
-    let (mut n, mut score, mut cost_usd) = (0.0, 0.0, 0.0);
-    for point in column.iter().flatten() {
-        n += 1.0;
-        score += point.score;
-        cost_usd += point.cost_usd;
-    }
-    Point { score: score / n, cost_usd: cost_usd / n }
-}
-
-/// Compares a router, by its places in both records, on the paired prompts: every metric as a mean over replicates, in the
-/// order of [`Metric::ALL`].
-///
-/// Prompts are resampled within benchmarks, all replicates and both runs together; see [`Strata::resample`]. The interval
-/// is the percentile interval of the difference of the means over replicates, and with `across_splits` that of [`estimate`].
-/// Equal outcomes give the interval [0, 0] without any resampling.
-pub(super) fn compare(
-    (current, own): (&Record, usize),
-    (baseline, other): (&Record, usize),
-    pairs: &[(usize, Vec<Pair>)],
-    resampling: &Resampling,
-) -> [Difference; 5] {
-    let replays: Vec<[Replay; 2]> = pairs
-        .iter()
-        .map(|(replicate, pairs)| {
-            let places = |place: fn(&Pair) -> usize| pairs.iter().map(place).collect::<Vec<_>>();
-            [
-                Replay::new(current, *replicate, own, &places(|pair| pair.current)),
-                Replay::new(baseline, *replicate, other, &places(|pair| pair.baseline)),
-            ]
-        })
-        .collect();
-    let observed: Vec<[[f64; 5]; 2]> =
-        replays.iter().map(|runs| [runs[0].observed(), runs[1].observed()]).collect();
-    let is_equal = replays.iter().all(|[a, b]| a.yardstick == b.yardstick && a.columns == b.columns);
-    let differences = if is_equal { Vec::new() } else { resampled_differences(&replays, resampling) };
-    let mut places = 0..Metric::ALL.len();
-    std::array::from_fn(|_| {
-        let metric = places.next().expect("as many as there are metrics");
-        let of_run = |run: usize| observed.iter().map(|runs| runs[run][metric]).collect::<Vec<f64>>();
-        let (of_current, of_baseline) = (of_run(0), of_run(1));
-        let observed: Vec<f64> = of_current.iter().zip(&of_baseline).map(|(a, b)| a - b).collect();
-        let resampled: Vec<f64> = differences.iter().map(|values| values[metric]).collect();
-        let interval = if is_equal {
-            Some(Interval { low: 0.0, high: 0.0 })
-        } else if resampling.across_splits {
-            let mut rng = resampling.stream.named("splits").numbered(metric).generator();
-            estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
+impl Compared {
+    /// Compares a router, by its places in baseline and current run; `None` where a run has no value.
+    ///
+    /// Prompts are resampled within benchmarks, all replicates and both runs together. The interval is the percentile
+    /// interval of the difference of the means over replicates, and with `across_splits` that of [`estimate`].
+    pub(super) fn new(
+        runs: &PairedRuns,
+        routers: [usize; 2],
+        metric: &'static Metric,
+        settings: &GateSettings,
+        stream: &Stream,
+    ) -> Option<Compared> {
+        let paired = runs.metric(routers, metric)?;
+        let differences = paired.differences();
+        let resampled: Vec<f64> = paired.resampled.chunks_exact(differences.len()).map(mean).collect();
+        let interval = if settings.across_splits {
+            let mut rng = stream.named("splits").named(metric.name).generator();
+            estimate(&differences, &paired.resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
         } else {
-            let means: Vec<f64> = resampled.chunks_exact(pairs.len()).map(mean).collect();
-            Interval::percentile(&means, LEVEL)
+            Interval::percentile(&resampled, LEVEL)
         };
         let unknown = Interval { low: f64::NEG_INFINITY, high: f64::INFINITY };
-        Difference {
-            current: mean(&of_current),
-            baseline: mean(&of_baseline),
-            interval: interval.unwrap_or(unknown),
+        let [baseline, current] = [0, 1].map(|run| mean(&paired.observed[run]));
+        Some(Compared { metric, current, baseline, interval: interval.unwrap_or(unknown), resampled })
+    }
+
+    /// +1 where more is better, -1 where less is.
+    fn direction(&self) -> f64 {
+        if self.metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 }
+    }
+
+    /// The least difference that matters.
+    fn least(&self, settings: &GateSettings) -> f64 {
+        match self.metric.unit {
+            Unit::UsdPerPrompt | Unit::UsdPer1000 => settings.least_cost_share * self.baseline,
+            _ => settings.least_score,
         }
-    })
+    }
+
+    /// The interval of the gain: of the difference in the good direction.
+    fn gain(&self) -> Interval {
+        let Interval { low, high } = self.interval;
+        if self.direction() > 0.0 { self.interval } else { Interval { low: -high, high: -low } }
+    }
+
+    /// How far the loss lies beyond the least that matters, in standard errors, and the same in each resample if the true
+    /// loss were just that. What does not move at all is either surely beyond or surely not.
+    fn statistic(&self, settings: &GateSettings) -> (f64, Vec<f64>) {
+        let loss = -self.direction() * (self.current - self.baseline) - self.least(settings);
+        let standard_error = (self.interval.high - self.interval.low) / (2.0 * STANDARD_ERRORS);
+        if standard_error == 0.0 {
+            let surely = if loss > 0.0 { f64::INFINITY } else { f64::NEG_INFINITY };
+            return (surely, vec![f64::NEG_INFINITY; self.resampled.len()]);
+        }
+        if !standard_error.is_finite() {
+            return (f64::NEG_INFINITY, vec![f64::NEG_INFINITY; self.resampled.len()]);
+        }
+        let centre = mean(&self.resampled);
+        let null = |value: &f64| -self.direction() * (value - centre) / standard_error;
+        (loss / standard_error, self.resampled.iter().map(null).collect())
+    }
 }
 
-/// Current minus baseline of every metric, resample-major, then by replicate.
-fn resampled_differences(replays: &[[Replay; 2]], resampling: &Resampling) -> Vec<[f64; 5]> {
-    let matrices: Vec<[Matrix; 2]> =
-        replays.iter().map(|runs| [runs[0].matrix(), runs[1].matrix()]).collect();
-    let blocks: Vec<Vec<[f64; 5]>> = (0..N_RESAMPLES.div_ceil(BLOCK))
-        .into_par_iter()
-        .map(|block| {
-            let weights = resampling.weights(block);
-            let by_replicate: Vec<Vec<[f64; 5]>> = (replays.iter().zip(&matrices).zip(&weights))
-                .map(|((runs, matrices), weights)| {
-                    let [current, baseline] = [0, 1].map(|run| runs[run].resampled(&matrices[run], weights));
-                    let minus = |(a, b): ([f64; 5], [f64; 5])| std::array::from_fn(|at| a[at] - b[at]);
-                    current.into_iter().zip(baseline).map(minus).collect()
-                })
-                .collect();
-            let at = |resample: usize| by_replicate.iter().map(move |values| values[resample]);
-            (0..BLOCK).flat_map(at).collect()
-        })
-        .collect();
-    blocks.into_iter().flatten().collect()
+/// The verdicts on all lines of a gate.
+///
+/// Each line's interval is its own; that of many lines one lies beyond zero by chance is likely. So a line whose interval
+/// says REGRESSED is INCONCLUSIVE unless its p-value says so too, adjusted for all lines by [`step_down`]: the chance that
+/// any line of a run that lost nothing is called a regression is at most [`FAMILY_WISE_ERROR`].
+pub(super) fn judged(compared: &[Compared], settings: &GateSettings) -> Vec<Line> {
+    let (observed, null): (Vec<f64>, Vec<Vec<f64>>) =
+        compared.iter().map(|compared| compared.statistic(settings)).unzip();
+    let line = |(compared, adjusted_p): (&Compared, f64)| {
+        let own = Judgement::of(compared.gain(), compared.least(settings));
+        let is_by_chance = own == Judgement::Regressed && adjusted_p > FAMILY_WISE_ERROR;
+        Line {
+            metric: compared.metric,
+            current: compared.current,
+            baseline: compared.baseline,
+            interval: compared.interval,
+            adjusted_p,
+            own,
+            judgement: if is_by_chance { Judgement::Inconclusive } else { own },
+        }
+    };
+    compared.iter().zip(step_down(&observed, &null)).map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{ContinuousCDF, Normal};
+
+    use super::*;
+    use crate::metrics::metric;
+
+    /// A line with normal resamples; those of one number are independent of those of another.
+    fn line(number: usize, difference: f64) -> Compared {
+        let value = |at: usize| {
+            Normal::standard().inverse_cdf(((at * (2 * number + 1)) % 1024) as f64 / 1024.0 + 0.0005)
+        };
+        let resampled: Vec<f64> = (0..1024).map(|at| difference + 0.01 * value(at)).collect();
+        let interval = Interval::percentile(&resampled, LEVEL).unwrap();
+        Compared {
+            metric: metric("aiq").unwrap(),
+            current: 0.7 + difference,
+            baseline: 0.7,
+            interval,
+            resampled,
+        }
+    }
+
+    fn judgements(lines: &[Compared]) -> Vec<Judgement> {
+        let settings = GateSettings { least_score: 0.0, ..GateSettings::default() };
+        judged(lines, &settings).iter().map(|line| line.judgement).collect()
+    }
+
+    #[test]
+    fn a_loss_that_one_line_in_thirty_shows_by_chance_is_a_regression_only_alone() {
+        assert_eq!(judgements(&[line(0, -0.0215)]), [Judgement::Regressed]);
+        let lines: Vec<Compared> =
+            (0..30).map(|number| line(number, if number == 0 { -0.0215 } else { 0.0 })).collect();
+        assert_eq!(judgements(&lines), [Judgement::Inconclusive; 30]);
+    }
+
+    #[test]
+    fn a_clear_loss_is_a_regression_among_however_many_lines() {
+        let lines: Vec<Compared> =
+            (0..30).map(|number| line(number, if number == 7 { -0.06 } else { 0.0 })).collect();
+        let regressed = judgements(&lines).iter().filter(|found| **found == Judgement::Regressed).count();
+        assert_eq!((regressed, judgements(&lines)[7]), (1, Judgement::Regressed));
+    }
+
+    #[test]
+    fn what_does_not_move_at_all_passes_or_is_surely_lost() {
+        let still = |difference: f64| Compared {
+            interval: Interval { low: difference, high: difference },
+            resampled: vec![difference; 1024],
+            ..line(0, difference)
+        };
+        assert_eq!(judgements(&[still(0.0), still(-0.1)]), [Judgement::Pass, Judgement::Regressed]);
+    }
 }

@@ -1,9 +1,8 @@
 //! The regression gate: whether a run is worse than a baseline, with the same prompts, splits, and seeds on both sides.
 //!
+//! - `verdict`: the result.
 //! - `pairing`: what two records share, and why they may not measure the same.
-//! - `compare`: both runs of one router, metric by metric, with the interval of the difference.
-//! - `metrics`: what is watched.
-//! - `judgement`: the verdict on one difference.
+//! - `compare`: both runs of one router, metric by metric, with the interval of the difference, and the verdicts.
 //! - `format`: the result as text, Markdown, JSON, JUnit, and annotations.
 //!
 //! Everything here is arithmetic on two records. The pairing takes out what the prompts have in common, so that far smaller
@@ -11,164 +10,34 @@
 
 mod compare;
 pub mod format;
-mod judgement;
-mod metrics;
 mod pairing;
+mod verdict;
 
-pub use judgement::Judgement;
-pub use metrics::Metric;
+pub use verdict::{
+    FAMILY_WISE_ERROR, FORMAT, Gate, GateSettings, GatedExpectation, GatedRouter, Judgement, Line,
+    RouterState,
+};
+
+use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Verdict, judge, summarise, summarise_without_evidence};
+use crate::evaluate::{Pair, PairedRuns, judge_one, pairs, shared, summarise_without_evidence};
+use crate::metrics::Metric;
+use crate::metrics::table::{Table, shown_in};
 use crate::record::Record;
-use crate::statistics::Interval;
-use compare::{Resampling, compare};
-use pairing::Pair;
-
-/// The format of the JSON result.
-pub const FORMAT: u32 = 1;
+use crate::seed::Stream;
+use compare::{Compared, judged};
 
 /// How many reasons a refusal names.
 const REASONS_NAMED: usize = 3;
 
-/// What counts, and what is let through.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GateSettings {
-    /// The least difference that matters in everything that is counted in score: 0.01 is one point of a hundred.
-    pub least_score: f64,
-    /// The least difference of costs that matters, as a share of the baseline's.
-    pub least_cost_share: f64,
-    /// Compares what two records share although they do not measure the same.
-    pub allow_changed: bool,
-    /// Intervals also cover other splits and training seeds.
-    pub across_splits: bool,
-    /// An inconclusive line fails too.
-    pub strict: bool,
-}
-
-impl Default for GateSettings {
-    fn default() -> Self {
-        GateSettings {
-            least_score: 0.01,
-            least_cost_share: 0.05,
-            allow_changed: false,
-            across_splits: false,
-            strict: false,
-        }
-    }
-}
-
-/// A run held against a baseline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gate {
-    /// The scenario's name in the current run.
-    pub scenario: String,
-    /// What it was held to.
-    pub settings: GateSettings,
-    /// The versions of the program: of the current run and of the baseline.
-    pub versions: [String; 2],
-    /// Replicates compared.
-    pub n_replicates: usize,
-    /// Paired test prompts, over all replicates.
-    pub n_paired: usize,
-    /// Why the two do not measure the same, where that was allowed.
-    pub changed: Vec<String>,
-    /// Routers in the order of the current scenario, then those that are missing.
-    pub routers: Vec<GatedRouter>,
-    /// The current scenario's own expectations.
-    pub expectations: Vec<Verdict>,
-}
-
-/// One router of either run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GatedRouter {
-    /// Its label.
-    pub label: String,
-    /// What became of it.
-    pub state: RouterState,
-}
-
-/// What became of a router.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RouterState {
-    /// Both runs have it.
-    Compared {
-        /// Settings that differ, in words.
-        changed: Vec<String>,
-        /// Choices (prompt, replicate, and preference) that differ, of how many; `None` where other preferences were asked.
-        n_differing: Option<(usize, usize)>,
-        /// One line a metric.
-        lines: Vec<Line>,
-    },
-    /// The baseline does not have it: there is nothing to hold it against, and it passes.
-    New,
-    /// The current run does not have it: a regression.
-    Missing,
-}
-
-/// One metric of one router in both runs, as means over replicates.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Line {
-    /// The metric.
-    pub metric: Metric,
-    /// Its value in the current run.
-    pub current: f64,
-    /// Its value in the baseline.
-    pub baseline: f64,
-    /// The 95 % interval of current minus baseline.
-    pub interval: Interval,
-    /// What that says.
-    pub judgement: Judgement,
-}
-
-impl Line {
-    /// Current minus baseline.
-    pub fn difference(&self) -> f64 {
-        self.current - self.baseline
-    }
-}
-
-impl GatedRouter {
-    /// The gravest verdict of its lines.
-    pub fn judgement(&self) -> Judgement {
-        match &self.state {
-            RouterState::Compared { lines, .. } => gravest(lines.iter().map(|line| line.judgement)),
-            RouterState::New => Judgement::Pass,
-            RouterState::Missing => Judgement::Regressed,
-        }
-    }
-}
-
-impl Gate {
-    /// The verdict on the whole run: REGRESSED if any line is or an expectation is not met, else INCONCLUSIVE if any line
-    /// is, else IMPROVED if any line is, else PASS.
-    pub fn judgement(&self) -> Judgement {
-        let unmet = self.expectations.iter().any(|verdict| !verdict.holds);
-        let routers = self.routers.iter().map(GatedRouter::judgement);
-        gravest(routers.chain(unmet.then_some(Judgement::Regressed)))
-    }
-
-    /// Whether a verdict fails under these settings.
-    pub fn fails(&self, judgement: Judgement) -> bool {
-        match judgement {
-            Judgement::Pass | Judgement::Improved => false,
-            Judgement::Inconclusive => self.settings.strict,
-            Judgement::Regressed => true,
-        }
-    }
-}
-
-fn gravest(judgements: impl Iterator<Item = Judgement>) -> Judgement {
-    judgements.max().unwrap_or(Judgement::Pass)
-}
-
-/// Holds a run against a baseline.
+/// Compares a run with a baseline.
 ///
 /// # Errors
 /// Two records that share no test prompt, or that do not measure the same where that is not allowed; expectations that name
 /// what is not there; metrics that are no finite numbers.
 pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Result<Gate> {
-    let pairs = pairing::pairs(current, baseline);
+    let pairs = pairs([baseline, current]);
     let changed = pairing::differences(current, baseline, &pairs);
     if !changed.is_empty() && !settings.allow_changed {
         return Err(refusal(&changed));
@@ -176,21 +45,14 @@ pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Res
     if pairs.is_empty() {
         return Err(Error::Usage("the two runs have no test prompt of the same replicate in common".into()));
     }
-    summarise_without_evidence(baseline).check()?;
-    let expectations = judge(current, &summarise(current))?;
-    let resampling = Resampling::new(current, &pairs, settings.across_splits);
+    let expectations = expectations(current, baseline)?;
     let labels = |record: &Record| -> Vec<String> {
         record.manifest.scenario.routers.iter().map(|entry| entry.label.clone()).collect()
     };
     let (own, others) = (labels(current), labels(baseline));
-    let gated = |(at, label): (usize, &String)| {
-        let state = match others.iter().position(|other| other == label) {
-            Some(other) => compared((current, at), (baseline, other), &pairs, &resampling, &settings),
-            None => RouterState::New,
-        };
-        GatedRouter { label: label.clone(), state }
-    };
-    let mut routers: Vec<GatedRouter> = own.iter().enumerate().map(gated).collect();
+    let states = compared([baseline, current], &pairs, [&others, &own], &settings);
+    let gated = |(label, state): (&String, RouterState)| GatedRouter { label: label.clone(), state };
+    let mut routers: Vec<GatedRouter> = own.iter().zip(states).map(gated).collect();
     let missing = others.into_iter().filter(|label| !own.contains(label));
     routers.extend(missing.map(|label| GatedRouter { label, state: RouterState::Missing }));
     Ok(Gate {
@@ -205,6 +67,18 @@ pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Res
     })
 }
 
+/// The expectations of the current run in both, once both summaries hold nothing but finite numbers.
+fn expectations(current: &Record, baseline: &Record) -> Result<Vec<GatedExpectation>> {
+    let [now, before] = [current, baseline].map(summarise_without_evidence);
+    now.check()?;
+    before.check()?;
+    let judged = |expectation| {
+        let held_before = judge_one(expectation, &before).ok().map(|verdict| verdict.holds);
+        Ok(GatedExpectation { verdict: judge_one(expectation, &now)?, held_before })
+    };
+    current.manifest.scenario.expect.iter().map(judged).collect()
+}
+
 fn refusal(changed: &[String]) -> Error {
     let named = changed[..changed.len().min(REASONS_NAMED)].join("; ");
     let more = changed.len().saturating_sub(REASONS_NAMED);
@@ -214,44 +88,41 @@ fn refusal(changed: &[String]) -> Error {
     ))
 }
 
+/// What became of every router of the current run; baseline first.
 fn compared(
-    (current, own): (&Record, usize),
-    (baseline, other): (&Record, usize),
+    records: [&Record; 2],
     pairs: &[(usize, Vec<Pair>)],
-    resampling: &Resampling,
+    [others, own]: [&[String]; 2],
     settings: &GateSettings,
-) -> RouterState {
-    let [a, b] = [current, baseline].map(|record| &record.manifest.scenario);
-    let has_cost = current.manifest.suite.has_cost && baseline.manifest.suite.has_cost;
-    let differences = compare((current, own), (baseline, other), pairs, resampling);
-    let watched = Metric::ALL.into_iter().zip(differences);
-    let lines = watched.filter(|(metric, _)| has_cost || !metric.needs_cost()).map(|(metric, found)| {
-        let least = match metric {
-            Metric::MeanCost => settings.least_cost_share * found.baseline,
-            _ => settings.least_score,
-        };
-        let Interval { low, high } = found.interval;
-        let gain =
-            if metric.good_direction() > 0.0 { found.interval } else { Interval { low: -high, high: -low } };
-        Line {
-            metric,
-            current: found.current,
-            baseline: found.baseline,
-            interval: found.interval,
-            judgement: Judgement::of(gain, least),
+) -> Vec<RouterState> {
+    let (stream, metrics) = (Stream::root(0).named("gate"), shown_in(Table::Gate));
+    let runs = PairedRuns::new(&shared(records, pairs), &metrics, settings.n_resamples, &stream);
+    let (mut all, mut places) = (Vec::new(), Vec::new());
+    for (at, label) in own.iter().enumerate() {
+        let routers = others.iter().position(|other| other == label).map(|other| [other, at]);
+        let first = all.len();
+        if let Some(routers) = routers {
+            let line = |metric: &&'static Metric| Compared::new(&runs, routers, metric, settings, &stream);
+            all.extend(metrics.iter().filter_map(line));
         }
-    });
-    RouterState::Compared {
-        changed: pairing::changed_settings((a, &a.routers[own]), (b, &b.routers[other])),
-        n_differing: n_differing((current, own), (baseline, other), pairs),
-        lines: lines.collect(),
+        places.push((routers, first..all.len()));
     }
+    let lines = judged(&all, settings);
+    let state = |(routers, places): (Option<[usize; 2]>, Range<usize>)| match routers {
+        None => RouterState::New,
+        Some(routers) => RouterState::Compared {
+            changed: pairing::changed_settings(records, routers),
+            n_differing: n_differing(records, routers, pairs),
+            lines: lines[places].to_vec(),
+        },
+    };
+    places.into_iter().map(state).collect()
 }
 
 /// Choices of another model, and all choices; `None` where other preferences were asked.
 fn n_differing(
-    (current, own): (&Record, usize),
-    (baseline, other): (&Record, usize),
+    [baseline, current]: [&Record; 2],
+    [other, own]: [usize; 2],
     pairs: &[(usize, Vec<Pair>)],
 ) -> Option<(usize, usize)> {
     let [a, b] = [current, baseline].map(|record| &record.manifest);
@@ -266,7 +137,8 @@ fn n_differing(
         for preference in 0..a.n_preferences() {
             let [a, b] = [a, b].map(|choices| choices.at_preference(preference));
             let differs = |pair: &&Pair| {
-                counterparts[usize::from(a[pair.current])] != Some(usize::from(b[pair.baseline]))
+                let [other, own] = pair.places;
+                counterparts[usize::from(a[own])] != Some(usize::from(b[other]))
             };
             n += pairs.len();
             n_differing += pairs.iter().filter(differs).count();

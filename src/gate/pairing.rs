@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::evaluate::Pair;
 use crate::record::Record;
 use crate::scenario::{RouterEntry, Scenario};
 
@@ -11,34 +12,6 @@ use crate::scenario::{RouterEntry, Scenario};
 /// The quiz is compared router by router, the suite by its content; what else a run is put through moves nothing of it.
 const NOT_MEASURED: [&str; 10] =
     ["name", "description", "suite", "licence", "evidence", "routers", "expect", "quiz", "sweep", "shifts"];
-
-/// A test prompt of both records in the same replicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pair {
-    /// Its place among the current record's prompts.
-    pub(super) prompt: usize,
-    /// Its place among the replicate's test prompts in the current record.
-    pub(super) current: usize,
-    /// The same in the baseline.
-    pub(super) baseline: usize,
-}
-
-/// The test prompts of both records, by replicate; replicates without any are left out.
-pub(super) fn pairs(current: &Record, baseline: &Record) -> Vec<(usize, Vec<Pair>)> {
-    let paired = |replicate: usize| {
-        let of_baseline = baseline.test_prompts[replicate].iter().enumerate();
-        let places: BTreeMap<&str, usize> =
-            of_baseline.map(|(place, &prompt)| (baseline.prompts[prompt].id.as_str(), place)).collect();
-        let pair = |(place, &prompt): (usize, &usize)| {
-            let baseline = *places.get(current.prompts[prompt].id.as_str())?;
-            Some(Pair { prompt, current: place, baseline })
-        };
-        current.test_prompts[replicate].iter().enumerate().filter_map(pair).collect::<Vec<_>>()
-    };
-    let n_replicates = current.test_prompts.len().min(baseline.test_prompts.len());
-    let all = (0..n_replicates).map(|replicate| (replicate, paired(replicate)));
-    all.filter(|(_, pairs)| !pairs.is_empty()).collect()
-}
 
 /// Every reason why the two do not measure the same, in words; none where they do.
 pub(super) fn differences(current: &Record, baseline: &Record, pairs: &[(usize, Vec<Pair>)]) -> Vec<String> {
@@ -76,18 +49,25 @@ pub(super) fn differences(current: &Record, baseline: &Record, pairs: &[(usize, 
 }
 
 /// The settings of a router that differ, in words: what is set, and what the baseline has.
-pub(super) fn changed_settings(
-    current: (&Scenario, &RouterEntry),
-    baseline: (&Scenario, &RouterEntry),
-) -> Vec<String> {
-    let value = |(scenario, entry): (&Scenario, &RouterEntry)| {
-        let mut value = plain(&entry.settings);
-        if let (Value::Object(fields), Some(quiz)) = (&mut value, scenario.quiz_of(entry)) {
-            fields.insert("quiz".into(), plain(quiz));
-        }
-        value
+pub(super) fn changed_settings([baseline, current]: [&Record; 2], [other, own]: [usize; 2]) -> Vec<String> {
+    let of = |record: &Record, router: usize| {
+        let scenario = &record.manifest.scenario;
+        settings(scenario, &scenario.routers[router])
     };
-    let differences = changed(&value(current), &value(baseline));
+    in_words(&of(current, own), &of(baseline, other))
+}
+
+/// The settings of a router, with its quiz.
+fn settings(scenario: &Scenario, entry: &RouterEntry) -> Value {
+    let mut value = plain(&entry.settings);
+    if let (Value::Object(fields), Some(quiz)) = (&mut value, scenario.quiz_of(entry)) {
+        fields.insert("quiz".into(), plain(quiz));
+    }
+    value
+}
+
+fn in_words(current: &Value, baseline: &Value) -> Vec<String> {
+    let differences = changed(current, baseline);
     differences.into_iter().map(|(path, a, b)| format!("`{path}` is {a}, in the baseline {b}")).collect()
 }
 
@@ -99,11 +79,8 @@ fn changed_outcomes(current: &Record, baseline: &Record, pairs: &[(usize, Vec<Pa
         .filter_map(|(model, name)| Some((model, of_baseline.iter().position(|other| other == name)?)))
         .collect();
     // A prompt tested in several replicates is looked at once.
-    let mut prompts = BTreeMap::new();
-    for (replicate, pairs) in pairs {
-        prompts
-            .extend(pairs.iter().map(|pair| (pair.prompt, baseline.test_prompts[*replicate][pair.baseline])));
-    }
+    let all = pairs.iter().flat_map(|(_, pairs)| pairs);
+    let prompts: BTreeMap<usize, usize> = all.map(|pair| (pair.prompts[1], pair.prompts[0])).collect();
     let tables =
         [("scores", &current.score, &baseline.score), ("costs", &current.cost_usd, &baseline.cost_usd)];
     let differing = |(name, a, b): (&str, &crate::suite::CellTable, &crate::suite::CellTable)| {
@@ -194,7 +171,7 @@ mod tests {
     fn a_router_s_settings_are_named_and_not_refused() {
         let [a, b] =
             [GOOD.replace("\"knn\"", "\"knn\"\nneighbours = 1"), GOOD.to_owned()].map(|text| scenario(&text));
-        let found = changed_settings((&a, &a.routers[1]), (&b, &b.routers[1]));
+        let found = in_words(&settings(&a, &a.routers[1]), &settings(&b, &b.routers[1]));
         assert_eq!(found, ["`neighbours` is 1, in the baseline not set"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Workflow commands of GitHub Actions: an annotation for each line that fails or is inconclusive.
 
-use super::{conclusion, heading, remarks, sentence};
-use crate::gate::{Gate, Judgement, RouterState};
+use super::{conclusion, heading, remarks, sentence, state};
+use crate::gate::verdict::{Gate, Judgement, RouterState};
 
 /// The result as annotations, and a notice that names the verdict.
 pub fn github(gate: &Gate) -> String {
@@ -28,8 +28,9 @@ pub fn github(gate: &Gate) -> String {
             _ => annotate(router.judgement(), title(router.judgement()), &remarks(router).join("; ")),
         }
     }
-    for verdict in gate.expectations.iter().filter(|verdict| !verdict.holds) {
-        annotate(Judgement::Regressed, format!("{}: expectation not met", gate.scenario), &verdict.words);
+    for expectation in gate.expectations.iter().filter(|expectation| !expectation.verdict.holds) {
+        let title = format!("{}: expectation {}", gate.scenario, state(expectation).to_lowercase());
+        annotate(Judgement::Regressed, title, &expectation.verdict.words);
     }
     commands.push(command("notice", &format!("{}: {}", gate.scenario, conclusion(gate)), &heading(gate)));
     commands.join("\n")

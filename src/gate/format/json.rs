@@ -3,18 +3,20 @@
 use serde_json::{Value, json};
 
 use super::remarks;
-use crate::gate::{FORMAT, Gate, GatedRouter, Line, RouterState};
+use crate::gate::verdict::{FORMAT, Gate, GatedExpectation, GatedRouter, Line, RouterState};
 
 /// The result as JSON of format [`FORMAT`]; costs are in US dollars per 1,000 prompts, a bound that is not reached is null.
 pub fn json(gate: &Gate) -> String {
     let judgement = gate.judgement();
-    let expectation =
-        |verdict: &crate::evaluate::Verdict| json!({ "holds": verdict.holds, "words": verdict.words });
+    let expectation = |expectation: &GatedExpectation| {
+        let GatedExpectation { verdict, held_before } = expectation;
+        json!({ "holds": verdict.holds, "held-before": held_before, "words": verdict.words })
+    };
     let value = json!({
         "format": FORMAT,
         "scenario": gate.scenario,
         "verdict": judgement,
-        "fails": gate.fails(judgement),
+        "fails": gate.is_failure(),
         "least-score": gate.settings.least_score,
         "least-cost-share": gate.settings.least_cost_share,
         "across-splits": gate.settings.across_splits,
@@ -54,11 +56,12 @@ fn router(router: &GatedRouter) -> Value {
 
 fn line(line: &Line) -> Value {
     json!({
-        "metric": line.metric.name(),
+        "metric": line.metric.name,
         "current": line.current,
         "baseline": line.baseline,
         "difference": line.difference(),
         "interval": line.interval,
+        "adjusted-p": line.adjusted_p,
         "verdict": line.judgement,
     })
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{remarks, sentence};
-use crate::gate::{Gate, Judgement, RouterState};
+use crate::gate::verdict::{Gate, Judgement, RouterState};
 
 /// The result as one test suite: a test a line and an expectation; inconclusive lines are skipped tests unless they fail.
 pub fn junit(gate: &Gate) -> String {
@@ -28,13 +28,14 @@ pub fn junit(gate: &Gate) -> String {
         match &router.state {
             RouterState::Compared { lines, .. } => {
                 for line in lines {
-                    case(&class, line.metric.name(), line.judgement, &sentence(&router.label, line));
+                    case(&class, line.metric.name, line.judgement, &sentence(&router.label, line));
                 }
             }
             _ => case(&class, "presence", router.judgement(), &remarks(router).join("; ")),
         }
     }
-    for (at, verdict) in gate.expectations.iter().enumerate() {
+    for (at, expectation) in gate.expectations.iter().enumerate() {
+        let verdict = &expectation.verdict;
         let judgement = if verdict.holds { Judgement::Pass } else { Judgement::Regressed };
         case(
             &format!("{}.expectations", gate.scenario),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{conclusion, heading, interval, number, remarks, rows, signed, yardstick};
+use super::{conclusion, heading, interval, remarks, rows, signed, state, yardstick};
 use crate::gate::Gate;
 
 /// The result as Markdown: the verdict, a table, and remarks.
@@ -23,9 +23,9 @@ pub fn markdown(gate: &Gate) -> String {
             let _ = writeln!(
                 text,
                 "| {label} | {} | {} | {} | {} | {} | {} |",
-                line.metric.name(),
-                number(line.metric, line.current),
-                number(line.metric, line.baseline),
+                line.metric.name,
+                line.metric.shown(line.current),
+                line.metric.shown(line.baseline),
                 signed(line.metric, line.difference()),
                 interval(line),
                 emphasised(gate, line.judgement)
@@ -39,8 +39,9 @@ pub fn markdown(gate: &Gate) -> String {
     let with_rows = gate.routers.iter().filter(|router| !rows(router).is_empty());
     let remarks: Vec<String> =
         with_rows.map(|router| format!("- `{}`: {}", router.label, remarks(router).join("; "))).collect();
-    let expectations = gate.expectations.iter().map(|verdict| {
-        format!("- expectation {}: {}", if verdict.holds { "holds" } else { "**not met**" }, verdict.words)
+    let expectations = gate.expectations.iter().map(|expectation| {
+        let state = state(expectation).replace("NOT MET", "**not met**");
+        format!("- expectation {state}: {}", expectation.verdict.words)
     });
     let notes: Vec<String> = remarks.into_iter().chain(expectations).collect();
     if !notes.is_empty() {
@@ -49,7 +50,7 @@ pub fn markdown(gate: &Gate) -> String {
     text
 }
 
-fn emphasised(gate: &Gate, judgement: crate::gate::Judgement) -> String {
+fn emphasised(gate: &Gate, judgement: crate::gate::verdict::Judgement) -> String {
     let word = judgement.word();
     if gate.fails(judgement) { format!("**{word}**") } else { word.to_owned() }
 }

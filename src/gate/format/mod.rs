@@ -12,18 +12,15 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use text::text;
 
-use super::{Gate, GatedRouter, Judgement, Line, Metric, RouterState};
+use crate::gate::verdict::{
+    FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState,
+};
+use crate::metrics::Metric;
 
-/// A number of a metric, with the digits that its unit deserves.
-fn number(metric: Metric, value: f64) -> String {
-    if metric == Metric::MeanCost { format!("{value:.5}") } else { format!("{value:.4}") }
-}
-
-/// The same with its sign.
-fn signed(metric: Metric, value: f64) -> String {
-    // No minus before a zero.
-    let value = if value == 0.0 { 0.0 } else { value };
-    if metric == Metric::MeanCost { format!("{value:+.5}") } else { format!("{value:+.4}") }
+/// A number in the unit of its metric, with its sign.
+fn signed(metric: &Metric, value: f64) -> String {
+    let shown = metric.shown(value);
+    if shown.starts_with('-') { shown } else { format!("+{shown}") }
 }
 
 /// `[low, high]`.
@@ -35,10 +32,10 @@ fn interval(line: &Line) -> String {
 fn sentence(label: &str, line: &Line) -> String {
     format!(
         "{} of `{label}` {}: {}, baseline {}, difference {} {}",
-        line.metric.name(),
+        line.metric.name,
         line.judgement.word(),
-        number(line.metric, line.current),
-        number(line.metric, line.baseline),
+        line.metric.shown(line.current),
+        line.metric.shown(line.baseline),
         signed(line.metric, line.difference()),
         interval(line)
     )
@@ -49,7 +46,7 @@ fn remarks(router: &GatedRouter) -> Vec<String> {
     match &router.state {
         RouterState::New => vec!["new: the baseline does not have it".to_owned()],
         RouterState::Missing => vec!["missing: the baseline has it".to_owned()],
-        RouterState::Compared { changed, n_differing, .. } => {
+        RouterState::Compared { changed, n_differing, lines } => {
             let mut remarks = Vec::new();
             match n_differing {
                 Some((0, _)) => remarks.push("no choice differs".to_owned()),
@@ -60,6 +57,11 @@ fn remarks(router: &GatedRouter) -> Vec<String> {
                 None => remarks.push("other preferences were asked".to_owned()),
             }
             remarks.extend(changed.iter().cloned());
+            let by_chance = lines.iter().filter(|line| line.own != line.judgement);
+            remarks.extend(by_chance.map(|line| {
+                let (name, p) = (line.metric.name, line.adjusted_p);
+                format!("the interval of {name} alone says REGRESSED, which among all lines may be chance (p = {p:.3})")
+            }));
             remarks
         }
     }
@@ -93,17 +95,45 @@ fn yardstick(gate: &Gate) -> String {
     let over =
         if gate.settings.across_splits { "test prompts, splits, and training seeds" } else { "test prompts" };
     format!(
-        "95 % intervals over {over}; what matters: {} of score, {} % of the baseline's cost",
+        "95 % intervals over {over}; what matters: {} of score, {} % of the baseline's cost; by chance any line is REGRESSED in \
+         at most {} % of runs",
         gate.settings.least_score,
-        100.0 * gate.settings.least_cost_share
+        100.0 * gate.settings.least_cost_share,
+        100.0 * FAMILY_WISE_ERROR
     )
 }
 
-/// The verdict on the whole, and what it means for whoever waits for it.
+/// What came of an expectation, and since when.
+fn state(expectation: &GatedExpectation) -> &'static str {
+    match (expectation.verdict.holds, expectation.held_before) {
+        (true, _) => "holds",
+        (false, Some(true)) => "NOT MET, though the baseline meets it",
+        (false, Some(false)) => "NOT MET, as in the baseline",
+        (false, None) => "NOT MET, and the baseline has no such router",
+    }
+}
+
+/// What fails, in words: routers, and expectations by whether the baseline meets them.
+fn failures(gate: &Gate) -> Vec<String> {
+    let failing = gate.routers.iter().filter(|router| gate.fails(router.judgement()));
+    let mut reasons: Vec<String> = failing.map(|router| format!("`{}`", router.label)).collect();
+    let unmet = || gate.expectations.iter().filter(|expectation| !expectation.verdict.holds);
+    for (held_before, since) in [(Some(true), " any more"), (None, ""), (Some(false), ", as in the baseline")]
+    {
+        let n = unmet().filter(|expectation| expectation.held_before == held_before).count();
+        let [noun, verb] = if n == 1 { ["expectation", "is"] } else { ["expectations", "are"] };
+        if n > 0 {
+            reasons.push(format!("{n} {noun} {verb} not met{since}"));
+        }
+    }
+    reasons
+}
+
+/// The verdict on the whole, what fails, and what it means for whoever waits for it.
 fn conclusion(gate: &Gate) -> String {
     let judgement = gate.judgement();
-    let end = if gate.fails(judgement) {
-        "fails"
+    let end = if gate.is_failure() {
+        &format!("fails: {}", failures(gate).join("; "))
     } else if judgement == Judgement::Inconclusive {
         "does not fail without `--strict`"
     } else {
@@ -114,6 +144,18 @@ fn conclusion(gate: &Gate) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_expectation_that_the_baseline_does_not_meet_either_fails_and_is_no_regression() {
+        let mut gate = super::samples::gate();
+        gate.routers.truncate(1);
+        let lost = super::conclusion(&gate);
+        assert_eq!(lost, "REGRESSED (fails: 1 expectation is not met any more)");
+        gate.expectations[1].held_before = Some(false);
+        assert_eq!(super::conclusion(&gate), "PASS (fails: 1 expectation is not met, as in the baseline)");
+        gate.expectations.truncate(1);
+        assert_eq!(super::conclusion(&gate), "PASS (passes)");
+    }
+
     #[test]
     fn every_format_looks_as_it_was_reviewed() {
         let gate = super::samples::gate();
@@ -136,20 +178,29 @@ pub(super) mod samples {
     //! A result with one of everything.
 
     use crate::evaluate::Verdict;
-    use crate::gate::{Gate, GateSettings, GatedRouter, Judgement, Line, Metric, RouterState};
+    use crate::gate::verdict::{
+        Gate, GateSettings, GatedExpectation, GatedRouter, Judgement, Line, RouterState,
+    };
+    use crate::metrics::metric;
     use crate::statistics::Interval;
 
-    fn line(metric: Metric, current: f64, baseline: f64, bounds: [f64; 2], judgement: Judgement) -> Line {
-        Line { metric, current, baseline, interval: Interval { low: bounds[0], high: bounds[1] }, judgement }
+    fn line(name: &str, current: f64, baseline: f64, bounds: [f64; 2], judgement: Judgement) -> Line {
+        let interval = Interval { low: bounds[0], high: bounds[1] };
+        let metric = metric(name).unwrap();
+        Line { metric, current, baseline, interval, adjusted_p: 0.01, own: judgement, judgement }
+    }
+
+    fn expectation(holds: bool, words: &str) -> GatedExpectation {
+        GatedExpectation { verdict: Verdict { holds, words: words.into() }, held_before: Some(true) }
     }
 
     pub(in crate::gate) fn gate() -> Gate {
-        let same = [Metric::ScoreAtW0, Metric::MeanScore]
-            .map(|metric| line(metric, 0.5, 0.5, [0.0, 0.0], Judgement::Pass));
+        let same =
+            ["score-at-w0", "mean-score"].map(|metric| line(metric, 0.5, 0.5, [0.0, 0.0], Judgement::Pass));
         let worse = vec![
-            line(Metric::ScoreAtW0, 0.61, 0.7, [-0.12, -0.05], Judgement::Regressed),
-            line(Metric::MeanCost, 0.25, 0.5, [-0.3, -0.2], Judgement::Improved),
-            line(Metric::Aiq, 0.7, 0.7, [-0.03, 0.02], Judgement::Inconclusive),
+            line("score-at-w0", 0.61, 0.7, [-0.12, -0.05], Judgement::Regressed),
+            line("mean-cost-usd-per-1000", 0.25, 0.5, [-0.3, -0.2], Judgement::Improved),
+            line("aiq", 0.7, 0.7, [-0.03, 0.02], Judgement::Inconclusive),
         ];
         let compared = |changed: Vec<String>, n_differing, lines| RouterState::Compared {
             changed,
@@ -174,11 +225,8 @@ pub(super) mod samples {
                 router("gone", RouterState::Missing),
             ],
             expectations: vec![
-                Verdict { holds: true, words: "`aiq` of `knn` is 0.7000; expected at least 0.5".into() },
-                Verdict {
-                    holds: false,
-                    words: "`aiq` of `knn` is 0.7000; expected at least 0.9 & more".into(),
-                },
+                expectation(true, "`aiq` of `knn` is 0.7000; expected at least 0.5"),
+                expectation(false, "`aiq` of `knn` is 0.7000; expected at least 0.9 & more"),
             ],
         }
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{conclusion, heading, interval, number, remarks, rows, signed, yardstick};
-use crate::gate::{Gate, GatedRouter, RouterState};
+use super::{conclusion, heading, interval, remarks, rows, signed, state, yardstick};
+use crate::gate::verdict::{Gate, GatedRouter, RouterState};
 
 /// The result as aligned text, the verdict last.
 pub fn text(gate: &Gate) -> String {
@@ -29,9 +29,9 @@ pub fn text(gate: &Gate) -> String {
                 text,
                 "{:<widest$}  {:<22}  {:>9}  {:>9}  {:>10}  {:<22}  {}",
                 router.label,
-                line.metric.name(),
-                number(line.metric, line.current),
-                number(line.metric, line.baseline),
+                line.metric.name,
+                line.metric.shown(line.current),
+                line.metric.shown(line.baseline),
                 signed(line.metric, line.difference()),
                 interval(line),
                 line.judgement.word()
@@ -42,9 +42,8 @@ pub fn text(gate: &Gate) -> String {
             if rows.is_empty() { format!("  {}", router.judgement().word()) } else { String::new() };
         let _ = writeln!(text, "{:<widest$}  {remarks}{verdict}", router.label);
     }
-    for verdict in &gate.expectations {
-        let word = if verdict.holds { "holds" } else { "NOT MET" };
-        let _ = writeln!(text, "expectation {word}: {}", verdict.words);
+    for expectation in &gate.expectations {
+        let _ = writeln!(text, "expectation {}: {}", state(expectation), expectation.verdict.words);
     }
     let _ = write!(text, "\n{}: {}", gate.scenario, conclusion(gate));
     text
