@@ -9,7 +9,7 @@ use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::scenario::quiz::QuizLabel;
-use crate::scenario::shift::COPY;
+use crate::scenario::shift::Change;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
@@ -66,6 +66,7 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
     let records = shared([twin, shifted], &pairs);
     let [twin, shifted] = &records;
     let stream = Stream::root(twin.manifest.scenario.seed).named("stress");
+    let copied = copied(twin, shifted);
     let metrics = shown_in(Table::Stress);
     let runs = PairedRuns::new(&records, &metrics, n_resamples, &stream);
     let entries = shifted.manifest.scenario.routers.iter().enumerate();
@@ -73,8 +74,8 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
         .map(|(router, entry)| Move {
             router: entry.label.clone(),
             metrics: metrics.iter().filter_map(|metric| moved(&runs, router, metric, &stream)).collect(),
-            changed: changed(twin, shifted, router),
-            taken_over: taken_over(shifted, router),
+            changed: changed(&records, router, copied),
+            taken_over: copied.and_then(|copied| taken_over(shifted, router, copied)),
             unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
         })
         .collect()
@@ -100,26 +101,34 @@ fn without_rounding(difference: f64) -> f64 {
     if difference.abs() < 1e-9 { 0.0 } else { difference }
 }
 
-/// A copy counts as its original.
-fn name_of(record: &Record, model: u16) -> &str {
-    let name = &record.manifest.suite.models[usize::from(model)];
-    name.strip_suffix(COPY).unwrap_or(name)
+/// Of a shift that adds a copy of a model the places of the copy and of its original.
+fn copied(twin: &Record, shifted: &Record) -> Option<[usize; 2]> {
+    let Change::Clone { model, .. } = &shifted.manifest.shift.as_ref()?.change else { return None };
+    let names = &shifted.manifest.suite.models;
+    let copy = names.iter().position(|name| !twin.manifest.suite.models.contains(name))?;
+    Some([copy, names.iter().position(|name| name == model)?])
 }
 
-fn changed(twin: &Record, shifted: &Record, router: usize) -> f64 {
+/// The share of choices that differ; a copy counts as its original.
+fn changed([twin, shifted]: &[Record; 2], router: usize, copied: Option<[usize; 2]>) -> f64 {
+    let of_twin = &twin.manifest.suite.models;
+    let names = &shifted.manifest.suite.models;
+    let place = |name: &String| of_twin.iter().position(|other| other == name);
+    let mut counterparts: Vec<Option<usize>> = names.iter().map(place).collect();
+    if let Some([copy, original]) = copied {
+        counterparts[copy] = counterparts[original];
+    }
     let (mut n_changed, mut n) = (0_usize, 0_usize);
     for (before, after) in twin.choices.iter().zip(&shifted.choices) {
         let pairs = before[router].models().iter().zip(after[router].models());
         n += after[router].models().len();
-        n_changed += pairs.filter(|(a, b)| name_of(twin, **a) != name_of(shifted, **b)).count();
+        n_changed += pairs.filter(|(a, b)| counterparts[usize::from(**b)] != Some(usize::from(**a))).count();
     }
     n_changed as f64 / n.max(1) as f64
 }
 
-fn taken_over(shifted: &Record, router: usize) -> Option<f64> {
-    let names = &shifted.manifest.suite.models;
-    let copy = names.iter().position(|name| name.ends_with(COPY))?;
-    let original = names.iter().position(|name| names[copy].strip_suffix(COPY) == Some(name))?;
+/// Of the choices of a copy or its original at w > 0 the share that falls to the copy.
+fn taken_over(shifted: &Record, router: usize, [copy, original]: [usize; 2]) -> Option<f64> {
     let first = shifted.manifest.preferences.iter().position(|weight| *weight > 0.0)?;
     let (mut n_copy, mut n) = (0_usize, 0_usize);
     for choices in &shifted.choices {
