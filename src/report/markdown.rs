@@ -4,24 +4,14 @@ use std::fmt::Write;
 
 use super::evidence::{self, EvidenceLine};
 use super::paragraphs::{expectations_md, prices_md, provenance_md, stress_words};
-use super::table::{ABSENT, Cell, Spread, Standing, lines, main_columns, model_lines};
+use super::table::{ABSENT, Cell, Spread, Standing, lines, main_columns, model_lines, published_columns};
 use super::unseen::unseen_md;
 use crate::evaluate::{PolicyKind, Summary, Verdict};
 use crate::metrics::Metric;
-use crate::metrics::table::{Table, shown_in};
+use crate::metrics::table::{self, Table, shown_in};
 use crate::record::Record;
 use crate::router::MODEL_NUMBER_NOTE;
 use crate::suite::CostBasis;
-
-/// Below the table of the pair.
-pub(super) const PAIR_LEGEND: &str = "APGR: mean performance gap recovered over the share of calls to the strong model \
-    (trapezoid; calling only one of the two is always possible, so both ends are part of every curve). CPT(x): least share \
-    of strong calls that recovers x of the gap. The strong model is the one with the better development score.";
-
-/// Below the table of further metrics.
-pub(super) const FURTHER_LEGEND: &str = "Largest utility loss: against the utility oracle, at the worst w for the router. \
-    The last three say whether w moves the cost as it should: -1 is a perfect rank correlation; inversions are pairs of \
-    preferences of which the thriftier costs more; points on the front are what there is to choose from.";
 
 /// The whole report.
 pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
@@ -48,7 +38,7 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     if suite.has_cost && suite.models.len() == 2 {
         text.push_str("## The pair\n\n");
         table(&mut text, summary, &shown_in(Table::Pair), &PolicyKind::IN_TABLES[..2]);
-        let _ = write!(text, "{PAIR_LEGEND}\n\n");
+        let _ = write!(text, "{}\n\n", table::legend(&shown_in(Table::Pair)));
     }
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
@@ -56,8 +46,12 @@ pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]
     if suite.has_cost {
         text.push_str("## Lower scores, and the dial\n\n");
         table(&mut text, summary, &shown_in(Table::Further), &PolicyKind::IN_TABLES);
-        let _ = write!(text, "{FURTHER_LEGEND}\n\n");
+        let _ = write!(text, "{}\n\n", table::legend(&shown_in(Table::Further)));
     }
+    text.push_str("## As other benchmarks measure\n\n");
+    let published = published_columns(record);
+    table(&mut text, summary, &published, &PolicyKind::IN_TABLES);
+    let _ = write!(text, "{}\n\n", table::legend(&published));
     text.push_str("## Single models\n\n");
     models(&mut text, record, summary);
     text.push_str(&unseen_md(record));
@@ -122,7 +116,7 @@ pub(super) fn legend(record: &Record, summary: &Summary) -> String {
     let distribution = record.manifest.scenario.preferences.distribution;
     let best = if summary.evidence.is_some() {
         "Means over replicates [95 % interval], or \u{b1} standard deviation between replicates. Bold: the best router of a \
-         column; \u{2020}: cannot be told from it (p at least 0.05, adjusted by Holm). Nobody is marked where that holds for all."
+         column; \u{2020}: cannot be distinguished from it (p at least 0.05, adjusted by Holm). Nobody is marked where that holds for all."
     } else {
         "Means over replicates \u{b1} standard deviation between them. Bold: the best router of a column."
     };
@@ -130,11 +124,9 @@ pub(super) fn legend(record: &Record, summary: &Summary) -> String {
         return best.to_owned();
     }
     format!(
-        "{best} k/n: reached in k of n replicates. Bounds look at outcomes or ignore the prompt. AIQ: mean height of the hull from the cheapest \
-         to the dearest single model, the cheapest joined to every curve. Normalised utility: 0 is a random model, 1 the \
-         utility oracle; mean over a {} distribution of w from {} to {}. QNC and cost at x %: least cost that reaches the \
-         score of the best single model (chosen on development prompts), or x % of it, as a share of that model's cost, \
-         on the hull. Saving: that cost against the zero router's at the same score.",
+        "{best} k/n: reached in k of n replicates. Bounds look at outcomes or ignore the prompt. {} Preferences w: a {} \
+         distribution from {} to {}.",
+        table::legend(&shown_in(Table::Main)),
         match distribution.kind {
             crate::preference::DistributionKind::Uniform => "uniform",
             crate::preference::DistributionKind::LogUniform => "log-uniform",

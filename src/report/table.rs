@@ -2,7 +2,7 @@
 
 use crate::evaluate::{Evaluated, PolicyKind, Row, Summary};
 use crate::metrics::Metric;
-use crate::metrics::table::{Better, Missing, Table, shown_in};
+use crate::metrics::table::{Better, Missing, Need, Table, shown_in};
 use crate::record::Record;
 use crate::statistics::Interval;
 
@@ -12,6 +12,13 @@ pub(super) const ABSENT: &str = "\u{2013}";
 /// The columns of the main table.
 pub(super) fn main_columns(record: &Record) -> Vec<&'static Metric> {
     shown_in(if record.manifest.suite.has_cost { Table::Main } else { Table::WithoutCosts })
+}
+
+/// What other benchmarks publish, as far as the suite has what it needs.
+pub(super) fn published_columns(record: &Record) -> Vec<&'static Metric> {
+    let has_cost = record.manifest.suite.has_cost;
+    let is_there = |metric: &&Metric| has_cost || !metric.needs.contains(&Need::Costs);
+    shown_in(Table::Published).into_iter().filter(is_there).collect()
 }
 
 /// The bounds of an interval in a metric's unit and decimals.

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use super::{Page, dial, dollars, escape};
 use crate::evaluate::{PolicyKind, Verdict};
 use crate::metrics::Metric;
-use crate::metrics::table::{Table, shown_in};
+use crate::metrics::table::{self, Table, shown_in};
 use crate::report::paragraphs::stress_words;
-use crate::report::table::{Cell, Spread, Standing, lines, main_columns, model_lines};
+use crate::report::table::{Cell, Spread, Standing, lines, main_columns, model_lines, published_columns};
 use crate::report::{markdown, unseen};
 
 /// Routers and bounds by the main metrics, and of two candidates by those of a pair.
@@ -23,7 +23,11 @@ pub(super) fn main(text: &mut String, page: &Page) {
     if suite.has_cost && suite.models.len() == 2 {
         open(text, "pair", "The pair");
         policies(text, page, &shown_in(Table::Pair), &PolicyKind::IN_TABLES[..2]);
-        let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::PAIR_LEGEND));
+        let _ = write!(
+            text,
+            "<p class=\"small\">{}</p>\n</section>\n",
+            paragraph(&table::legend(&shown_in(Table::Pair)))
+        );
     }
 }
 
@@ -32,8 +36,14 @@ pub(super) fn further(text: &mut String, page: &Page) {
     if page.record.manifest.suite.has_cost {
         open(text, "further", "Lower scores, and the dial");
         policies(text, page, &shown_in(Table::Further), &PolicyKind::IN_TABLES);
-        let _ = write!(text, "<p class=\"small\">{}</p>\n</section>\n", paragraph(markdown::FURTHER_LEGEND));
+        let legend = paragraph(&table::legend(&shown_in(Table::Further)));
+        let _ = write!(text, "<p class=\"small\">{legend}</p>\n</section>\n");
     }
+    open(text, "published", "As other benchmarks measure");
+    let published = published_columns(page.record);
+    policies(text, page, &published, &PolicyKind::IN_TABLES);
+    let legend = paragraph(&table::legend(&published));
+    let _ = write!(text, "<p class=\"small\">{legend}</p>\n</section>\n");
 }
 
 /// Single models, trainings, and expectations.
