@@ -20,7 +20,7 @@ const SMALL_PRODUCT: usize = 256;
 ///
 /// A value of this type lies within its slice, which the constructors check.
 #[derive(Clone, Copy, Debug)]
-pub struct Strided<'a, E> {
+pub(crate) struct Strided<'a, E> {
     values: &'a [E],
     n_rows: usize,
     n_columns: usize,
@@ -34,7 +34,7 @@ impl<'a, E: Element> Strided<'a, E> {
     /// # Panics
     ///
     /// If the slice is too short.
-    pub fn row_major(values: &'a [E], n_rows: usize, n_columns: usize) -> Self {
+    pub(crate) fn row_major(values: &'a [E], n_rows: usize, n_columns: usize) -> Self {
         Self::new(values, (n_rows, n_columns), (n_columns, 1))
     }
 
@@ -43,7 +43,7 @@ impl<'a, E: Element> Strided<'a, E> {
     /// # Panics
     ///
     /// If an element lies outside the slice.
-    pub fn new(values: &'a [E], shape: (usize, usize), strides: (usize, usize)) -> Self {
+    pub(crate) fn new(values: &'a [E], shape: (usize, usize), strides: (usize, usize)) -> Self {
         let ((n_rows, n_columns), (row_stride, column_stride)) = (shape, strides);
         if 0 < n_rows && 0 < n_columns {
             let last_row = (n_rows - 1).checked_mul(row_stride);
@@ -59,7 +59,7 @@ impl<'a, E: Element> Strided<'a, E> {
     }
 
     /// The transpose, without moving anything.
-    pub fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             n_rows: self.n_columns,
             n_columns: self.n_rows,
@@ -69,13 +69,8 @@ impl<'a, E: Element> Strided<'a, E> {
         }
     }
 
-    /// The number of rows.
-    pub fn n_rows(&self) -> usize {
-        self.n_rows
-    }
-
     /// The number of columns.
-    pub fn n_columns(&self) -> usize {
+    pub(crate) fn n_columns(&self) -> usize {
         self.n_columns
     }
 
@@ -100,7 +95,7 @@ impl<'a, E: Element> Strided<'a, E> {
 /// # Panics
 ///
 /// If the shapes do not fit.
-pub fn multiply<E: Element>(a: Strided<'_, E>, b: Strided<'_, E>, c: &mut [E]) {
+pub(crate) fn multiply<E: Element>(a: Strided<'_, E>, b: Strided<'_, E>, c: &mut [E]) {
     c.fill(E::default());
     multiply_add(a, b, c);
 }
@@ -110,7 +105,7 @@ pub fn multiply<E: Element>(a: Strided<'_, E>, b: Strided<'_, E>, c: &mut [E]) {
 /// # Panics
 ///
 /// If the shapes do not fit.
-pub fn multiply_add<E: Element>(a: Strided<'_, E>, b: Strided<'_, E>, c: &mut [E]) {
+pub(crate) fn multiply_add<E: Element>(a: Strided<'_, E>, b: Strided<'_, E>, c: &mut [E]) {
     let (m, k, n) = (a.n_rows, a.n_columns, b.n_columns);
     assert!(k == b.n_rows, "cannot multiply ({m}, {k}) by ({}, {n})", b.n_rows);
     assert!(c.len() == m * n, "{} values do not hold a ({m}, {n}) product", c.len());
@@ -222,7 +217,7 @@ mod tests {
 
     fn naive(a: Strided<'_, f32>, b: Strided<'_, f32>) -> Vec<f64> {
         let mut c = Vec::new();
-        for i in 0..a.n_rows() {
+        for i in 0..a.n_rows {
             for j in 0..b.n_columns() {
                 c.push((0..a.n_columns()).map(|p| f64::from(a.at(i, p)) * f64::from(b.at(p, j))).sum());
             }

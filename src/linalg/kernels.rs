@@ -6,7 +6,7 @@
 use std::ops::{Add, AddAssign, Mul};
 
 /// f32 or f64.
-pub trait Element:
+pub(crate) trait Element:
     Copy + Default + Add<Output = Self> + AddAssign + Mul<Output = Self> + sealed::Sealed + 'static
 {
     /// The number 1.
@@ -22,14 +22,14 @@ impl Element for f64 {
 }
 
 mod sealed {
-    pub trait Sealed {}
+    pub(crate) trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
 
 /// e^x by a polynomial (Cephes `expf`), relative error below 2e-7; x is clamped to [-87, 88].
 #[inline]
-pub fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // 1.5 * 2^23: adding it rounds to the nearest integer. `round` is a library call on baseline x86-64.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first exact in few bits.
@@ -52,7 +52,7 @@ pub fn exp(x: f32) -> f32 {
 ///
 /// Anything else gives NaN.
 #[inline]
-pub fn ln(x: f32) -> f32 {
+pub(crate) fn ln(x: f32) -> f32 {
     if !(f32::MIN_POSITIVE..=f32::MAX).contains(&x) {
         return f32::NAN;
     }
@@ -86,14 +86,14 @@ pub fn ln(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x), without overflow on either side.
 #[inline]
-pub fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     let e = exp(-x.abs());
     if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
 /// ln(1 + e^x), without overflow.
 #[inline]
-pub fn softplus(x: f32) -> f32 {
+pub(crate) fn softplus(x: f32) -> f32 {
     // `maximum` would lose NaN.
     let positive = if x < 0.0 { 0.0 } else { x };
     positive + ln(1.0 + exp(-x.abs()))
@@ -109,7 +109,7 @@ pub(crate) fn fold_lanes<E: Element>(lanes: &[E; 16]) -> E {
 
 /// The sum, over 16 fixed lanes.
 #[inline]
-pub fn sum(values: &[f32]) -> f32 {
+pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut lanes = [0.0; 16];
     let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {
@@ -127,7 +127,7 @@ pub fn sum(values: &[f32]) -> f32 {
 ///
 /// If the lengths differ.
 #[inline]
-pub fn dot<E: Element>(a: &[E], b: &[E]) -> E {
+pub(crate) fn dot<E: Element>(a: &[E], b: &[E]) -> E {
     assert!(a.len() == b.len(), "an inner product of {} and {} values", a.len(), b.len());
     let mut lanes = [E::default(); 16];
     let (a_chunks, a_rest) = a.as_chunks::<16>();
@@ -149,7 +149,7 @@ pub fn dot<E: Element>(a: &[E], b: &[E]) -> E {
 ///
 /// If the lengths differ.
 #[inline]
-pub fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
+pub(crate) fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len(), "adding {} values to {}", x.len(), y.len());
     y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
 }
@@ -160,7 +160,7 @@ pub fn axpy(factor: f32, x: &[f32], y: &mut [f32]) {
 ///
 /// If the lengths differ.
 #[inline]
-pub fn add_assign(x: &[f32], y: &mut [f32]) {
+pub(crate) fn add_assign(x: &[f32], y: &mut [f32]) {
     assert!(x.len() == y.len(), "adding {} values to {}", x.len(), y.len());
     y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
 }
@@ -170,7 +170,7 @@ pub fn add_assign(x: &[f32], y: &mut [f32]) {
 /// # Panics
 ///
 /// If `sums` is empty.
-pub fn add_column_sums(rows: &[f32], sums: &mut [f32]) {
+pub(crate) fn add_column_sums(rows: &[f32], sums: &mut [f32]) {
     for row in rows.chunks_exact(sums.len()) {
         add_assign(row, sums);
     }
@@ -178,7 +178,7 @@ pub fn add_column_sums(rows: &[f32], sums: &mut [f32]) {
 
 /// The largest value; negative infinity where there is none. NaN is passed over.
 #[inline]
-pub fn maximum(values: &[f32]) -> f32 {
+pub(crate) fn maximum(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a < b { b } else { a };
     // One chain of comparisons would wait for each before the next.
     let mut lanes = [f32::NEG_INFINITY; 16];
@@ -196,7 +196,7 @@ pub fn maximum(values: &[f32]) -> f32 {
 ///
 /// Finite logits never overflow. A logit far below the largest (by more than 87) gets a probability near 1e-38.
 #[inline]
-pub fn softmax(logits: &mut [f32]) -> f32 {
+pub(crate) fn softmax(logits: &mut [f32]) -> f32 {
     let largest = maximum(logits);
     for logit in logits.iter_mut() {
         *logit = exp(*logit - largest);
@@ -210,7 +210,7 @@ pub fn softmax(logits: &mut [f32]) -> f32 {
 }
 
 /// ln sum_k e^(x_k); negative infinity where there is no value.
-pub fn log_sum_exp(values: &[f32]) -> f32 {
+pub(crate) fn log_sum_exp(values: &[f32]) -> f32 {
     if values.is_empty() {
         return f32::NEG_INFINITY;
     }

@@ -89,7 +89,7 @@ impl Matrix {
     }
 
     /// The matrix as an operand of a product.
-    pub fn as_strided(&self) -> Strided<'_, f32> {
+    pub(crate) fn as_strided(&self) -> Strided<'_, f32> {
         Strided::row_major(&self.values, self.n_rows, self.n_columns)
     }
 }

@@ -4,14 +4,13 @@
 //! in f64, and [`Matrix`] for rows of f32 features. Everything here is single-threaded: parallelism lives across
 //! replicates and routers, where it is free and keeps the order of every sum.
 
-pub mod cholesky;
-pub mod gemm;
-pub mod kernels;
+mod cholesky;
+mod gemm;
+pub(crate) mod kernels;
 mod matrix;
 mod principal;
 
 pub use cholesky::{Cholesky, NotPositiveDefinite};
-pub use gemm::{Strided, multiply, multiply_add};
-pub use kernels::Element;
+pub(crate) use gemm::{Strided, multiply, multiply_add};
 pub use matrix::Matrix;
 pub(crate) use principal::{orthonormalise, principal_directions};

@@ -29,7 +29,7 @@ use crate::router::prompts::Prompts;
 /// Settings of `kind = "avengers-pro"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct AvengersProSettings {}
+pub(crate) struct AvengersProSettings {}
 
 /// The numbers of clusters, and of nearest clusters, that are tried.
 const CLUSTERS: [usize; 5] = [8, 16, 32, 60, 120];

@@ -16,7 +16,7 @@ use crate::seed::Stream;
 /// Settings of `kind = "random"`: there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RandomSettings {}
+pub(crate) struct RandomSettings {}
 
 struct Random {
     stream: Stream,
@@ -53,15 +53,15 @@ impl Router for Random {
 /// Settings of `kind = "single"`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SingleSettings {
+pub(crate) struct SingleSettings {
     /// Which model.
-    pub choose: SingleChoice,
+    pub(crate) choose: SingleChoice,
 }
 
 /// Which model is always taken. Every single model by its name is among the reference points of each report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SingleChoice {
+pub(crate) enum SingleChoice {
     /// The highest mean score on the development prompts.
     Best,
     /// The lowest mean cost on the development prompts.

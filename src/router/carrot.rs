@@ -29,15 +29,15 @@ use crate::router::prompts::Prompts;
 /// Settings of `kind = "carrot"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CarrotSettings {
+pub(crate) struct CarrotSettings {
     /// What predicts.
-    pub heads: CarrotHeads,
+    pub(crate) heads: CarrotHeads,
 }
 
 /// What predicts scores and costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CarrotHeads {
+pub(crate) enum CarrotHeads {
     /// Nearest neighbours.
     #[default]
     Knn,

@@ -47,13 +47,13 @@ use crate::random::{ChaCha8Rng, uniform_f32};
 /// Settings of `kind = "embedllm"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct EmbedLlmSettings {
+pub(crate) struct EmbedLlmSettings {
     /// Length of a model's vector; 232 in the paper.
-    pub dimensions: usize,
+    pub(crate) dimensions: usize,
     /// A fixed deviation of the noise on every element of an embedding, 0.05 in the paper's code; tuned where absent.
-    pub noise: Option<f64>,
+    pub(crate) noise: Option<f64>,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 impl Default for EmbedLlmSettings {
@@ -132,21 +132,21 @@ impl PairNetwork for Factorisation {
 /// Settings of `kind = "mirt"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct MirtSettings {
+pub(crate) struct MirtSettings {
     /// Length of an ability vector; 25 in the paper's code.
-    pub dimensions: usize,
+    pub(crate) dimensions: usize,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 /// Settings of `kind = "nirt"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct NirtSettings {
+pub(crate) struct NirtSettings {
     /// Length of an ability vector; 25 in the paper's code.
-    pub dimensions: usize,
+    pub(crate) dimensions: usize,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 impl Default for MirtSettings {

@@ -64,9 +64,9 @@ const SERVING_BLOCK: usize = 256;
 /// Settings of `kind = "graph-attention"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct GraphAttentionSettings {
+pub(crate) struct GraphAttentionSettings {
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 /// The layers.

@@ -25,9 +25,9 @@ use crate::router::prompts::Prompts;
 /// Settings of `kind = "hybrid-ensemble"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct HybridEnsembleSettings {
+pub(crate) struct HybridEnsembleSettings {
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 /// Steps of projected gradient descent; a step costs a few dozen multiplications.

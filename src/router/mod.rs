@@ -54,15 +54,15 @@ mod uniroute;
 
 use std::collections::BTreeMap;
 
-pub use avengers_pro::AvengersProSettings;
-pub use baselines::{RandomSettings, SingleChoice, SingleSettings};
-pub use carrot::{CarrotHeads, CarrotSettings};
-pub use cascade::{CascadePredictor, CascadeSettings, JudgeKind};
+pub(crate) use avengers_pro::AvengersProSettings;
+pub(crate) use baselines::{RandomSettings, SingleSettings};
+pub(crate) use carrot::CarrotSettings;
+pub(crate) use cascade::CascadeSettings;
 pub use cost_model::{CostModelKind, CostModels};
-pub use external::{CommandSettings, DecisionsSettings};
-pub use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
-pub use graph_attention::GraphAttentionSettings;
-pub use hybrid_ensemble::HybridEnsembleSettings;
+pub(crate) use external::{CommandSettings, DecisionsSettings};
+pub(crate) use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
+pub(crate) use graph_attention::GraphAttentionSettings;
+pub(crate) use hybrid_ensemble::HybridEnsembleSettings;
 pub use judge::Judge;
 pub use kind::{Registry, RouterKind, RouterSettings, Traits};
 pub use llm_bandit::{
@@ -70,16 +70,16 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
-pub use ppo_fixed::PpoFixedSettings;
+pub(crate) use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub use prompts::Prompts;
-pub use routellm_classifier::RoutellmClassifierSettings;
-pub use routellm_mf::RoutellmMfSettings;
-pub use routellm_sw::RoutellmSwSettings;
+pub(crate) use routellm_classifier::RoutellmClassifierSettings;
+pub(crate) use routellm_mf::RoutellmMfSettings;
+pub(crate) use routellm_sw::RoutellmSwSettings;
 pub use saved::{Origin, Routed, SavedRouter};
 pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
-pub use uniroute::{ClusterMap, UniRouteSettings};
+pub(crate) use uniroute::UniRouteSettings;
 
 pub(crate) use training_data::RIGHT;
 pub use training_data::{DevelopmentOutcomes, Meter, Quizzed, TrainingData};

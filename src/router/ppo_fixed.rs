@@ -48,9 +48,9 @@ const ENTROPY_WEIGHT: f32 = 0.03;
 /// Settings of `kind = "ppo-fixed"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct PpoFixedSettings {
+pub(crate) struct PpoFixedSettings {
     /// Rollouts of each policy.
-    pub steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl Default for PpoFixedSettings {

@@ -48,9 +48,9 @@ const SERVING_BLOCK: usize = 256;
 /// Settings of `kind = "routellm-classifier"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RoutellmClassifierSettings {
+pub(crate) struct RoutellmClassifierSettings {
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 /// What the strong model does, as a column of the output.

@@ -33,13 +33,13 @@ const BATCH: usize = 256;
 /// Settings of `kind = "routellm-mf"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RoutellmMfSettings {
+pub(crate) struct RoutellmMfSettings {
     /// Length of the model vectors; 128 in the paper.
-    pub dimensions: usize,
+    pub(crate) dimensions: usize,
     /// Adam's step; 3e-4 in RouteLLM's code, with batches a quarter of ours.
-    pub learning_rate: f64,
+    pub(crate) learning_rate: f64,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 impl Default for RoutellmMfSettings {

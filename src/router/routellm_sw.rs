@@ -34,11 +34,11 @@ const BLOCK: usize = 128;
 /// Settings of `kind = "routellm-sw"`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RoutellmSwSettings {
+pub(crate) struct RoutellmSwSettings {
     /// A fixed gamma, 10 in the paper; tuned where absent.
-    pub gamma: Option<f64>,
+    pub(crate) gamma: Option<f64>,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 struct SimilarityWeighted {

@@ -34,13 +34,13 @@ use crate::router::prompts::Prompts;
 /// Settings of `kind = "uniroute"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct UniRouteSettings {
+pub(crate) struct UniRouteSettings {
     /// How a prompt is mapped to clusters.
-    pub map: ClusterMap,
+    pub(crate) map: ClusterMap,
     /// A fixed number of clusters; tuned where absent.
-    pub clusters: Option<usize>,
+    pub(crate) clusters: Option<usize>,
     /// How costs are estimated; the scenario's choice where absent.
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 impl Default for UniRouteSettings {
@@ -52,7 +52,7 @@ impl Default for UniRouteSettings {
 /// How a prompt is mapped to clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ClusterMap {
+pub(crate) enum ClusterMap {
     /// To the nearest.
     Kmeans,
     /// To all of them, with learned weights.

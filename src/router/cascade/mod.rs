@@ -35,19 +35,19 @@ use crate::router::prompts::Prompts;
 /// Settings of `kind = "cascade"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CascadeSettings {
+pub(crate) struct CascadeSettings {
     /// Who accepts answers.
-    pub judge: JudgeKind,
+    pub(crate) judge: JudgeKind,
     /// The share of answers that the simulated judge is wrong about.
-    pub judge_error: f64,
+    pub(crate) judge_error: f64,
     /// Whose predictions accept where the judge is predicted.
-    pub predictor: CascadePredictor,
+    pub(crate) predictor: CascadePredictor,
 }
 
 /// Who accepts the answers of a cascade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum JudgeKind {
+pub(crate) enum JudgeKind {
     /// A judge who sees whether the answer is right, and errs.
     Simulated,
     /// A prediction made before any answer is seen.
@@ -57,7 +57,7 @@ pub enum JudgeKind {
 /// Whose predictions accept an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum CascadePredictor {
+pub(crate) enum CascadePredictor {
     /// As the predictor of that name.
     Knn,
     /// As the predictor of that name.

@@ -24,30 +24,30 @@ const MOST_SECONDS: f64 = 1e6;
 /// Settings of `kind = "command"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CommandSettings {
+pub(crate) struct CommandSettings {
     /// The program and its arguments; nothing is expanded, and paths are relative to the working directory.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// For so many seconds at most the program may be silent while an answer of its is awaited.
     #[serde(default = "ten")]
-    pub time_limit_s: f64,
+    pub(crate) time_limit_s: f64,
     /// The same for its answer to the greeting, before which it may train.
     #[serde(default = "six_hundred")]
-    pub start_limit_s: f64,
+    pub(crate) start_limit_s: f64,
     /// So many requests are sent before their answers are awaited; an empty line ends each batch.
     #[serde(default = "sixty_four")]
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// Whether all preferences of a prompt are asked in one request.
     #[serde(default)]
-    pub at_once: bool,
+    pub(crate) at_once: bool,
     /// Whether requests hold the prompt's embedding.
     #[serde(default = "yes")]
-    pub embedding: bool,
+    pub(crate) embedding: bool,
     /// A folder into which the training data of each replicate are written before the program is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub training_folder: Option<String>,
+    pub(crate) training_folder: Option<String>,
     /// Which costs are weighed against the scores of a program that answers with scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<CostModelKind>,
+    pub(crate) cost: Option<CostModelKind>,
 }
 
 fn ten() -> f64 {

@@ -20,10 +20,10 @@ const PREFERENCE_TOLERANCE: f64 = 1e-6;
 /// Settings of `kind = "decisions"`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct DecisionsSettings {
+pub(crate) struct DecisionsSettings {
     /// A CSV file with the columns `prompt_id`, `preference`, and `model`, relative to the working directory. An empty
     /// preference, or no such column, means: whatever the preference.
-    pub file: String,
+    pub(crate) file: String,
 }
 
 /// A decision and the line it stands on.

@@ -9,5 +9,5 @@ mod decisions;
 mod handover;
 mod process;
 
-pub use command::CommandSettings;
-pub use decisions::DecisionsSettings;
+pub(crate) use command::CommandSettings;
+pub(crate) use decisions::DecisionsSettings;
