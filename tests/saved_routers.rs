@@ -141,8 +141,15 @@ fn lines_of_embeddings_are_answered_one_by_one() {
     );
     assert!(fault("{\"embeding\": [1]}").starts_with("stdin:3: unknown field `embeding`"));
     let with = |field: &str| fault(&format!("{{\"embedding\": {}, {field}}}", embedding(0)));
-    assert_eq!(with("\"preference\": -1"), "stdin:3: `preference` -1 is not a number from 0 up");
-    assert_eq!(with("\"input_tokens\": -1"), "stdin:3: `input_tokens` -1 is not a number from 0 up");
+    assert_eq!(with("\"preference\": -1"), "stdin:3: `preference` -1.0 is not a number from 0 to 1e12");
+    assert_eq!(with("\"preference\": 1e39"), "stdin:3: `preference` 1e39 is not a number from 0 to 1e12");
+    let mut large = embedding(0);
+    large[0] = 3e38.into();
+    assert_eq!(
+        fault(&format!("{{\"embedding\": {large}}}")),
+        "stdin:3: an embedding that holds 3e38; values lie within 1000"
+    );
+    assert_eq!(with("\"input_tokens\": -1"), "stdin:3: `input_tokens` -1.0 is not a number from 0 to 1e12");
     assert_eq!(with("\"models\": []"), "stdin:3: `models` names nobody to choose");
     assert_eq!(with("\"models\": [\"gpt-4oo\"]"), "stdin:3: unknown model `gpt-4oo`; did you mean `gpt-4o`?");
     let output = llm_bandit(folder.path(), &["route", "--router", "r.safetensors"], &input[0]);

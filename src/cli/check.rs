@@ -81,7 +81,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
         ..GateSettings::default()
     };
     let gate = gate::check(&current, &baseline, settings).map_err(|error| match error {
-        Error::Usage(problem) => Error::file(&arguments.current, problem),
+        Error::Usage(problem) | Error::Setting { problem, .. } => Error::file(&arguments.current, problem),
         other => other,
     })?;
     match arguments.format {
