@@ -237,3 +237,21 @@ impl Shown {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_and_ranges_are_read_as_they_are_written() {
+        let filter =
+            |text: &str| parse_filter(text).map(|filter| (filter.column, filter.value, filter.is_wanted));
+        assert_eq!(filter("status=success"), Ok(("status".into(), "success".into(), true)));
+        assert_eq!(filter("status!=a=b"), Ok(("status".into(), "a=b".into(), false)));
+        assert!(filter("status").is_err() && filter("=x").is_err());
+        let range = |text: &str| parse_range(text).map(|range| (range.benchmark, range.zero, range.one));
+        assert_eq!(range("100, 0"), Ok((None, 100.0, 0.0)));
+        assert_eq!(range("wmt=de=-1,1"), Ok((Some("wmt=de".into()), -1.0, 1.0)));
+        assert!(range("100").is_err() && range("wmt=").is_err());
+    }
+}

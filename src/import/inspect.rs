@@ -145,23 +145,35 @@ pub(super) struct LogFacts {
 }
 
 /// Settings of a call that change neither the model nor what it says.
-const OF_THE_CALL: [&str; 16] = [
+const OF_THE_CALL: [&str; 28] = [
     "max_retries",
     "timeout",
     "attempt_timeout",
     "max_connections",
     "adaptive_connections",
     "batch",
+    "batch_size",
+    "max_batch_size",
     "cache",
     "seed",
     "num_choices",
     "api_key",
+    "api_version",
     "base_url",
+    "host",
+    "port",
     "device",
+    "device_map",
+    "tokenizer",
+    "tokenizer_path",
+    "tensor_parallel_size",
+    "gpu_memory_utilization",
+    "max_model_len",
     "logprobs",
     "top_logprobs",
     "best_of",
     "parallel_tool_calls",
+    "internal_tools",
 ];
 
 impl LogFacts {
