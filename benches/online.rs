@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use llm_bandit::online::{OnlineScenario, run};
+use llm_bandit::run::online::run;
+use llm_bandit::scenario::online::OnlineScenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
 const N_STEPS: usize = 2000;

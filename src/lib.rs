@@ -116,7 +116,6 @@ pub mod linalg;
 pub mod metrics;
 mod network;
 mod npy;
-pub mod online;
 pub mod preference;
 pub mod random;
 pub mod record;

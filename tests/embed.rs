@@ -255,7 +255,8 @@ fn a_scenario_chooses_its_embeddings_and_the_report_says_what_made_them() {
             "description = \"d\"\nsuite = \"{name}\"\n{line}\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n"
         );
         let scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
-        let suite = suite_of(&scenario, &[]).map_err(|error| error.to_string().replace(&name, "S"))?;
+        let suite = suite_of(&scenario.suite, scenario.embeddings.as_deref(), &[])
+            .map_err(|error| error.to_string().replace(&name, "S"))?;
         run(&scenario, suite, &|_| {}).map_err(|error| error.to_string())
     };
     assert!(record("").unwrap_err().contains("needs prompt embeddings"));

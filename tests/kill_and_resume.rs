@@ -297,3 +297,76 @@ fn synth_replaces_a_suite_only_when_told_to_and_nothing_else_ever() {
     assert_eq!(refused(&["--out", "report", "--force"]), other);
     assert_eq!(refused(&["--out", "suite"]), "error: suite: holds a suite; `--force` replaces it\n");
 }
+/// Learners of which the second learns something beforehand, in so many orders.
+fn online(orders: usize, expected: &str) -> String {
+    format!(
+        "mode = 'online'\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+         models = [\"gpt-4o\", \"gpt-4o-mini\", \"mistral-7b\"]\n[online]\norders = {orders}\nwarm-start = 0.2\ndimensions = 8\n\
+         [[online.change]]\nat = 0.5\nprice = {{ model = \"gpt-4o\", factor = 0.5 }}\n\
+         [[router]]\nkind = \"lin-thompson\"\nspread = 0.1\n[[router]]\nkind = \"pilot\"\n[[router]]\nkind = \"barp\"\n\
+         [[expect]]\nrouter = \"pilot\"\nmetric = \"{expected}\"\nat-most = 1e6\n"
+    )
+}
+
+#[test]
+fn a_killed_online_run_is_taken_up_order_by_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("tiny.toml"), online(40, "regret")).unwrap();
+    let mut child = command(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]).spawn().unwrap();
+    while n_cells(folder) == 0 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = child.kill();
+    assert!(!child.wait().unwrap().success(), "the run ended before it was killed");
+    let kept = n_cells(folder);
+    let text = run(folder, "out", &["--threads", "1"]);
+    assert!(
+        text.contains(&format!("taking up {kept} of 120 cells from an interrupted run")),
+        "{kept}: {text}"
+    );
+    run(folder, "whole", &["--fresh"]);
+    assert!(files(&folder.join("out")) == files(&folder.join("whole")));
+    assert!(command(folder, &["verify", "out"]).output().unwrap().status.success());
+}
+
+#[test]
+fn online_cells_are_taken_up_as_far_as_nothing_they_depend_on_has_changed() {
+    let good = online(3, "regret");
+    for (scenario, more, expected) in [
+        (good.clone(), &["--timings"][..], Some("9 of 9")),
+        (good.replace("spread = 0.1", "spread = 0.2"), &[], Some("6 of 9")),
+        (good.clone(), &["--replicates", "4"], Some("9 of 12")),
+        (good.clone(), &["--seed", "1"], None),
+        (good.clone(), &["--fresh"], None),
+        (good.replace("factor = 0.5", "factor = 0.4"), &[], None),
+        (good.replace("[online]", "[cost]\nprices = \"built-in\"\n[online]"), &[], None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::write(folder.join("tiny.toml"), online(3, "regrets")).unwrap();
+        let stopped = command(folder, &["run", "tiny.toml", "--quiet", "--out", "out"]).output().unwrap();
+        assert_eq!((stopped.status.code(), n_cells(folder)), (Some(2), 9));
+        fs::write(folder.join("tiny.toml"), &scenario).unwrap();
+        let text = run(folder, "out", more);
+        match expected {
+            Some(n) => assert!(text.contains(&format!("taking up {n} cells")), "{text}"),
+            None => assert!(!text.contains("taking up"), "{text}"),
+        }
+        assert!(!folder.join(".out.partial").exists());
+        if more == ["--timings"] {
+            assert!(text.contains("9 cells were taken up and have no times"), "{text}");
+            run(folder, "out", &["--timings", "--threads", "1"]);
+            let timings = fs::read_to_string(folder.join("out/timings.csv")).unwrap();
+            assert_eq!(timings.lines().count(), 10);
+            assert!(timings.starts_with("order,router,training_seconds,"), "{timings}");
+            let fields: Vec<&str> = timings.lines().nth(2).unwrap().split(',').collect();
+            assert_eq!((fields[0], fields[1], fields[4]), ("0", "pilot", ""));
+            assert!(fields[2].parse::<f64>().unwrap() > 0.0 && fields[3].parse::<f64>().unwrap() > 0.0);
+        } else {
+            let fresh = if more.contains(&"--fresh") { more.to_vec() } else { [more, &["--fresh"]].concat() };
+            run(folder, "again", &fresh);
+            assert!(files(&folder.join("out")) == files(&folder.join("again")));
+        }
+    }
+}

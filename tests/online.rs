@@ -9,7 +9,10 @@ mod snapshot;
 use std::fs;
 use std::path::Path;
 
-use llm_bandit::online::{OnlineRecord, OnlineScenario, run, summarise};
+use llm_bandit::evaluate::online::summarise;
+use llm_bandit::record::online::OnlineRecord;
+use llm_bandit::run::online::run;
+use llm_bandit::scenario::online::OnlineScenario;
 use llm_bandit::suite::synthetic::{Synthetic, SyntheticSettings};
 
 const SCENARIO: &str = "mode = \"online\"\ndescription = \"d\"\nsuite = \"s\"\n[online]\norders = 6\npreference = [0.3]\n\
@@ -124,4 +127,120 @@ fn an_online_report_is_rebuilt_to_the_byte_and_verified_and_a_changed_one_is_not
     assert_eq!(verified.status.code(), Some(2));
     let problem = String::from_utf8(verified.stderr).unwrap();
     assert!(problem.starts_with("error: r/summary.csv:"), "{problem}");
+}
+
+/// A folder with an online scenario whose one learner is of this kind, and its report.
+fn run_learner(folder: &Path, name: &str, kind: &str) {
+    let text = format!(
+        "mode = 'online' # a literal string\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+         models = [\"gpt-4o\", \"gpt-4o-mini\", \"mistral-7b\"]\n[online]\norders = 4\ndimensions = 8\n[[online.change]]\nat = 0.5\n\
+         price = {{ model = \"gpt-4o\", factor = 0.5 }}\n[[router]]\nlabel = \"learner\"\n{kind}\n[[router]]\nkind = \"random\"\n"
+    );
+    fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+    said(folder, &["run", &format!("{name}.toml"), "--quiet"], 0);
+}
+
+/// What the program prints where it ends with this code: on standard output, or its one line of an error.
+fn said(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = program::llm_bandit(folder, arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+    if code == 2 {
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        return errors;
+    }
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_command_takes_an_online_report_or_says_why_not_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run_learner(folder, "good", "kind = \"linucb\"\nalpha = 0.1");
+    run_learner(folder, "bad", "kind = \"random\"");
+    fs::write(folder.join("tiny.toml"), include_str!("../scenarios/ci/tiny.toml")).unwrap();
+    said(folder, &["run", "tiny.toml", "--quiet", "--replicates", "1"], 0);
+
+    let gate = said(folder, &["check", "reports/good", "--against", "reports/good"], 2);
+    assert!(gate.contains("bound its regret by `[[expect]]`"), "{gate}");
+
+    // Differences of choices.
+    let same = said(folder, &["diff", "reports/good", "reports/good", "--exit-code"], 0);
+    assert!(same.starts_with("learner: no choice differs in "), "{same}");
+    let flips =
+        said(folder, &["diff", "reports/good", "reports/bad", "--router", "learner", "--exit-code"], 1);
+    assert!(flips.contains("decisions flipped") && flips.contains("gpt-4o"), "{flips}");
+    let at = said(folder, &["diff", "reports/good", "reports/bad", "--at", "0.5"], 2);
+    assert!(at.contains("leave out `--at`"), "{at}");
+    let golden = said(folder, &["decisions", "reports/good", "--router", "learner"], 2);
+    assert!(golden.contains("`diff` compares it with another online run"), "{golden}");
+
+    // Planning, prices, training.
+    let plan = said(folder, &["plan", "good.toml", "--difference", "0.01"], 0);
+    assert!(plan.starts_with("Pilot: 4 orders of ") && plan.contains("random"), "{plan}");
+    let unknown = said(folder, &["plan", "good.toml", "--metric", "regretz"], 2);
+    assert!(unknown.contains("did you mean `regret`?"), "{unknown}");
+    let repriced = said(folder, &["reprice", "reports/good", "--prices", "built-in", "--out", "r"], 2);
+    assert!(repriced.contains("run it with `--prices`"), "{repriced}");
+    let trained = said(folder, &["train", "good.toml", "--router", "learner", "--out", "l.safetensors"], 2);
+    assert!(trained.contains("nothing is trained before; `run` it"), "{trained}");
+
+    // Several reports together.
+    let overall = said(folder, &["compare", "reports"], 0);
+    assert!(overall.contains("| router | rank |") && overall.contains("\n## Online\n"), "{overall}");
+    let row = |name: &str| {
+        overall.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap().to_owned()
+    };
+    assert!(
+        row("*oracle*").contains("| 0.0 [0.0, 0.0] | 2 |") && row("*uniform*").contains("| 100.0 ["),
+        "{overall}"
+    );
+    said(folder, &["compare", "reports/good", "reports/bad", "--out", "overall"], 0);
+    assert!(
+        folder.join("overall/overall-online.csv").exists() && !folder.join("overall/overall.csv").exists()
+    );
+    said(folder, &["report", "reports"], 0);
+    for report in ["good", "bad", "tiny"] {
+        said(folder, &["verify", &format!("reports/{report}")], 0);
+    }
+}
+
+#[test]
+fn the_page_of_an_online_run_stands_alone_and_shows_regret_over_time_and_around_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run_learner(folder, "good", "kind = \"linucb\"\nalpha = 0.1");
+    let page = fs::read_to_string(folder.join("reports/good/report.html")).unwrap();
+    for words in [
+        "<b>learner</b> has the least regret",
+        ">Regret over time</h2>",
+        "Regret a step around change 1",
+        "</html>",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("<svg class=\"plot\"").count(), 5);
+    assert_eq!(page.matches("<table>").count(), page.matches("</table>").count());
+    for foreign in ["http://", "https://", "<img", "src=", "NaN"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+#[test]
+fn online_runs_take_other_embeddings() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("synth.toml"), "n-prompts = 300\nn-models = 3\nn-dimensions = 8\n").unwrap();
+    said(folder, &["synth", "synth.toml", "--out", "suite"], 0);
+    let text = "mode = \"online\"\ndescription = \"d\"\nsuite = \"./suite\"\nembeddings = \"other.npy\"\n[online]\norders = 2\n[[router]]\nkind = \"linucb\"\n";
+    fs::write(folder.join("s.toml"), text).unwrap();
+    let missing = said(folder, &["run", "s.toml", "--quiet"], 2);
+    assert!(missing.contains("other.npy"), "{missing}");
+    fs::write(folder.join("s.toml"), text.replace("embeddings = \"other.npy\"\n", "")).unwrap();
+    said(folder, &["run", "s.toml", "--quiet", "--out", "own"], 0);
+    fs::copy(folder.join("suite/embeddings.npy"), folder.join("suite/other.npy")).unwrap();
+    fs::write(folder.join("s.toml"), text).unwrap();
+    said(folder, &["run", "s.toml", "--quiet", "--out", "same"], 0);
+    let contexts = |out: &str| fs::read(folder.join(out).join("record/contexts.npy.gz")).unwrap();
+    assert!(contexts("own") == contexts("same"));
 }

@@ -278,3 +278,67 @@ fn a_missing_record_of_a_shift_is_found() {
     fs::remove_dir_all(folder.join("out/stress")).unwrap();
     assert!(rejected(folder).contains("is missing; the manifest of the report tells of it"));
 }
+
+#[test]
+fn a_forged_online_record_is_found_however_much_of_it_is_hashed_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let scenario = "mode = \"online\"\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+        models = [\"gpt-4o\", \"mistral-7b\"]\n[online]\norders = 2\ndimensions = 4\n[[router]]\nkind = \"linucb\"\n\
+        [[router]]\nkind = \"random\"\n";
+    fs::write(folder.join("s.toml"), scenario).unwrap();
+    assert!(llm_bandit(folder, &["run", "s.toml", "--quiet", "--out", "out"]).status.success());
+    let sound = llm_bandit(folder, &["verify", "out"]);
+    let words = String::from_utf8(sound.stdout).unwrap();
+    assert!(words.starts_with("out: verified; choices of 4 cells are those committed to, "), "{words}");
+    let words = tampered(folder, "record/choices-linucb.npy.gz", packed(flip_choice));
+    assert_eq!(words, "out/record/choices-linucb.npy.gz: holds other choices than the manifest commits to");
+    let words = tampered(folder, "record/scores-0.npy.gz", packed(change_score));
+    assert!(words.starts_with("out/record/scores-0.npy.gz: is not as it was recorded: "), "{words}");
+    let words = tampered(folder, "regret.csv", text(|text| text.replacen("0.", "1.", 1)));
+    assert!(words.starts_with("out/regret.csv:") && words.contains("; the record gives `"), "{words}");
+    // A careful forger hashes every file anew.
+    let forged = |name: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let path = folder.join("out/record").join(name);
+        let before = fs::read(&path).unwrap();
+        let after = change(before.clone());
+        assert!(before != after, "{name}");
+        fs::write(&path, after).unwrap();
+        sign(folder);
+        let words = rejected(folder);
+        fs::write(&path, before).unwrap();
+        sign(folder);
+        words
+    };
+    let manifest = |from: &'static str, to: &'static str| {
+        move |bytes: Vec<u8>| text(move |json| json.replacen(from, to, 1))(bytes)
+    };
+    assert_eq!(
+        forged("choices-random.npy.gz", &|bytes| packed(flip_choice)(bytes)),
+        "out/record/choices-random.npy.gz: holds other choices than the manifest commits to"
+    );
+    let words = forged("propensities-random.npy.gz", &|bytes| packed(change_score_to_one)(bytes));
+    assert_eq!(words, "out/record/choices-random.npy.gz: holds other choices than the manifest commits to");
+    let words = forged("scores-0.npy.gz", &|bytes| packed(change_score)(bytes));
+    assert!(words.starts_with("out/regret.csv:") && words.contains("; the record gives `"), "{words}");
+    assert_eq!(
+        forged("manifest.json", &manifest("\"seed\": 0", "\"seed\": 1")),
+        "out/record/manifest.json: holds another scenario than the one whose hash it holds"
+    );
+    let less = |bytes: Vec<u8>| {
+        let mut value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        value["routers"][0]["revealed"][1]["dollars"] = serde_json::json!(0.001);
+        serde_json::to_vec_pretty(&value).unwrap()
+    };
+    assert_eq!(
+        forged("manifest.json", &less),
+        "out/record/manifest.json: says that other outcomes were revealed to `linucb` than those of its choices"
+    );
+    assert!(llm_bandit(folder, &["verify", "out"]).status.success());
+}
+
+/// Makes the first number 1.
+fn change_score_to_one(content: &mut [u8]) {
+    let start = 10 + usize::from(u16::from_le_bytes([content[8], content[9]]));
+    content[start..start + 8].copy_from_slice(&1.0_f64.to_le_bytes());
+}

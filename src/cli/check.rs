@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
 use llm_bandit::gate::{self, Gate, GateSettings, format};
+use llm_bandit::record::Record;
+use llm_bandit::record::file::Recorded;
 use llm_bandit::report;
 
 use super::output::{print, say};
@@ -68,10 +70,19 @@ fn amount(text: &str) -> std::result::Result<f64, String> {
     (amount.is_finite() && amount >= 0.0).then_some(amount).ok_or_else(|| "must be a number from 0 up".into())
 }
 
+/// The record of an offline report.
+fn offline(folder: &Path) -> Result<Record> {
+    let Recorded::Offline(record) = report::read_recorded(folder)? else {
+        let problem = "is the report of an online run, and the gate pairs test prompts: bound its regret by `[[expect]]`, which `run` checks, or see by `diff` which choices changed";
+        return Err(Error::file(folder, problem));
+    };
+    Ok(*record)
+}
+
 pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let current = report::read_record(&arguments.current)?;
-    let baseline = report::read_record(&arguments.against)?;
+    let current = offline(&arguments.current)?;
+    let baseline = offline(&arguments.against)?;
     let settings = GateSettings {
         least_score: arguments.min_effect,
         least_cost_share: arguments.min_cost_effect,

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::Result;
 use llm_bandit::fs::{self, Claim};
-use llm_bandit::report::overall::{
-    Finished, Overall, Published, overall_md, read_finished, read_reports, splice, write_overall,
-};
+use llm_bandit::report::overall::{Published, Runs, read_reports, runs_md, splice, write_overall};
 
 use super::output::{print, say, say_aside};
 
@@ -24,36 +22,31 @@ pub(super) struct CompareArguments {
 }
 
 pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
-    let runs = finished(&arguments.reports)?;
+    let runs = read_reports(&arguments.reports)?;
     match &arguments.out {
         Some(out) => write(out, &runs)?,
-        None => print(overall_md(&Overall::new(&runs)).trim_end())?,
+        None => print(runs_md(&runs).trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes the overall table of runs that were made together.
 pub(super) fn write_all(folder: &Path, reports: &[PathBuf]) -> Result<()> {
-    let runs = reports.iter().map(|report| read_finished(report)).collect::<Result<Vec<_>>>()?;
-    write(folder, &runs)
+    write(folder, &read_reports(reports)?)
 }
 
 /// Puts the table of the reports below a folder into a text, and writes it beside them.
 pub(super) fn splice_into(text: &Path, folder: &Path) -> Result<()> {
     let claim = Claim::wait(text)?;
     let old = fs::read_text(text)?;
-    let runs = finished(&[folder.to_owned()])?;
+    let runs = read_reports(&[folder.to_owned()])?.offline;
     let new = splice(text, &old, &Published::of(runs), &commit())?;
     fs::replace_files(&[(&claim, new.as_bytes())])?;
     say_aside(&format!("{}: the overall table is up to date", text.display()));
     Ok(())
 }
 
-fn finished(folders: &[PathBuf]) -> Result<Vec<Finished>> {
-    Ok(read_reports(folders)?.into_iter().map(|(_, run)| run).collect())
-}
-
-fn write(folder: &Path, runs: &[Finished]) -> Result<()> {
+fn write(folder: &Path, runs: &Runs) -> Result<()> {
     write_overall(folder, runs)?;
     say(&folder.join("overall.md").display().to_string())?;
     Ok(())

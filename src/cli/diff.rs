@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use llm_bandit::decisions::{Comparison, Decisions, compare, format};
+use llm_bandit::decisions::{Comparison, Decisions, compare, compare_online, format};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::preference::Preference;
 use llm_bandit::record::Record;
+use llm_bandit::record::file::Recorded;
+use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 
 use super::output::{print, say};
@@ -53,16 +55,24 @@ fn weight(text: &str) -> std::result::Result<f64, String> {
     Preference::new(weight).map(Preference::weight).ok_or_else(|| "must be a number from 0 up".into())
 }
 
+/// Why the choices of an online run stand beside those of another online run alone.
+const ONE_ONLINE: &str = "is of an online run, whose learner decides each prompt after what it saw before, at a preference of its \
+                          own; `diff` compares it with another online run";
+
 /// What a path holds.
 enum Side {
     Report(Box<Record>),
+    Online(Box<OnlineRecord>),
     File(Decisions),
 }
 
 impl Side {
     fn read(path: &Path) -> Result<Side> {
         if path.is_dir() {
-            return Ok(Side::Report(Box::new(report::read_record(path)?)));
+            return Ok(match report::read_recorded(path)? {
+                Recorded::Offline(record) => Side::Report(record),
+                Recorded::Online(record) => Side::Online(record),
+            });
         }
         Ok(Side::File(Decisions::read(path)?))
     }
@@ -70,6 +80,9 @@ impl Side {
     fn labels(&self) -> Vec<String> {
         match self {
             Side::Report(record) => {
+                record.manifest.scenario.routers.iter().map(|entry| entry.label.clone()).collect()
+            }
+            Side::Online(record) => {
                 record.manifest.scenario.routers.iter().map(|entry| entry.label.clone()).collect()
             }
             Side::File(decisions) => vec![decisions.router.clone()],
@@ -80,6 +93,7 @@ impl Side {
     fn decisions(&self, label: &str) -> Result<Decisions> {
         match self {
             Side::Report(record) => Decisions::of(record, label),
+            Side::Online(_) => Err(Error::Usage(ONE_ONLINE.into())),
             Side::File(decisions) => Ok(decisions.clone()),
         }
     }
@@ -102,6 +116,14 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
     let side =
         |side: &Side, path: &Path, label: &str| side.decisions(label).map_err(|error| named(path, error));
     let compared = |label: &String| -> Result<Comparison> {
+        if let (Side::Online(before), Side::Online(after)) = (&before, &after) {
+            if arguments.at.is_some() {
+                let problem =
+                    "is of an online run, where each prompt has a preference of its own: leave out `--at`";
+                return Err(Error::file(&arguments.after, problem));
+            }
+            return compare_online(before, after, label).map_err(|error| named(&arguments.after, error));
+        }
         let before = side(&before, &arguments.before, label)?;
         let after = side(&after, &arguments.after, label)?;
         compare(&before, &after, arguments.at).map_err(|error| named(&arguments.after, error))
@@ -118,8 +140,7 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
 
 /// Prints the decisions of a router as a file to keep.
 pub(super) fn decisions(folder: &Path, label: &str) -> Result<ExitCode> {
-    let record = report::read_record(folder)?;
-    let decisions = Decisions::of(&record, label).map_err(|error| named(folder, error))?;
+    let decisions = Side::read(folder)?.decisions(label).map_err(|error| named(folder, error))?;
     print(decisions.to_text().trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
-use llm_bandit::online::{self, OnlineScenario};
+use llm_bandit::record::file::Recorded;
 use llm_bandit::report;
-use llm_bandit::run::suite_of;
+use llm_bandit::run::{self, suite_of};
 use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::file::Experiment;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
 
@@ -34,14 +35,10 @@ pub(super) fn list(folders: &[PathBuf]) -> Result<ExitCode> {
         }
     }
     for path in paths {
-        let online = OnlineScenario::read_if_online(&path);
-        let description = match online {
-            Ok(Some(scenario)) => Ok(scenario.description),
-            Ok(None) => Scenario::read(&path).map(|scenario| scenario.description),
-            Err(error) => Err(error),
-        };
-        match description {
-            Ok(description) => say(&format!("  {:<40} {description}", path.display().to_string()))?,
+        match Experiment::read(&path) {
+            Ok(experiment) => {
+                say(&format!("  {:<40} {}", path.display().to_string(), experiment.description()))?;
+            }
             Err(error) => say_aside(&format!("  {error}")),
         }
     }
@@ -73,17 +70,16 @@ fn verify_suite(folder: &Path) -> Result<()> {
 }
 
 fn verify_report(folder: &Path) -> Result<()> {
-    if let Some(record) = online::read_record_if_online(folder)? {
-        let (n_files, hash) = online::verify_report(folder, &record)?;
-        say(&format!(
-            "{}: verified; {n_files} files are what the record gives; record {hash}",
-            folder.display()
-        ))?;
-        return Ok(());
-    }
     let report::Verified { record, record_hash, n_files } = report::verify(folder)?;
-    let n_cells: usize = record.choices.iter().map(Vec::len).sum();
-    let (theirs, ours) = (&record.manifest.program_version, env!("CARGO_PKG_VERSION"));
+    let (n_cells, theirs) = match &record {
+        Recorded::Offline(record) => {
+            (record.choices.iter().map(Vec::len).sum::<usize>(), &record.manifest.program_version)
+        }
+        Recorded::Online(record) => {
+            (record.logs.iter().map(Vec::len).sum::<usize>(), &record.manifest.program_version)
+        }
+    };
+    let ours = env!("CARGO_PKG_VERSION");
     let version = if theirs == ours {
         String::new()
     } else {
@@ -98,19 +94,21 @@ fn verify_report(folder: &Path) -> Result<()> {
 }
 
 fn verify_scenario(path: &Path, folders: &[PathBuf]) -> Result<()> {
-    if let Some(scenario) = OnlineScenario::read_if_online(path)? {
-        return super::online::verify(path, &scenario, folders);
-    }
-    let scenario = Scenario::read(path)?;
+    let experiment = Experiment::read(path)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite_of(&scenario, folders).map_err(named)?;
-    let words = llm_bandit::run::check(&scenario, suite).map_err(named)?;
-    say(&format!(
-        "{}: sound; {} routers, {} replicates; {words}",
-        path.display(),
-        scenario.routers.len(),
-        scenario.replicates
-    ))?;
+    let (suite, embeddings) = experiment.suite();
+    let suite = suite_of(suite, embeddings, folders).map_err(named)?;
+    let words = match &experiment {
+        Experiment::Offline(scenario) => {
+            let words = run::check(scenario, suite).map_err(named)?;
+            format!("{} routers, {} replicates; {words}", scenario.routers.len(), scenario.replicates)
+        }
+        Experiment::Online(scenario) => {
+            let words = run::online::check(scenario, suite).map_err(named)?;
+            format!("online, {} routers, {} orders; {words}", scenario.routers.len(), scenario.online.orders)
+        }
+    };
+    say(&format!("{}: sound; {words}", path.display()))?;
     Ok(())
 }
 

@@ -7,7 +7,6 @@ mod diff;
 mod embed;
 mod import;
 mod inspect;
-mod online;
 mod output;
 mod plan;
 mod prices;

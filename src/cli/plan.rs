@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use llm_bandit::error::{Error, Result};
-use llm_bandit::evaluate::{POWER, Plan, summarise};
+use llm_bandit::evaluate::{POWER, Plan, online, summarise};
+use llm_bandit::record::file::Recorded;
+use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
-use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::file::Experiment;
 
 use super::output::say;
 use super::use_threads;
@@ -42,8 +44,8 @@ const FEWEST: usize = 30;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let scenario = Scenario::read(&arguments.scenario)?;
-    let pilot = arguments.pilot.clone().unwrap_or_else(|| Path::new("reports").join(&scenario.name));
+    let experiment = Experiment::read(&arguments.scenario)?;
+    let pilot = arguments.pilot.clone().unwrap_or_else(|| Path::new("reports").join(experiment.name()));
     if !report::is_report(&pilot) {
         let problem = format!(
             "holds no report; make a pilot with `llm-bandit run {} --replicates 3`",
@@ -51,18 +53,57 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
         );
         return Err(Error::file(&pilot, problem));
     }
-    let mut record = report::read_record(&pilot)?;
-    if record.manifest.scenario.name != scenario.name {
-        let problem =
-            format!("is a report of `{}`, not of `{}`", record.manifest.scenario.name, scenario.name);
+    let recorded = report::read_recorded(&pilot)?;
+    if recorded.name() != experiment.name() {
+        let problem = format!("is a report of `{}`, not of `{}`", recorded.name(), experiment.name());
         return Err(Error::file(&pilot, problem));
     }
+    let (scenario, mut record) = match (experiment, recorded) {
+        (Experiment::Offline(scenario), Recorded::Offline(record)) => (scenario, record),
+        (Experiment::Online(_), Recorded::Online(record)) => return plan_orders(arguments, &pilot, &record),
+        _ => {
+            return Err(Error::file(
+                &pilot,
+                "is not of the scenario's mode: one is online, the other offline",
+            ));
+        }
+    };
     record.manifest.scenario.evidence = scenario.evidence;
     let evidence = summarise(&record).evidence;
     let evidence = evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
     let metric = arguments.metric.as_deref();
     let plan = Plan::new(&record, &evidence, metric, arguments.difference, arguments.power)?;
     say(in_words(&plan).trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many orders of an online scenario are needed.
+fn plan_orders(arguments: &PlanArguments, pilot: &Path, record: &OnlineRecord) -> Result<ExitCode> {
+    let PlanArguments { difference, power, metric, .. } = arguments;
+    let metric = metric.as_deref().unwrap_or("mean-utility");
+    let plan = online::plan_orders(record, metric, *difference, *power).map_err(|error| match error {
+        Error::Usage(problem) => Error::file(pilot, problem),
+        other => other,
+    })?;
+    let mut text = format!(
+        "Pilot: {} orders of {} steps. Orders needed to find a true difference of {difference} in {metric} against {} with a \
+         probability of {:.0} % (two-sided test at 5 %):\n\n{:<24}{:>12}{:>12}{:>9}\n",
+        record.orders.len(),
+        record.manifest.n_steps,
+        plan.against,
+        100.0 * power,
+        "learner",
+        "pilot saw",
+        "error now",
+        "orders"
+    );
+    for (label, observed, error, needed) in &plan.lines {
+        let _ = writeln!(text, "{label:<24}{observed:>+12.4}{error:>12.4}{needed:>9}");
+    }
+    text.push_str(
+        "\nOrders hold the same prompts in another order, at other preferences: more of them say nothing of other prompts.",
+    );
+    say(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

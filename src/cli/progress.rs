@@ -13,18 +13,20 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
     scenario: String,
+    /// What a router is trained or replayed in.
+    unit: &'static str,
     n_cells: AtomicUsize,
 }
 
 impl Progress {
     /// For one scenario.
-    pub(super) fn new(scenario: &str, quiet: bool) -> Self {
+    pub(super) fn new(scenario: &str, unit: &'static str, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(scenario.to_owned())
         });
-        Progress { bar, quiet, scenario: scenario.to_owned(), n_cells: AtomicUsize::new(0) }
+        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells: AtomicUsize::new(0) }
     }
 
     /// Shows one event.
@@ -50,13 +52,19 @@ impl Progress {
                     bar.inc(*n_cells as u64);
                 }
             }
-            (Event::CellStarted { .. } | Event::CellTrained { .. }, _) => {}
+            (
+                Event::CellStarted { .. }
+                | Event::CellTrained { .. }
+                | Event::LearnerStarted { .. }
+                | Event::LearnerReady { .. },
+                _,
+            ) => {}
             (Event::CellDone { router, .. }, Some(bar)) => {
                 bar.set_message(router.clone());
                 bar.inc(1);
             }
             (Event::CellDone { replicate, router }, None) => {
-                self.line(&format!("replicate {replicate}: {router}"))
+                self.line(&format!("{} {replicate}: {router}", self.unit))
             }
         }
     }

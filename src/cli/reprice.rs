@@ -7,9 +7,11 @@ use clap::Args;
 use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
+use llm_bandit::fs;
+use llm_bandit::record::file::Recorded;
 use llm_bandit::record::reprice as under;
+use llm_bandit::report;
 use llm_bandit::suite::prices::PriceBook;
-use llm_bandit::{fs, online, report};
 
 use super::output::say_aside;
 use super::run::tell;
@@ -41,11 +43,10 @@ pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
     }
     let claim = report::claim(out)?;
     let book = PriceBook::read(prices)?;
-    if online::read_record_if_online(folder)?.is_some() {
+    let Recorded::Offline(record) = report::read_recorded(folder)? else {
         let problem = "is the report of an online scenario, whose learners would have learned otherwise; run it with `--prices`";
         return Err(Error::file(folder, problem));
-    }
-    let record = report::read_record(folder)?;
+    };
     let record = under(&record, &book, *date).map_err(|error| match error {
         Error::Usage(problem) => Error::file(folder, problem),
         other => other,
@@ -56,5 +57,6 @@ pub(super) fn reprice(arguments: &RepriceArguments) -> Result<ExitCode> {
     if !quiet {
         say_aside(&report::overview(&record, &summary));
     }
-    Ok(if tell(&record, out, &verdicts)? { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let is_met = tell(&record.manifest.scenario.name, out, &verdicts)?;
+    Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -6,18 +6,20 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
-use llm_bandit::evaluate::{Verdict, judge, summarise};
+use llm_bandit::evaluate::{self, Verdict, judge, summarise};
 use llm_bandit::fs::{self, Claim};
-use llm_bandit::record::Record;
+use llm_bandit::record::file::Recorded;
+use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
-use llm_bandit::run::CellCache;
-use llm_bandit::run::{stress, suite_of};
-use llm_bandit::scenario::{CostSettings, MOST_REPLICATES, Scenario};
+use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};
+use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::file::Experiment;
+use llm_bandit::scenario::online::OnlineScenario;
 use sha2::{Digest, Sha256};
 
 use super::output::{say, say_aside};
 use super::progress::Progress;
-use super::timings::Timings;
+use super::timings::{TimedCell, Timings};
 use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.
@@ -34,7 +36,7 @@ pub(super) struct RunArguments {
     /// Another root seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
-    /// Another number of replicates than the scenario's
+    /// Another number of replicates than the scenario's; of orders, where it is online
     #[arg(long)]
     replicates: Option<usize>,
     /// A price book in the place of the scenario's, or of the suite's own prices; `built-in` is the one inside the program
@@ -57,47 +59,26 @@ pub(super) struct RunArguments {
     quiet: bool,
 }
 
-impl RunArguments {
-    /// Puts the price book of the command line in the place of the scenario's.
-    fn put_prices(&self, cost: &mut CostSettings) {
-        if let Some(prices) = &self.prices {
-            cost.prices = Some(prices.clone());
-            cost.prices_date = self.prices_date;
-        }
-    }
-}
-
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     let paths = scenario_files(&arguments.scenarios)?;
-    let (paths, mut online) = super::online::part(paths, arguments.seed)?;
-    online.iter_mut().for_each(|(_, scenario)| arguments.put_prices(&mut scenario.cost));
     // All are read before the first is run: a slip in the last should not cost an hour.
-    let scenarios = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
+    let experiments = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
     let base = base(arguments);
-    let is_one = scenarios.len() + online.len() == 1;
     let out_of = |name: &str| match &arguments.out {
-        Some(out) if is_one => out.clone(),
+        Some(out) if experiments.len() == 1 => out.clone(),
         _ => base.join(name),
     };
-    let claim = |name: &String| report::claim(&out_of(name));
-    let claims = scenarios.iter().map(|scenario| claim(&scenario.name)).collect::<Result<Vec<_>>>()?;
-    let online_claims =
-        online.iter().map(|(_, scenario)| claim(&scenario.name)).collect::<Result<Vec<_>>>()?;
+    let claim = |experiment: &Experiment| report::claim(&out_of(experiment.name()));
+    let claims = experiments.iter().map(claim).collect::<Result<Vec<_>>>()?;
     let mut code = ExitCode::SUCCESS;
-    for ((path, scenario), claim) in paths.iter().zip(&scenarios).zip(&claims) {
-        if !run_one(path, scenario, claim, arguments)? {
+    for ((path, experiment), claim) in paths.iter().zip(&experiments).zip(&claims) {
+        if !run_one(path, experiment, claim, arguments)? {
             code = ExitCode::from(1);
         }
     }
-    for ((path, scenario), claim) in online.iter().zip(&online_claims) {
-        let settings = (arguments.datasets.datasets.as_slice(), arguments.quiet);
-        if !super::online::run(path, scenario, claim, settings)? {
-            code = ExitCode::from(1);
-        }
-    }
-    if scenarios.len() > 1 {
-        let reports: Vec<PathBuf> = scenarios.iter().map(|scenario| out_of(&scenario.name)).collect();
+    if claims.len() > 1 {
+        let reports: Vec<PathBuf> = claims.iter().map(|claim| claim.path().to_owned()).collect();
         super::compare::write_all(&base, &reports)?;
     }
     Ok(code)
@@ -131,21 +112,14 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
     let ReportArguments { folder, splice } = arguments;
     let is_one = report::is_report(folder) || !folder.is_dir();
     let reports = if is_one { vec![folder.clone()] } else { report::overall::report_folders(folder)? };
-    let (mut code, mut offline) = (ExitCode::SUCCESS, Vec::new());
-    for report in reports {
-        let is_met = if let Some(is_met) = super::online::report(&report)? {
-            is_met
-        } else {
-            let is_met = rebuild(&report)?;
-            offline.push(report);
-            is_met
-        };
-        if !is_met {
+    let mut code = ExitCode::SUCCESS;
+    for report in &reports {
+        if !rebuild(report)? {
             code = ExitCode::from(1);
         }
     }
-    if !is_one && !offline.is_empty() {
-        super::compare::write_all(folder, &offline)?;
+    if !is_one {
+        super::compare::write_all(folder, &reports)?;
     }
     if let Some(text) = splice {
         super::compare::splice_into(text, folder)?;
@@ -154,22 +128,27 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
 }
 
 fn rebuild(folder: &Path) -> Result<bool> {
-    let record = report::read_record(folder)?;
-    let summary = summarise(&record);
-    let verdicts = judge(&record, &summary)?;
-    report::rebuild(folder, &record, &summary, &verdicts)?;
-    tell(&record, folder, &verdicts)
+    match report::read_recorded(folder)? {
+        Recorded::Offline(record) => {
+            let summary = summarise(&record);
+            let verdicts = judge(&record, &summary)?;
+            report::rebuild(folder, &record, &summary, &verdicts)?;
+            tell(&record.manifest.scenario.name, folder, &verdicts)
+        }
+        Recorded::Online(record) => {
+            let summary = evaluate::online::summarise(&record);
+            let verdicts = evaluate::online::judge(&record, &summary)?;
+            report::online::rebuild(folder, &record, &summary, &verdicts)?;
+            tell(&record.manifest.scenario.name, folder, &verdicts)
+        }
+    }
 }
 
-fn read(path: &Path, arguments: &RunArguments) -> Result<Scenario> {
-    let mut scenario = Scenario::read(path)?;
-    scenario.seed = arguments.seed.unwrap_or(scenario.seed);
-    scenario.replicates = arguments.replicates.unwrap_or(scenario.replicates);
-    arguments.put_prices(&mut scenario.cost);
-    if !(1..=MOST_REPLICATES).contains(&scenario.replicates) {
-        return Err(Error::Usage(format!("`--replicates` must be from 1 to {MOST_REPLICATES}")));
-    }
-    Ok(scenario)
+fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
+    let mut experiment = Experiment::read(path)?;
+    let prices = arguments.prices.as_deref().map(|book| (book, arguments.prices_date));
+    experiment.put(arguments.seed, arguments.replicates, prices)?;
+    Ok(experiment)
 }
 
 /// The files named, and those in the folders named.
@@ -189,11 +168,19 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// What is said of a run once its report is written.
+struct Ran<'a> {
+    verdicts: Vec<Verdict>,
+    overview: String,
+    cells: Vec<TimedCell<'a>>,
+}
+
 /// Runs a scenario; true where every expectation holds.
-fn run_one(path: &Path, scenario: &Scenario, claim: &Claim, arguments: &RunArguments) -> Result<bool> {
+fn run_one(path: &Path, experiment: &Experiment, claim: &Claim, arguments: &RunArguments) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
-    let suite = suite_of(scenario, &arguments.datasets.datasets).map_err(named)?;
-    let progress = Progress::new(&scenario.name, arguments.quiet);
+    let (suite, embeddings) = experiment.suite();
+    let suite = suite_of(suite, embeddings, &arguments.datasets.datasets).map_err(named)?;
+    let progress = Progress::new(experiment.name(), experiment.unit(), arguments.quiet);
     let timings = Timings::default();
     let kept = program().map(|program| CellCache::new(report::partial_folder(claim), program));
     if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
@@ -203,23 +190,57 @@ fn run_one(path: &Path, scenario: &Scenario, claim: &Claim, arguments: &RunArgum
         timings.note(&event);
         progress.show(&event);
     };
-    let stressed = stress(scenario, suite, kept.as_ref(), &watch);
-    progress.finish();
-    let stressed = stressed.map_err(named)?;
-    let record = &stressed.twin;
-    let summary = summarise(record);
-    let verdicts = judge(record, &summary).map_err(named)?;
-    report::write_stressed_run(claim, &stressed, &summary, &verdicts)?;
+    let ran = match experiment {
+        Experiment::Offline(scenario) => {
+            let stressed = stress(scenario, suite, kept.as_ref(), &watch);
+            progress.finish();
+            report_offline(scenario, &stressed.map_err(named)?, claim).map_err(named)
+        }
+        Experiment::Online(scenario) => {
+            let record = online::resume(scenario, suite, kept.as_ref(), &watch);
+            progress.finish();
+            report_online(scenario, &record.map_err(named)?, claim).map_err(named)
+        }
+    };
+    let Ran { verdicts, overview, cells } = ran?;
     if let Some(kept) = kept {
         kept.clear()?;
     }
     if arguments.timings {
-        timings.write(claim.path(), record)?;
+        timings.write(claim.path(), experiment.unit(), cells.into_iter())?;
     }
     if !arguments.quiet {
-        say_aside(&report::overview(record, &summary));
+        say_aside(&overview);
     }
-    tell(record, claim.path(), &verdicts)
+    tell(experiment.name(), claim.path(), &verdicts)
+}
+
+/// Writes the report of an offline run.
+fn report_offline<'a>(scenario: &'a Scenario, stressed: &Stressed, claim: &Claim) -> Result<Ran<'a>> {
+    let record = &stressed.twin;
+    let summary = summarise(record);
+    let verdicts = judge(record, &summary)?;
+    report::write_stressed_run(claim, stressed, &summary, &verdicts)?;
+    let cells = record.choices.iter().enumerate().flat_map(|(number, choices)| {
+        scenario.routers.iter().zip(choices).map(move |(entry, choices)| {
+            let n_decisions = choices.n_prompts() * choices.n_preferences();
+            TimedCell { number, router: &entry.label, n_decisions }
+        })
+    });
+    Ok(Ran { verdicts, overview: report::overview(record, &summary), cells: cells.collect() })
+}
+
+/// Writes the report of an online run.
+fn report_online<'a>(scenario: &'a OnlineScenario, record: &OnlineRecord, claim: &Claim) -> Result<Ran<'a>> {
+    let summary = evaluate::online::summarise(record);
+    let verdicts = evaluate::online::judge(record, &summary)?;
+    report::online::write_run(claim, record, &summary, &verdicts)?;
+    let n_decisions = record.manifest.n_steps;
+    let cells = (0..record.orders.len()).flat_map(|number| {
+        let cell = move |router| TimedCell { number, router, n_decisions };
+        scenario.routers.iter().map(move |entry| cell(entry.label.as_str()))
+    });
+    Ok(Ran { verdicts, overview: report::online::overview(record, &summary), cells: cells.collect() })
 }
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
@@ -231,11 +252,11 @@ fn program() -> Option<String> {
 }
 
 /// Says where the report is and which expectations are not met; true where all are.
-pub(super) fn tell(record: &Record, folder: &Path, verdicts: &[Verdict]) -> Result<bool> {
+pub(super) fn tell(name: &str, folder: &Path, verdicts: &[Verdict]) -> Result<bool> {
     say(&format!("{}", folder.join("report.md").display()))?;
     let unmet: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.holds).collect();
     for verdict in &unmet {
-        say_aside(&format!("{}: expectation not met: {}", record.manifest.scenario.name, verdict.words));
+        say_aside(&format!("{name}: expectation not met: {}", verdict.words));
     }
     Ok(unmet.is_empty())
 }

@@ -8,6 +8,7 @@ use llm_bandit::error::{Error, Result};
 use llm_bandit::router::SavedRouter;
 use llm_bandit::run as simulation;
 use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::file::Experiment;
 
 use super::DatasetArguments;
 use super::output::{say, say_aside};
@@ -38,11 +39,16 @@ pub(super) struct TrainArguments {
 
 pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     let path = &arguments.scenario;
-    let mut scenario = Scenario::read(path)?;
+    let Experiment::Offline(mut scenario) = Experiment::read(path)? else {
+        let problem = "has `mode = \"online\"`: its learners learn from their own choices while they answer, so nothing is trained before; `run` it";
+        return Err(Error::file(path, problem));
+    };
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     let target = SavedRouter::claim(&arguments.out)?;
     let named = |error: Error| Scenario::place(path, error);
-    let suite = simulation::suite_of(&scenario, &arguments.datasets.datasets).map_err(named)?;
+    let suite =
+        simulation::suite_of(&scenario.suite, scenario.embeddings.as_deref(), &arguments.datasets.datasets)
+            .map_err(named)?;
     let router =
         simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
     router.write(&target)?;

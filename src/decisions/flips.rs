@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Decided, Decisions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
+use crate::record::online::OnlineRecord;
 use crate::statistics::mean;
 
 /// Preferences within this share of each other are the same: they may come from two machines' exponential functions.
@@ -16,7 +17,7 @@ pub struct Flip {
     pub prompt: String,
     /// Its benchmark.
     pub benchmark: String,
-    /// The replicate.
+    /// The replicate, or the order of online runs.
     pub replicate: usize,
     /// The model before.
     pub from: String,
@@ -54,7 +55,7 @@ pub struct FlipGroup {
 pub struct Comparison {
     /// The router's label before and after.
     pub routers: [String; 2],
-    /// The preferences compared.
+    /// The preferences compared; none of online runs, where each prompt has its own.
     pub preferences: Vec<f64>,
     /// Decisions (prompt, replicate, and preference) that both sets have.
     pub n_decisions: usize,
@@ -134,13 +135,7 @@ pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result
         }
     }
     let mut flips: Vec<Flip> = flips.into_values().collect();
-    let weight = |flip: &Flip| flip.preferences.len() as f64;
-    flips.sort_by(|a, b| {
-        let moved = |flip: &Flip| {
-            (flip.score_gained.abs() * weight(flip), flip.cost_added_usd.unwrap_or(0.0).abs() * weight(flip))
-        };
-        larger_first(moved(a), moved(b))
-    });
+    largest_first(&mut flips);
     let mean_of = |which: usize| {
         let means = gained.values().map(|(n_prompts, sums)| sums[which] / *n_prompts as f64);
         mean(&means.collect::<Vec<f64>>())
@@ -165,6 +160,88 @@ fn weights_of(after: &Decisions, shared: &[(usize, usize)]) -> Vec<f64> {
     let total: f64 = weights.iter().sum();
     let equal = 1.0 / shared.len() as f64;
     weights.iter().map(|weight| if total > 0.0 { weight / total } else { equal }).collect()
+}
+
+/// Compares what a learner chose in two online runs, step by step, in the orders of the same prompts at the same preferences.
+///
+/// # Errors
+/// Other suites, a label that either does not have, or no such order.
+pub fn compare_online(before: &OnlineRecord, after: &OnlineRecord, label: &str) -> Result<Comparison> {
+    let [a, b] = [before, after].map(|record| &record.manifest.suite);
+    if a.content_hash != b.content_hash {
+        let [a, b] = [a, b].map(|suite| format!("`{}` ({:.12})", suite.info.name, suite.content_hash));
+        return Err(Error::Usage(format!("decisions on different suites cannot be compared: {a} and {b}")));
+    }
+    let place = |record: &OnlineRecord| {
+        let labels = || record.manifest.scenario.routers.iter().map(|entry| entry.label.as_str());
+        labels().position(|known| known == label).ok_or_else(|| {
+            Error::Usage(format!("no router is labelled `{label}`{}", suggestion(label, labels())))
+        })
+    };
+    let routers = [place(before)?, place(after)?];
+    let steps = |record: &OnlineRecord, order: usize| -> Vec<(String, u64)> {
+        let order = &record.orders[order];
+        let ids = order.prompts.iter().map(|&prompt| record.prompts[prompt].id.clone());
+        ids.zip(order.preferences.iter().map(|weight| weight.to_bits())).collect()
+    };
+    let n_shared = before.orders.len().min(after.orders.len());
+    let shared: Vec<usize> =
+        (0..n_shared).filter(|&order| steps(before, order) == steps(after, order)).collect();
+    if shared.is_empty() {
+        let problem = "the two runs have no order of the same prompts and preferences in common: seed, orders, and `warm-start` must be the same";
+        return Err(Error::Usage(problem.into()));
+    }
+    let mut flips = Vec::new();
+    for &order in &shared {
+        for step in 0..before.manifest.n_steps {
+            let outcome = |record: &OnlineRecord, router: usize| {
+                let arm = usize::from(record.logs[router][order].arms[step]);
+                let (score, cost_usd) = record.outcome(&record.orders[order], step, arm);
+                (record.manifest.suite.models[arm].clone(), score, cost_usd)
+            };
+            let (from, old_score, old_cost) = outcome(before, routers[0]);
+            let (to, score, cost) = outcome(after, routers[1]);
+            if from != to {
+                let prompt = &after.prompts[after.orders[order].prompts[step]];
+                flips.push(Flip {
+                    prompt: prompt.id.clone(),
+                    benchmark: prompt.benchmark.clone(),
+                    replicate: order,
+                    from,
+                    to,
+                    preferences: vec![after.orders[order].preferences[step]],
+                    score_gained: score - old_score,
+                    cost_added_usd: (a.has_cost && b.has_cost).then_some(cost - old_cost),
+                });
+            }
+        }
+    }
+    let n_decisions = shared.len() * before.manifest.n_steps;
+    let total = |value: fn(&Flip) -> f64| flips.iter().map(value).sum::<f64>() / n_decisions as f64;
+    let (score, usd) = (total(|flip| flip.score_gained), total(|flip| flip.cost_added_usd.unwrap_or(0.0)));
+    largest_first(&mut flips);
+    let n_all = [before, after].map(|record| record.orders.len() * record.manifest.n_steps);
+    let n_unpaired = n_all[0] + n_all[1] - 2 * n_decisions;
+    Ok(Comparison {
+        routers: [label.to_owned(), label.to_owned()],
+        preferences: Vec::new(),
+        n_decisions,
+        n_unpaired,
+        groups: groups(&flips),
+        flips,
+        mean_score_gained: score,
+        mean_cost_added_usd_per_1000: 1000.0 * usd,
+    })
+}
+
+fn largest_first(flips: &mut [Flip]) {
+    let weight = |flip: &Flip| flip.preferences.len() as f64;
+    flips.sort_by(|a, b| {
+        let moved = |flip: &Flip| {
+            (flip.score_gained.abs() * weight(flip), flip.cost_added_usd.unwrap_or(0.0).abs() * weight(flip))
+        };
+        larger_first(moved(a), moved(b))
+    });
 }
 
 fn groups(flips: &[Flip]) -> Vec<FlipGroup> {

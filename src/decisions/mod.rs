@@ -9,7 +9,7 @@ mod flips;
 pub mod format;
 
 pub use file::FORMAT;
-pub use flips::{Comparison, Flip, FlipGroup, compare};
+pub use flips::{Comparison, Flip, FlipGroup, compare, compare_online};
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::TestTable;

@@ -14,6 +14,7 @@
 
 mod breakdown;
 mod evidence;
+pub mod online;
 mod outcomes;
 mod paired;
 mod policy;

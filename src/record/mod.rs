@@ -5,6 +5,8 @@
 
 mod check;
 mod commitment;
+pub mod file;
+pub mod online;
 mod predictions;
 mod reprice;
 pub(crate) mod store;
@@ -13,7 +15,7 @@ pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 
-pub use commitment::{commitment, list_prices_hash, scenario_hash};
+pub use commitment::{commitment, list_prices_hash, log_commitment, scenario_hash};
 pub use predictions::Predictions;
 pub use reprice::reprice;
 pub use tokens::{ListPrice, Tokens};

@@ -1,12 +1,16 @@
 //! A record as a folder: `manifest.json`, `prompts.csv.gz`, NumPy arrays of scores, costs, and choices, and `SHA256SUMS`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, check, commitment, sums,
 };
 use crate::error::{Error, Result};
 use crate::router::Choices;
+use crate::scenario::Mode;
 use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, gzip, npy};
 
@@ -61,19 +65,9 @@ impl Record {
     /// A folder that is no record, one of another format, parts that do not fit together, or choices other than those
     /// committed to.
     pub fn read(folder: &Path) -> Result<Record> {
-        let path = folder.join(MANIFEST);
-        let text = fs::read_text(&path)?;
-        let value: serde_json::Value = serde_json::from_str(&text)
-            .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(u64::from(FORMAT)) {
-            let found = format.map_or_else(|| "no format".to_owned(), |format| format!("format {format}"));
-            return Err(Error::file(&path, format!("has {found}; this program reads format {FORMAT}")));
-        }
-        let manifest: Manifest = serde_json::from_str(&text)
-            .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
+        let manifest: Manifest = read_manifest(folder, Mode::Offline)?;
         if let Some(problem) = check::problem(&manifest) {
-            return Err(Error::file(&path, problem));
+            return Err(Error::file(&folder.join(MANIFEST), problem));
         }
         let (prompts, test_prompts) = read_prompts(&folder.join(PROMPTS), manifest.replicates.len())?;
         let shape = [prompts.len(), manifest.suite.models.len()];
@@ -127,6 +121,53 @@ impl Record {
         }
         writer.into_inner().expect("writing into memory does not fail")
     }
+}
+
+/// Which body a record has.
+///
+/// # Errors
+/// A folder without a manifest.
+pub(super) fn mode_of(folder: &Path) -> Result<Mode> {
+    let (_, _, value) = manifest_value(folder)?;
+    let is_online = value.get("mode").and_then(Value::as_str) == Some("online");
+    Ok(if is_online { Mode::Online } else { Mode::Offline })
+}
+
+/// Reads the manifest of a record with this body.
+///
+/// # Errors
+/// A folder that is no record, one of another format, or one with the other body.
+pub(super) fn read_manifest<M: DeserializeOwned>(folder: &Path, mode: Mode) -> Result<M> {
+    let (path, text, value) = manifest_value(folder)?;
+    if value.get("online-format").is_some() {
+        let problem = "has the format that online records had in an earlier version; run the scenario again";
+        return Err(Error::file(&path, problem));
+    }
+    let format = value.get("format").and_then(Value::as_u64);
+    if format != Some(u64::from(FORMAT)) {
+        let found = format.map_or_else(|| "no format".to_owned(), |format| format!("format {format}"));
+        return Err(Error::file(&path, format!("has {found}; this program reads format {FORMAT}")));
+    }
+    match (mode_of(folder)?, mode) {
+        (Mode::Online, Mode::Offline) => {
+            let problem =
+                "is of an online run, and this is about routers that were trained before they chose";
+            Err(Error::file(folder, problem))
+        }
+        (Mode::Offline, Mode::Online) => {
+            Err(Error::file(folder, "is of an offline run, not of an online one"))
+        }
+        _ => serde_json::from_str(&text)
+            .map_err(|error| Error::line(&path, error.line() as u64, error.to_string())),
+    }
+}
+
+fn manifest_value(folder: &Path) -> Result<(PathBuf, String, Value)> {
+    let path = folder.join(MANIFEST);
+    let text = fs::read_text(&path)?;
+    let value = serde_json::from_str(&text)
+        .map_err(|error| Error::line(&path, error.line() as u64, error.to_string()))?;
+    Ok((path, text, value))
 }
 
 /// A record of a program that made no commitments has nothing to compare; `verify` says so.

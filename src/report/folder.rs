@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
 use crate::fs::{self, Claim};
 use crate::record::Record;
+use crate::record::file::Recorded;
 use crate::run::Stressed;
 
 /// The record's folder inside a report.
@@ -98,12 +99,20 @@ pub fn is_report(folder: &Path) -> bool {
     fs::restore(folder).is_ok() && folder.join(RECORD).is_dir()
 }
 
-/// Reads the record of a report.
+/// Reads the record of the report of an offline run.
+///
+/// # Errors
+/// A folder that holds no report, one of an online run, or one that cannot be read.
+pub fn read_record(folder: &Path) -> Result<Record> {
+    Record::read(&record_folder(folder)?)
+}
+
+/// Reads the record of a report of either mode.
 ///
 /// # Errors
 /// A folder that holds no report, or one that cannot be read.
-pub fn read_record(folder: &Path) -> Result<Record> {
-    Record::read(&record_folder(folder)?)
+pub fn read_recorded(folder: &Path) -> Result<Recorded> {
+    Recorded::read(&record_folder(folder)?)
 }
 
 /// The folder of the record of a report.

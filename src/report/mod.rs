@@ -8,6 +8,7 @@ mod folder;
 mod html;
 mod latex;
 mod markdown;
+pub mod online;
 pub mod overall;
 mod overview;
 pub(crate) mod paragraphs;
@@ -18,10 +19,11 @@ mod table;
 mod unseen;
 mod verify;
 
-pub use folder::{claim, is_report, partial_folder, read_record, rebuild, write_run, write_stressed_run};
-pub(crate) use folder::{rebuild_with, record_folder, record_in, replace, write_files};
+pub use folder::{
+    claim, is_report, partial_folder, read_record, read_recorded, rebuild, write_run, write_stressed_run,
+};
+pub(crate) use folder::{rebuild_with, record_in, replace, write_files};
 pub use overview::overview;
-pub(crate) use verify::compare;
 pub use verify::{Verified, verify};
 
 use self::plot::Columns;

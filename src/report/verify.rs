@@ -3,18 +3,21 @@
 use std::path::Path;
 
 use super::difference::difference;
-use super::folder::{RECORD, read_record};
-use super::{render, stress};
+use super::folder::record_folder;
+use super::{online, render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
 use crate::fs;
-use crate::record::{Record, list_prices_hash, scenario_hash, sums};
+use crate::record::file::Recorded;
+use crate::record::online::OnlineRecord;
+use crate::record::{Record, RecordedSuite, list_prices_hash, scenario_hash, sums};
+use crate::router::Meter;
 
 /// A report that was found sound.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verified {
     /// Its record.
-    pub record: Record,
+    pub record: Recorded,
     /// The hash of `SHA256SUMS`, which stands for the whole record.
     pub record_hash: String,
     /// How many files were computed anew and are the same.
@@ -27,8 +30,11 @@ pub struct Verified {
 /// # Errors
 /// The first thing that is not as it should be; of a table the first cell that differs.
 pub fn verify(folder: &Path) -> Result<Verified> {
-    let record = read_record(folder)?;
-    let inner = folder.join(RECORD);
+    let inner = record_folder(folder)?;
+    let record = match Recorded::read(&inner)? {
+        Recorded::Offline(record) => record,
+        Recorded::Online(record) => return verify_online(folder, &inner, record),
+    };
     let record_hash = sums::check(&inner)?;
     check_hashes(&inner, &record)?;
     let summary = summarise(&record);
@@ -47,7 +53,32 @@ pub fn verify(folder: &Path) -> Result<Verified> {
         compare(&folder.join(stress::STRESS), &files, &record.manifest.program_version)?;
         n_files += files.len();
     }
-    Ok(Verified { record_hash, n_files, record })
+    Ok(Verified { record_hash, n_files, record: Recorded::Offline(record) })
+}
+
+fn verify_online(folder: &Path, inner: &Path, record: Box<OnlineRecord>) -> Result<Verified> {
+    let record_hash = sums::check(inner)?;
+    let manifest = &record.manifest;
+    check_manifest(
+        inner,
+        (&manifest.scenario_hash, &scenario_hash(&manifest.scenario)),
+        &manifest.list_prices_hash,
+        &manifest.suite,
+    )?;
+    for (router, (entry, learner)) in manifest.scenario.routers.iter().zip(&manifest.routers).enumerate() {
+        let revealed: Vec<Meter> =
+            (0..record.orders.len()).map(|order| record.revealed(router, order)).collect();
+        if learner.revealed != revealed {
+            let problem = format!(
+                "says that other outcomes were revealed to `{}` than those of its choices",
+                entry.label
+            );
+            return Err(Error::file(&inner.join("manifest.json"), problem));
+        }
+    }
+    let files = online::files(&record)?;
+    compare(folder, &files, &manifest.program_version)?;
+    Ok(Verified { record_hash, n_files: files.len(), record: Recorded::Online(record) })
 }
 
 /// Compares a report's files with what they should be.
@@ -67,16 +98,13 @@ pub(crate) fn compare<N: AsRef<str>>(folder: &Path, files: &[(N, Vec<u8>)], made
 /// are compared where a record is read.
 fn check_hashes(inner: &Path, record: &Record) -> Result<()> {
     let manifest = &record.manifest;
+    check_manifest(
+        inner,
+        (&manifest.scenario_hash, &scenario_hash(&manifest.scenario)),
+        &manifest.list_prices_hash,
+        &manifest.suite,
+    )?;
     let path = inner.join("manifest.json");
-    if manifest.scenario_hash != scenario_hash(&manifest.scenario) {
-        return Err(Error::file(&path, "holds another scenario than the one whose hash it holds"));
-    }
-    let suite = &manifest.suite;
-    if !suite.list_prices.is_empty()
-        && manifest.list_prices_hash != list_prices_hash(&suite.models, &suite.list_prices)
-    {
-        return Err(Error::file(&path, "holds other list prices than those whose hash it holds"));
-    }
     for (replicate, recorded) in manifest.replicates.iter().enumerate() {
         for (entry, training) in manifest.scenario.routers.iter().zip(&recorded.routers) {
             if training.choices_hash.is_empty() {
@@ -84,6 +112,23 @@ fn check_hashes(inner: &Path, record: &Record) -> Result<()> {
                 return Err(Error::file(&path, problem));
             }
         }
+    }
+    Ok(())
+}
+
+/// That the scenario and the list prices are those whose hashes the manifest holds.
+fn check_manifest(
+    inner: &Path,
+    (said, found): (&str, &str),
+    prices_hash: &str,
+    suite: &RecordedSuite,
+) -> Result<()> {
+    let path = inner.join("manifest.json");
+    if said != found {
+        return Err(Error::file(&path, "holds another scenario than the one whose hash it holds"));
+    }
+    if !suite.list_prices.is_empty() && prices_hash != list_prices_hash(&suite.models, &suite.list_prices) {
+        return Err(Error::file(&path, "holds other list prices than those whose hash it holds"));
     }
     Ok(())
 }

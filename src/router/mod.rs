@@ -36,6 +36,7 @@ mod hybrid_ensemble;
 mod judge;
 mod kind;
 mod llm_bandit;
+pub mod online;
 mod pair_network;
 mod plug_in;
 mod ppo_fixed;

@@ -7,11 +7,15 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::error::Result;
 use crate::hash::{sha256, sha256_of_texts};
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
 use crate::run::shifted::ShiftedCell;
+use crate::scenario::online::OnlineScenario;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
 use crate::{fs, gzip};
@@ -80,44 +84,66 @@ impl CellCache {
             expect: Vec::new(),
             ..scenario.clone()
         };
-        let (suite, scenario) = (suite.content_hash(), json(&seen_by_all));
-        RunCells { cache: self, inputs: sha256_of_texts([self.program.as_str(), &suite, &scenario, shift]) }
+        self.under([&suite.content_hash(), &json(&seen_by_all), shift])
+    }
+
+    /// The cells of an online scenario: one learner in one order. `suite_hash` is that of the suite as learned from.
+    pub(crate) fn of_online(&self, scenario: &OnlineScenario, suite_hash: &str) -> RunCells<'_> {
+        let mut seen_by_all = OnlineScenario {
+            name: String::new(),
+            description: String::new(),
+            suite: String::new(),
+            routers: Vec::new(),
+            expect: Vec::new(),
+            ..scenario.clone()
+        };
+        seen_by_all.online.orders = 0;
+        self.under([suite_hash, &json(&seen_by_all), "online"])
+    }
+
+    fn under(&self, inputs: [&str; 3]) -> RunCells<'_> {
+        let inputs = std::iter::once(self.program.as_str()).chain(inputs);
+        RunCells { cache: self, inputs: sha256_of_texts(inputs) }
     }
 }
 
 impl RunCells<'_> {
     /// The cell of a router in a replicate, where it is kept and whole.
     pub(crate) fn find(&self, replicate: usize, entry: &RouterEntry) -> Option<TrainedCell> {
-        let path = self.path(replicate, entry);
+        let cell: TrainedCell = self.read(replicate, entry)?;
+        (cell.training.choices_hash == commitment(&entry.label, &cell.choices)).then_some(cell)
+    }
+
+    /// What is cached of a router in a replicate or order, where it is whole.
+    pub(crate) fn read<C: DeserializeOwned>(&self, number: usize, entry: &impl Serialize) -> Option<C> {
+        let path = self.path(number, entry);
         let bytes = fs::read(&path).ok()?;
         let (hash, packed) = bytes.split_at_checked(64)?;
         if hash != sha256(packed).as_bytes() {
             return None;
         }
-        let cell: TrainedCell =
-            serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()?;
-        (cell.training.choices_hash == commitment(&entry.label, &cell.choices)).then_some(cell)
+        serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()
     }
 
     /// Keeps a cell: written under another name first, so that a file under its own name is whole.
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub(crate) fn keep(&self, replicate: usize, entry: &RouterEntry, cell: &TrainedCell) -> Result<()> {
+    pub(crate) fn keep(&self, number: usize, entry: &impl Serialize, cell: &impl Serialize) -> Result<()> {
         let folder: &Path = &self.cache.folder;
         fs::create_folder(folder)?;
         let packed = gzip::pack(json(cell).as_bytes());
         let bytes = [sha256(&packed).as_bytes(), &packed].concat();
-        fs::write_whole(&self.path(replicate, entry), &bytes)
+        fs::write_whole(&self.path(number, entry), &bytes)
     }
 
-    fn path(&self, replicate: usize, entry: &RouterEntry) -> PathBuf {
-        let key = sha256_of_texts([self.inputs.as_str(), &replicate.to_string(), &json(entry)]);
+    fn path(&self, number: usize, entry: &impl Serialize) -> PathBuf {
+        let key = sha256_of_texts([self.inputs.as_str(), &number.to_string(), &json(entry)]);
         self.cache.folder.join(format!("{key}.cell"))
     }
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data can be written as JSON")
 }
 

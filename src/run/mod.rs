@@ -7,6 +7,7 @@
 mod assemble;
 mod cells;
 mod offline;
+pub mod online;
 mod prepare;
 mod replicate;
 mod shift;
@@ -16,6 +17,6 @@ mod training;
 
 pub use cells::CellCache;
 pub use offline::{Event, resume, run, train};
-pub(crate) use prepare::{UncountedTokens, cut};
 pub use prepare::{check, suite_of};
+pub(crate) use prepare::{cut, put_licence};
 pub use stress::{Stressed, stress};

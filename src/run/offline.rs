@@ -45,6 +45,16 @@ pub enum Event {
         /// The router's label.
         router: String,
     },
+    /// An online learner begins to learn from the warm start.
+    LearnerStarted {
+        /// Its label.
+        router: String,
+    },
+    /// An online learner is ready to begin any order. What follows of it are cells, one an order, which begin as trained.
+    LearnerReady {
+        /// Its label.
+        router: String,
+    },
     /// A router was trained and has routed its test prompts.
     CellDone {
         /// The replicate.

@@ -17,15 +17,15 @@ use crate::scenario::unseen::TestPool;
 use crate::scenario::{CostSettings, RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::prices::{PriceBook, count_tokens, price_suite};
-use crate::suite::{self, Suite};
+use crate::suite::{self, Suite, SuiteInfo};
 
 /// The suite of a scenario, with the embeddings it asks for.
 ///
 /// # Errors
 /// A suite or embeddings that cannot be used.
-pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
-    let find = || suite::find(&scenario.suite, folders).map_err(|error| error.within("suite"));
-    match scenario.embeddings.as_deref() {
+pub fn suite_of(name: &str, embeddings: Option<&str>, folders: &[PathBuf]) -> Result<Suite> {
+    let find = || suite::find(name, folders).map_err(|error| error.within("suite"));
+    match embeddings {
         None => find(),
         Some(BUILT_IN) => {
             let mut suite = find()?;
@@ -33,10 +33,24 @@ pub fn suite_of(scenario: &Scenario, folders: &[PathBuf]) -> Result<Suite> {
             suite.embeddings = Some(encoded(&suite.prompts, &encoder, &|_, _| {})?);
             Ok(suite)
         }
-        Some(file) => {
-            suite::find_with_embeddings(&scenario.suite, folders, file).map_err(|error| error.within("suite"))
-        }
+        Some(file) => suite::find_with_embeddings(name, folders, file).map_err(|error| error.within("suite")),
     }
+}
+
+/// Takes the licence of the suite's data from the scenario, where the suite does not state one.
+///
+/// # Errors
+/// Two that are not the same.
+pub(crate) fn put_licence(info: &mut SuiteInfo, given: Option<&String>) -> Result<()> {
+    let Some(given) = given else { return Ok(()) };
+    if info.licence.is_empty() {
+        info.licence.clone_from(given);
+    }
+    if info.licence == *given {
+        return Ok(());
+    }
+    let problem = format!("`licence` is \"{given}\", but suite `{}` says \"{}\"", info.name, info.licence);
+    Err(Error::setting("licence", problem))
 }
 
 /// A suite, ready to be learned from.
@@ -110,9 +124,7 @@ impl<'a> RunPlan<'a> {
 /// Cuts a suite down to the candidates of a scenario that fits it.
 pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
     let content_hash = suite.content_hash();
-    if suite.info.licence.is_empty() {
-        suite.info.licence = scenario.licence.clone().unwrap_or_default();
-    }
+    put_licence(&mut suite.info, scenario.licence.as_ref())?;
     let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite, has_cost)?;
     Ok(Prepared {
@@ -135,7 +147,8 @@ pub(crate) fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> 
 ///
 /// # Errors
 /// As [`run`](super::run), before training.
-pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
+pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
+    put_licence(&mut suite.info, scenario.licence.as_ref())?;
     let (_, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite, has_cost)?;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
@@ -184,12 +197,6 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
         }
     }
     check_metrics(scenario, suite, has_cost)?;
-    let stated = &suite.info.licence;
-    if let Some(licence) = scenario.licence.as_ref().filter(|given| !stated.is_empty() && *given != stated) {
-        let problem =
-            format!("`licence` is \"{licence}\", but suite `{}` says \"{stated}\"", suite.info.name);
-        return Err(Error::setting("licence", problem));
-    }
     unseen_of(scenario, suite)?;
     shifts_of(scenario, suite)?;
     scenario.routers.iter().enumerate().try_for_each(|(at, entry)| {

@@ -1,6 +1,8 @@
 //! A scenario: one experiment as a value, read from TOML and checked before anything is trained.
 
+pub mod file;
 pub(crate) mod label;
+pub mod online;
 pub mod pool;
 pub mod quiz;
 pub mod shift;
@@ -27,7 +29,7 @@ use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::{fs, toml_file};
 
 /// The quickstart scenario, inside the program.
-const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
+pub(crate) const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
 
 /// More replicates than this are a slip: their splits alone would fill the memory.
 pub const MOST_REPLICATES: usize = 1000;
@@ -121,6 +123,25 @@ impl Default for CostSettings {
     }
 }
 
+impl CostSettings {
+    fn check(&self) -> Result<()> {
+        let fault = |key: &str, problem: &str| Err(Error::setting(format!("cost.{key}"), problem));
+        if self.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
+            return fault("assume-output-tokens", "`assume-output-tokens` must be a number of tokens");
+        }
+        if self.prices_date.is_some() && self.prices.is_none() {
+            return fault("prices-date", "`prices-date` needs `prices`: the suite's own prices have no date");
+        }
+        if self.tokenizer.is_some() && !self.estimate_tokens {
+            return fault(
+                "tokenizer",
+                "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew",
+            );
+        }
+        Ok(())
+    }
+}
+
 /// The `[evidence]` of a scenario: what is compared with what, declared before the run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -176,6 +197,26 @@ pub struct Expectation {
     pub share: Option<f64>,
 }
 
+impl Expectation {
+    /// Whether it asks for something; `key` is its place in the scenario.
+    fn check(&self, key: &str) -> Result<()> {
+        let Expectation { router, metric, at_least, at_most, above, share } = self;
+        if share.is_some() && above.is_none() {
+            let problem = format!(
+                "the expectation on `{metric}` of `{router}` has a `share` but no `above` to take it of"
+            );
+            return Err(Error::setting(format!("{key}.share"), problem));
+        }
+        if at_least.is_none() && at_most.is_none() && above.is_none() {
+            let problem = format!(
+                "the expectation on `{metric}` of `{router}` states no bound: `at-least`, `at-most`, or `above`"
+            );
+            return Err(Error::setting(key, problem));
+        }
+        Ok(())
+    }
+}
+
 /// How routers are judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -183,7 +224,7 @@ pub enum Mode {
     /// Trained on recorded outcomes, then judged on other prompts.
     #[default]
     Offline,
-    /// Learning on the way from the outcomes of its own choices: [`online`](crate::online).
+    /// Learning on the way from the outcomes of its own choices: [`online`].
     Online,
 }
 
@@ -256,8 +297,7 @@ impl Scenario {
     fn parsed(path: &Path, text: &str, registry: &Registry) -> Result<Scenario> {
         let written: Written = toml_file::parse(path, text)?;
         if written.mode == Mode::Online {
-            let problem = "is a scenario of `mode = \"online\"`, which `run` and `verify` take";
-            return Err(Error::file(path, problem));
+            return Err(Error::file(path, "has `mode = \"online\"`, and this reads offline scenarios"));
         }
         let of = |key: &'static str| move |problem: String| Error::setting(key, problem);
         let unseen = written.unseen.map(WrittenUnseen::settings).transpose().map_err(of("unseen"))?;
@@ -354,24 +394,7 @@ impl Scenario {
         if self.routers.is_empty() {
             return fault("router", "names no `[[router]]`".into());
         }
-        if self.cost.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
-            return fault(
-                "cost.assume-output-tokens",
-                "`assume-output-tokens` must be a number of tokens".into(),
-            );
-        }
-        if self.cost.prices_date.is_some() && self.cost.prices.is_none() {
-            return fault(
-                "cost.prices-date",
-                "`prices-date` needs `prices`: the suite's own prices have no date".into(),
-            );
-        }
-        if self.cost.tokenizer.is_some() && !self.cost.estimate_tokens {
-            return fault(
-                "cost.tokenizer",
-                "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew".into(),
-            );
-        }
+        self.cost.check()?;
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
         for (at, expectation) in self.expect.iter().enumerate() {
@@ -386,26 +409,7 @@ impl Scenario {
                 );
                 return fault(&format!("{key}.metric"), problem);
             }
-            if expectation.share.is_some() && expectation.above.is_none() {
-                return fault(
-                    &format!("{key}.share"),
-                    format!(
-                        "the expectation on `{}` of `{}` has a `share` but no `above` to take it of",
-                        expectation.metric, expectation.router
-                    ),
-                );
-            }
-            let bounds =
-                [expectation.at_least.is_some(), expectation.at_most.is_some(), expectation.above.is_some()];
-            if !bounds.contains(&true) {
-                return fault(
-                    &key,
-                    format!(
-                        "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
-                        expectation.metric, expectation.router
-                    ),
-                );
-            }
+            expectation.check(&key)?;
         }
         Ok(())
     }

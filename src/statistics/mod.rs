@@ -10,6 +10,7 @@
 //! - [`correction`]: p-values of many comparisons.
 //! - [`sample_size`]: how many prompts and replicates a difference takes.
 //! - [`ranks`]: many routers on many suites.
+//! - [`spread`]: means of independent values with their Student-t intervals.
 //! - [`studentised_range`]: the distribution behind the critical difference.
 
 pub mod bootstrap;
@@ -19,6 +20,7 @@ pub mod overlap;
 pub mod paired;
 pub mod ranks;
 pub mod sample_size;
+pub mod spread;
 pub mod studentised_range;
 
 pub use interval::Interval;

@@ -47,15 +47,7 @@ pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdic
         leader: headline::leader(summary),
     };
     let charts = charts::Charts::new(&page);
-    let name = escape(&record.manifest.scenario.name);
-    let [light, dark] = plot::properties();
-    let mut text = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src \
-         'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n<title>{name} \u{b7} llm-bandit</title>\n<style>\n\
-         :root{{{light}}}\n@media (prefers-color-scheme:dark){{@media screen{{:root{{{dark}}}}}}}\n{STYLE}</style>\n</head>\n\
-         <body>\n<main>\n"
-    );
+    let mut text = head(&record.manifest.scenario.name);
     headline::write(&mut text, &page);
     let body = body(&page, &charts, verdicts);
     contents(&mut text, &body);
@@ -67,6 +59,19 @@ pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdic
         data::json(&page, &charts)
     );
     text
+}
+
+/// The start of a page, up to its content.
+pub(super) fn head(name: &str) -> String {
+    let name = escape(name);
+    let [light, dark] = plot::properties();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src \
+         'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\">\n<title>{name} \u{b7} llm-bandit</title>\n<style>\n\
+         :root{{{light}}}\n@media (prefers-color-scheme:dark){{@media screen{{:root{{{dark}}}}}}}\n{STYLE}</style>\n</head>\n\
+         <body>\n<main>\n"
+    )
 }
 
 /// The sections. Those that the dial moves are one part of the page, so that it stays in sight above them.
@@ -89,7 +94,7 @@ fn body(page: &Page, charts: &charts::Charts, verdicts: &[Verdict]) -> String {
 }
 
 /// Links to the sections.
-fn contents(text: &mut String, body: &str) {
+pub(super) fn contents(text: &mut String, body: &str) {
     text.push_str("<nav aria-label=\"Contents\"><ul>\n");
     for heading in body.split("<h2 id=\"").skip(1) {
         if let Some((id, title)) =

@@ -2,21 +2,34 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Finished, Overall, RANKED_BY, Timing, overall_csv, overall_md};
+use super::{
+    Finished, OnlineRun, Overall, RANKED_BY, Timing, online_csv, online_md, overall_csv, overall_md,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::summarise;
 use crate::fs;
+use crate::record::Record;
+use crate::record::file::Recorded;
 use crate::report::plot::{RankChart, rank_svg};
-use crate::report::{is_report, read_record};
+use crate::report::{is_report, read_recorded};
 
 /// Where a timed run keeps what its routers took.
 const TIMINGS: &str = "timings.csv";
+
+/// Finished runs of both modes.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// Offline runs.
+    pub offline: Vec<Finished>,
+    /// Online runs.
+    pub online: Vec<OnlineRun>,
+}
 
 /// Reads reports: folders of one, or folders of such folders (by name).
 ///
 /// # Errors
 /// A folder without a report, one that cannot be read, or two runs of one scenario.
-pub fn read_reports(folders: &[PathBuf]) -> Result<Vec<(PathBuf, Finished)>> {
+pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
     let mut paths = Vec::new();
     for folder in folders {
         if is_report(folder) {
@@ -25,17 +38,22 @@ pub fn read_reports(folders: &[PathBuf]) -> Result<Vec<(PathBuf, Finished)>> {
         }
         paths.extend(report_folders(folder)?);
     }
-    let mut finished: Vec<(PathBuf, Finished)> = Vec::new();
+    let mut names: Vec<(String, PathBuf)> = Vec::new();
+    let mut runs = Runs::default();
     for path in paths {
-        let run = read_finished(&path)?;
-        let name = |run: &Finished| run.record.manifest.scenario.name.clone();
-        if let Some((other, _)) = finished.iter().find(|(_, other)| name(other) == name(&run)) {
-            let problem = format!("is a run of scenario `{}`, as {} is", name(&run), other.display());
+        let recorded = read_recorded(&path)?;
+        let name = recorded.name().to_owned();
+        if let Some((_, other)) = names.iter().find(|(other, _)| *other == name) {
+            let problem = format!("is a run of scenario `{name}`, as {} is", other.display());
             return Err(Error::file(&path, problem));
         }
-        finished.push((path, run));
+        match recorded {
+            Recorded::Offline(record) => runs.offline.push(finished(*record, &path)?),
+            Recorded::Online(record) => runs.online.push(OnlineRun::new(&record)),
+        }
+        names.push((name, path));
     }
-    Ok(finished)
+    Ok(runs)
 }
 
 /// The reports in a folder, by name.
@@ -52,37 +70,45 @@ pub fn report_folders(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// One run and what it took.
-///
-/// # Errors
-/// As [`read_record`]; a file of timings that is none.
-pub fn read_finished(folder: &Path) -> Result<Finished> {
-    let record = read_record(folder)?;
+fn finished(record: Record, folder: &Path) -> Result<Finished> {
     let summary = summarise(&record);
     let path = folder.join(TIMINGS);
     let timings = if path.is_file() { read_timings(&path)? } else { Vec::new() };
     Ok(Finished { record, summary, timings })
 }
 
-/// Writes `overall.md`, `overall.csv`, and, where ranks can be compared, `critical-difference.svg`.
+/// Writes `overall.md`, `overall.csv` of offline runs, `overall-online.csv` of online ones, and, where ranks can be compared,
+/// `critical-difference.svg`.
 ///
 /// # Errors
 /// A folder that cannot be written.
 ///
 /// # Panics
 /// If the figure cannot be drawn, which no data can cause.
-pub fn write_overall(folder: &Path, runs: &[Finished]) -> Result<Overall> {
+pub fn write_overall(folder: &Path, runs: &Runs) -> Result<()> {
     fs::create_folder(folder)?;
-    let overall = Overall::new(runs);
-    let mut files = vec![
-        (folder.join("overall.md"), format!("# Overall\n\n{}", overall_md(&overall)).into_bytes()),
-        (folder.join("overall.csv"), overall_csv(&overall)),
-    ];
-    if let Some(chart) = rank_chart(&overall) {
-        let svg = rank_svg(&chart).expect("any finite data can be drawn");
-        files.push((folder.join("critical-difference.svg"), svg.into_bytes()));
+    let mut files = vec![(folder.join("overall.md"), format!("# Overall\n\n{}", runs_md(runs)).into_bytes())];
+    if !runs.offline.is_empty() {
+        let overall = Overall::new(&runs.offline);
+        files.push((folder.join("overall.csv"), overall_csv(&overall)));
+        if let Some(chart) = rank_chart(&overall) {
+            let svg = rank_svg(&chart).expect("any finite data can be drawn");
+            files.push((folder.join("critical-difference.svg"), svg.into_bytes()));
+        }
     }
-    fs::put_files(&files)?;
-    Ok(overall)
+    if !runs.online.is_empty() {
+        files.push((folder.join("overall-online.csv"), online_csv(&runs.online)));
+    }
+    fs::put_files(&files)
+}
+
+/// The tables of the modes that there are runs of.
+pub fn runs_md(runs: &Runs) -> String {
+    let offline =
+        if runs.offline.is_empty() { String::new() } else { overall_md(&Overall::new(&runs.offline)) };
+    let online = online_md(&runs.online);
+    let heading = if offline.is_empty() || online.is_empty() { "" } else { "\n## Online\n\n" };
+    format!("{offline}{heading}{online}")
 }
 
 fn rank_chart(overall: &Overall) -> Option<RankChart> {

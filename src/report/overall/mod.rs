@@ -1,12 +1,14 @@
 //! Several runs in one table: what each router came to over all of their suites.
 //!
-//! `folder` finds the reports and writes the table beside them, `table` is its Markdown and CSV, `splice` puts it into another text.
+//! `folder` finds the reports and writes the table beside them, `table` is its Markdown and CSV, `online` the table of online runs, `splice` puts it into another text.
 
 mod folder;
+mod online;
 mod splice;
 mod table;
 
-pub use folder::{read_finished, read_reports, report_folders, write_overall};
+pub use folder::{Runs, read_reports, report_folders, runs_md, write_overall};
+pub use online::{OnlineRun, online_csv, online_md};
 pub use splice::{Published, splice};
 pub use table::{overall_csv, overall_md};
 

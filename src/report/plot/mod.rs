@@ -39,6 +39,7 @@ pub(in crate::report) use palette::properties;
 pub(in crate::report) use pareto::pareto_inline;
 pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
 pub use print::{Columns, Printed};
+pub(in crate::report) use regret::regret_inline;
 pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
 pub(in crate::report) use utility::utility_inline;
 pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};

@@ -3,6 +3,7 @@
 use super::axis::{Axis, Scale};
 use super::frame::{BELOW, Panel};
 use super::header::{self, MARGIN};
+use super::inline::Inline;
 use super::legend::{self, Entry, Swatch};
 use super::palette::{self, EDGE, Look};
 use super::scene::{Point, Scene, Stroke};
@@ -65,31 +66,22 @@ const REACH: Reach = Reach { below: 0.3, above: 0.3 };
 const MARKERS: usize = 8;
 const CHANGE_DASH: &[f64] = &[4.0, 3.0];
 
+/// The chart as markup of a page, which writes title, legend, and notes itself.
+pub(in crate::report) fn regret_inline(chart: &RegretChart) -> Inline {
+    let mut scene = Scene::new(WIDTH);
+    let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
+    let panel = panel(&lines, MARGIN);
+    draw(&mut scene, &panel, chart, &lines);
+    scene.height = MARGIN + HEIGHT + BELOW + MARGIN;
+    Inline::new(&scene, &panel)
+}
+
 fn scene(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
     let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
     let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
     let panel = panel(&lines, top);
-    panel.draw_frame(&mut scene, &panel.x.ticks(8, ""), &panel.y.ticks(7, ""), true);
-    panel.draw_x_label(&mut scene, &chart.step_label);
-    panel.draw_y_label(&mut scene, &chart.regret_label, MARGIN + 6.0);
-    let rectangle = panel.rectangle();
-    for x in chart.changes.iter().filter_map(|step| panel.x.place(*step)) {
-        let stroke = Stroke { colour: EDGE, width: 1.0, dash: CHANGE_DASH };
-        scene.line(&[(x, rectangle.top), (x, rectangle.bottom)], stroke);
-    }
-    for line in lines.iter().rev() {
-        let Some(band) = &line.band else { continue };
-        let low: Vec<Point> = band.iter().filter_map(|(x, low, _)| panel.place((*x, *low))).collect();
-        let high: Vec<Point> = band.iter().filter_map(|(x, _, high)| panel.place((*x, *high))).collect();
-        panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
-    }
-    for (at, line) in lines.iter().enumerate().rev() {
-        let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
-        let look = palette::look(line.kind);
-        panel.draw_line(&mut scene, &places, look.stroke);
-        panel.draw_markers(&mut scene, &marked(&places, at), look);
-    }
+    draw(&mut scene, &panel, chart, &lines);
     let swatch = |look: Look, line: &RegretLine| Swatch::Line { look, band: line.band.is_some() };
     let entry = |line: &RegretLine| Entry {
         swatch: swatch(palette::look(line.kind), line),
@@ -116,6 +108,30 @@ fn marked(places: &[Point], line: usize) -> Vec<Point> {
     places.iter().skip((line * every / MARKERS + every / 2) % every).step_by(every).copied().collect()
 }
 
+/// Frame, changes, bands, and lines.
+fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[RegretLine]) {
+    panel.draw_frame(scene, &panel.x.ticks(8, ""), &panel.y.ticks(7, ""), true);
+    panel.draw_x_label(scene, &chart.step_label);
+    panel.draw_y_label(scene, &chart.regret_label, MARGIN + 6.0);
+    let rectangle = panel.rectangle();
+    for x in chart.changes.iter().filter_map(|step| panel.x.place(*step)) {
+        let stroke = Stroke { colour: EDGE, width: 1.0, dash: CHANGE_DASH };
+        scene.line(&[(x, rectangle.top), (x, rectangle.bottom)], stroke);
+    }
+    for line in lines.iter().rev() {
+        let Some(band) = &line.band else { continue };
+        let low: Vec<Point> = band.iter().filter_map(|(x, low, _)| panel.place((*x, *low))).collect();
+        let high: Vec<Point> = band.iter().filter_map(|(x, _, high)| panel.place((*x, *high))).collect();
+        panel.draw_band(scene, &low, &high, palette::look(line.kind));
+    }
+    for (at, line) in lines.iter().enumerate().rev() {
+        let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
+        let look = palette::look(line.kind);
+        panel.draw_line(scene, &places, look.stroke);
+        panel.draw_markers(scene, &marked(&places, at), look);
+    }
+}
+
 fn shown(line: &RegretLine) -> RegretLine {
     RegretLine {
         label: line.label.clone(),
@@ -131,7 +147,8 @@ fn panel(lines: &[RegretLine], top: f64) -> Panel {
     let main: Vec<f64> = lines.iter().filter(is_router).flat_map(regrets).collect();
     let others: Vec<f64> = lines.iter().filter(|line| !is_router(line)).flat_map(regrets).collect();
     let most = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
-    let steps = Window { low: 0.0, high: if most > 0.0 { most } else { 1.0 } };
+    let least = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(most, f64::min);
+    let steps = Window { low: least, high: if most > least { most } else { least + 1.0 } };
     let x = Axis { scale: Scale::Linear, window: steps, start: LEFT, end: WIDTH - MARGIN - 6.0, zero: None };
     let window = window::linear(&main, &others, REACH);
     Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }

@@ -8,15 +8,15 @@
 //! block is a ridge regression per arm on the logged choices of the blocks before it. A model that saw later steps would, in
 //! the log of a learner, depend on the very action that it is to correct. The first block has no model and is left out.
 
-use super::evaluate::{Spread, best_single};
 use super::off_policy::{
     Estimated, Estimator, LoggedStep, clipped_share, effective_sample_size, estimate, mean_weight,
 };
-use super::record::{Log, OnlineRecord, Order};
-use super::router::Arms;
+use crate::record::online::{Log, OnlineRecord, Order};
+use crate::router::online::Arms;
+use crate::statistics::spread::Spread;
 
 /// Weights above this are clipped in the clipped estimates.
-pub(super) const CLIP: f64 = 10.0;
+pub const CLIP: f64 = 10.0;
 const BLOCKS: usize = 10;
 const RIDGE: f64 = 1.0;
 /// Of the normal distribution, for intervals from one log.
@@ -221,4 +221,19 @@ fn linear(record: &OnlineRecord) -> Arms {
         }
     }
     arms
+}
+
+/// The arm, there at every step, with the highest total utility.
+pub(super) fn best_single(record: &OnlineRecord, order: &Order) -> Option<usize> {
+    let steps = || 0..record.manifest.n_steps;
+    let is_there = |arm: &usize| steps().all(|step| record.is_available(order, step, *arm));
+    let total = |arm: usize| steps().map(|step| record.utility(order, step, arm)).sum::<f64>();
+    let arms = (0..record.manifest.suite.models.len()).filter(is_there);
+    let mut best: Option<(f64, usize)> = None;
+    for (value, arm) in arms.map(|arm| (total(arm), arm)) {
+        if best.is_none_or(|(most, _)| value > most) {
+            best = Some((value, arm));
+        }
+    }
+    best.map(|(_, arm)| arm)
 }

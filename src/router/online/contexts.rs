@@ -49,7 +49,7 @@ impl Contexts {
 }
 
 /// From embeddings to contexts.
-pub(super) struct Reduction {
+pub(crate) struct Reduction {
     /// Width x directions; none where the suite has no embeddings.
     directions: Option<Matrix>,
     mean: Vec<f32>,
@@ -58,7 +58,7 @@ pub(super) struct Reduction {
 
 impl Reduction {
     /// Fits directions, means, and variances to the embeddings of these prompts.
-    pub(super) fn fit(suite: &Suite, prompts: &[usize], n_directions: usize, rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn fit(suite: &Suite, prompts: &[usize], n_directions: usize, rng: &mut ChaCha8Rng) -> Self {
         let Some(embeddings) = &suite.embeddings else {
             return Reduction { directions: None, mean: Vec::new(), scale: Vec::new() };
         };
@@ -86,7 +86,7 @@ impl Reduction {
     }
 
     /// The contexts of these prompts; the constant alone where the suite has no embeddings.
-    pub(super) fn contexts(&self, suite: &Suite, prompts: &[usize]) -> Contexts {
+    pub(crate) fn contexts(&self, suite: &Suite, prompts: &[usize]) -> Contexts {
         let (Some(directions), Some(embeddings)) = (&self.directions, &suite.embeddings) else {
             return Contexts::new(vec![1.0; prompts.len()], 1);
         };
@@ -117,14 +117,19 @@ fn project(rows: &Matrix, directions: &Matrix) -> Matrix {
 
 #[cfg(test)]
 mod tests {
-    use crate::online::world::testing::world;
+    use super::*;
+    use crate::random::SeedableRng;
+    use crate::suite::synthetic::SyntheticSettings;
 
     #[test]
     fn contexts_have_about_unit_length_and_end_in_one() {
-        let (world, _) = world();
-        let n = world.contexts.n_rows();
-        let squares: f64 = world.contexts.values().iter().map(|value| value * value).sum();
-        assert!((squares / n as f64 - 2.0).abs() < 0.05, "{}", squares / n as f64);
-        assert!((0..n).all(|prompt| world.contexts.row(prompt).last() == Some(&1.0)));
+        let settings = SyntheticSettings { n_prompts: 40, n_models: 4, ..SyntheticSettings::default() };
+        let suite = settings.generate().unwrap().suite;
+        let prompts: Vec<usize> = (0..40).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let contexts = Reduction::fit(&suite, &prompts, 25, &mut rng).contexts(&suite, &prompts);
+        let squares: f64 = contexts.values().iter().map(|value| value * value).sum();
+        assert!((squares / 40.0 - 2.0).abs() < 0.05, "{}", squares / 40.0);
+        assert!((0..40).all(|prompt| contexts.row(prompt).last() == Some(&1.0)));
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::markdown::interval;
-use crate::online::evaluate::OnlineSummary;
-use crate::online::record::OnlineRecord;
+use crate::evaluate::online::OnlineSummary;
+use crate::record::online::OnlineRecord;
 
 /// The main numbers of every router and reference, aligned for a terminal.
 pub fn overview(record: &OnlineRecord, summary: &OnlineSummary) -> String {

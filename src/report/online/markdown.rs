@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use super::estimates::estimates;
 use crate::evaluate::Verdict;
-use crate::online::evaluate::{OnlineSummary, Spread, windows};
-use crate::online::record::OnlineRecord;
+use crate::evaluate::online::{OnlineSummary, windows};
 use crate::preference::DistributionKind;
+use crate::record::online::OnlineRecord;
 use crate::report::paragraphs::{expectations_md, prices_md, provenance_md};
+use crate::statistics::spread::Spread;
 
 /// The page.
 pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {

@@ -1,17 +1,21 @@
-//! An online record as a folder: `manifest.json`, the replayed prompts, and NumPy arrays of contexts, outcomes by phase,
-//! orders (orders x steps), and every router's choices and their probabilities (orders x steps).
+//! The record of an online run: every choice and its probability, and the outcomes that they are judged by.
+//!
+//! As a folder: `manifest.json`, the replayed prompts, and NumPy arrays of contexts, outcomes by phase, orders
+//! (orders x steps), and every router's choices and their probabilities (orders x steps).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::contexts::Contexts;
-use super::phase::Phase;
-use super::record::{Log, ONLINE_FORMAT, OnlineManifest, OnlineRecord, Order};
+use super::commitment::log_commitment;
+use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
+use super::{RecordedPrompt, RecordedSuite, sums};
 use crate::error::{Error, Result};
-use crate::record::RecordedPrompt;
-use crate::record::store::{format_cells, read_cells, read_unpacked};
-use crate::record::sums;
+use crate::router::Meter;
+use crate::router::online::Contexts;
+use crate::scenario::Mode;
 use crate::scenario::label::is_file_name;
-use crate::suite::LARGEST_AMOUNT;
+use crate::scenario::online::OnlineScenario;
+use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, gzip, npy};
 
 const MANIFEST: &str = "manifest.json";
@@ -19,6 +23,122 @@ const PROMPTS: &str = "prompts.csv.gz";
 const CONTEXTS: &str = "contexts.npy.gz";
 const ORDERS: &str = "orders.npy.gz";
 const PREFERENCES: &str = "preferences.npy.gz";
+
+/// A finished online run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnlineRecord {
+    /// What was run, on what, with what found out beforehand.
+    pub manifest: OnlineManifest,
+    /// The replayed prompts.
+    pub prompts: Vec<RecordedPrompt>,
+    /// Their contexts.
+    pub contexts: Contexts,
+    /// Outcomes by phase.
+    pub phases: Vec<Phase>,
+    /// The orders.
+    pub orders: Vec<Order>,
+    /// By router, then by order.
+    pub logs: Vec<Vec<Log>>,
+}
+
+/// What the arms are worth for a while.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// The first step of it.
+    pub from: usize,
+    /// What began it, in words; empty for the first.
+    pub words: Vec<String>,
+    /// Scores, replayed prompts x arms; missing where the arm cannot be chosen.
+    pub score: CellTable,
+    /// Costs in US dollars of the same cells.
+    pub cost_usd: CellTable,
+}
+
+/// One order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The prompts by step, as rows of the replayed prompts.
+    pub prompts: Vec<usize>,
+    /// The weight of cost against score at each step.
+    pub preferences: Vec<f64>,
+}
+
+/// What one router did in one order.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The chosen arm of each step.
+    pub arms: Vec<u16>,
+    /// With which probability it was chosen, given everything before.
+    pub propensities: Vec<f64>,
+}
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OnlineManifest {
+    /// Always online.
+    pub mode: Mode,
+    /// [`FORMAT`](super::FORMAT) when it was written.
+    pub format: u32,
+    /// The version of the program.
+    pub program_version: String,
+    /// The scenario as resolved.
+    pub scenario: OnlineScenario,
+    /// [`scenario_hash`](super::scenario_hash) of it.
+    pub scenario_hash: String,
+    /// [`list_prices_hash`](super::list_prices_hash) of the arms and their prices.
+    pub list_prices_hash: String,
+    /// The suite; its models are the arms.
+    pub suite: RecordedSuite,
+    /// The phases.
+    pub phases: Vec<RecordedPhase>,
+    /// US dollars in one cost unit: the mean cost of the dearest arm of the first phase, over the warm-start prompts or,
+    /// without any, over all prompts.
+    pub cost_unit_usd: f64,
+    /// Steps of each order.
+    pub n_steps: usize,
+    /// What is known of the arms before the first step, where there is a warm start.
+    pub warm_start: Option<RecordedWarmStart>,
+    /// One entry a router, in scenario order.
+    pub routers: Vec<RecordedLearner>,
+}
+
+/// A phase without its outcomes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedPhase {
+    /// Its first step.
+    pub from: usize,
+    /// What began it.
+    pub words: Vec<String>,
+}
+
+/// The warm start.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedWarmStart {
+    /// How many prompts.
+    pub n_prompts: usize,
+    /// Mean score of each arm on them; `None` for arms that arrive later.
+    pub score: Vec<Option<f64>>,
+    /// Mean cost in US dollars of each arm on them.
+    pub cost_usd: Vec<Option<f64>>,
+}
+
+/// One router.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedLearner {
+    /// Tuned settings and the like.
+    pub notes: BTreeMap<String, String>,
+    /// What it paid before the first step.
+    pub paid: Meter,
+    /// What was revealed to it in each order.
+    pub revealed: Vec<Meter>,
+    /// The [`log_commitment`] to what it chose in each order.
+    pub choices_hashes: Vec<String>,
+}
 
 impl OnlineRecord {
     /// Writes the record into a folder that exists.
@@ -63,16 +183,7 @@ impl OnlineRecord {
     /// A folder that is no online record, one of another format, or parts that do not fit together.
     pub fn read(folder: &Path) -> Result<OnlineRecord> {
         let path = folder.join(MANIFEST);
-        let text = fs::read_text(&path)?;
-        let line = |error: serde_json::Error| Error::line(&path, error.line() as u64, error.to_string());
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(line)?;
-        let format = value.get("online-format").and_then(serde_json::Value::as_u64);
-        if format != Some(u64::from(ONLINE_FORMAT)) {
-            let found = format.map_or_else(|| "no format".to_owned(), |format| format!("format {format}"));
-            let problem = format!("has {found}; this program reads online format {ONLINE_FORMAT}");
-            return Err(Error::file(&path, problem));
-        }
-        let manifest: OnlineManifest = serde_json::from_str(&text).map_err(line)?;
+        let manifest: OnlineManifest = read_manifest(folder, Mode::Online)?;
         let mut labels = manifest.scenario.routers.iter().map(|entry| &entry.label);
         if let Some(label) = labels.find(|label| !is_file_name(label)) {
             return Err(Error::file(&path, format!("`{label}` is no label")));
@@ -109,8 +220,14 @@ impl OnlineRecord {
             })
             .collect();
         let mut record = OnlineRecord { manifest, prompts, contexts, phases, orders, logs: Vec::new() };
-        for entry in record.manifest.scenario.routers.clone() {
+        for (router, entry) in record.manifest.scenario.routers.clone().iter().enumerate() {
             let logs = record.read_logs(folder, &entry.label, shape)?;
+            let committed = record.manifest.routers.get(router).map(|learner| &learner.choices_hashes);
+            let hashes: Vec<String> = logs.iter().map(|log| log_commitment(&entry.label, log)).collect();
+            if committed != Some(&hashes) {
+                let path = folder.join(&log_files(&entry.label)[0]);
+                return Err(Error::file(&path, "holds other choices than the manifest commits to"));
+            }
             record.logs.push(logs);
         }
         Ok(record)
@@ -152,7 +269,39 @@ impl OnlineRecord {
 
     /// The phase of a step.
     pub(crate) fn phase_at(&self, step: usize) -> usize {
-        self.phases.partition_point(|phase| phase.from <= step) - 1
+        phase_at(&self.phases, step)
+    }
+
+    /// Score and cost in US dollars of an arm of the pool at a step.
+    pub(crate) fn outcome(&self, order: &Order, step: usize, arm: usize) -> (f64, f64) {
+        let (phase, prompt) = (&self.phases[self.phase_at(step)], order.prompts[step]);
+        let score = phase.score.get(prompt, arm).expect("an arm of the pool has an outcome");
+        (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
+    }
+
+    /// The utility of an arm of the pool at a step.
+    pub(crate) fn utility(&self, order: &Order, step: usize, arm: usize) -> f64 {
+        let (score, cost_usd) = self.outcome(order, step, arm);
+        score - order.preferences[step] * cost_usd / self.manifest.cost_unit_usd
+    }
+
+    /// What a learner's choices in an order revealed, and what producing it cost.
+    pub(crate) fn revealed(&self, router: usize, order: usize) -> Meter {
+        let mut meter = Meter::default();
+        for (step, &arm) in self.logs[router][order].arms.iter().enumerate() {
+            meter.outcomes_seen += 1;
+            meter.dollars += self.outcome(&self.orders[order], step, usize::from(arm)).1;
+        }
+        meter
+    }
+
+    pub(crate) fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
+        self.phases[self.phase_at(step)].score.get(order.prompts[step], arm).is_some()
+    }
+
+    /// The arms that can be chosen at a step.
+    pub(crate) fn pool(&self, order: &Order, step: usize) -> Vec<usize> {
+        (0..self.manifest.suite.models.len()).filter(|&arm| self.is_available(order, step, arm)).collect()
     }
 
     fn prompts_csv(&self) -> Vec<u8> {
@@ -163,6 +312,11 @@ impl OnlineRecord {
         }
         writer.into_inner().expect("writing into memory does not fail")
     }
+}
+
+/// The phase of a step.
+pub(crate) fn phase_at(phases: &[Phase], step: usize) -> usize {
+    phases.partition_point(|phase| phase.from <= step) - 1
 }
 
 fn phase_files(number: usize) -> [String; 2] {

@@ -1,21 +1,21 @@
-//! Reports of online runs: `report.md`, `regret.csv`, `summary.csv`, `off_policy.csv`, and the figure of regrets.
+//! Reports of online runs: `report.md`, `report.html`, `regret.csv`, `summary.csv`, `off_policy.csv`, and the figure of regrets.
 
 mod csv_tables;
 mod estimates;
 mod figure;
 mod markdown;
 mod overview;
+mod page;
 
 use std::path::Path;
 
-use super::evaluate::{OnlineSummary, judge, summarise};
-use super::record::OnlineRecord;
 use crate::error::Result;
 use crate::evaluate::Verdict;
-use crate::fs::{self, Claim};
-use crate::record::sums;
+use crate::evaluate::online::{OnlineSummary, judge, summarise};
+use crate::fs::Claim;
+use crate::record::online::OnlineRecord;
 use crate::report::plot::{regret_png, regret_svg};
-use crate::report::{compare, rebuild_with, record_folder, record_in, replace, write_files};
+use crate::report::{rebuild_with, record_in, replace, write_files};
 
 use self::csv_tables::{off_policy_csv, regret_csv, summary_csv};
 use self::figure::chart;
@@ -51,17 +51,13 @@ pub fn rebuild(
     rebuild_with(folder, |staged| write_files(staged, render(record, summary, verdicts)))
 }
 
-/// As [`crate::report::verify`]: checks the record's hashes, computes every file of the report anew, and compares. The number
-/// of files and the hash that stands for the record.
+/// Every file of the report of a record, by name.
 ///
 /// # Errors
-/// The first thing that is not as it should be.
-pub fn verify_report(folder: &Path, record: &OnlineRecord) -> Result<(usize, String)> {
-    let record_hash = sums::check(&record_folder(folder)?)?;
+/// An expectation that names what is not there.
+pub(super) fn files(record: &OnlineRecord) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let summary = summarise(record);
-    let files = render(record, &summary, &judge(record, &summary)?);
-    compare(folder, &files, &record.manifest.program_version)?;
-    Ok((files.len(), record_hash))
+    Ok(render(record, &summary, &judge(record, &summary)?))
 }
 
 fn render(
@@ -76,19 +72,8 @@ fn render(
         ("summary.csv", summary_csv(record, summary)),
         ("off_policy.csv", off_policy_csv(record, summary)),
         ("report.md", report_md(record, summary, verdicts).into_bytes()),
+        ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
         ("regret.svg", regret_svg(&chart).expect(drawn).into_bytes()),
         ("regret.png", regret_png(&chart).expect(drawn)),
     ]
-}
-
-/// Reads the record of a report, where it is that of an online run.
-///
-/// # Errors
-/// A folder that holds no report, or an online one that cannot be read.
-pub fn read_record_if_online(folder: &Path) -> Result<Option<OnlineRecord>> {
-    let inner = record_folder(folder)?;
-    let text = fs::read_text(&inner.join("manifest.json")).unwrap_or_default();
-    let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-    let mode = value.as_ref().and_then(|value| value.get("mode")).and_then(serde_json::Value::as_str);
-    if mode == Some("online") { OnlineRecord::read(&inner).map(Some) } else { Ok(None) }
 }

@@ -1,21 +1,26 @@
-//! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked.
+//! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked. On the way prices,
+//! quality, and the pool may change.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::change::{Change, WrittenChange};
-use super::evaluate::REFERENCE_NAMES;
-use super::router::OnlineRouterSettings;
-use crate::error::{Error, Result};
-use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
+use crate::error::{Error, Result, suggestion};
+use crate::preference::{DistributionKind, Preference, PreferenceGrid, PreferenceSettings};
+use crate::random::{ChaCha8Rng, index_below, uniform};
+use crate::router::online::OnlineRouterSettings;
 use crate::scenario::label;
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::{CostSettings, Expectation, Mode};
-use crate::{fs, toml_file};
+use crate::toml_file;
+
+/// The names of the references, in the order of the report. No router may be labelled so.
+pub(crate) const REFERENCE_NAMES: [&str; 5] =
+    ["oracle", "best-single", "best-single-warm", "zero-router", "uniform"];
 
 /// More orders than this are a slip.
-const MOST_ORDERS: usize = 1000;
+pub(crate) const MOST_ORDERS: usize = 1000;
 /// Rank-one updates of more dimensions than this take longer than the answer of a model.
 const MOST_DIMENSIONS: usize = 512;
 
@@ -29,6 +34,9 @@ pub struct OnlineScenario {
     pub description: String,
     /// The suite's folder name.
     pub suite: String,
+    /// Prompt embeddings in the place of the suite's own, as in offline scenarios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<String>,
     /// The licence of the suite's data, where the suite itself does not state one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
@@ -86,6 +94,7 @@ struct Written {
     _mode: Mode,
     description: String,
     suite: String,
+    embeddings: Option<String>,
     licence: Option<String>,
     #[serde(default)]
     seed: u64,
@@ -127,15 +136,6 @@ impl Default for WrittenOnline {
 }
 
 impl OnlineScenario {
-    /// Reads a scenario file, or nothing where it is none with `mode = "online"`.
-    ///
-    /// # Errors
-    /// Whatever is wrong with it, with path and line.
-    pub fn read_if_online(path: &Path) -> Result<Option<OnlineScenario>> {
-        let Ok(text) = fs::read_text(path) else { return Ok(None) };
-        if is_online(&text) { OnlineScenario::parse(path, &text).map(Some) } else { Ok(None) }
-    }
-
     /// Parses the text of a scenario file; `path` names it.
     ///
     /// # Errors
@@ -172,6 +172,7 @@ impl OnlineScenario {
                 .map_or_else(|| "scenario".into(), |stem| stem.to_string_lossy().into_owned()),
             description: written.description,
             suite: written.suite,
+            embeddings: written.embeddings,
             licence: written.licence,
             seed: written.seed,
             pool: written.pool,
@@ -184,6 +185,19 @@ impl OnlineScenario {
         };
         scenario.check()?;
         Ok(scenario)
+    }
+
+    /// A weight of cost against score, drawn as the scenario asks for it.
+    pub(crate) fn draw_preference(&self, rng: &mut ChaCha8Rng) -> f64 {
+        if let Some(weights) = &self.online.preference {
+            return weights[index_below(rng, weights.len())];
+        }
+        let distribution = self.preferences.distribution;
+        let (low, high, share) = (distribution.low, distribution.high, uniform(rng));
+        match distribution.kind {
+            DistributionKind::Uniform => low + share * (high - low),
+            DistributionKind::LogUniform => low * (share * (high / low).ln()).exp(),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -215,27 +229,147 @@ impl OnlineScenario {
         if self.routers.is_empty() {
             return fault("router", "names no `[[router]]`".into());
         }
+        self.cost.check()?;
+        let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(REFERENCE_NAMES);
         for (at, expectation) in self.expect.iter().enumerate() {
-            if expectation.at_least.is_none() && expectation.at_most.is_none() && expectation.above.is_none()
-            {
-                return fault(
-                    &format!("expect[{at}]"),
-                    format!(
-                        "the expectation on `{}` of `{}` states no bound: `at-least`, `at-most`, or `above`",
-                        expectation.metric, expectation.router
-                    ),
-                );
+            let key = format!("expect[{at}]");
+            expectation.check(&key)?;
+            let named = std::iter::once(&expectation.router).chain(&expectation.above);
+            if let Some(name) = named.into_iter().find(|name| !known().any(|known| known == *name)) {
+                let near = suggestion(name, known());
+                return fault(&key, format!("an expectation names unknown router `{name}`{near}"));
             }
         }
         PreferenceGrid::new(&self.preferences).map(|_| ())
     }
 }
 
-/// Whether a scenario's text says `mode = "online"` before its first table.
-pub fn is_online(text: &str) -> bool {
-    let top = text.lines().map(str::trim).take_while(|line| !line.starts_with('['));
-    let mut modes = top.filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == "mode");
-    modes.any(|(_, value)| value.split('#').next().is_some_and(|value| value.trim() == "\"online\""))
+/// Something that happens on the way. Nobody is told, but that the pool shows who can be chosen.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Change {
+    /// The share of the steps that are done by then.
+    pub at: f64,
+    /// What happens.
+    pub what: ChangeKind,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// Every later answer of the model costs this many times its recorded cost.
+    Price(Factor),
+    /// Every later answer keeps its score with this probability and is worth 0 otherwise, drawn once a prompt, so that the
+    /// same answers fail in every order and for every learner.
+    Quality(Factor),
+    /// The model can be chosen from now on, and not before.
+    Arrive(Who),
+    /// The model cannot be chosen any more.
+    Leave(Who),
+    /// The model's answers are those recorded for another one, which is no candidate of its own.
+    Replace(Replacement),
+}
+
+/// A model and a factor.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factor {
+    /// The model.
+    pub model: String,
+    /// The factor.
+    pub factor: f64,
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Who {
+    /// The model.
+    pub model: String,
+}
+
+/// A model and whose answers it gives.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// The model.
+    pub model: String,
+    /// Whose answers it gives from now on.
+    pub by: String,
+}
+
+impl fmt::Display for ChangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChangeKind::Price(Factor { model, factor }) => {
+                write!(f, "`{model}` costs {factor} times as much")
+            }
+            ChangeKind::Quality(Factor { model, factor }) => {
+                write!(f, "`{model}` keeps {factor} of its right answers")
+            }
+            ChangeKind::Arrive(Who { model }) => write!(f, "`{model}` arrives"),
+            ChangeKind::Leave(Who { model }) => write!(f, "`{model}` leaves"),
+            ChangeKind::Replace(Replacement { model, by }) => {
+                write!(f, "`{model}` answers as `{by}`")
+            }
+        }
+    }
+}
+
+impl ChangeKind {
+    /// The model it happens to.
+    pub fn model(&self) -> &str {
+        match self {
+            ChangeKind::Price(Factor { model, .. }) | ChangeKind::Quality(Factor { model, .. }) => model,
+            ChangeKind::Arrive(Who { model }) | ChangeKind::Leave(Who { model }) => model,
+            ChangeKind::Replace(Replacement { model, .. }) => model,
+        }
+    }
+}
+
+/// An `[[online.change]]` as written, before it is known that it is one change.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WrittenChange {
+    at: f64,
+    price: Option<Factor>,
+    quality: Option<Factor>,
+    arrive: Option<Who>,
+    leave: Option<Who>,
+    replace: Option<Replacement>,
+}
+
+impl WrittenChange {
+    /// The change, or what is wrong with it.
+    fn change(self) -> std::result::Result<Change, String> {
+        let WrittenChange { at, price, quality, arrive, leave, replace } = self;
+        let kinds = [
+            price.map(ChangeKind::Price),
+            quality.map(ChangeKind::Quality),
+            arrive.map(ChangeKind::Arrive),
+            leave.map(ChangeKind::Leave),
+            replace.map(ChangeKind::Replace),
+        ];
+        let mut kinds = kinds.into_iter().flatten();
+        let (Some(what), None) = (kinds.next(), kinds.next()) else {
+            return Err(
+                "a change needs exactly one of `price`, `quality`, `arrive`, `leave`, and `replace`".into()
+            );
+        };
+        if !(0.0 < at && at < 1.0) {
+            return Err(format!("`at` {at} is not between 0 and 1"));
+        }
+        match &what {
+            ChangeKind::Price(Factor { factor, .. }) if !(0.0..=1e6).contains(factor) => {
+                Err(format!("`factor` {factor} of a price is not a number from 0 to a million"))
+            }
+            ChangeKind::Quality(Factor { factor, .. }) if !(0.0..=1.0).contains(factor) => {
+                Err(format!("`factor` {factor} of a quality is not between 0 and 1"))
+            }
+            _ => Ok(Change { at, what }),
+        }
+    }
 }
 
 fn router(path: &Path, text: &str, key: &str, mut table: toml::Table) -> Result<OnlineRouterEntry> {
@@ -264,7 +398,6 @@ mod tests {
         assert_eq!(scenario.online.dimensions, 25);
         assert_eq!(scenario.changes[0].what.to_string(), "`a` costs 0.5 times as much");
         assert_eq!(scenario.routers[0].label, "linucb");
-        assert!(is_online(GOOD) && !is_online("suite = \"s\"\n[online]\nmode = \"online\"\n"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The tables of an online run as CSV.
 
-use crate::online::evaluate::{OnlineSummary, Spread};
-use crate::online::record::OnlineRecord;
+use crate::evaluate::online::OnlineSummary;
+use crate::record::online::OnlineRecord;
+use crate::statistics::spread::Spread;
 
 /// Regrets against three references at every checkpoint.
 pub(super) fn regret_csv(summary: &OnlineSummary) -> Vec<u8> {

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::markdown::interval;
-use crate::online::evaluate::OnlineSummary;
-use crate::online::off_policy::Estimator;
-use crate::online::targets::{CLIP, OffPolicyRow};
+use crate::evaluate::online::OnlineSummary;
+use crate::evaluate::online::off_policy::Estimator;
+use crate::evaluate::online::{CLIP, OffPolicyRow};
 
 /// Appends the table of estimates.
 pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {

@@ -1,30 +1,28 @@
 //! What can happen in an online scenario: the arms, the prompts with their contexts, and every arm's outcome in every phase.
 
 use crate::error::{Error, Result, suggestion};
-use crate::preference::{DistributionKind, PreferenceGrid};
-use crate::random::{ChaCha8Rng, index_below, shuffle, uniform};
-use crate::record::{ListPrice, RecordedPrompt, tokens::list_prices};
-use crate::router::CostModels;
-use crate::router::{Prompts, Quizzed, TrainingData};
-use crate::run::{UncountedTokens, cut};
-use crate::scenario::pool::{LeftOut, Pooled};
+use crate::preference::PreferenceGrid;
+use crate::random::{bernoulli, shuffle};
+use crate::record::online::{Order, Phase};
+use crate::record::{RecordedPrompt, RecordedSuite, tokens::list_prices};
+use crate::router::online::{Contexts, LearnerInputs, Reduction, WarmStart};
+use crate::router::{CostModels, Prompts, Quizzed, TrainingData};
+use crate::run::{cut, put_licence};
+use crate::scenario::online::{ChangeKind, OnlineScenario};
+use crate::scenario::pool::Pooled;
 use crate::scenario::split::{SplitKind, SplitSettings, split, text_groups};
 use crate::seed::Stream;
-use crate::suite::prices::PricedBy;
-use crate::suite::{CellTable, CostBasis, EncodedBy, Suite, SuiteInfo};
-
-use super::change::ChangeKind;
-use super::contexts::{Contexts, Reduction};
-use super::phase::{self, Phase};
-use super::record::Order;
-use super::scenario::OnlineScenario;
+use crate::suite::{CellTable, Suite, SuiteInfo};
 
 /// Share of the warm-start prompts that is kept for validation, as in offline scenarios.
 const VALIDATION: f64 = 0.15;
+
 /// An online scenario met its suite.
 pub(crate) struct World {
-    pub(crate) arms: Vec<String>,
-    pub(crate) suite: SuiteFacts,
+    /// What the record says of the suite; its models are the arms.
+    pub(crate) suite: RecordedSuite,
+    /// SHA-256 of the suite as learned from: cut down to the candidates, under the scenario's prices.
+    pub(crate) cut_hash: String,
     /// The replayed prompts.
     pub(crate) prompts: Vec<RecordedPrompt>,
     pub(crate) contexts: Contexts,
@@ -35,43 +33,21 @@ pub(crate) struct World {
     pub(crate) warm: Option<WarmStart>,
 }
 
-/// What is said of the suite in the record.
-pub(crate) struct SuiteFacts {
-    pub(crate) info: SuiteInfo,
-    pub(crate) content_hash: String,
-    pub(crate) has_cost: bool,
-    pub(crate) cost_basis: CostBasis,
-    pub(crate) priced_by: Option<PricedBy>,
-    pub(crate) list_prices: Vec<ListPrice>,
-    pub(crate) uncounted: UncountedTokens,
-    pub(crate) encoded_by: Option<EncodedBy>,
-    pub(crate) left_out: LeftOut,
-}
-
-/// What learners may look at before the first step.
-pub(crate) struct WarmStart {
-    pub(crate) contexts: Contexts,
-    /// Outcomes of the first phase; costs are in cost units. Arms that arrive later are missing.
-    pub(crate) data: TrainingData,
-    pub(crate) cost_models: CostModels,
-    /// The replayed prompts without their outcomes, for routers that read embeddings themselves.
-    pub(crate) replayed: Prompts,
-}
-
 impl World {
     /// Cuts a suite down to the scenario's arms and plays its changes through.
     ///
     /// # Errors
     /// A scenario that does not fit the suite.
-    pub(crate) fn new(scenario: &OnlineScenario, suite: Suite) -> Result<World> {
+    pub(crate) fn new(scenario: &OnlineScenario, mut suite: Suite) -> Result<World> {
         let content_hash = suite.content_hash();
+        put_licence(&mut suite.info, scenario.licence.as_ref())?;
         let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
         let stream = Stream::root(scenario.seed);
         let columns = arm_columns(scenario, &suite)?;
-        let first = phase::States::first(scenario, &suite, &columns);
+        let first = States::first(scenario, &suite, &columns);
         let (warm_parts, replayed) = parts(scenario, &suite, &stream)?;
         let n_steps = scenario.online.steps.unwrap_or(usize::MAX).min(replayed.len());
-        let phases = phase::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let phases = play(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
         // Whoever cannot be answered in some phase is asked in none.
         let is_kept = |at: &usize| phases.iter().all(|phase| phase.score.row(*at).any(|cell| cell.is_some()));
         let kept: Vec<usize> = (0..replayed.len()).filter(is_kept).collect();
@@ -82,7 +58,7 @@ impl World {
         }
         let replayed: Vec<usize> = kept.iter().map(|&at| replayed[at]).collect();
         let n_steps = n_steps.min(replayed.len());
-        let phases = phase::phases(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let phases = play(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
         let warm_prompts =
             warm_parts.as_ref().map(|(training, validation)| [&training[..], validation].concat());
         let mut rng = stream.named("contexts").generator();
@@ -111,21 +87,25 @@ impl World {
             benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
         };
         Ok(World {
-            arms: columns.iter().map(|&column| suite.models[column].id.clone()).collect(),
             prompts: replayed.iter().map(recorded).collect(),
             contexts: reduction.contexts(&suite, &replayed),
             phases,
             cost_unit_usd,
             n_steps,
             warm,
-            suite: SuiteFacts {
+            cut_hash: suite.content_hash(),
+            suite: RecordedSuite {
                 info: SuiteInfo { import: None, ..suite.info.clone() },
                 content_hash,
+                models: columns.iter().map(|&column| suite.models[column].id.clone()).collect(),
                 has_cost,
                 cost_basis: suite.cost_basis,
                 priced_by: suite.priced_by.clone(),
+                repriced: None,
                 list_prices: list_prices(&suite),
-                uncounted,
+                cells_with_assumed_tokens: uncounted.assumed,
+                cells_with_estimated_tokens: uncounted.estimated,
+                tokens_estimated_by: uncounted.estimated_by,
                 encoded_by: suite.embeddings.as_ref().and_then(|all| all.encoder()).cloned(),
                 left_out,
             },
@@ -134,12 +114,20 @@ impl World {
 
     /// How many arms there are over all phases.
     pub(crate) fn n_arms(&self) -> usize {
-        self.arms.len()
+        self.suite.models.len()
     }
 
-    /// The phase of a step.
-    pub(crate) fn phase_at(&self, step: usize) -> usize {
-        self.phases.partition_point(|phase| phase.from <= step) - 1
+    /// What learners are given before the first step.
+    pub(super) fn learner_inputs<'a>(
+        &'a self,
+        draw_preference: &'a (dyn Fn(&mut crate::random::ChaCha8Rng) -> f64 + Sync),
+    ) -> LearnerInputs<'a> {
+        LearnerInputs {
+            n_arms: self.n_arms(),
+            context_width: self.contexts.width(),
+            warm: self.warm.as_ref(),
+            draw_preference,
+        }
     }
 
     /// The orders, each with a preference for every step.
@@ -151,24 +139,119 @@ impl World {
             shuffle(&mut stream.named("prompts").generator(), &mut prompts);
             prompts.truncate(self.n_steps);
             let mut rng = stream.named("preferences").generator();
-            let preferences = prompts.iter().map(|_| draw_preference(scenario, &mut rng)).collect();
+            let preferences = prompts.iter().map(|_| scenario.draw_preference(&mut rng)).collect();
             Order { prompts, preferences }
         };
         (0..scenario.online.orders).map(order).collect()
     }
 }
 
-/// A preference as the scenario asks for it.
-pub(crate) fn draw_preference(scenario: &OnlineScenario, rng: &mut ChaCha8Rng) -> f64 {
-    if let Some(weights) = &scenario.online.preference {
-        return weights[index_below(rng, weights.len())];
+/// How each arm stands in a phase.
+#[derive(Clone)]
+struct States {
+    is_present: Vec<bool>,
+    column: Vec<usize>,
+    price: Vec<f64>,
+    /// Whether each prompt's answer of the arm fails, where any do.
+    fails: Vec<Option<Vec<bool>>>,
+}
+
+impl States {
+    /// Before any change: those that arrive later are absent.
+    fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[usize]) -> Self {
+        let arrives = |&column: &usize| {
+            let id = &suite.models[column].id;
+            let of_arm = scenario.changes.iter().map(|change| &change.what).filter(|what| what.model() == id);
+            let mut comings =
+                of_arm.filter(|what| matches!(what, ChangeKind::Arrive(_) | ChangeKind::Leave(_)));
+            matches!(comings.next(), Some(ChangeKind::Arrive(_)))
+        };
+        States {
+            is_present: columns.iter().map(|column| !arrives(column)).collect(),
+            column: columns.to_vec(),
+            price: vec![1.0; columns.len()],
+            fails: vec![None; columns.len()],
+        }
     }
-    let distribution = scenario.preferences.distribution;
-    let (low, high, share) = (distribution.low, distribution.high, uniform(rng));
-    match distribution.kind {
-        DistributionKind::Uniform => low + share * (high - low),
-        DistributionKind::LogUniform => low * (share * (high / low).ln()).exp(),
+
+    fn apply(&mut self, what: &ChangeKind, suite: &Suite, columns: &[usize], stream: &Stream) {
+        let column = |name: &str| {
+            let column = suite.models.iter().position(|model| model.id == name);
+            column.expect("changes name candidates: this was checked")
+        };
+        let own = column(what.model());
+        let arm = columns.iter().position(|&column| column == own);
+        let arm = arm.expect("changes happen to arms: this was checked");
+        match what {
+            ChangeKind::Price(change) => self.price[arm] *= change.factor,
+            ChangeKind::Quality(change) => {
+                let mut rng = stream.generator();
+                let mut fails: Vec<bool> =
+                    suite.prompts.iter().map(|_| !bernoulli(&mut rng, change.factor)).collect();
+                if let Some(before) = &self.fails[arm] {
+                    fails.iter_mut().zip(before).for_each(|(fails, before)| *fails |= before);
+                }
+                self.fails[arm] = Some(fails);
+            }
+            ChangeKind::Arrive(_) => self.is_present[arm] = true,
+            ChangeKind::Leave(_) => self.is_present[arm] = false,
+            ChangeKind::Replace(change) => self.column[arm] = column(&change.by),
+        }
     }
+
+    /// Scores and costs in US dollars on these prompts.
+    fn outcomes(&self, suite: &Suite, prompts: &[usize]) -> (CellTable, CellTable) {
+        let n_arms = self.column.len();
+        let mut score = CellTable::missing(prompts.len(), n_arms);
+        let mut cost_usd = CellTable::missing(prompts.len(), n_arms);
+        for (at, &prompt) in prompts.iter().enumerate() {
+            for arm in (0..n_arms).filter(|&arm| self.is_present[arm]) {
+                let Some(known) = suite.outcomes.score.get(prompt, self.column[arm]) else { continue };
+                let fails = self.fails[arm].as_ref().is_some_and(|fails| fails[prompt]);
+                let usd = suite.outcomes.cost_usd.get(prompt, self.column[arm]).unwrap_or(0.0);
+                score.set(at, arm, Some(if fails { 0.0 } else { known }));
+                cost_usd.set(at, arm, Some(usd * self.price[arm]));
+            }
+        }
+        (score, cost_usd)
+    }
+}
+
+/// The phases that the scenario's changes make of the steps.
+///
+/// # Errors
+/// A change that leaves nobody.
+fn play(
+    scenario: &OnlineScenario,
+    suite: &Suite,
+    columns: &[usize],
+    mut states: States,
+    prompts: &[usize],
+    n_steps: usize,
+) -> Result<Vec<Phase>> {
+    let phase = |from: usize, words: Vec<String>, states: &States| {
+        let (score, cost_usd) = states.outcomes(suite, prompts);
+        Phase { from, words, score, cost_usd }
+    };
+    let mut phases = vec![phase(0, Vec::new(), &states)];
+    let stream = Stream::root(scenario.seed).named("change");
+    for (number, change) in scenario.changes.iter().enumerate() {
+        let from = (change.at * n_steps as f64) as usize;
+        states.apply(&change.what, suite, columns, &stream.numbered(number));
+        if !states.is_present.contains(&true) {
+            return Err(Error::setting(
+                "online.change",
+                format!("[[online.change]]: after {} nobody is left", change.what),
+            ));
+        }
+        let mut words = vec![change.what.to_string()];
+        if phases.len() > 1 && phases.last().is_some_and(|before| before.from == from) {
+            words = phases.pop().map_or(Vec::new(), |before| before.words);
+            words.push(change.what.to_string());
+        }
+        phases.push(phase(from, words, &states));
+    }
+    Ok(phases)
 }
 
 /// The candidates that are arms of their own: all but those whose answers others give later.
@@ -223,7 +306,7 @@ fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(W
 
 fn warm_start(
     (scenario, suite): (&OnlineScenario, &Suite),
-    (columns, first): (&[usize], &phase::States),
+    (columns, first): (&[usize], &States),
     (training, validation): (&[usize], &[usize]),
     replayed: &[usize],
     (reduction, stream): (&Reduction, &Stream),
@@ -274,16 +357,16 @@ pub(super) mod testing {
     use std::path::Path;
 
     /// A scenario over a small synthetic suite of models `model-0`, ...
-    pub(in crate::online) fn scenario(text: &str) -> OnlineScenario {
+    pub(in crate::run::online) fn scenario(text: &str) -> OnlineScenario {
         let head = "mode = \"online\"\ndescription = \"d\"\nsuite = \"s\"\n";
         OnlineScenario::parse(Path::new("s.toml"), &format!("{head}{text}")).unwrap()
     }
 
-    pub(in crate::online) fn suite(n_prompts: usize) -> Suite {
+    pub(in crate::run::online) fn suite(n_prompts: usize) -> Suite {
         SyntheticSettings { n_prompts, n_models: 4, ..SyntheticSettings::default() }.generate().unwrap().suite
     }
 
-    pub(in crate::online) fn world() -> (World, Order) {
+    pub(in crate::run::online) fn world() -> (World, Order) {
         let scenario = scenario("[online]\norders = 2\n[[router]]\nkind = \"random\"\n");
         let world = World::new(&scenario, suite(40)).unwrap();
         let order = world.orders(&scenario).remove(0);
@@ -295,6 +378,7 @@ pub(super) mod testing {
 mod tests {
     use super::testing::{scenario, suite};
     use super::*;
+    use crate::record::online::phase_at;
 
     fn world(changes: &str) -> World {
         let suite = suite(100);
@@ -316,7 +400,7 @@ mod tests {
         );
         let froms: Vec<usize> = world.phases.iter().map(|phase| phase.from).collect();
         assert_eq!(froms, [0, 25, 50]);
-        assert_eq!([0, 24, 25, 49, 50, 99].map(|step| world.phase_at(step)), [0, 0, 1, 1, 2, 2]);
+        assert_eq!([0, 24, 25, 49, 50, 99].map(|step| phase_at(&world.phases, step)), [0, 0, 1, 1, 2, 2]);
         let [first, second, third] = &world.phases[..] else { panic!("three phases") };
         for prompt in 0..100 {
             let cost = |phase: &Phase, arm| phase.cost_usd.get(prompt, arm).unwrap();

@@ -1,42 +1,33 @@
 //! Learners: they choose an arm for each prompt and learn from what that arm did, nothing else.
 //!
-//! `arms` holds ridge regressions that are updated by rank-one steps; `linear` chooses by them (LinUCB, Thompson sampling,
-//! epsilon-greedy, PILOT), `tuning` finds out how much each explores. `barp` and `llm_bandit` are policies that follow the
-//! gradient of their own rewards; `random` knows nothing.
+//! `learner` says what a learner is, `contexts` what it sees of a prompt. `arms` holds ridge regressions that are updated by
+//! rank-one steps; `linear` chooses by them (LinUCB, Thompson sampling, epsilon-greedy, PILOT) and finds out how much each
+//! explores. `barp` and `llm_bandit` are policies that follow the gradient of their own rewards.
 
 mod arms;
 mod barp;
+mod contexts;
+mod learner;
 mod linear;
 mod llm_bandit;
-mod random;
-mod tuning;
 
 use std::collections::BTreeMap;
 
 pub use arms::{Arms, Estimate};
 pub use barp::BarpSettings;
+pub use contexts::Contexts;
+pub(crate) use contexts::Reduction;
+pub(crate) use learner::{LearnerInputs, Ready, WarmStart};
+pub use learner::{OnlineRouter, Outcome, Situation};
 pub use linear::{
     EpsilonGreedySettings, Linear, LinucbSettings, PilotSettings, Rule, Start, ThompsonSettings,
 };
 pub use llm_bandit::OnlineBanditSettings;
-pub use random::RandomSettings;
 
-use super::feedback::{Outcome, Situation};
-use super::scenario::OnlineScenario;
-use super::world::World;
 use crate::error::Result;
-use crate::random::ChaCha8Rng;
+use crate::random::{ChaCha8Rng, index_below};
 use crate::router::Meter;
 use crate::seed::Stream;
-
-/// A learner under way in one order.
-pub trait OnlineRouter: Send {
-    /// The arm for a prompt, and the probability with which this arm was to be chosen here: 1 where chance has no say.
-    fn choose(&mut self, situation: &Situation<'_>, rng: &mut ChaCha8Rng) -> (usize, f64);
-
-    /// Takes in what the arm that was chosen for the prompt did.
-    fn learn(&mut self, situation: &Situation<'_>, arm: usize, outcome: Outcome);
-}
 
 /// A router of an online scenario: its kind and settings.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -56,19 +47,6 @@ pub enum OnlineRouterSettings {
     Barp(BarpSettings),
     /// The LLM Bandit router, trained on the warm start, that goes on learning from its own choices.
     LlmBanditOnline(OnlineBanditSettings),
-}
-
-/// Makes a fresh learner.
-type Learner<'a> = Box<dyn Fn(&Stream) -> Box<dyn OnlineRouter> + Send + Sync + 'a>;
-
-/// A router, ready to start an order.
-pub(crate) struct Ready<'a> {
-    /// A fresh learner; its chance comes from the stream.
-    pub(crate) start: Learner<'a>,
-    /// What was found out beforehand.
-    pub(crate) notes: BTreeMap<String, String>,
-    /// What that took.
-    pub(crate) paid: Meter,
 }
 
 impl OnlineRouterSettings {
@@ -126,20 +104,36 @@ impl OnlineRouterSettings {
     ///
     /// # Errors
     /// Training that diverges.
-    pub(crate) fn ready<'a>(
-        &'a self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Result<Ready<'a>> {
+    pub(crate) fn ready<'a>(&'a self, inputs: LearnerInputs<'a>, stream: &Stream) -> Result<Ready<'a>> {
         match self {
-            OnlineRouterSettings::Random(_) => Ok(random::ready()),
-            OnlineRouterSettings::Linucb(settings) => Ok(settings.ready(scenario, world, stream)),
-            OnlineRouterSettings::LinThompson(settings) => Ok(settings.ready(scenario, world, stream)),
-            OnlineRouterSettings::EpsilonGreedy(settings) => Ok(settings.ready(scenario, world, stream)),
-            OnlineRouterSettings::Pilot(settings) => Ok(settings.ready(scenario, world, stream)),
-            OnlineRouterSettings::Barp(settings) => Ok(settings.ready(scenario, world, stream)),
-            OnlineRouterSettings::LlmBanditOnline(settings) => settings.ready(world, stream),
+            OnlineRouterSettings::Random(_) => Ok(Ready {
+                start: Box::new(|_| Box::new(Random)),
+                notes: BTreeMap::new(),
+                paid: Meter::default(),
+            }),
+            OnlineRouterSettings::Linucb(settings) => Ok(settings.ready(inputs, stream)),
+            OnlineRouterSettings::LinThompson(settings) => Ok(settings.ready(inputs, stream)),
+            OnlineRouterSettings::EpsilonGreedy(settings) => Ok(settings.ready(inputs, stream)),
+            OnlineRouterSettings::Pilot(settings) => Ok(settings.ready(inputs, stream)),
+            OnlineRouterSettings::Barp(settings) => Ok(settings.ready(inputs, stream)),
+            OnlineRouterSettings::LlmBanditOnline(settings) => settings.ready(inputs, stream),
         }
     }
+}
+
+/// Settings of `kind = "random"`: there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomSettings {}
+
+/// A uniform choice: the floor for every learner, and the best of loggers.
+struct Random;
+
+impl OnlineRouter for Random {
+    fn choose(&mut self, situation: &Situation<'_>, rng: &mut ChaCha8Rng) -> (usize, f64) {
+        let pool = situation.pool;
+        (pool[index_below(rng, pool.len())], 1.0 / pool.len() as f64)
+    }
+
+    fn learn(&mut self, _situation: &Situation<'_>, _arm: usize, _outcome: Outcome) {}
 }

@@ -10,17 +10,19 @@
 //!   start or, without one, of all prompts in the phase under way, in hindsight;
 //! - `uniform`: a uniform choice from each pool, in expectation.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+pub mod off_policy;
+mod targets;
 
-use super::record::{Log, OnlineRecord, Order};
-use super::targets::{OffPolicyRow, off_policy};
+pub use targets::{CLIP, OffPolicyRow};
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::Verdict;
+use crate::record::online::{Log, OnlineRecord, Order};
 use crate::scenario::Expectation;
-
-/// The names of the references, in the order of the report. No router may be labelled so.
-pub(super) const REFERENCE_NAMES: [&str; 5] =
-    ["oracle", "best-single", "best-single-warm", "zero-router", "uniform"];
+use crate::statistics::{self, spread::Spread};
+use targets::{best_single, off_policy};
 
 /// Places at which curves are kept.
 const CHECKPOINTS: usize = 100;
@@ -36,17 +38,6 @@ pub struct Value {
     pub metric: String,
     /// Its value in each order.
     pub values: Vec<f64>,
-}
-
-/// A mean over orders and its 95 % interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The mean.
-    pub mean: f64,
-    /// The lower end.
-    pub low: f64,
-    /// The upper end.
-    pub high: f64,
 }
 
 /// Cumulative regrets of one policy at the checkpoints.
@@ -83,21 +74,6 @@ struct Track {
     utility: Vec<f64>,
     score: f64,
     cost_usd: f64,
-}
-
-impl Spread {
-    /// The mean of independent values and its Student-t interval; a point where there is but one.
-    pub fn of(values: &[f64]) -> Spread {
-        let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        if values.len() < 2 {
-            return Spread { mean, low: mean, high: mean };
-        }
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        let quantile = StudentsT::new(0.0, 1.0, n - 1.0).map_or(1.96, |t| t.inverse_cdf(0.975));
-        let half = quantile * (variance / n).sqrt();
-        Spread { mean, low: mean - half, high: mean + half }
-    }
 }
 
 impl Value {
@@ -179,7 +155,7 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
 }
 
 /// The metrics of the windows just before and just after each change, and at the end, with their steps.
-pub(super) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
+pub(crate) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
     let n_steps = record.manifest.n_steps;
     let width = ((WINDOW * n_steps as f64) as usize).max(1);
     let phases = &record.phases;
@@ -246,6 +222,52 @@ fn mean(summary: &OnlineSummary, policy: &str, metric: &str) -> Result<f64> {
         "expect",
         format!("an expectation names metric `{metric}`, which `{policy}` does not have{near}"),
     ))
+}
+
+/// How many orders it takes to find a difference between learners, by the orders of a pilot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnlinePlan {
+    /// Against whom.
+    pub against: String,
+    /// One line for every other learner: its label, its mean difference over the pilot's orders, the standard error of
+    /// that, and the orders needed.
+    pub lines: Vec<(String, f64, f64, usize)>,
+}
+
+/// Plans by the paired differences of a metric over a pilot's orders: n orders have the standard error s / sqrt(n), and a
+/// two-sided test at 5 % finds a true difference d with probability `power` where d is (z(0.975) + z(power)) such errors.
+///
+/// # Errors
+/// A metric that a learner does not have, or a pilot with one learner.
+pub fn plan_orders(record: &OnlineRecord, metric: &str, difference: f64, power: f64) -> Result<OnlinePlan> {
+    let summary = summarise(record);
+    let values = |policy: &str| match summary.find(policy, metric) {
+        Some(value) => Ok(&value.values),
+        None => {
+            let of_policy = summary.values.iter().filter(|value| value.policy == policy);
+            let near = suggestion(metric, of_policy.map(|value| value.metric.as_str()));
+            Err(Error::Usage(format!("has no metric `{metric}` of `{policy}`{near}")))
+        }
+    };
+    let labels: Vec<&str> =
+        record.manifest.scenario.routers.iter().map(|entry| entry.label.as_str()).collect();
+    let [against, others @ ..] = &labels[..] else { unreachable!("a scenario has a router") };
+    if others.is_empty() {
+        return Err(Error::Usage("has one learner: there is no difference to find".into()));
+    }
+    let normal = Normal::standard();
+    let distances = normal.inverse_cdf(0.975) + normal.inverse_cdf(power);
+    let reference = values(against)?;
+    let line = |label: &&str| {
+        let own = values(label)?;
+        let differences: Vec<f64> = own.iter().zip(reference).map(|(own, other)| own - other).collect();
+        let (n, variance) = (differences.len() as f64, statistics::variance(&differences));
+        let needed = variance * (distances / difference).powi(2);
+        let needed = (needed.ceil() as usize).max(2);
+        Ok(((*label).to_owned(), statistics::mean(&differences), (variance / n).sqrt(), needed))
+    };
+    let lines = others.iter().map(line).collect::<Result<_>>()?;
+    Ok(OnlinePlan { against: (*against).to_owned(), lines })
 }
 
 /// Evenly spaced, with the first step of every phase and the end.
@@ -339,21 +361,6 @@ fn best_of(record: &OnlineRecord, order: &Order, step: usize, value: impl Fn(usi
     best.expect("a pool is never empty").1
 }
 
-/// The arm, there at every step, with the highest total utility.
-pub(super) fn best_single(record: &OnlineRecord, order: &Order) -> Option<usize> {
-    let steps = || 0..record.manifest.n_steps;
-    let is_there = |arm: &usize| steps().all(|step| record.is_available(order, step, *arm));
-    let total = |arm: usize| steps().map(|step| record.utility(order, step, arm)).sum::<f64>();
-    let arms = (0..record.manifest.suite.models.len()).filter(is_there);
-    let mut best: Option<(f64, usize)> = None;
-    for (value, arm) in arms.map(|arm| (total(arm), arm)) {
-        if best.is_none_or(|(most, _)| value > most) {
-            best = Some((value, arm));
-        }
-    }
-    best.map(|(_, arm)| arm)
-}
-
 fn best_single_warm(record: &OnlineRecord, order: &Order) -> Option<usize> {
     let warm = record.manifest.warm_start.as_ref()?;
     let weight = order.preferences.iter().sum::<f64>() / order.preferences.len() as f64;
@@ -393,29 +400,5 @@ impl Means {
 
     fn utility(&self, arm: usize, weight: f64) -> f64 {
         self.0[arm].map_or(f64::MIN, |(score, cost)| score - weight * cost)
-    }
-}
-
-impl OnlineRecord {
-    /// Score and cost in US dollars of an arm of the pool at a step.
-    pub(super) fn outcome(&self, order: &Order, step: usize, arm: usize) -> (f64, f64) {
-        let (phase, prompt) = (&self.phases[self.phase_at(step)], order.prompts[step]);
-        let score = phase.score.get(prompt, arm).expect("an arm of the pool has an outcome");
-        (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
-    }
-
-    /// The utility of an arm of the pool at a step.
-    pub(super) fn utility(&self, order: &Order, step: usize, arm: usize) -> f64 {
-        let (score, cost_usd) = self.outcome(order, step, arm);
-        score - order.preferences[step] * cost_usd / self.manifest.cost_unit_usd
-    }
-
-    pub(super) fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
-        self.phases[self.phase_at(step)].score.get(order.prompts[step], arm).is_some()
-    }
-
-    /// The arms that can be chosen at a step.
-    pub(super) fn pool(&self, order: &Order, step: usize) -> Vec<usize> {
-        (0..self.manifest.suite.models.len()).filter(|&arm| self.is_available(order, step, arm)).collect()
     }
 }

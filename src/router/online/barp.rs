@@ -11,12 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use super::learner::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
 use super::linear::Start;
-use super::tuning;
-use super::{OnlineRouter, Ready};
-use crate::online::feedback::{Outcome, Situation};
-use crate::online::scenario::OnlineScenario;
-use crate::online::world::{WarmStart, World, draw_preference};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, shuffle, standard_normal, uniform};
 use crate::router::Meter;
@@ -84,27 +80,22 @@ impl BarpSettings {
         Ok(())
     }
 
-    pub(super) fn ready<'a>(
-        &self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Ready<'a> {
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Ready<'a> {
         let settings = self.clone();
-        let pretrained = world.warm.as_ref().filter(|_| self.start == Start::Warm).map(|warm| {
-            let mut policy = Barp::new(&settings, world, &stream.named("weights"));
-            policy.pretrain(scenario, warm, &stream.named("pretraining"));
+        let pretrained = inputs.warm.filter(|_| self.start == Start::Warm).map(|warm| {
+            let mut policy = Barp::new(&settings, inputs, &stream.named("weights"));
+            policy.pretrain(inputs, warm, &stream.named("pretraining"));
             policy
         });
         let mut notes = BTreeMap::new();
         let mut paid = Meter::default();
-        if let (Some(_), Some(warm)) = (&pretrained, &world.warm) {
+        if let (Some(_), Some(warm)) = (&pretrained, inputs.warm) {
             notes.insert("passes over the warm start".to_owned(), self.epochs.to_string());
             paid = warm.data.price_of_all;
         }
         let start = move |stream: &Stream| -> Box<dyn OnlineRouter> {
             Box::new(
-                pretrained.clone().unwrap_or_else(|| Barp::new(&settings, world, &stream.named("weights"))),
+                pretrained.clone().unwrap_or_else(|| Barp::new(&settings, inputs, &stream.named("weights"))),
             )
         };
         Ready { start: Box::new(start), notes, paid }
@@ -112,8 +103,8 @@ impl BarpSettings {
 }
 
 impl Barp {
-    fn new(settings: &BarpSettings, world: &World, stream: &Stream) -> Self {
-        let (n_arms, n_in) = (world.n_arms(), world.contexts.width() + 2);
+    fn new(settings: &BarpSettings, inputs: LearnerInputs<'_>, stream: &Stream) -> Self {
+        let (n_arms, n_in) = (inputs.n_arms, inputs.context_width + 2);
         let mut rng = stream.generator();
         let n_weights = (n_in + 1) * HIDDEN + (HIDDEN + 1) * n_arms;
         let mut weights = vec![0.0; n_weights];
@@ -207,19 +198,19 @@ impl Barp {
         self.n_pending = 0;
     }
 
-    fn pretrain(&mut self, scenario: &OnlineScenario, warm: &WarmStart, stream: &Stream) {
+    fn pretrain(&mut self, inputs: LearnerInputs<'_>, warm: &WarmStart, stream: &Stream) {
         let mut rows: Vec<usize> = (0..warm.contexts.n_rows()).collect();
         let mut rng = stream.generator();
         for _ in 0..self.settings.epochs {
             shuffle(&mut rng, &mut rows);
             for &row in &rows {
-                let preference = Preference::new(draw_preference(scenario, &mut rng));
+                let preference = Preference::new((inputs.draw_preference)(&mut rng));
                 let preference = preference.expect("declared preferences are not negative");
-                let pool = tuning::pool(warm, row);
+                let pool = warm.pool(row);
                 let situation =
                     Situation { prompt: row, context: warm.contexts.row(row), pool: &pool, preference };
                 let (arm, _) = self.choose(&situation, &mut rng);
-                let outcome = tuning::outcome(warm, row, arm);
+                let outcome = warm.outcome(row, arm);
                 self.learn(&situation, arm, outcome.expect("a chosen arm is in the pool of its prompt"));
             }
         }
@@ -263,18 +254,19 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::online::world::testing::world;
     use crate::random::SeedableRng;
 
     #[test]
     fn gradients_agree_with_finite_differences() {
-        let (world, _) = world();
-        let mut policy = Barp::new(&BarpSettings::default(), &world, &Stream::root(1));
+        let inputs =
+            LearnerInputs { n_arms: 4, context_width: 6, warm: None, draw_preference: &|rng| uniform(rng) };
+        let context = [0.3, -0.2, 0.5, 0.1, -0.7, 1.0];
+        let mut policy = Barp::new(&BarpSettings::default(), inputs, &Stream::root(1));
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         policy.weights.iter_mut().for_each(|weight| *weight = 0.3 * standard_normal(&mut rng));
         let pool = [0, 1, 3];
         let preference = Preference::new(0.7).unwrap();
-        let situation = Situation { prompt: 0, context: world.contexts.row(0), pool: &pool, preference };
+        let situation = Situation { prompt: 0, context: &context, pool: &pool, preference };
         let loss = |policy: &mut Barp| {
             policy.forward(&situation);
             let p = |arm: usize| policy.probabilities[arm];

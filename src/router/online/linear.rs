@@ -12,21 +12,23 @@
 //! Of the method of arXiv 2508.21141 this is the bandit; its embeddings learned from human preferences and its budget are
 //! left out, because here there are recorded outcomes and preferences instead.
 //!
-//! What is not set is tuned on the warm start by [`tuning`](super::tuning); without one it has the defaults below.
+//! What is not set is tuned on the warm start alone: candidates replay its prompts under the same feedback as later, and the
+//! one that earns most is taken. Learners that start warm see the outcomes of one half first and replay the other half.
+//! Without a warm start it has the defaults below.
 
 use std::collections::BTreeMap;
 
 use statrs::function::erf::erf;
 
 use super::arms::{Arms, Estimate};
-use super::tuning::{self, Candidate};
-use super::{OnlineRouter, Ready};
-use crate::online::feedback::{Outcome, Situation};
-use crate::online::scenario::OnlineScenario;
-use crate::online::world::World;
-use crate::random::{ChaCha8Rng, index_below, standard_normal, uniform};
+use super::learner::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
+use crate::preference::Preference;
+use crate::random::{ChaCha8Rng, index_below, shuffle, standard_normal, uniform};
+use crate::router::Meter;
 use crate::seed::Stream;
 
+/// Orders of the warm-start prompts that every candidate replays while it is tuned.
+const TUNING_ORDERS: usize = 4;
 const ALPHAS: [f64; 6] = [0.01, 0.03, 0.1, 0.2, 0.5, 1.0];
 const SPREADS: [f64; 5] = [0.01, 0.03, 0.1, 0.2, 0.5];
 const EPSILONS: [f64; 4] = [0.01, 0.03, 0.1, 0.2];
@@ -237,34 +239,98 @@ fn probability_of_highest(beliefs: &[(f64, f64)], chosen: usize) -> f64 {
     (total * step).clamp(1e-6, 1.0)
 }
 
+/// A learner that is tried.
+struct Candidate {
+    /// Arms that have answered nothing.
+    arms: Arms,
+    rule: Rule,
+    /// What the answers of the first half count for, if not what they are.
+    prior_weight: Option<f64>,
+}
+
+/// The position of the candidate that earns most; ties go to the first.
+fn most_earning(
+    inputs: LearnerInputs<'_>,
+    warm: &WarmStart,
+    candidates: &[Candidate],
+    start: Start,
+    stream: &Stream,
+) -> usize {
+    let total = |candidate: &Candidate| -> f64 {
+        let order = |order| earned(inputs, warm, candidate, start, &stream.named("tuning").numbered(order));
+        (0..TUNING_ORDERS).map(order).sum()
+    };
+    highest(candidates.iter().map(total))
+}
+
+/// Shows all known outcomes of a warm-start prompt.
+fn teach(arms: &mut Arms, warm: &WarmStart, row: usize) {
+    for arm in 0..warm.data.n_models() {
+        if let Some(Outcome { score, cost_units }) = warm.outcome(row, arm) {
+            arms.learn(arm, warm.contexts.row(row), score, cost_units);
+        }
+    }
+}
+
+fn earned(
+    inputs: LearnerInputs<'_>,
+    warm: &WarmStart,
+    candidate: &Candidate,
+    start: Start,
+    stream: &Stream,
+) -> f64 {
+    let mut rows: Vec<usize> = (0..warm.contexts.n_rows()).collect();
+    shuffle(&mut stream.named("prompts").generator(), &mut rows);
+    let (seen, replayed) = rows.split_at(if start == Start::Warm { rows.len() / 2 } else { 0 });
+    let mut arms = candidate.arms.clone();
+    seen.iter().for_each(|&row| teach(&mut arms, warm, row));
+    if let Some(weight) = candidate.prior_weight {
+        arms.set_prior_weight(weight);
+    }
+    let mut learner = Linear::new(arms, candidate.rule);
+    let (mut rng, mut preferences) =
+        (stream.named("choices").generator(), stream.named("preferences").generator());
+    let mut total = 0.0;
+    for &row in replayed {
+        let preference = Preference::new((inputs.draw_preference)(&mut preferences));
+        let preference = preference.expect("declared preferences are not negative");
+        let pool = warm.pool(row);
+        let situation = Situation { prompt: row, context: warm.contexts.row(row), pool: &pool, preference };
+        let (arm, _) = learner.choose(&situation, &mut rng);
+        let outcome = warm.outcome(row, arm).expect("a chosen arm is in the pool of its prompt");
+        learner.learn(&situation, arm, outcome);
+        total += preference.utility(outcome.score, outcome.cost_units);
+    }
+    total
+}
+
 /// A rule for each value tried.
 type Rules<'a> = (&'static str, &'a [f64], Option<f64>, f64, fn(f64) -> Rule);
 
 /// Settles how much a learner explores and what it starts from.
 fn ready<'a>(
-    (scenario, world): (&OnlineScenario, &'a World),
+    inputs: LearnerInputs<'a>,
     stream: &Stream,
     (ridge, discount, start): (f64, f64, Start),
     (name, tried, set, default, rule): Rules<'_>,
 ) -> Ready<'a> {
-    let fresh = |world: &World| Arms::new(world.n_arms(), world.contexts.width(), ridge, discount);
+    let fresh = || Arms::new(inputs.n_arms, inputs.context_width, ridge, discount);
     let mut notes = BTreeMap::new();
-    let mut paid = crate::router::Meter::default();
-    let chosen = match (set, &world.warm) {
+    let mut paid = Meter::default();
+    let chosen = match (set, inputs.warm) {
         (Some(value), _) => value,
         (None, Some(warm)) => {
-            let candidate =
-                |&value: &f64| Candidate { arms: fresh(world), rule: rule(value), prior_weight: None };
+            let candidate = |&value: &f64| Candidate { arms: fresh(), rule: rule(value), prior_weight: None };
             let candidates: Vec<Candidate> = tried.iter().map(candidate).collect();
             paid = warm.data.price_of_all;
-            tried[tuning::best((scenario, warm), &candidates, start, stream)]
+            tried[most_earning(inputs, warm, &candidates, start, stream)]
         }
         (None, None) => default,
     };
     notes.insert(name.to_owned(), chosen.to_string());
-    let mut arms = fresh(world);
-    if let (Start::Warm, Some(warm)) = (start, &world.warm) {
-        (0..warm.contexts.n_rows()).for_each(|row| tuning::teach(&mut arms, warm, row));
+    let mut arms = fresh();
+    if let (Start::Warm, Some(warm)) = (start, inputs.warm) {
+        (0..warm.contexts.n_rows()).for_each(|row| teach(&mut arms, warm, row));
         paid = warm.data.price_of_all;
     }
     let learner = Linear::new(arms, rule(chosen));
@@ -296,15 +362,10 @@ impl LinucbSettings {
         check_regression(self.ridge, self.discount)
     }
 
-    pub(super) fn ready<'a>(
-        &self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Ready<'a> {
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Ready<'a> {
         let rules: Rules<'_> =
             ("alpha", &ALPHAS, self.alpha, DEFAULT_ALPHA, |alpha| Rule::UpperBound { alpha });
-        ready((scenario, world), stream, (self.ridge, self.discount, self.start), rules)
+        ready(inputs, stream, (self.ridge, self.discount, self.start), rules)
     }
 }
 
@@ -314,15 +375,10 @@ impl ThompsonSettings {
         check_regression(self.ridge, self.discount)
     }
 
-    pub(super) fn ready<'a>(
-        &self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Ready<'a> {
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Ready<'a> {
         let rules: Rules<'_> =
             ("spread", &SPREADS, self.spread, DEFAULT_SPREAD, |spread| Rule::Thompson { spread });
-        ready((scenario, world), stream, (self.ridge, self.discount, self.start), rules)
+        ready(inputs, stream, (self.ridge, self.discount, self.start), rules)
     }
 }
 
@@ -332,15 +388,10 @@ impl EpsilonGreedySettings {
         check_regression(self.ridge, self.discount)
     }
 
-    pub(super) fn ready<'a>(
-        &self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Ready<'a> {
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Ready<'a> {
         let rules: Rules<'_> =
             ("epsilon", &EPSILONS, self.epsilon, DEFAULT_EPSILON, |epsilon| Rule::EpsilonGreedy { epsilon });
-        ready((scenario, world), stream, (self.ridge, self.discount, self.start), rules)
+        ready(inputs, stream, (self.ridge, self.discount, self.start), rules)
     }
 }
 
@@ -353,14 +404,9 @@ impl PilotSettings {
         check_regression(self.ridge, self.discount)
     }
 
-    pub(super) fn ready<'a>(
-        &self,
-        scenario: &OnlineScenario,
-        world: &'a World,
-        stream: &Stream,
-    ) -> Ready<'a> {
-        let warm = world.warm.as_ref().expect("a scenario with `pilot` has a warm start: this was checked");
-        let fresh = || Arms::new(world.n_arms(), world.contexts.width(), self.ridge, self.discount);
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Ready<'a> {
+        let warm = inputs.warm.expect("a scenario with `pilot` has a warm start: this was checked");
+        let fresh = || Arms::new(inputs.n_arms, inputs.context_width, self.ridge, self.discount);
         let alphas = self.alpha.map_or(ALPHAS.to_vec(), |alpha| vec![alpha]);
         let weights = self.prior_weight.map_or(PRIOR_WEIGHTS.to_vec(), |weight| vec![weight]);
         let pairs: Vec<(f64, f64)> =
@@ -371,9 +417,9 @@ impl PilotSettings {
             prior_weight: Some(weight),
         };
         let candidates: Vec<Candidate> = pairs.iter().map(candidate).collect();
-        let (alpha, weight) = pairs[tuning::best((scenario, warm), &candidates, Start::Warm, stream)];
+        let (alpha, weight) = pairs[most_earning(inputs, warm, &candidates, Start::Warm, stream)];
         let mut arms = fresh();
-        (0..warm.contexts.n_rows()).for_each(|row| tuning::teach(&mut arms, warm, row));
+        (0..warm.contexts.n_rows()).for_each(|row| teach(&mut arms, warm, row));
         arms.set_prior_weight(weight);
         let learner = Linear::new(arms, Rule::UpperBound { alpha });
         let notes = BTreeMap::from([
@@ -388,7 +434,6 @@ impl PilotSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preference::Preference;
     use crate::random::SeedableRng;
 
     #[test]

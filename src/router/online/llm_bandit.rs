@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{OnlineRouter, Ready};
+use super::learner::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation};
 use crate::error::Result;
-use crate::online::feedback::{Outcome, Situation};
-use crate::online::world::World;
 use crate::random::ChaCha8Rng;
 use crate::router::{LlmBanditSettings, OnlinePolicy, OnlineSchedule, Pretrained, Training};
 use crate::seed::Stream;
@@ -44,9 +42,8 @@ impl OnlineBanditSettings {
         Ok(())
     }
 
-    pub(super) fn ready<'a>(&self, world: &'a World, stream: &Stream) -> Result<Ready<'a>> {
-        let warm =
-            world.warm.as_ref().expect("a scenario with this router has a warm start: this was checked");
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Result<Ready<'a>> {
+        let warm = inputs.warm.expect("a scenario with this router has a warm start: this was checked");
         let training = Training::new(&warm.data, &warm.cost_models, stream.named("warm-start"));
         let settings = LlmBanditSettings { steps: self.steps, ..LlmBanditSettings::default() };
         let (pretrained, notes) = Pretrained::new(&settings, &training, &warm.replayed)?;

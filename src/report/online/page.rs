@@ -1,0 +1,278 @@
+//! `report.html` of an online run: the sections of `report.md` as a page, with figures in their places.
+
+use std::fmt::Write;
+
+use super::figure::{around, chart, local, to_reference};
+use super::markdown::{interval, report_md};
+use crate::evaluate::Verdict;
+use crate::evaluate::online::{OnlineSummary, Value};
+use crate::record::online::OnlineRecord;
+use crate::report::html::{contents, escape, head};
+use crate::report::plot::{Geometry, RegretChart, regret_inline, swatch};
+use crate::statistics::spread::Spread;
+
+/// The whole page.
+pub(super) fn report_html(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {
+    let name = &record.manifest.scenario.name;
+    let markdown = report_md(record, summary, verdicts);
+    let mut sections = markdown.split("\n## ");
+    let setting = sections.next().unwrap_or_default();
+    let mut body = String::new();
+    for (number, section) in sections.enumerate() {
+        let (title, content) = section.split_once('\n').unwrap_or((section, ""));
+        let _ = writeln!(
+            body,
+            "<section aria-labelledby=\"s{number}\">\n<h2 id=\"s{number}\">{}</h2>",
+            markup(title)
+        );
+        if title == "Around the changes" {
+            figures_of_changes(&mut body, record, summary);
+        }
+        blocks(&mut body, content);
+        if title == "Regret" {
+            let over_time = "Regret a step over time, in windows of 5 % of the steps";
+            figure(&mut body, over_time, &local(record, summary), false);
+            for (reference, words) in [
+                ("best-single", "Cumulative regret to the best single arm in hindsight"),
+                ("zero-router", "Cumulative regret to the zero router"),
+            ] {
+                if let Some(chart) = to_reference(record, summary, reference) {
+                    figure(&mut body, words, &chart, false);
+                }
+            }
+        }
+        body.push_str("</section>\n");
+    }
+    provenance(&mut body, record);
+    let mut text = head(name);
+    let _ = write!(
+        text,
+        "<header>\n<p class=\"kicker\">{} <span>online, on {}</span></p>\n<h1>{}</h1>\n<p class=\"standfirst\">{}</p>\n",
+        escape(name),
+        escape(&record.manifest.suite.info.name),
+        title(summary),
+        standfirst(record, summary),
+    );
+    let first = setting.split_once('\n').map_or("", |(_, rest)| rest).replace(IMAGE, "");
+    blocks(&mut text, &first);
+    text.push_str("</header>\n");
+    contents(&mut text, &body);
+    text.push_str("<section aria-labelledby=\"over-time\">\n<h2 id=\"over-time\">Regret over time</h2>\n");
+    figure(&mut text, "Cumulative regret to the utility oracle", &chart(record, summary), true);
+    text.push_str("</section>\n");
+    text.push_str(&body);
+    text.push_str("</main>\n</body>\n</html>\n");
+    text
+}
+
+/// Where `report.md` shows the figure that the page draws itself.
+const IMAGE: &str = "![Cumulative regret](regret.svg)";
+
+/// The learner with the least regret.
+fn leader(summary: &OnlineSummary) -> Option<(&str, &Value)> {
+    let learners = summary.series.iter().filter(|series| !series.is_reference);
+    let found =
+        learners.filter_map(|series| Some((series.policy.as_str(), summary.find(&series.policy, "regret")?)));
+    found.min_by(|a, b| a.1.spread().mean.total_cmp(&b.1.spread().mean))
+}
+
+/// Says no more than the paired differences over orders do.
+fn title(summary: &OnlineSummary) -> String {
+    let Some((name, best)) = leader(summary) else { return String::new() };
+    let others = summary.series.iter().filter(|series| !series.is_reference && series.policy != name);
+    let close: Vec<&str> = others
+        .clone()
+        .filter(|series| {
+            let Some(value) = summary.find(&series.policy, "regret") else { return false };
+            let differences: Vec<f64> = value.values.iter().zip(&best.values).map(|(a, b)| a - b).collect();
+            Spread::of(&differences).low <= 0.0
+        })
+        .map(|series| series.policy.as_str())
+        .collect();
+    let n = others.count() + 1;
+    let name = format!("<b>{}</b>", escape(name));
+    match &close[..] {
+        _ if n == 1 => format!("{name} is the only learner here"),
+        [] => format!("{name} has the least regret of {n} learners"),
+        [other] => {
+            format!("{name} has the least regret; <b>{}</b> cannot be distinguished from it", escape(other))
+        }
+        others => format!(
+            "{name} has the least regret; {} of {n} learners cannot be distinguished from it",
+            others.len()
+        ),
+    }
+}
+
+fn standfirst(record: &OnlineRecord, summary: &OnlineSummary) -> String {
+    let Some((name, best)) = leader(summary) else { return String::new() };
+    let spread = best.spread();
+    let mut text = format!("Its regret is {} over {} steps", interval(spread, 1), record.manifest.n_steps);
+    if let Some(uniform) = summary.find("uniform", "regret") {
+        let _ = write!(text, ", {:.0} % of a random choice's", 100.0 * spread.mean / uniform.spread().mean);
+    }
+    if let Some(value) = summary.find(name, "regret-to-best-single") {
+        let Spread { low, high, .. } = value.spread();
+        text.push_str(match (low > 0.0, high < 0.0) {
+            (true, _) => "; the best single arm, chosen in hindsight, earns more",
+            (_, true) => "; it earns more than the best single arm chosen in hindsight",
+            _ => "; what it earns cannot be distinguished from the best single arm chosen in hindsight",
+        });
+    }
+    format!("{}.", escape(&text))
+}
+
+/// A figure for each change: the steps just before it and just after it.
+fn figures_of_changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
+    text.push_str("<div class=\"plots\">\n");
+    for phase in 1..record.phases.len() {
+        let words = record.phases[phase].words.join("; ");
+        figure(
+            text,
+            &format!("Regret a step around change {phase}: {words}"),
+            &around(record, summary, phase),
+            phase == 1,
+        );
+    }
+    text.push_str("</div>\n");
+}
+
+/// A figure with its caption and, where it is wanted, its legend.
+fn figure(text: &mut String, caption: &str, chart: &RegretChart, has_legend: bool) {
+    if has_legend {
+        text.push_str("<ul class=\"legend plain\">\n");
+        for line in &chart.lines {
+            let _ = writeln!(
+                text,
+                "<li>{}<span>{}</span></li>",
+                swatch(line.kind, line.points.len()),
+                escape(&line.label)
+            );
+        }
+        text.push_str("</ul>\n");
+    }
+    let inline = regret_inline(chart);
+    let Geometry { width, height, .. } = inline.geometry;
+    let _ = write!(
+        text,
+        "<div class=\"plots wide\"><figure><figcaption class=\"small\">{}</figcaption><svg class=\"plot\" viewBox=\"0 0 {width} \
+         {height}\" role=\"img\" aria-label=\"{}\">{}</svg></figure></div>\n",
+        markup(caption),
+        escape(caption),
+        inline.marks
+    );
+}
+
+/// How to get the page again.
+fn provenance(text: &mut String, record: &OnlineRecord) {
+    let manifest = &record.manifest;
+    let settings = serde_json::to_string_pretty(&manifest.scenario).expect("a scenario is plain data");
+    let _ = write!(
+        text,
+        "<section aria-labelledby=\"again\">\n<h2 id=\"again\">How to get it again</h2>\n<pre><code>llm-bandit run {}.toml --seed {} \
+         --replicates {} --datasets DIR</code></pre>\n<p>Every table and figure is rebuilt from the record beside this file with \
+         <code>llm-bandit report FOLDER</code>, and checked with <code>llm-bandit verify FOLDER</code>.</p>\n<details><summary>The \
+         scenario with every default written out</summary>\n<pre><code>{}</code></pre></details>\n</section>\n",
+        escape(&manifest.scenario.name),
+        manifest.scenario.seed,
+        record.orders.len(),
+        settings.lines().map(escape).collect::<Vec<_>>().join("\n")
+    );
+}
+
+/// Paragraphs, lists, and tables of `report.md` as markup.
+fn blocks(text: &mut String, markdown: &str) {
+    for block in markdown.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
+        let lines: Vec<&str> = block.lines().collect();
+        let item = |line: &str| {
+            line.split_once(". ").filter(|(number, _)| number.parse::<usize>().is_ok()).is_some()
+        };
+        if lines.len() > 1 && lines.iter().all(|line| line.starts_with('|')) {
+            table(text, &lines);
+        } else if lines.iter().all(|line| item(line)) {
+            let items = lines.iter().filter_map(|line| line.split_once(". "));
+            let items: String = items.map(|(_, words)| format!("<li>{}</li>\n", markup(words))).collect();
+            let _ = writeln!(text, "<ol>\n{items}</ol>");
+        } else if lines.iter().all(|line| line.starts_with("- ")) {
+            let items: String =
+                lines.iter().map(|line| format!("<li>{}</li>\n", markup(&line[2..]))).collect();
+            let _ = writeln!(text, "<ul>\n{items}</ul>");
+        } else {
+            let _ = writeln!(text, "<p>{}</p>", markup(block));
+        }
+    }
+}
+
+fn table(text: &mut String, lines: &[&str]) {
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+        inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let is_number: Vec<bool> = cells(lines[1]).iter().map(|cell| cell.ends_with(':')).collect();
+    let class = |at: usize| if is_number.get(at) == Some(&true) { " class=\"n\"" } else { "" };
+    text.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+    for (at, cell) in cells(lines[0]).iter().enumerate() {
+        let _ = write!(text, "<th scope=\"col\"{}>{}</th>", class(at), markup(cell));
+    }
+    text.push_str("</tr></thead>\n<tbody>\n");
+    for line in &lines[2..] {
+        text.push_str("<tr>");
+        for (at, cell) in cells(line).iter().enumerate() {
+            let _ = match at {
+                0 => write!(text, "<th scope=\"row\">{}</th>", markup(cell)),
+                _ => write!(text, "<td{}>{}</td>", class(at), markup(cell)),
+            };
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</tbody></table></div>\n");
+}
+
+/// Words with their code, bold, and italics.
+fn markup(words: &str) -> String {
+    let mut text = String::new();
+    for (at, part) in escape_lines(words).split('`').enumerate() {
+        if at % 2 == 1 {
+            let _ = write!(text, "<code>{part}</code>");
+            continue;
+        }
+        for (at, part) in part.split("**").enumerate() {
+            let italic: String = part
+                .split('*')
+                .enumerate()
+                .map(|(at, part)| if at % 2 == 1 { format!("<em>{part}</em>") } else { part.to_owned() })
+                .collect();
+            let _ = if at % 2 == 1 {
+                write!(text, "<strong>{italic}</strong>")
+            } else {
+                write!(text, "{italic}")
+            };
+        }
+    }
+    text
+}
+
+fn escape_lines(words: &str) -> String {
+    words.lines().map(escape).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_strangers_stay_words() {
+        assert_eq!(
+            markup("**a** <script> `b<c` *d*\n& e"),
+            "<strong>a</strong> &lt;script&gt; <code>b&lt;c</code> <em>d</em>\n&amp; e"
+        );
+        let mut text = String::new();
+        blocks(&mut text, "| a | b |\n|---|---:|\n| *x* | <i> |\n\n1. one\n2. two\n\n- holds: `y`");
+        assert_eq!(
+            text,
+            "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">a</th><th scope=\"col\" class=\"n\">b</th></tr></thead>\n\
+             <tbody>\n<tr><th scope=\"row\"><em>x</em></th><td class=\"n\">&lt;i&gt;</td></tr>\n</tbody></table></div>\n\
+             <ol>\n<li>one</li>\n<li>two</li>\n</ol>\n<ul>\n<li>holds: <code>y</code></li>\n</ul>\n"
+        );
+    }
+}

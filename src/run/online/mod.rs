@@ -1,0 +1,313 @@
+//! Runs an online scenario: every router replays every order; the result is a record.
+//!
+//! `world` holds every outcome; [`Replay`] is the only way to them. It shows a prompt, takes a choice, and reveals one outcome.
+
+mod world;
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::preference::Preference;
+use crate::random::ChaCha8Rng;
+use crate::record::online::{
+    Log, OnlineManifest, OnlineRecord, Order, RecordedLearner, RecordedPhase, RecordedWarmStart, phase_at,
+};
+use crate::record::{FORMAT, list_prices_hash, log_commitment, scenario_hash};
+use crate::router::Meter;
+use crate::router::online::{Outcome, Ready, Situation};
+use crate::run::{CellCache, Event};
+use crate::scenario::Mode;
+use crate::scenario::online::OnlineScenario;
+use crate::seed::Stream;
+use crate::suite::Suite;
+use world::World;
+
+/// Runs a scenario on its suite. The result depends on the arguments alone, not on the number of threads.
+///
+/// # Errors
+/// A scenario that does not fit the suite; training on the warm start that diverges.
+pub fn run(
+    scenario: &OnlineScenario,
+    suite: Suite,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<OnlineRecord> {
+    resume(scenario, suite, None, progress)
+}
+
+/// What came of one learner in one order.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlineCell {
+    /// What the warm start told it, which every order shares.
+    notes: BTreeMap<String, String>,
+    paid: Meter,
+    log: Log,
+    revealed: Meter,
+}
+
+/// As [`run`], with the same result; takes up the cells, one learner in one order each, that an interrupted run of the same
+/// has finished, and keeps those that it finishes itself.
+///
+/// # Errors
+/// As [`run`]; cells that cannot be kept.
+pub fn resume(
+    scenario: &OnlineScenario,
+    suite: Suite,
+    cache: Option<&CellCache>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<OnlineRecord> {
+    let world = World::new(scenario, suite)?;
+    let (orders, routers) = (world.orders(scenario), &scenario.routers);
+    let n_cells = routers.len() * orders.len();
+    progress(Event::Started { n_cells, left_out: world.suite.left_out.in_words() });
+    let cells = cache.map(|cache| cache.of_online(scenario, &world.cut_hash));
+    let find = |cell: usize| {
+        let found: Option<OnlineCell> =
+            cells.as_ref()?.read(cell % orders.len(), &routers[cell / orders.len()]);
+        found.filter(|cell| {
+            cell.log.arms.len() == world.n_steps && cell.log.propensities.len() == world.n_steps
+        })
+    };
+    let finished: Vec<Option<OnlineCell>> = (0..n_cells).map(find).collect();
+    let n_finished = finished.iter().flatten().count();
+    if n_finished > 0 {
+        progress(Event::TakenUp { n_cells: n_finished });
+    }
+    let stream = |router: usize| Stream::root(scenario.seed).named("router").named(&routers[router].label);
+    let draw_preference = |rng: &mut ChaCha8Rng| scenario.draw_preference(rng);
+    let inputs = world.learner_inputs(&draw_preference);
+    let ready = finished
+        .par_chunks(orders.len())
+        .enumerate()
+        .map(|(router, cells)| {
+            if cells.iter().all(Option::is_some) {
+                return Ok(None);
+            }
+            let entry = &routers[router];
+            progress(Event::LearnerStarted { router: entry.label.clone() });
+            let ready = entry.settings.ready(inputs, &stream(router)).map_err(|error| match error {
+                Error::Usage(problem) | Error::Setting { problem, .. } => {
+                    Error::Training { router: entry.label.clone(), replicate: 0, problem }
+                }
+                other => other,
+            })?;
+            progress(Event::LearnerReady { router: entry.label.clone() });
+            Ok(Some(ready))
+        })
+        .collect::<Result<Vec<Option<Ready<'_>>>>>()?;
+    let mut done = finished
+        .into_par_iter()
+        .enumerate()
+        .map(|(at, finished)| {
+            let (router, order) = (at / orders.len(), at % orders.len());
+            let (None, Some(ready)) = (&finished, &ready[router]) else {
+                return Ok(finished.expect("a learner is made ready where an order is not finished"));
+            };
+            let label = &routers[router].label;
+            progress(Event::CellTrained { replicate: order, router: label.clone() });
+            let (log, revealed) = replay(ready, &world, &orders[order], &stream(router).numbered(order));
+            let cell = OnlineCell { notes: ready.notes.clone(), paid: ready.paid, log, revealed };
+            if let Some(cells) = &cells {
+                cells.keep(order, &routers[router], &cell)?;
+            }
+            progress(Event::CellDone { replicate: order, router: label.clone() });
+            Ok(cell)
+        })
+        .collect::<Result<Vec<OnlineCell>>>()?;
+    drop(ready);
+    let (mut learners, mut logs) = (Vec::new(), Vec::new());
+    for entry in routers {
+        let of_router: Vec<OnlineCell> = done.drain(..orders.len()).collect();
+        let (notes, paid) = (of_router[0].notes.clone(), of_router[0].paid);
+        let choices_hashes = of_router.iter().map(|cell| log_commitment(&entry.label, &cell.log)).collect();
+        let (of_router, revealed) = of_router.into_iter().map(|cell| (cell.log, cell.revealed)).unzip();
+        logs.push(of_router);
+        learners.push(RecordedLearner { notes, paid, revealed, choices_hashes });
+    }
+    Ok(assemble(scenario, world, orders, learners, logs))
+}
+
+/// Checks that a scenario fits its suite, without training anything; says what is left out.
+///
+/// # Errors
+/// As [`run`], before training.
+pub fn check(scenario: &OnlineScenario, suite: Suite) -> Result<String> {
+    let world = World::new(scenario, suite)?;
+    let left_out = world.suite.left_out.in_words();
+    let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
+    Ok(format!("{} arms, {} steps, {} phases{rest}", world.n_arms(), world.n_steps, world.phases.len()))
+}
+
+fn replay(ready: &Ready<'_>, world: &World, order: &Order, stream: &Stream) -> (Log, Meter) {
+    let mut learner = (ready.start)(stream);
+    let mut rng = stream.named("choices").generator();
+    let mut replay = Replay::new(world, order);
+    let mut log = Log::default();
+    while replay.advance() {
+        let (arm, propensity) = learner.choose(&replay.situation(), &mut rng);
+        let outcome = replay.reveal(arm);
+        learner.learn(&replay.situation(), arm, outcome);
+        log.arms.push(u16::try_from(arm).expect("a pool has fewer than 65,536 models"));
+        log.propensities.push(propensity);
+    }
+    (log, replay.meter())
+}
+
+fn assemble(
+    scenario: &OnlineScenario,
+    world: World,
+    orders: Vec<Order>,
+    routers: Vec<RecordedLearner>,
+    logs: Vec<Vec<Log>>,
+) -> OnlineRecord {
+    let warm_start = world.warm.as_ref().map(|warm| {
+        let outcomes = &warm.data.outcomes;
+        let known = |arm: usize, value: f64| (!warm.data.unseen[arm]).then_some(value);
+        let arms = || 0..world.n_arms();
+        RecordedWarmStart {
+            n_prompts: warm.contexts.n_rows(),
+            score: arms().map(|arm| known(arm, outcomes.mean_score[arm])).collect(),
+            cost_usd: arms()
+                .map(|arm| known(arm, outcomes.mean_cost_units[arm] * warm.data.cost_unit_usd))
+                .collect(),
+        }
+    });
+    OnlineRecord {
+        manifest: OnlineManifest {
+            mode: Mode::Online,
+            format: FORMAT,
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: scenario.clone(),
+            scenario_hash: scenario_hash(scenario),
+            list_prices_hash: list_prices_hash(&world.suite.models, &world.suite.list_prices),
+            suite: world.suite,
+            phases: world
+                .phases
+                .iter()
+                .map(|phase| RecordedPhase { from: phase.from, words: phase.words.clone() })
+                .collect(),
+            cost_unit_usd: world.cost_unit_usd,
+            n_steps: world.n_steps,
+            warm_start,
+            routers,
+        },
+        prompts: world.prompts,
+        contexts: world.contexts,
+        phases: world.phases,
+        orders,
+        logs,
+    }
+}
+
+/// One order under way.
+pub struct Replay<'a> {
+    world: &'a World,
+    order: &'a Order,
+    /// The step that is under way; steps before the first one count as revealed.
+    step: Option<usize>,
+    is_revealed: bool,
+    pool: Vec<usize>,
+    meter: Meter,
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(world: &'a World, order: &'a Order) -> Self {
+        let pool = Vec::with_capacity(world.n_arms());
+        Replay { world, order, step: None, is_revealed: true, pool, meter: Meter::default() }
+    }
+
+    /// Goes on to the next prompt; false where there is none.
+    ///
+    /// # Panics
+    /// If nothing was chosen for the prompt under way.
+    pub fn advance(&mut self) -> bool {
+        assert!(self.is_revealed, "every prompt is answered by somebody");
+        let step = self.step.map_or(0, |step| step + 1);
+        if step == self.order.prompts.len() {
+            return false;
+        }
+        (self.step, self.is_revealed) = (Some(step), false);
+        let (phase, prompt) =
+            (&self.world.phases[phase_at(&self.world.phases, step)], self.order.prompts[step]);
+        self.pool.clear();
+        self.pool.extend((0..self.world.n_arms()).filter(|&arm| phase.score.get(prompt, arm).is_some()));
+        true
+    }
+
+    /// The prompt under way.
+    ///
+    /// # Panics
+    /// Before the first one.
+    pub fn situation(&self) -> Situation<'_> {
+        let step = self.step.expect("a replay has advanced to a prompt");
+        let prompt = self.order.prompts[step];
+        Situation {
+            prompt,
+            context: self.world.contexts.row(prompt),
+            pool: &self.pool,
+            preference: Preference::new(self.order.preferences[step]).expect("an order holds preferences"),
+        }
+    }
+
+    /// The outcome of one arm on the prompt under way.
+    ///
+    /// # Panics
+    /// If the prompt's outcome has been revealed already, or the arm is not in its pool.
+    pub fn reveal(&mut self, arm: usize) -> Outcome {
+        assert!(!self.is_revealed, "a prompt reveals one outcome");
+        self.is_revealed = true;
+        let step = self.step.expect("a replay has advanced to a prompt");
+        let (phase, prompt) =
+            (&self.world.phases[phase_at(&self.world.phases, step)], self.order.prompts[step]);
+        let score = phase.score.get(prompt, arm).expect("a chosen arm is in the pool of its prompt");
+        let cost_usd = phase.cost_usd.get(prompt, arm).unwrap_or(0.0);
+        self.meter.outcomes_seen += 1;
+        self.meter.dollars += cost_usd;
+        Outcome { score, cost_units: cost_usd / self.world.cost_unit_usd }
+    }
+
+    /// What was revealed so far, and what producing it cost.
+    pub fn meter(&self) -> Meter {
+        self.meter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::world::testing::world;
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a prompt reveals one outcome")]
+    fn a_second_look_at_a_prompt_is_refused() {
+        let (world, order) = world();
+        let mut replay = Replay::new(&world, &order);
+        assert!(replay.advance());
+        replay.reveal(0);
+        replay.reveal(1);
+    }
+
+    #[test]
+    #[should_panic(expected = "every prompt is answered by somebody")]
+    fn no_prompt_is_skipped() {
+        let (world, order) = world();
+        let mut replay = Replay::new(&world, &order);
+        replay.advance();
+        replay.advance();
+    }
+
+    #[test]
+    fn the_meter_counts_one_outcome_a_prompt() {
+        let (world, order) = world();
+        let mut replay = Replay::new(&world, &order);
+        let mut n = 0;
+        while replay.advance() {
+            let arm = replay.situation().pool[0];
+            replay.reveal(arm);
+            n += 1;
+        }
+        assert_eq!((n, replay.meter().outcomes_seen), (order.prompts.len(), order.prompts.len()));
+    }
+}
