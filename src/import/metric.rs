@@ -331,7 +331,9 @@ mod tests {
     #[test]
     fn a_marker_is_told_from_a_range() {
         let mut scale = scale(&[]);
-        [1.0, -1.0, 0.5, -1.0].map(|score| scale.unit("b", score, spot));
+        for score in [1.0, -1.0, 0.5, -1.0] {
+            scale.unit("b", score, spot);
+        }
         let message = scale.check().unwrap_err().to_string();
         assert!(message.starts_with("f:3: score -1") && message.ends_with("say `--missing -1`"), "{message}");
     }
