@@ -63,7 +63,13 @@ impl Cells {
                 benchmarks.push(name.clone());
                 benchmarks.len() - 1
             });
-            prompts.push(Prompt { id: prompt.id, benchmark, task: prompt.task, text: prompt.text });
+            prompts.push(Prompt {
+                id: prompt.id,
+                benchmark,
+                task: prompt.task,
+                text: prompt.text,
+                given_part: None,
+            });
         }
         let mut models = Vec::with_capacity(n_models);
         for (id, &kept) in names.into_iter().zip(&is_kept.1) {

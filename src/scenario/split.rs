@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result, suggestion};
 use crate::random::shuffle;
 use crate::seed::Stream;
-use crate::suite::Suite;
+use crate::suite::{Part, Suite};
 
 /// The `[split]` of a scenario.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -17,13 +17,16 @@ pub struct SplitSettings {
     pub test: f64,
     /// Share of the other prompts that is kept for validation: early stopping and tuning of networks.
     pub validation: f64,
+    /// Takes the parts from the column `split` of the suite's prompts; every replicate has the same test prompts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub given: bool,
     /// The benchmark to leave out; without it every replicate leaves out the next one in turn.
     pub benchmark: Option<String>,
 }
 
 impl Default for SplitSettings {
     fn default() -> Self {
-        SplitSettings { kind: SplitKind::Random, test: 0.3, validation: 0.15, benchmark: None }
+        SplitSettings { kind: SplitKind::Random, test: 0.3, validation: 0.15, given: false, benchmark: None }
     }
 }
 
@@ -82,6 +85,10 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
     let mut rng = stream.generator();
     let mut split = Split::default();
     let all: Vec<usize> = (0..suite.prompts.len()).collect();
+    if settings.given {
+        split = given_split(suite, settings, &groups, &mut rng)?;
+        return checked(suite, split);
+    }
     let development = match settings.kind {
         SplitKind::Random => {
             let (rest, test) = draw(suite, &groups, &all, test, &mut rng);
@@ -99,6 +106,48 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
         }
     };
     (split.training, split.validation) = draw(suite, &groups, &development, validation, &mut rng);
+    checked(suite, split)
+}
+
+/// The parts that the suite's source gave. A source without validation prompts has some of its training prompts drawn for
+/// it; a prompt to learn from with the text of a test prompt is left out.
+fn given_split(
+    suite: &Suite,
+    settings: &SplitSettings,
+    groups: &[usize],
+    rng: &mut rand_chacha::ChaCha8Rng,
+) -> Result<Split> {
+    if settings.kind != SplitKind::Random {
+        let problem = "[split]: `given = true` and `kind` are two ways to split; choose one".to_owned();
+        return Err(Error::Usage(problem));
+    }
+    let n_without = suite.prompts.iter().filter(|prompt| prompt.given_part.is_none()).count();
+    if 0 < n_without {
+        let (n, name) = (suite.prompts.len(), &suite.info.name);
+        let problem = format!(
+            "[split]: `given = true`, but {n_without} of {n} prompts of suite `{name}` have no `train`, `validation`, or \
+             `test` in a column `split` of prompts.csv"
+        );
+        return Err(Error::Usage(problem));
+    }
+    let of = |part: Part| -> Vec<usize> {
+        (0..suite.prompts.len()).filter(|&prompt| suite.prompts[prompt].given_part == Some(part)).collect()
+    };
+    let test = of(Part::Test);
+    let mut touched: Vec<usize> = test.iter().map(|&prompt| groups[prompt]).collect();
+    touched.sort_unstable();
+    let is_apart = |prompt: &usize| touched.binary_search(&groups[*prompt]).is_err();
+    let [mut training, mut validation] = [Part::Training, Part::Validation].map(of);
+    training.retain(is_apart);
+    validation.retain(is_apart);
+    if validation.is_empty() {
+        (training, validation) = draw(suite, groups, &training, settings.validation, rng);
+    }
+    Ok(Split { training, validation, test })
+}
+
+/// A split with something in every part.
+fn checked(suite: &Suite, split: Split) -> Result<Split> {
     let parts = [(&split.training, "training"), (&split.validation, "validation"), (&split.test, "test")];
     for (part, name) in parts {
         if part.is_empty() {
@@ -164,4 +213,38 @@ fn draw(
     rest.sort_unstable();
     drawn.sort_unstable();
     (rest, drawn)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_given_split_is_taken_as_it_is_but_for_texts_on_both_sides() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/datasets/simulated-open-suite");
+        let mut suite = Suite::read(Path::new(folder)).unwrap();
+        let given = SplitSettings { given: true, ..SplitSettings::default() };
+        let of = |suite: &Suite| split(suite, &given, 0, &Stream::root(1));
+        let message = of(&suite).unwrap_err().to_string();
+        assert!(message.contains("have no `train`, `validation`, or `test`"), "{message}");
+        for (at, prompt) in suite.prompts.iter_mut().enumerate() {
+            prompt.given_part = Some([Part::Training, Part::Validation, Part::Test][at % 3]);
+        }
+        suite.prompts[0].text = "the same".into();
+        suite.prompts[2].text = "the same".into();
+        let found = of(&suite).unwrap();
+        assert!(found.test.iter().all(|prompt| prompt % 3 == 2));
+        assert!(found.validation.iter().all(|prompt| prompt % 3 == 1));
+        assert_eq!(found.n_prompts(), suite.prompts.len() - 1, "prompt 0 has the text of a test prompt");
+        assert!(!found.training.contains(&0));
+        // Without validation prompts some of the training prompts are drawn.
+        for prompt in &mut suite.prompts {
+            let is_test = prompt.given_part == Some(Part::Test);
+            prompt.given_part = Some(if is_test { Part::Test } else { Part::Training });
+        }
+        let found = of(&suite).unwrap();
+        assert!(!found.validation.is_empty() && found.validation.iter().all(|prompt| prompt % 3 != 2));
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) use embeddings::format_embeddings;
 pub use encoded_by::EncodedBy;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::{
-    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Prompt,
+    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,
     SuiteInfo,
 };
 
@@ -159,6 +159,9 @@ impl Suite {
         for prompt in &self.prompts {
             for field in [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text] {
                 text(field);
+            }
+            if let Some(part) = prompt.given_part {
+                text(part.name());
             }
         }
         for model in &self.models {

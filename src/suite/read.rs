@@ -7,8 +7,8 @@ use super::csv_file::CsvFile;
 use super::embeddings::parse_embeddings;
 use super::source::Source;
 use super::{
-    CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Prompt, Suite,
-    SuiteInfo,
+    CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Part, Prompt,
+    Suite, SuiteInfo,
 };
 use crate::error::{Error, Result, suggestion};
 use crate::toml_file;
@@ -110,7 +110,7 @@ fn read_info(folder: &Source) -> Result<SuiteInfo> {
 
 fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
     let [id, benchmark] = [file.column("prompt_id")?, file.column("benchmark")?];
-    let [task, text] = ["task", "prompt"].map(|name| file.optional_column(name));
+    let [task, text, split] = ["task", "prompt", "split"].map(|name| file.optional_column(name));
     let mut prompts = Vec::new();
     let mut benchmarks: Vec<String> = Vec::new();
     let (mut numbers, mut seen) = (Index::new(), Index::new());
@@ -130,7 +130,8 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
         check_new_id(&file, &mut seen, &id, "prompt")?;
         let optional =
             |column: Option<usize>| column.map_or(Ok(String::new()), |c| file.text(c).map(str::to_owned));
-        prompts.push(Prompt { id, benchmark, task: optional(task)?, text: optional(text)? });
+        let given_part = Part::named(&optional(split)?);
+        prompts.push(Prompt { id, benchmark, task: optional(task)?, text: optional(text)?, given_part });
     }
     if prompts.is_empty() {
         return Err(Error::file(file.path(), "holds no prompt"));

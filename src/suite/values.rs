@@ -59,6 +59,40 @@ pub struct Prompt {
     pub task: String,
     /// The text, or empty where unknown.
     pub text: String,
+    /// The part of a split that its source puts it in, where it says so.
+    pub given_part: Option<Part>,
+}
+
+/// A part of a split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// What routers are fitted on.
+    Training,
+    /// What tuning and early stopping may look at besides.
+    Validation,
+    /// What is replayed.
+    Test,
+}
+
+impl Part {
+    /// The part that a column `split` names; none for a name that is no part's.
+    pub fn named(name: &str) -> Option<Part> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Part::Training),
+            "validation" | "valid" | "val" | "dev" | "development" => Some(Part::Validation),
+            "test" | "testing" => Some(Part::Test),
+            _ => None,
+        }
+    }
+
+    /// Its name in a column `split`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Training => "train",
+            Part::Validation => "validation",
+            Part::Test => "test",
+        }
+    }
 }
 
 /// One model.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::embeddings::format_embeddings;
 use super::find::is_suite;
-use super::{EMBEDDINGS, EncodedBy, Suite};
+use super::{EMBEDDINGS, EncodedBy, Part, Suite};
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
 use crate::gzip;
@@ -93,9 +93,16 @@ impl Suite {
     }
 
     fn write_prompts(&self, path: &Path) -> Result<()> {
-        let header = ["prompt_id", "benchmark", "task", "prompt"].map(str::to_owned);
+        let mut n_columns = 4;
+        if self.prompts.iter().any(|prompt| prompt.given_part.is_some()) {
+            n_columns += 1;
+        }
+        let header = ["prompt_id", "benchmark", "task", "prompt", "split"].map(str::to_owned);
+        let header = header[..n_columns].to_vec();
         let rows = self.prompts.iter().map(|prompt| {
-            [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text].map(String::clone)
+            let part = prompt.given_part.map_or("", Part::name);
+            let row = [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text, part];
+            row[..n_columns].iter().map(|&field| field.to_owned()).collect()
         });
         write_csv(path, std::iter::once(header).chain(rows))
     }

@@ -298,8 +298,13 @@ fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(W
     if share == 0.0 {
         return Ok((None, (0..suite.prompts.len()).collect()));
     }
-    let settings =
-        SplitSettings { kind: SplitKind::Random, test: 1.0 - share, validation: VALIDATION, benchmark: None };
+    let settings = SplitSettings {
+        kind: SplitKind::Random,
+        test: 1.0 - share,
+        validation: VALIDATION,
+        given: false,
+        benchmark: None,
+    };
     let split = split(suite, &settings, 0, &stream.named("warm-start"))?;
     Ok((Some((split.training, split.validation)), split.test))
 }

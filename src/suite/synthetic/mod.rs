@@ -64,6 +64,7 @@ impl SyntheticSettings {
                 benchmark: prompt.benchmark,
                 task: format!("cluster-{}", prompt.cluster % self.n_clusters_per_benchmark),
                 text: String::new(),
+                given_part: None,
             })
             .collect();
         let cost_basis = CostBasis { list_price: outcomes.score.n_known(), ..CostBasis::default() };
