@@ -3,8 +3,15 @@
 
 mod cli;
 
+use std::panic;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !llm_bandit::import::panics_are_faults() {
+            hook(info);
+        }
+    }));
     cli::main()
 }

@@ -39,6 +39,11 @@ pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8], kinds: &[(&str, usize)]) -
     Ok(Array { kind, shape, data })
 }
 
+/// NumPy's name of the element type of an `.npy` file, for example `<f4`.
+pub(crate) fn kind(bytes: &[u8]) -> Option<&str> {
+    quoted_after(split(bytes)?.0, "'descr':")
+}
+
 /// The bytes of an `.npy` file with these elements.
 pub(crate) fn format(kind: &str, shape: &[usize], data: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let axes: Vec<String> = shape.iter().map(|length| format!("{length},")).collect();

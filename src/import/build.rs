@@ -102,7 +102,7 @@ impl Cells {
         };
         let comparisons = self.comparisons.into_iter().filter_map(renumbered).collect();
         let (priced_by, embeddings) = (None, None);
-        let suite = Suite {
+        let mut suite = Suite {
             info,
             prompts,
             benchmarks,
@@ -113,6 +113,7 @@ impl Cells {
             comparisons,
             embeddings,
         };
+        self.extras.put_into(&mut suite, &new_prompt);
         Ok((suite, tally))
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::extras::Extras;
 use super::metric::{Scale, is_loss};
 use super::report::{Tally, Trace};
 use super::source::{At, Spot};
@@ -72,6 +73,8 @@ pub(super) struct Cells {
     pub(super) tally: Tally,
     /// By benchmark: the metric its scores are of.
     pub(super) metrics: BTreeMap<String, String>,
+    /// What few sources have.
+    pub(super) extras: Extras,
     scale: Scale,
     /// Prompts by id: several where benchmarks or tasks use the same ids.
     prompt_index: Index<Vec<usize>>,
@@ -104,6 +107,7 @@ impl Cells {
             comparisons: Vec::new(),
             tally: Tally::default(),
             metrics: BTreeMap::new(),
+            extras: Extras::default(),
             scale,
             prompt_index: Index::new(),
             model_index: Index::new(),
@@ -150,6 +154,7 @@ impl Cells {
         self.prompts.truncate(mark.n_prompts);
         self.models.truncate(mark.n_models);
         self.comparisons.truncate(mark.n_comparisons);
+        self.extras.truncate(mark.n_prompts);
         self.prompt_index.values_mut().for_each(|known| known.retain(|&at| at < mark.n_prompts));
         self.model_index.retain(|_, at| *at < mark.n_models);
         (self.tally, self.metrics, self.scale) = (mark.tally, mark.metrics, mark.scale);

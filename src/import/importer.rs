@@ -11,7 +11,7 @@ use super::source::Sources;
 use crate::error::{Error, Result, suggestion};
 
 /// Every format, in the order in which the help lists them.
-static IMPORTERS: [&dyn Importer; 9] = [
+static IMPORTERS: [&dyn Importer; 13] = [
     &super::lm_eval::LmEval,
     &super::inspect::Inspect,
     &super::helm::Helm,
@@ -19,6 +19,10 @@ static IMPORTERS: [&dyn Importer; 9] = [
     &super::routellm::RouteLlm,
     &super::routerbench::RouterBench,
     &super::zeroeval::ZeroEval,
+    &super::llmrouterbench::LlmRouterBench,
+    &super::routerarena::RouterArena,
+    &super::lighteval::LightEval,
+    &super::npz::Npz,
     &super::table::Table,
     &super::pairs::Pairs,
 ];

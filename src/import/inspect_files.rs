@@ -143,13 +143,31 @@ struct Header {
     status: Option<String>,
 }
 
-/// Reads a member as JSON. The archive hands over its bytes as they lie, and they are unpacked here, since its crate brings
-/// Zstandard only as a C library.
+/// Reads a member as JSON.
 fn member<T: serde::de::DeserializeOwned>(
     path: &Path,
     archive: &mut ZipArchive<BufReader<fs::Input>>,
     name: &str,
 ) -> Result<T> {
+    let inner = path.join(name);
+    let (mut stream, checksum) = open_member(path, archive, name)?;
+    let value = whole(Input::new(&inner, &mut stream)?.of_long_records())?;
+    if stream.crc().sum() != checksum {
+        return Err(Error::file(&inner, "is damaged: its checksum differs"));
+    }
+    Ok(value)
+}
+
+/// The unpacked bytes of a member and the checksum that they should have. The archive hands over its bytes as they lie, and
+/// they are unpacked here, since its crate brings Zstandard only as a C library.
+///
+/// # Errors
+/// A member that is not there, or is packed in a way that is not known.
+pub(super) fn open_member<'a>(
+    path: &Path,
+    archive: &'a mut ZipArchive<BufReader<fs::Input>>,
+    name: &str,
+) -> Result<(CrcReader<Box<dyn Read + 'a>>, u32)> {
     let inner = path.join(name);
     let index = archive.index_for_name(name).ok_or_else(|| Error::file(&inner, "is not there"))?;
     let packed =
@@ -161,10 +179,5 @@ fn member<T: serde::de::DeserializeOwned>(
         CompressionMethod::ZSTD => Box::new(Zstandard::new(packed)),
         other => return Err(Error::file(&inner, format!("is packed by {other}, which is not known here"))),
     };
-    let mut stream = CrcReader::new(limited(unpacked, n_packed));
-    let value = whole(Input::new(&inner, &mut stream)?.of_long_records())?;
-    if stream.crc().sum() != checksum {
-        return Err(Error::file(&inner, "is damaged: its checksum differs"));
-    }
-    Ok(value)
+    Ok((CrcReader::new(Box::new(limited(unpacked, n_packed))), checksum))
 }

@@ -1,4 +1,4 @@
-//! Rows with named fields, from CSV, TSV, JSON lines, or one JSON array of objects.
+//! Rows with named fields, from CSV, TSV, JSON lines, one JSON array of objects, or Parquet.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,11 +6,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::json::{elements, is_blank, lines, score_of_text};
+use super::parquet;
 use super::source::{At, Input, Sources, Spot, is_named};
 use crate::error::{Error, Result, suggestion};
 
 /// Endings of the files that hold rows.
-pub(super) const ENDINGS: [&str; 4] = [".csv", ".tsv", ".jsonl", ".json"];
+pub(super) const ENDINGS: [&str; 5] = [".csv", ".tsv", ".jsonl", ".json", ".parquet"];
 
 /// One row; what is absent is an empty text.
 pub(super) struct Row<'r> {
@@ -93,6 +94,11 @@ pub(super) fn each_row(
     path: &Path,
     each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<()> {
+    if parquet::is_parquet(path) {
+        return parquet::rows(sources, path, |number, record: BTreeMap<String, Value>| {
+            each_record(path, At::Record(number), record, each)
+        });
+    }
     let input = sources.open(path)?;
     if is_named(path, "", &[".jsonl", ".ndjson"]) {
         let owned = path.to_owned();

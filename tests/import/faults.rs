@@ -77,7 +77,8 @@ fn broken_files_are_told_from_wrong_ones() {
     );
     let message = of_file("routerbench", "routerbench_0shot.csv", b"\x80\x04\x95rest");
     assert!(message.contains("pandas.read_pickle('routerbench_0shot.csv').to_csv("), "{message}");
-    assert!(of_file("table", "t.csv", b"PAR1rest").contains("read_parquet('t.csv')"));
+    assert!(of_file("table", "t.csv", b"PAR1rest").contains("is no whole Parquet file"));
+    assert!(of_file("zeroeval", "t.json", b"PAR1rest").contains("read_parquet('t.json').to_json("));
     assert!(
         of_file("zeroeval", "crux/m.json", b"[{\"dataset\": \"crux\", \"id\": \"1\", \"output\": [\"x\"]}]")
             .contains("cannot be scored")

@@ -87,16 +87,22 @@ pub(super) fn inspect() -> Files {
 
 /// A zip archive whose members are in turn stored and packed by Zstandard.
 pub(super) fn archive(members: &[(String, String)]) -> Vec<u8> {
+    let bytes = |(name, text): &(String, String)| (name.clone(), text.clone().into_bytes());
+    archive_of_bytes(&members.iter().map(bytes).collect::<Vec<_>>())
+}
+
+/// As [`archive`], of members that are no text.
+pub(super) fn archive_of_bytes(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (at, (name, content)) in members.iter().enumerate() {
         let (method, packed): (u16, Vec<u8>) = if at % 2 == 0 {
-            (0, content.as_bytes().to_vec())
+            (0, content.clone())
         } else {
             let level = ruzstd::encoding::CompressionLevel::Fastest;
-            (93, ruzstd::encoding::compress_to_vec(content.as_bytes(), level))
+            (93, ruzstd::encoding::compress_to_vec(content.as_slice(), level))
         };
         let mut crc = flate2::Crc::new();
-        crc.update(content.as_bytes());
+        crc.update(content);
         // Version, flags, method, time, date, checksum, sizes, length of the name, no extra field.
         let mut head = Vec::new();
         [20, 0, method, 0, 33].iter().for_each(|number: &u16| head.extend(number.to_le_bytes()));

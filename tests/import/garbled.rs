@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Files, fixtures, folder, imported, settings};
+use super::{Files, fixtures, folder, imported, routing, settings};
 
 /// Changes one of the files, imports, and asks for a suite or one line; `imported` checks what is left behind.
 fn holds(format: &str, mut files: Files, which: usize, change: &dyn Fn(&mut Vec<u8>)) {
@@ -15,43 +15,46 @@ fn holds(format: &str, mut files: Files, which: usize, change: &dyn Fn(&mut Vec<
     }
 }
 
-/// One test for each format.
+/// One test for each format, with three inputs a case.
 macro_rules! garbled {
-    ($($name:ident: $format:literal;)*) => {
-        proptest! {
-            #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
-            $(
-                #[test]
-                fn $name(
-                    which in 0_usize..8,
-                    cut in 0.0_f64..1.0,
-                    changes in proptest::collection::vec((0.0_f64..1.0, any::<u8>()), 0..6),
-                    noise in proptest::collection::vec(any::<u8>(), 0..200),
-                ) {
-                    let files = fixtures::$name();
-                    let position = |bytes: &[u8], share: f64| (share * bytes.len() as f64) as usize;
-                    holds($format, files.clone(), which, &|bytes| bytes.truncate(position(bytes, cut)));
-                    holds($format, files.clone(), which, &|bytes| {
-                        for (share, byte) in &changes {
-                            let at = position(bytes, *share);
-                            bytes[at] = *byte;
-                        }
-                    });
-                    holds($format, files, which, &|bytes| bytes.clone_from(&noise));
-                }
-            )*
-        }
+    ($($name:ident: $format:literal, $files:path, $cases:literal;)*) => {
+        $(proptest! {
+            #![proptest_config(ProptestConfig { cases: $cases, failure_persistence: None, ..ProptestConfig::default() })]
+            #[test]
+            fn $name(
+                which in 0_usize..8,
+                cut in 0.0_f64..1.0,
+                changes in proptest::collection::vec((0.0_f64..1.0, any::<u8>()), 0..6),
+                noise in proptest::collection::vec(any::<u8>(), 0..200),
+            ) {
+                let files = $files();
+                let position = |bytes: &[u8], share: f64| (share * bytes.len() as f64) as usize;
+                holds($format, files.clone(), which, &|bytes| bytes.truncate(position(bytes, cut)));
+                holds($format, files.clone(), which, &|bytes| {
+                    for (share, byte) in &changes {
+                        let at = position(bytes, *share);
+                        bytes[at] = *byte;
+                    }
+                });
+                holds($format, files, which, &|bytes| bytes.clone_from(&noise));
+            }
+        })*
     };
 }
 
 garbled! {
-    lm_eval: "lm-eval";
-    inspect: "inspect";
-    helm: "helm";
-    alpaca_eval: "alpaca-eval";
-    routellm: "routellm";
-    routerbench: "routerbench";
-    zeroeval: "zeroeval";
-    table: "table";
-    pairs: "pairs";
+    lm_eval: "lm-eval", fixtures::lm_eval, 16;
+    inspect: "inspect", fixtures::inspect, 16;
+    helm: "helm", fixtures::helm, 16;
+    alpaca_eval: "alpaca-eval", fixtures::alpaca_eval, 16;
+    routellm: "routellm", fixtures::routellm, 16;
+    routerbench: "routerbench", fixtures::routerbench, 16;
+    zeroeval: "zeroeval", fixtures::zeroeval, 16;
+    table: "table", fixtures::table, 16;
+    pairs: "pairs", fixtures::pairs, 16;
+    llmrouterbench: "llmrouterbench", routing::llmrouterbench, 700;
+    routerarena: "routerarena", routing::routerarena, 700;
+    npz: "npz", routing::npz, 700;
+    parquet: "table", routing::parquet, 700;
+    lighteval: "lighteval", routing::lighteval, 700;
 }

@@ -8,6 +8,7 @@ mod garbled;
 mod models;
 mod prompts;
 mod real;
+mod routing;
 mod scores;
 mod tables;
 
