@@ -103,6 +103,7 @@ pub mod date;
 pub mod decisions;
 pub mod embed;
 pub mod error;
+pub mod estimate;
 pub mod evaluate;
 #[cfg(test)]
 mod fault_walk;

@@ -10,7 +10,7 @@ use std::path::Path;
 const ORDER: &[&str] = &[
     "error", "fs", "gzip", "hash", "npy", "toml_file", "date", "index", "seed", "random", "preference",
     "linalg", "network", "statistics", "metrics", "suite", "import", "embed", "router", "scenario", "record", "run",
-    "evaluate", "report", "gate", "decisions",
+    "evaluate", "estimate", "report", "gate", "decisions",
 ];
 
 /// The modules that a file imports.

@@ -157,6 +157,49 @@ fn lines_of_embeddings_are_answered_one_by_one() {
 }
 
 #[test]
+fn a_log_of_one_model_a_request_tells_what_the_router_would_have_earned() {
+    let folder = folder();
+    let here = folder.path();
+    train(here, "llm-bandit", "r.safetensors");
+    let mut suite = Suite::read(Path::new(SUITE)).unwrap();
+    let models: Vec<String> = suite.models.iter().map(|model| model.id.clone()).collect();
+    let routed = llm_bandit(
+        here,
+        &["route", "--router", "r.safetensors", "--suite", SUITE, "--preference", "0.5"],
+        "",
+    );
+    let choices = lines(&routed);
+    let truth = choices.iter().enumerate().map(|(prompt, choice)| {
+        let model = models.iter().position(|model| *model == choice["model"]).unwrap();
+        suite.outcomes.score.get(prompt, model).unwrap_or(0.0)
+    });
+    let truth = truth.sum::<f64>() / suite.prompts.len() as f64;
+    // The log chose by a hash of the position, each model as often.
+    let mut propensities = llm_bandit::suite::CellTable::missing(suite.prompts.len(), models.len());
+    for prompt in 0..suite.prompts.len() {
+        let logged = (prompt * 2_654_435_761 / 65_536) % models.len();
+        propensities.set(prompt, logged, Some(1.0 / models.len() as f64));
+        for model in (0..models.len()).filter(|&model| model != logged) {
+            suite.outcomes.score.set(prompt, model, None);
+        }
+    }
+    suite.outcomes.extra.insert("propensity".into(), propensities);
+    fs::create_dir(here.join("log")).unwrap();
+    suite.write(&here.join("log")).unwrap();
+    let output =
+        llm_bandit(here, &["estimate", "log", "--router", "r.safetensors", "--preference", "0.5"], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("unsupported share       0.0 %"), "{text}");
+    let line = text.lines().find(|line| line.trim_start().starts_with("SNIPS")).unwrap();
+    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    // Four standard errors, of which the interval's half width is 1.96.
+    assert!((numbers[0] - truth).abs() <= 2.05 * numbers[1], "{line}, but {truth}");
+    let width =
+        llm_bandit(here, &["estimate", SUITE, "--router", "r.safetensors", "--preference", "0.5"], "");
+    assert!(error(&width).contains("has scores of several models; a log of requests has one each"));
+}
+
+#[test]
 fn what_cannot_be_trained_or_routed_is_one_line() {
     let folder = folder();
     let train = |label: &str, out: &str| {

@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod diff;
 mod embed;
+mod estimate;
 mod import;
 mod inspect;
 mod output;
@@ -107,6 +108,12 @@ enum Command {
             {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
     )]
     Route(route::RouteArguments),
+    /// Estimates what a trained router would have earned on the requests of a log (IPS, SNIPS, doubly robust)
+    #[command(
+        after_help = "Example:\n  llm-bandit import logs requests.jsonl --out ~/suites/log\n  llm-bandit embed ~/suites/log\n  \
+            llm-bandit estimate ~/suites/log --router router.safetensors --preference 0.5"
+    )]
+    Estimate(estimate::EstimateArguments),
     /// Looks prices of models up in a price book
     #[command(
         after_help = "Examples:\n  llm-bandit prices gpt-4o claude-3-haiku\n  llm-bandit prices --date 2024-06-01"
@@ -176,6 +183,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),
+        Command::Estimate(arguments) => estimate::estimate(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),
         Command::Reprice(arguments) => reprice::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),

@@ -34,7 +34,7 @@ pub(super) struct RouteArguments {
     preference: Option<Preference>,
 }
 
-fn preference(text: &str) -> std::result::Result<Preference, String> {
+pub(super) fn preference(text: &str) -> std::result::Result<Preference, String> {
     let weight = text.parse().map_err(|_| "is no number".to_owned())?;
     Preference::new(weight).ok_or_else(|| format!("must be a number from 0 to {:e}", Preference::LARGEST))
 }

@@ -113,7 +113,7 @@ impl Cells {
             comparisons,
             embeddings,
         };
-        self.extras.put_into(&mut suite, &new_prompt);
+        self.extras.put_into(&mut suite, &new_prompt, &new_model);
         Ok((suite, tally))
     }
 }

@@ -1,18 +1,19 @@
-//! What few sources say of prompts: embeddings and a given split.
+//! What few sources say of prompts and cells: embeddings, a given split, and numbers of any name.
 
 use std::collections::BTreeMap;
 
-use crate::suite::{Embeddings, Part, Suite};
+use crate::suite::{CellTable, Embeddings, Part, Suite};
 
 /// Values of embeddings beyond this are no embeddings; the reader of suites asks the same.
 const LARGEST_VALUE: f32 = 1000.0;
 
-/// Facts by the positions of prompts as they were gathered.
+/// Facts by the positions of prompts and models as they were gathered.
 #[derive(Default)]
 pub(super) struct Extras {
     parts: BTreeMap<usize, Part>,
     embeddings: BTreeMap<usize, Vec<f32>>,
     width: Option<usize>,
+    numbers: BTreeMap<&'static str, BTreeMap<(usize, usize), f64>>,
 }
 
 impl Extras {
@@ -40,20 +41,31 @@ impl Extras {
         Ok(())
     }
 
-    /// Forgets what was said of prompts from this position on.
+    /// Forgets what was said of prompts and cells from this position on.
     pub(super) fn truncate(&mut self, n_prompts: usize) {
         self.parts.split_off(&n_prompts);
         self.embeddings.split_off(&n_prompts);
+        self.numbers.values_mut().for_each(|cells| cells.retain(|(prompt, _), _| *prompt < n_prompts));
     }
 
-    /// Puts everything into a suite, given the new positions of the prompts that it keeps.
-    pub(super) fn put_into(self, suite: &mut Suite, new_prompt: &[Option<usize>]) {
+    /// Keeps a number of a cell under a name of its own.
+    pub(super) fn number(&mut self, name: &'static str, prompt: usize, model: usize, value: f64) {
+        self.numbers.entry(name).or_default().insert((prompt, model), value);
+    }
+
+    /// Puts everything into a suite, given the new positions of prompts and models that it keeps.
+    pub(super) fn put_into(
+        self,
+        suite: &mut Suite,
+        new_prompt: &[Option<usize>],
+        new_model: &[Option<usize>],
+    ) {
         for (prompt, part) in self.parts {
             if let Some(prompt) = new_prompt[prompt] {
                 suite.prompts[prompt].given_part = Some(part);
             }
         }
-        let n_prompts = suite.prompts.len();
+        let (n_prompts, n_models) = (suite.prompts.len(), suite.models.len());
         if let Some(width) = self.width {
             let mut values = vec![0.0; n_prompts * width];
             for (prompt, row) in self.embeddings {
@@ -62,6 +74,15 @@ impl Extras {
                 }
             }
             suite.embeddings = Some(Embeddings::new(width, values));
+        }
+        for (name, cells) in self.numbers {
+            let mut table = CellTable::missing(n_prompts, n_models);
+            for ((prompt, model), value) in cells {
+                if let (Some(prompt), Some(model)) = (new_prompt[prompt], new_model[model]) {
+                    table.set(prompt, model, Some(value));
+                }
+            }
+            suite.outcomes.extra.insert(name.to_owned(), table);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::source::Sources;
 use crate::error::{Error, Result, suggestion};
 
 /// Every format, in the order in which the help lists them.
-static IMPORTERS: [&dyn Importer; 13] = [
+static IMPORTERS: [&dyn Importer; 14] = [
     &super::lm_eval::LmEval,
     &super::inspect::Inspect,
     &super::helm::Helm,
@@ -23,6 +23,7 @@ static IMPORTERS: [&dyn Importer; 13] = [
     &super::routerarena::RouterArena,
     &super::lighteval::LightEval,
     &super::npz::Npz,
+    &super::logs::Logs,
     &super::table::Table,
     &super::pairs::Pairs,
 ];

@@ -19,6 +19,7 @@ mod json;
 mod lighteval;
 mod llmrouterbench;
 mod lm_eval;
+mod logs;
 mod metric;
 mod npz;
 mod pairs;

@@ -161,7 +161,7 @@ fn refuse_other_formats(path: &Path, head: &[u8]) -> Result<()> {
             "is a pickle, which is a program and is never run here; if you trust it: python3 -c \"import pandas; pandas.read_pickle('{name}').to_csv('{stem}.csv', index=False)\""
         ),
         [b'P', b'A', b'R', b'1', ..] => format!(
-            "is Parquet, which `table`, `pairs`, and `lighteval` read; for others: python3 -c \"import pandas; pandas.read_parquet('{name}').to_json('{stem}.jsonl', orient='records', lines=True)\""
+            "is Parquet, which `table`, `pairs`, `lighteval`, and `logs` read; for others: python3 -c \"import pandas; pandas.read_parquet('{name}').to_json('{stem}.jsonl', orient='records', lines=True)\""
         ),
         [b'P', b'K', 3, 4, ..] if name.ends_with(".xlsx") => {
             "is an Excel workbook; save its sheet as CSV (UTF-8)".into()

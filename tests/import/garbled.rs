@@ -57,4 +57,5 @@ garbled! {
     npz: "npz", routing::npz, 700;
     parquet: "table", routing::parquet, 700;
     lighteval: "lighteval", routing::lighteval, 700;
+    logs: "logs", routing::langfuse, 700;
 }

@@ -1,6 +1,7 @@
-//! Results of benchmarks made for routers, and files that are no text: LLMRouterBench, RouterArena, RouterEval's `.npz`,
-//! lighteval, and Parquet.
+//! Results of benchmarks made for routers, arrays, and logs: LLMRouterBench, RouterArena, RouterEval's `.npz`, lighteval,
+//! Parquet, and requests of deployed routers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -240,6 +241,92 @@ fn details_of_lighteval_are_read_by_metric() {
     let (_, suite) = imported(&other).unwrap();
     let (n, mean) = known(["lab/one", "lab/two"])["lab/one"];
     assert_eq!(counts(&suite)["lab/one"], (n, 1.0 - mean));
+}
+
+/// The same requests as LiteLLM, OpenRouter, Langfuse, and Helicone write them; model one on even requests, two on odd.
+fn logs(shape: &str) -> Files {
+    let line = |request: usize| {
+        let at = request % 2;
+        let (model, value) = (["one", "two"][at], score(at, request));
+        let messages = json!([{"role": "system", "content": "s"}, {"role": "user", "content": "How much?"}]);
+        match shape {
+            "litellm" => json!({
+                "request_id": format!("r{request}"), "call_type": "acompletion", "spend": 1e-5, "total_tokens": 30, "prompt_tokens": 10,
+                "completion_tokens": 20, "model": model, "model_group": "auto", "messages": messages, "response": {}, "cache_hit": "False",
+                "status": if request == 39 { "failure" } else { "success" },
+                "metadata": {"propensity": 0.5, "score": value},
+            }),
+            "openrouter" => json!({
+                "id": format!("gen-{request}"), "model": model, "provider_name": "p", "tokens_prompt": 9, "tokens_completion": 19,
+                "native_tokens_prompt": 10, "native_tokens_completion": 20, "total_cost": 1e-5, "latency": 100, "session_id": "s",
+                "score": value, "propensity": 0.5,
+            }),
+            "langfuse" => json!({
+                "id": format!("o{request}"), "traceId": "t", "type": "GENERATION", "name": "g", "model": model, "input": messages,
+                "output": "x", "usageDetails": {"input": 10, "output": 20, "total": 30}, "costDetails": {"total": 1e-5},
+                "scores": if request == 4 { json!({}) } else { json!({"quality": value}) }, "metadata": {"propensity": 0.5},
+            }),
+            _ => json!({
+                "request_id": format!("h{request}"), "request_model": model, "request_body": {"messages": messages},
+                "response_status": 200, "prompt_tokens": 10, "completion_tokens": 20, "costUSD": 1e-5,
+                "scores": {"quality": {"value": value, "valueType": "number"}}, "propensity": 0.5,
+            }),
+        }
+    };
+    let lines: String = (0..N_PROMPTS).map(|request| format!("{}\n", line(request))).collect();
+    vec![("log.jsonl".into(), lines.into_bytes())]
+}
+
+pub(super) fn langfuse() -> Files {
+    logs("langfuse")
+}
+
+#[test]
+fn every_shape_of_log_gives_one_cell_a_request() {
+    for (shape, left_out) in
+        [("litellm", Some(39)), ("openrouter", None), ("langfuse", Some(4)), ("helicone", None)]
+    {
+        let (_, suite) = suite_of("logs", &logs(shape));
+        let of = |at: usize| {
+            let requests = (0..N_PROMPTS).filter(|request| request % 2 == at && Some(*request) != left_out);
+            requests.map(|request| score(at, request)).collect()
+        };
+        let scores = BTreeMap::from([("one".to_owned(), of(0)), ("two".to_owned(), of(1))]);
+        assert_same(&counts(&suite), &means(scores));
+        let n = N_PROMPTS - usize::from(left_out.is_some());
+        assert_eq!(suite.prompts.len(), n, "{shape}: equal texts are two requests");
+        let outcomes = &suite.outcomes;
+        assert_eq!(outcomes.extra["propensity"].n_known(), n);
+        assert!((total(&outcomes.cost_usd) - 1e-5 * n as f64).abs() < 1e-12);
+        assert_eq!(
+            (total(&outcomes.input_tokens), total(&outcomes.output_tokens)),
+            (10.0 * n as f64, 20.0 * n as f64)
+        );
+        let text = if shape == "openrouter" { "" } else { "How much?" };
+        assert_eq!(suite.prompts[0].text, text);
+    }
+}
+
+#[test]
+fn what_a_log_lacks_is_said_with_the_flag_to_give() {
+    let message = |line: &str| {
+        let folder = folder(&[("log.jsonl".to_owned(), line.as_bytes().to_vec())]);
+        let mut message = imported(&settings("logs", &folder.path().join("raw"))).unwrap_err().to_string();
+        message = message.replace(&folder.path().display().to_string(), "R");
+        message
+    };
+    assert_eq!(
+        message(r#"{"request_id": 1, "score": 1}"#),
+        "R/raw/log.jsonl:1: has no column that looks like the chosen model; name one with `--model`"
+    );
+    assert_eq!(
+        message(r#"{"request_id": 1, "model": "a", "scores": {"x": 1, "y": 0}}"#),
+        "R/raw/log.jsonl:1: column `scores` holds 2 scores; name one with `--score scores.NAME`"
+    );
+    assert_eq!(
+        message(r#"{"request_id": 1, "model": "a", "score": 1, "propensity": 0}"#),
+        "R/raw/log.jsonl:1: a propensity of 0; the chance of what was chosen lies above 0 and up to 1"
+    );
 }
 
 pub(super) fn parquet() -> Files {
