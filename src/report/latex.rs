@@ -44,7 +44,7 @@ fn table(text: &mut String, summary: &Summary, columns: &[&Metric], kinds: &[Pol
             continue;
         }
         text.push_str("\\midrule\n");
-        if *kind == PolicyKind::Judged {
+        if *kind != PolicyKind::Router {
             let _ = writeln!(
                 text,
                 "\\multicolumn{{{}}}{{l}}{{\\itshape {}}} \\\\",
