@@ -2,22 +2,16 @@
 
 use std::path::Path;
 
-use llm_bandit::report::plot::{LineKind, UtilityChart, UtilityLine, utility_png, utility_svg};
+use llm_bandit::report::plot::{Figure, LineKind, UtilityChart, UtilityLine};
 use proptest::prelude::*;
 
 /// A picture of the figure lands in the scratch folder of the tests.
 fn write(name: &str, chart: &UtilityChart) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(
-        folder.join(format!("{name}.svg")),
-        utility_svg(chart).expect("a sample is drawn and written"),
-    )
-    .expect("a sample is drawn and written");
-    std::fs::write(
-        folder.join(format!("{name}.png")),
-        utility_png(chart).expect("a sample is drawn and written"),
-    )
-    .expect("a sample is drawn and written");
+    std::fs::write(folder.join(format!("{name}.svg")), chart.svg().expect("a sample is drawn and written"))
+        .expect("a sample is drawn and written");
+    std::fs::write(folder.join(format!("{name}.png")), chart.png().expect("a sample is drawn and written"))
+        .expect("a sample is drawn and written");
 }
 
 fn chart(lines: Vec<UtilityLine>) -> UtilityChart {
@@ -53,23 +47,21 @@ fn a_sample_is_drawn_and_drawing_twice_gives_equal_bytes() {
         line("random", LineKind::Reference { index: 2 }, 0.55, 0.03, 0.0),
     ]);
     write("utility", &sample);
-    assert_eq!(utility_svg(&sample).unwrap(), utility_svg(&sample).unwrap());
-    assert_eq!(utility_png(&sample).unwrap(), utility_png(&sample).unwrap());
+    assert_eq!(sample.svg().unwrap(), sample.svg().unwrap());
+    assert_eq!(sample.png().unwrap(), sample.png().unwrap());
 }
 
 #[test]
 fn a_router_far_worse_than_random_does_not_squash_the_others() {
     let dear = line("dear", LineKind::Router { index: 1 }, 0.9, 1.0, 0.0);
     assert!(dear.points.iter().any(|point| point.1 < -3.0));
-    let svg =
-        utility_svg(&chart(vec![line("good", LineKind::Router { index: 0 }, 0.9, 0.05, 0.0), dear])).unwrap();
+    let svg = chart(vec![line("good", LineKind::Router { index: 0 }, 0.9, 0.05, 0.0), dear]).svg().unwrap();
     assert!(svg.contains("Beyond the utility axis in part: dear") && !svg.contains(">\n\u{2212}1\n"));
 }
 
 #[test]
 fn text_stays_text_in_svg_and_is_escaped() {
-    let svg =
-        utility_svg(&chart(vec![line("R&D <router>\u{1}", LineKind::Router { index: 0 }, 0.9, 0.1, 0.0)]));
+    let svg = chart(vec![line("R&D <router>\u{1}", LineKind::Router { index: 0 }, 0.9, 0.1, 0.0)]).svg();
     let svg = svg.unwrap();
     assert!(svg.contains("R&amp;D &lt;router&gt;"));
     assert!(svg.contains("font-family=\"DejaVu Sans, Verdana, sans-serif\""));
@@ -78,10 +70,10 @@ fn text_stays_text_in_svg_and_is_escaped() {
 
 #[test]
 fn nothing_to_draw_is_drawn() {
-    utility_svg(&chart(Vec::new())).unwrap();
+    chart(Vec::new()).svg().unwrap();
     let mut odd = line("odd", LineKind::Router { index: 0 }, 0.9, 0.1, 0.1);
     odd.points = vec![(0.0, f64::NAN), (-1.0, 0.5), (f64::INFINITY, 0.5)];
-    let svg = utility_svg(&chart(vec![odd])).unwrap();
+    let svg = chart(vec![odd]).svg().unwrap();
     assert!(svg.contains("3 points left out"));
 }
 
@@ -95,6 +87,6 @@ proptest! {
         label in any::<String>(),
     ) {
         let line = UtilityLine { label, points, band, kind: LineKind::Router { index: 3 } };
-        utility_svg(&chart(vec![line])).unwrap();
+        chart(vec![line]).svg().unwrap();
     }
 }

@@ -1,8 +1,6 @@
 //! Any data can be drawn, however odd.
 
-use llm_bandit::report::plot::{
-    Columns, Curve, LineKind, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg,
-};
+use llm_bandit::report::plot::{Columns, Curve, Figure, LineKind, ModelPoint, ParetoChart};
 use proptest::prelude::*;
 
 use crate::{pools, samples};
@@ -27,8 +25,8 @@ fn nothing_and_next_to_nothing_are_drawn() {
     for curves in
         [vec![], vec![router(&[])], vec![router(&[(1.0, 0.5)])], vec![router(&[(1.0, 0.5), (1.0, 0.6)])]]
     {
-        pareto_png(&chart(curves.clone(), Vec::new())).unwrap();
-        pareto_svg(&chart(curves, vec![model("one", 1.0, 0.5)])).unwrap();
+        chart(curves.clone(), Vec::new()).png().unwrap();
+        chart(curves, vec![model("one", 1.0, 0.5)]).svg().unwrap();
     }
 }
 
@@ -36,7 +34,7 @@ fn nothing_and_next_to_nothing_are_drawn() {
 fn a_figure_for_a_paper_is_as_wide_as_its_columns_at_300_dots_an_inch() {
     let chart = chart(vec![router(&[(1.0, 0.5), (2.0, 0.7)])], vec![model("one", 1.5, 0.5)]);
     for (columns, inches, dots) in [(Columns::One, "3.3in", 990), (Columns::Two, "6.9in", 2070)] {
-        let printed = pareto_print(&chart, columns).unwrap();
+        let printed = chart.print(columns).unwrap();
         assert!(printed.svg.contains(&format!("width=\"{inches}\"")), "{inches}");
         let reader = png::Decoder::new(&printed.png[..]).read_info().unwrap();
         assert_eq!(reader.info().width, dots);
@@ -47,17 +45,14 @@ fn a_figure_for_a_paper_is_as_wide_as_its_columns_at_300_dots_an_inch() {
 
 #[test]
 fn a_zero_cost_is_drawn_on_the_linear_axis_and_missing_on_the_log_axis_in_words() {
-    let svg = pareto_svg(&chart(vec![router(&[(0.0, 0.4), (1.0, 0.6)])], Vec::new())).unwrap();
+    let svg = chart(vec![router(&[(0.0, 0.4), (1.0, 0.6)])], Vec::new()).svg().unwrap();
     assert!(svg.contains("1 point without a cost"));
-    pareto_svg(&chart(vec![router(&[(0.0, 0.4), (0.0, 0.6)])], Vec::new())).unwrap();
+    chart(vec![router(&[(0.0, 0.4), (0.0, 0.6)])], Vec::new()).svg().unwrap();
 }
 
 #[test]
 fn what_is_not_a_number_is_left_out_in_words() {
-    let svg = pareto_svg(&chart(
-        vec![router(&[(f64::NAN, 0.4), (1.0, 0.6)])],
-        vec![model("x", 1.0, f64::INFINITY)],
-    ));
+    let svg = chart(vec![router(&[(f64::NAN, 0.4), (1.0, 0.6)])], vec![model("x", 1.0, f64::INFINITY)]).svg();
     let svg = svg.unwrap();
     assert!(svg.contains("1 single model without a number; 1 operating point without a number"));
 }
@@ -70,7 +65,7 @@ fn a_far_oracle_and_weak_models_do_not_squash_the_routers() {
     );
     let kind = LineKind::Reference { index: 0 };
     far.curves.push(Curve { label: "oracle".into(), kind, ..router(&[(0.2, 0.95)]) });
-    let svg = pareto_svg(&far).unwrap();
+    let svg = far.svg().unwrap();
     assert!(svg.contains("oracle (above the axis: 0.950)"));
     assert!(svg.contains("2 single models below the score axis"));
     assert!(svg.contains(">\nstrong\n") && !svg.contains(">\nweak\n"));
@@ -81,7 +76,7 @@ fn a_reference_that_is_a_single_place_is_drawn_as_a_marker() {
     let kind = LineKind::Reference { index: 0 };
     let with = |points: &[(f64, f64)]| {
         let oracle = Curve { label: "oracle".into(), kind, ..router(points) };
-        pareto_svg(&chart(vec![router(&[(0.1, 0.60), (1.0, 0.70)]), oracle], Vec::new())).unwrap()
+        chart(vec![router(&[(0.1, 0.60), (1.0, 0.70)]), oracle], Vec::new()).svg().unwrap()
     };
     // The grey of the first reference fills a star on each panel and in the legend; a line fills nothing.
     let star =
@@ -98,7 +93,7 @@ fn labels_of_any_length_fit() {
         (0..60).map(|k| model(&long, 0.01 * f64::from(k), 0.5 + 0.004 * f64::from(k))).collect();
     let mut curve = router(&[(0.1, 0.5), (0.5, 0.7)]);
     curve.label = "y".repeat(400);
-    pareto_svg(&chart(vec![curve], models)).unwrap();
+    chart(vec![curve], models).svg().unwrap();
 }
 
 #[test]
@@ -107,7 +102,7 @@ fn a_router_keeps_its_look_when_others_leave() {
         vec![Curve { kind: LineKind::Router { index: 2 }, ..router(&[(0.1, 0.5), (0.5, 0.7)]) }],
         vec![],
     );
-    assert!(pareto_svg(&alone).unwrap().contains("#009E73"));
+    assert!(alone.svg().unwrap().contains("#009E73"));
 }
 
 fn number() -> impl Strategy<Value = f64> {
@@ -129,6 +124,6 @@ proptest! {
         let router = Curve { label: "router".into(), points, hull: hull.clone(), band, kind };
         let reference = Curve { label: "reference".into(), points: vec![], hull, band: None, kind: LineKind::Reference { index } };
         let models = models.iter().map(|(label, cost, score)| model(label, *cost, *score)).collect();
-        pareto_svg(&chart(vec![router, reference], models)).unwrap();
+        chart(vec![router, reference], models).svg().unwrap();
     }
 }

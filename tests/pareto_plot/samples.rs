@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use llm_bandit::report::plot::{Curve, LineKind, ModelPoint, ParetoChart, pareto_png, pareto_svg};
+use llm_bandit::report::plot::{Curve, Figure, LineKind, ModelPoint, ParetoChart};
 
 use crate::pools;
 
@@ -91,11 +91,11 @@ fn between(hull: &[(f64, f64)], cost: f64) -> f64 {
 /// Draws the figure twice, into the scratch folder the second time.
 fn write(name: &str, chart: &ParetoChart) {
     let (svg, png) = (
-        pareto_svg(chart).expect("a sample is drawn and written"),
-        pareto_png(chart).expect("a sample is drawn and written"),
+        chart.svg().expect("a sample is drawn and written"),
+        chart.png().expect("a sample is drawn and written"),
     );
-    assert_eq!(svg, pareto_svg(chart).expect("a sample is drawn and written"));
-    assert_eq!(png, pareto_png(chart).expect("a sample is drawn and written"));
+    assert_eq!(svg, chart.svg().expect("a sample is drawn and written"));
+    assert_eq!(png, chart.png().expect("a sample is drawn and written"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(folder.join(format!("{name}.svg")), svg).expect("a sample is drawn and written");
     std::fs::write(folder.join(format!("{name}.png")), png).expect("a sample is drawn and written");

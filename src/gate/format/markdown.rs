@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{conclusion, heading, interval, remarks, rows, signed, state, yardstick};
-use crate::gate::Gate;
+use super::{cells, columns, conclusion, heading, remarks, rows, state, yardstick};
+use crate::gate::verdict::{Gate, Judgement};
+use crate::report::markup::{Cell, Table};
 
 /// The result as Markdown: the verdict, a table, and remarks.
 pub fn markdown(gate: &Gate) -> String {
@@ -15,27 +16,19 @@ pub fn markdown(gate: &Gate) -> String {
     if !gate.changed.is_empty() {
         text.push('\n');
     }
-    text.push_str("\n| router | metric | current | baseline | difference | 95 % interval | verdict |\n");
-    text.push_str("|---|---|---:|---:|---:|---|---|\n");
+    let mut table = Table::new(columns());
     for router in &gate.routers {
-        let label = &router.label;
-        for line in rows(router) {
-            let _ = writeln!(
-                text,
-                "| {label} | {} | {} | {} | {} | {} | {} |",
-                line.metric.name,
-                line.metric.shown(line.current),
-                line.metric.shown(line.baseline),
-                signed(line.metric, line.difference()),
-                interval(line),
-                emphasised(gate, line.judgement)
-            );
-        }
+        rows(router).iter().for_each(|line| {
+            let verdict = emphasised(gate, line.judgement);
+            table.row(cells(router, line).into_iter().chain([verdict]).collect());
+        });
         if rows(router).is_empty() {
-            let (remark, word) = (remarks(router).join("; "), emphasised(gate, router.judgement()));
-            let _ = writeln!(text, "| {label} | {remark} | | | | | {word} |");
+            let blank = ["", "", "", ""].map(Cell::from);
+            let names = [Cell::from(&router.label), Cell::from(remarks(router).join("; "))];
+            table.row(names.into_iter().chain(blank).chain([emphasised(gate, router.judgement())]).collect());
         }
     }
+    let _ = write!(text, "\n{}", table.markdown());
     let with_rows = gate.routers.iter().filter(|router| !rows(router).is_empty());
     let remarks: Vec<String> =
         with_rows.map(|router| format!("- `{}`: {}", router.label, remarks(router).join("; "))).collect();
@@ -50,7 +43,6 @@ pub fn markdown(gate: &Gate) -> String {
     text
 }
 
-fn emphasised(gate: &Gate, judgement: crate::gate::verdict::Judgement) -> String {
-    let word = judgement.word();
-    if gate.fails(judgement) { format!("**{word}**") } else { word.to_owned() }
+fn emphasised(gate: &Gate, judgement: Judgement) -> Cell {
+    Cell::from(judgement.word()).strong_if(gate.fails(judgement))
 }

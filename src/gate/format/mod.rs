@@ -16,6 +16,7 @@ use crate::gate::verdict::{
     FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState,
 };
 use crate::metrics::Metric;
+use crate::report::markup::{Cell, Column};
 
 /// A number in the unit of its metric, with its sign.
 fn signed(metric: &Metric, value: f64) -> String {
@@ -76,6 +77,32 @@ fn rows(router: &GatedRouter) -> &[Line] {
         }
         _ => &[],
     }
+}
+
+/// The columns of the table in both formats for people.
+fn columns() -> Vec<Column> {
+    let number = |title: &str, width: usize| Column::number(title).width(width);
+    vec![
+        Column::text("router"),
+        Column::text("metric").width(22),
+        number("current", 9),
+        number("baseline", 9),
+        number("difference", 10),
+        Column::text("95 % interval").width(22),
+        Column::text("verdict"),
+    ]
+}
+
+/// All cells of a line but the verdict.
+fn cells(router: &GatedRouter, line: &Line) -> [Cell; 6] {
+    [
+        Cell::from(&router.label),
+        Cell::from(line.metric.name),
+        Cell::from(line.metric.shown(line.current)),
+        Cell::from(line.metric.shown(line.baseline)),
+        Cell::from(signed(line.metric, line.difference())),
+        Cell::from(interval(line)),
+    ]
 }
 
 /// What was compared, in a sentence.

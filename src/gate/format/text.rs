@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{conclusion, heading, interval, remarks, rows, signed, state, yardstick};
-use crate::gate::verdict::{Gate, GatedRouter, RouterState};
+use super::{cells, columns, conclusion, heading, remarks, rows, state, yardstick};
+use crate::gate::verdict::Gate;
+use crate::report::markup::{Column, Table};
 
 /// The result as aligned text, the verdict last.
 pub fn text(gate: &Gate) -> String {
@@ -11,35 +12,25 @@ pub fn text(gate: &Gate) -> String {
     for reason in &gate.changed {
         let _ = writeln!(text, "allowed: {reason}");
     }
-    let is_compared = |router: &&GatedRouter| matches!(router.state, RouterState::Compared { .. });
-    let widest = gate.routers.iter().map(|router| router.label.len()).max().unwrap_or(0).max(6);
-    if gate.routers.iter().filter(is_compared).any(|router| !rows(router).is_empty()) {
-        let _ = writeln!(
-            text,
-            "\n{:<widest$}  {:<22}  {:>9}  {:>9}  {:>10}  {:<22}  verdict",
-            "router", "metric", "current", "baseline", "difference", "95 % interval"
-        );
-    } else {
-        text.push('\n');
+    let widest = gate.routers.iter().map(|router| router.label.chars().count()).max().unwrap_or(0).max(6);
+    let mut columns = columns();
+    columns[0] = Column::text("router").width(widest);
+    let mut table = Table::new(columns);
+    for (router, line) in
+        gate.routers.iter().flat_map(|router| rows(router).iter().map(move |line| (router, line)))
+    {
+        table.row(cells(router, line).into_iter().chain([line.judgement.word().into()]).collect());
     }
+    text.push('\n');
+    let lines = table.lines("  ");
+    let mut lines = lines.iter();
+    let header = lines.next().filter(|_| !table.is_empty());
+    header.iter().for_each(|header| text.extend([header.as_str(), "\n"]));
     for router in &gate.routers {
-        let rows = rows(router);
-        for line in rows {
-            let _ = writeln!(
-                text,
-                "{:<widest$}  {:<22}  {:>9}  {:>9}  {:>10}  {:<22}  {}",
-                router.label,
-                line.metric.name,
-                line.metric.shown(line.current),
-                line.metric.shown(line.baseline),
-                signed(line.metric, line.difference()),
-                interval(line),
-                line.judgement.word()
-            );
-        }
+        lines.by_ref().take(rows(router).len()).for_each(|line| text.extend([line.as_str(), "\n"]));
         let remarks = remarks(router).join("; ");
         let verdict =
-            if rows.is_empty() { format!("  {}", router.judgement().word()) } else { String::new() };
+            if rows(router).is_empty() { format!("  {}", router.judgement().word()) } else { String::new() };
         let _ = writeln!(text, "{:<widest$}  {remarks}{verdict}", router.label);
     }
     for expectation in &gate.expectations {

@@ -6,13 +6,25 @@ use super::markdown::interval;
 use crate::evaluate::online::OnlineSummary;
 use crate::evaluate::online::off_policy::Estimator;
 use crate::evaluate::online::{CLIP, OffPolicyRow};
+use crate::report::markup::{Column, Table, cells};
 
 /// Appends the table of estimates.
 pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
-    text.push_str(
-        "| logged by | target | truth | sample size, % | mean weight | clipped, % | DM | IPS | SNIPS | DR | DR clipped | DR error | DR covers, % |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-    );
+    let names = ["logged by", "target"].map(Column::text);
+    let numbers = [
+        "truth",
+        "sample size, %",
+        "mean weight",
+        "clipped, %",
+        "DM",
+        "IPS",
+        "SNIPS",
+        "DR",
+        "DR clipped",
+        "DR error",
+        "DR covers, %",
+    ];
+    let mut table = Table::new(names.into_iter().chain(numbers.map(Column::number)));
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for OffPolicyRow { logger, target, .. } in &summary.off_policy {
         if seen.contains(&(logger.as_str(), *target)) {
@@ -29,13 +41,13 @@ pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
             find(estimator, clip).map_or_else(String::new, |row| format!("{:.4}", row.rmse))
         };
         let Some(dr) = find(Estimator::DoublyRobust, f64::INFINITY) else { continue };
-        let _ = writeln!(
-            text,
-            "| {logger} | {target} | {:.4} | {:.1} | {:.3} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
-            dr.truth,
-            100.0 * dr.effective_share,
-            dr.mean_weight,
-            100.0 * dr.clipped_share,
+        table.row(cells![
+            logger,
+            *target,
+            format!("{:.4}", dr.truth),
+            format!("{:.1}", 100.0 * dr.effective_share),
+            format!("{:.3}", dr.mean_weight),
+            format!("{:.1}", 100.0 * dr.clipped_share),
             rmse(Estimator::Direct, f64::INFINITY),
             rmse(Estimator::InversePropensity, f64::INFINITY),
             rmse(Estimator::SelfNormalised, f64::INFINITY),
@@ -47,8 +59,9 @@ pub(super) fn estimates(text: &mut String, summary: &OnlineSummary) {
                 format!("no overlap for {:.0} %", missing(dr))
             },
             if dr.is_supported { format!("{:.0}", 100.0 * dr.coverage) } else { "-".to_owned() },
-        );
+        ]);
     }
+    text.push_str(&table.markdown());
     let _ = writeln!(
         text,
         "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \

@@ -7,7 +7,8 @@ use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, windows};
 use crate::preference::DistributionKind;
 use crate::record::online::OnlineRecord;
-use crate::report::paragraphs::{expectations_md, prices_md, provenance_md};
+use crate::report::markup::{Cell, Column, Table, cells};
+use crate::report::sections::setting::{expectations_md, prices_md, provenance_md};
 use crate::statistics::spread::Spread;
 
 /// The page.
@@ -103,10 +104,9 @@ fn setting(record: &OnlineRecord) -> String {
 }
 
 fn regrets(text: &mut String, summary: &OnlineSummary) {
-    text.push_str(
-        "| policy | regret | to best single | to zero router | last quarter | mean score | cost, USD per 1,000 |\n\
-         |---|---:|---:|---:|---:|---:|---:|\n",
-    );
+    let titles =
+        ["regret", "to best single", "to zero router", "last quarter", "mean score", "cost, USD per 1,000"];
+    let mut table = Table::new(std::iter::once(Column::text("policy")).chain(titles.map(Column::number)));
     let mean = |policy: &str, metric: &str| summary.find(policy, metric).map(|value| value.spread().mean);
     let least = |metric: &str| {
         let learners = summary.series.iter().filter(|series| !series.is_reference);
@@ -115,26 +115,25 @@ fn regrets(text: &mut String, summary: &OnlineSummary) {
     for series in &summary.series {
         let policy = &series.policy;
         let cell = |metric: &str, decimals: usize, has_interval: bool| {
-            let Some(value) = summary.find(policy, metric) else { return "\u{2013}".to_owned() };
+            let Some(value) = summary.find(policy, metric) else { return Cell::absent() };
             let spread = value.spread();
             let words =
                 if has_interval { interval(spread, decimals) } else { format!("{:.decimals$}", spread.mean) };
             let is_best = !series.is_reference && least(metric) == Some(spread.mean);
-            if is_best && metric.contains("regret") { format!("**{words}**") } else { words }
+            Cell::from(words).strong_if(is_best && metric.contains("regret"))
         };
         let cost = summary.find(policy, "cost-usd").map_or(0.0, |value| value.spread().mean * 1000.0);
-        let name = if series.is_reference { format!("*{policy}*") } else { policy.clone() };
-        let _ = writeln!(
-            text,
-            "| {name} | {} | {} | {} | {} | {} | {cost:.4} |",
+        table.row(cells![
+            Cell::from(policy).slanted_if(series.is_reference),
             cell("regret", 1, true),
             cell("regret-to-best-single", 1, true),
             cell("regret-to-zero-router", 1, true),
             cell("last-quarter-regret", 4, false),
             cell("score", 4, false),
-        );
+            format!("{cost:.4}"),
+        ]);
     }
-    text.push('\n');
+    let _ = writeln!(text, "{}", table.markdown());
 }
 
 fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
@@ -142,48 +141,48 @@ fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
     for (number, phase) in record.phases.iter().skip(1).enumerate() {
         let _ = writeln!(text, "{}. After {} steps: {}.", number + 1, phase.from, phase.words.join("; "));
     }
-    text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n| policy |");
+    text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n");
     let windows = windows(record);
-    for (name, _) in &windows {
+    let title = |(name, _): &(String, _)| {
         let title = name.trim_start_matches("regret-").replace("-change-", " ").replace('-', " ");
-        let _ = write!(text, " {title} |");
-    }
-    text.push_str("\n|---|");
-    text.push_str(&"---:|".repeat(windows.len()));
-    text.push('\n');
+        Column::number(title)
+    };
+    let mut table = Table::new(std::iter::once(Column::text("policy")).chain(windows.iter().map(title)));
     for series in &summary.series {
-        let policy = &series.policy;
-        let name = if series.is_reference { format!("*{policy}*") } else { policy.clone() };
-        let _ = write!(text, "| {name} |");
-        for (metric, _) in &windows {
-            let value = summary.find(policy, metric);
-            let words = value.map_or_else(|| "\u{2013}".to_owned(), |value| interval(value.spread(), 3));
-            let _ = write!(text, " {words} |");
-        }
-        text.push('\n');
+        let cell = |(metric, _): &(String, _)| {
+            let value = summary.find(&series.policy, metric);
+            value.map_or_else(Cell::absent, |value| Cell::from(interval(value.spread(), 3)))
+        };
+        let name = Cell::from(&series.policy).slanted_if(series.is_reference);
+        table.row(std::iter::once(name).chain(windows.iter().map(cell)).collect());
     }
+    text.push_str(&table.markdown());
     text.push_str("\nEach window is a tenth of all steps, or the whole phase where that is shorter.\n\n");
 }
 
 fn learners(text: &mut String, record: &OnlineRecord) {
-    text.push_str(
-        "| learner | outcomes before the first step | revealed an order | what the latter cost, USD | settings |\n\
-         |---|---:|---:|---:|---|\n",
-    );
+    let mut table = Table::new([
+        Column::text("learner"),
+        Column::number("outcomes before the first step"),
+        Column::number("revealed an order"),
+        Column::number("what the latter cost, USD"),
+        Column::words("settings"),
+    ]);
     for (entry, learner) in record.manifest.scenario.routers.iter().zip(&record.manifest.routers) {
         let n = learner.revealed.len() as f64;
         let revealed = learner.revealed.iter().map(|meter| meter.outcomes_seen as f64).sum::<f64>() / n;
         let dollars = learner.revealed.iter().map(|meter| meter.dollars).sum::<f64>() / n;
         let notes: Vec<String> =
             learner.notes.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let _ = writeln!(
-            text,
-            "| {} | {} | {revealed:.0} | {dollars:.4} | {} |",
-            entry.label,
+        table.row(cells![
+            &entry.label,
             learner.paid.outcomes_seen,
-            notes.join(", ")
-        );
+            format!("{revealed:.0}"),
+            format!("{dollars:.4}"),
+            notes.join(", "),
+        ]);
     }
+    text.push_str(&table.markdown());
     let _ = writeln!(
         text,
         "\nOne outcome is revealed a step: that of the arm chosen. Settings that a scenario leaves open are tuned on the warm \

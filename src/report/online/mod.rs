@@ -14,7 +14,7 @@ use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, judge, summarise};
 use crate::fs::Claim;
 use crate::record::online::OnlineRecord;
-use crate::report::plot::{regret_png, regret_svg};
+use crate::report::plot::Figure;
 use crate::report::{rebuild_with, record_in, replace, write_files};
 
 use self::csv_tables::{off_policy_csv, regret_csv, summary_csv};
@@ -73,7 +73,7 @@ fn render(
         ("off_policy.csv", off_policy_csv(record, summary)),
         ("report.md", report_md(record, summary, verdicts).into_bytes()),
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
-        ("regret.svg", regret_svg(&chart).expect(drawn).into_bytes()),
-        ("regret.png", regret_png(&chart).expect(drawn)),
+        ("regret.svg", chart.svg().expect(drawn).into_bytes()),
+        ("regret.png", chart.png().expect(drawn)),
     ]
 }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use maud::{PreEscaped, html};
+
 use super::figure::{around, chart, local, to_reference};
 use super::markdown::{interval, report_md};
 use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, Value};
 use crate::record::online::OnlineRecord;
-use crate::report::html::{contents, escape, head};
-use crate::report::plot::{Geometry, RegretChart, regret_inline, swatch};
+use crate::report::page::document;
+use crate::report::plot::{OnPage, RegretChart, swatch};
 use crate::statistics::spread::Spread;
 
 /// The whole page.
@@ -44,7 +46,7 @@ pub(super) fn report_html(record: &OnlineRecord, summary: &OnlineSummary, verdic
         body.push_str("</section>\n");
     }
     provenance(&mut body, record);
-    let mut text = head(name);
+    let mut text = String::new();
     let _ = write!(
         text,
         "<header>\n<p class=\"kicker\">{} <span>online, on {}</span></p>\n<h1>{}</h1>\n<p class=\"standfirst\">{}</p>\n",
@@ -61,8 +63,7 @@ pub(super) fn report_html(record: &OnlineRecord, summary: &OnlineSummary, verdic
     figure(&mut text, "Cumulative regret to the utility oracle", &chart(record, summary), true);
     text.push_str("</section>\n");
     text.push_str(&body);
-    text.push_str("</main>\n</body>\n</html>\n");
-    text
+    document(name, &PreEscaped(text), &html! {})
 }
 
 /// Where `report.md` shows the figure that the page draws itself.
@@ -145,21 +146,21 @@ fn figure(text: &mut String, caption: &str, chart: &RegretChart, has_legend: boo
             let _ = writeln!(
                 text,
                 "<li>{}<span>{}</span></li>",
-                swatch(line.kind, line.points.len()),
+                swatch(line.kind, line.points.len()).0,
                 escape(&line.label)
             );
         }
         text.push_str("</ul>\n");
     }
-    let inline = regret_inline(chart);
-    let Geometry { width, height, .. } = inline.geometry;
+    let inline = chart.inline();
+    let (width, height) = (inline.width, inline.height);
     let _ = write!(
         text,
         "<div class=\"plots wide\"><figure><figcaption class=\"small\">{}</figcaption><svg class=\"plot\" viewBox=\"0 0 {width} \
          {height}\" role=\"img\" aria-label=\"{}\">{}</svg></figure></div>\n",
         markup(caption),
         escape(caption),
-        inline.marks
+        inline.marks.0
     );
 }
 
@@ -254,6 +255,24 @@ fn markup(words: &str) -> String {
 
 fn escape_lines(words: &str) -> String {
     words.lines().map(escape).collect::<Vec<_>>().join("\n")
+}
+
+/// Words as they stand in markup, between tags or in a quoted attribute.
+fn escape(words: &str) -> String {
+    html! { (words) }.0
+}
+
+/// Links to the sections.
+fn contents(text: &mut String, body: &str) {
+    text.push_str("<nav aria-label=\"Contents\"><ul>\n");
+    for heading in body.split("<h2 id=\"").skip(1) {
+        if let Some((id, title)) =
+            heading.split_once("</h2>").and_then(|(heading, _)| heading.split_once("\">"))
+        {
+            let _ = writeln!(text, "<li><a href=\"#{id}\">{title}</a></li>");
+        }
+    }
+    text.push_str("</ul></nav>\n");
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! Several runs in one table: what each router came to over all of their suites.
 //!
-//! `folder` finds the reports and writes the table beside them, `table` is its Markdown and CSV, `online` the table of online runs, `splice` puts it into another text.
+//! `files` finds the reports, writes the table beside them, and puts it into another text; `table` is its Markdown and CSV,
+//! `online` the table of online runs.
 
-mod folder;
+mod files;
 mod online;
-mod splice;
 mod table;
 
-pub use folder::{Runs, read_reports, report_folders, runs_md, write_overall};
+pub use files::{Published, Runs, read_reports, report_folders, runs_md, splice, write_overall};
 pub use online::{OnlineRun, online_csv, online_md};
-pub use splice::{Published, splice};
 pub use table::{overall_csv, overall_md};
 
 use crate::evaluate::{PolicyKind, Summary};

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::evaluate::online::{OnlineSummary, summarise};
 use crate::record::online::OnlineRecord;
+use crate::report::markup::{Cell, Column, Table, cells};
 use crate::statistics::spread::Spread;
 
 /// One finished online run.
@@ -72,13 +73,21 @@ pub fn online_md(runs: &[OnlineRun]) -> String {
     if runs.is_empty() {
         return String::new();
     }
-    let mut text =
-        String::from("| learner | regret, % of a random choice's [95 %] | scenarios |\n|---|---:|---:|\n");
+    let mut table = Table::new([
+        Column::text("learner"),
+        Column::number("regret, % of a random choice's [95 %]"),
+        Column::number("scenarios"),
+    ]);
     for Row { policy, is_reference, share, n } in rows(runs) {
-        let name = if is_reference { format!("*{policy}*") } else { policy };
-        let [mean, low, high] = [share.mean, share.low, share.high].map(|share| 100.0 * share);
-        let _ = writeln!(text, "| {name} | {mean:.1} [{low:.1}, {high:.1}] | {n} |");
+        let [mean, low, high] =
+            [share.mean, share.low, share.high].map(|share| format!("{:.1}", 100.0 * share));
+        table.row(cells![
+            Cell::from(policy).slanted_if(is_reference),
+            Cell::from(mean).interval([low, high]),
+            n,
+        ]);
     }
+    let mut text = table.markdown();
     let names: Vec<&str> = runs.iter().map(|run| run.scenario.as_str()).collect();
     let _ = writeln!(
         text,
@@ -95,15 +104,11 @@ pub fn online_md(runs: &[OnlineRun]) -> String {
 
 /// One line a policy.
 pub fn online_csv(runs: &[OnlineRun]) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = ["policy", "kind", "scenarios", "regret_share", "regret_share_low", "regret_share_high"];
-    writer.write_record(header).expect("writing into memory does not fail");
+    let names = ["policy", "kind", "scenarios", "regret_share", "regret_share_low", "regret_share_high"];
+    let mut table = Table::of_names(&names);
     for Row { policy, is_reference, share, n } in rows(runs) {
         let kind = if is_reference { "reference" } else { "learner" };
-        let numbers = [share.mean, share.low, share.high].map(|share| share.to_string());
-        let [mean, low, high] = &numbers;
-        let cells = [policy.as_str(), kind, &n.to_string(), mean, low, high];
-        writer.write_record(cells).expect("writing into memory does not fail");
+        table.row(cells![policy, kind, n, share.mean, share.low, share.high]);
     }
-    writer.into_inner().expect("writing into memory does not fail")
+    table.csv()
 }

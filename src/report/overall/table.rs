@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Estimate, Overall, OverallRow};
+use super::{Estimate, Overall};
 use crate::evaluate::PolicyKind;
-
-/// Stands where there is nothing to say.
-const ABSENT: &str = "\u{2013}";
+use crate::report::markup::{ABSENT, Cell, Column, Table, cells};
+use crate::report::numbers::{bounds, kind};
+use crate::statistics::Interval;
 
 /// Explains the columns below the table.
 const LEGEND: &str = "Means over the scenarios, each weighing the same. Rank: by AIQ among the routers that every scenario has (1 is best). \
@@ -46,51 +46,38 @@ pub fn overall_md(overall: &Overall) -> String {
 pub(super) fn table_md(overall: &Overall) -> String {
     let n = overall.scenarios.len();
     let has_times = overall.rows.iter().any(|row| row.training_seconds.is_some());
-    let mut text =
-        "| router | rank | AIQ | norm. utility | QNC, % | saving at 99 %, % | saving at 95 %, % |".to_owned();
-    text.push_str(if has_times { " training, s | µs a decision |\n" } else { "\n" });
-    text.push_str("|---|---:|---:|---:|---:|---:|---:|");
-    text.push_str(if has_times { "---:|---:|\n" } else { "\n" });
+    let titles = ["rank", "AIQ", "norm. utility", "QNC, %", "saving at 99 %, %", "saving at 95 %, %"];
+    let times = if has_times { &["training, s", "\u{b5}s a decision"][..] } else { &[] };
+    let columns = titles.iter().chain(times).map(|title| Column::number(*title));
+    let mut table = Table::new(std::iter::once(Column::text("router")).chain(columns));
     for row in &overall.rows {
-        let name = match row.kind {
-            PolicyKind::Router => row.policy.clone(),
-            _ => format!("*{}*", row.policy),
-        };
-        let number = |value: Option<f64>, decimals: usize| {
-            value.map_or_else(|| ABSENT.to_owned(), |value| format!("{value:.decimals$}"))
-        };
-        let _ = write!(
-            text,
-            "| {name} | {} | {} | {} | {} | {} | {} |",
-            number(row.mean_rank, 2),
-            with_interval(row.aiq, n),
-            plain(row.normalised_utility, 1.0, 4, n),
-            plain(row.qnc, 100.0, 1, n),
-            plain(row.saving_at_99, 100.0, 1, n),
-            plain(row.saving_at_95, 100.0, 1, n),
-        );
+        let aiq = shown(row.aiq, 1.0, 4, n);
+        let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:.4}"));
+        let mut cells = vec![
+            Cell::from(&row.policy).slanted_if(row.kind != PolicyKind::Router),
+            Cell::decimals(row.mean_rank, 2),
+            match row.aiq.interval {
+                // In how many runs it was reached stands before the interval, which is of these alone.
+                Some(interval) => Cell::from(aiq).interval(bounds(interval)),
+                None => Cell::from(aiq),
+            },
+            Cell::from(shown(row.normalised_utility, 1.0, 4, n)),
+            Cell::from(shown(row.qnc, 100.0, 1, n)),
+            Cell::from(shown(row.saving_at_99, 100.0, 1, n)),
+            Cell::from(shown(row.saving_at_95, 100.0, 1, n)),
+        ];
         if has_times {
-            let _ = write!(
-                text,
-                " {} | {} |",
-                number(row.training_seconds, 1),
-                number(row.microseconds_per_decision, 2)
-            );
+            cells.extend([
+                Cell::decimals(row.training_seconds, 1),
+                Cell::decimals(row.microseconds_per_decision, 2),
+            ]);
         }
-        text.push('\n');
+        table.row(cells);
     }
-    text
+    table.markdown()
 }
 
-fn with_interval(estimate: Estimate, n_runs: usize) -> String {
-    let text = plain(estimate, 1.0, 4, n_runs);
-    match estimate.interval {
-        Some(interval) => format!("{text} [{:.4}, {:.4}]", interval.low, interval.high),
-        None => text,
-    }
-}
-
-fn plain(estimate: Estimate, scale: f64, decimals: usize, n_runs: usize) -> String {
+fn shown(estimate: Estimate, scale: f64, decimals: usize, n_runs: usize) -> String {
     let Some(mean) = estimate.mean else { return ABSENT.to_owned() };
     let reached = if estimate.n < n_runs { format!(" ({}/{n_runs})", estimate.n) } else { String::new() };
     format!("{:.decimals$}{reached}", mean * scale)
@@ -103,8 +90,7 @@ fn probability(p: f64) -> String {
 
 /// One line a router; nothing where a value is absent.
 pub fn overall_csv(overall: &Overall) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = [
+    let mut table = Table::of_names(&[
         "policy",
         "kind",
         "scenarios",
@@ -121,33 +107,27 @@ pub fn overall_csv(overall: &Overall) -> Vec<u8> {
         "saving_at_95_scenarios",
         "training_seconds",
         "microseconds_per_decision",
-    ];
-    writer.write_record(header).expect("writing into memory does not fail");
+    ]);
     for row in &overall.rows {
-        writer.write_record(cells(row)).expect("writing into memory does not fail");
+        let [low, high] = bounds(row.aiq.interval);
+        table.row(cells![
+            &row.policy,
+            kind(row.kind),
+            row.n_runs,
+            row.mean_rank,
+            row.aiq.mean,
+            low,
+            high,
+            row.normalised_utility.mean,
+            row.qnc.mean,
+            row.qnc.n,
+            row.saving_at_99.mean,
+            row.saving_at_99.n,
+            row.saving_at_95.mean,
+            row.saving_at_95.n,
+            row.training_seconds,
+            row.microseconds_per_decision,
+        ]);
     }
-    writer.into_inner().expect("writing into memory does not fail")
-}
-
-fn cells(row: &OverallRow) -> [String; 16] {
-    let number = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let kind = crate::report::summary_json::kind(row.kind);
-    [
-        row.policy.clone(),
-        kind.to_owned(),
-        row.n_runs.to_string(),
-        number(row.mean_rank),
-        number(row.aiq.mean),
-        number(row.aiq.interval.map(|interval| interval.low)),
-        number(row.aiq.interval.map(|interval| interval.high)),
-        number(row.normalised_utility.mean),
-        number(row.qnc.mean),
-        row.qnc.n.to_string(),
-        number(row.saving_at_99.mean),
-        row.saving_at_99.n.to_string(),
-        number(row.saving_at_95.mean),
-        row.saving_at_95.n.to_string(),
-        number(row.training_seconds),
-        number(row.microseconds_per_decision),
-    ]
+    table.csv()
 }

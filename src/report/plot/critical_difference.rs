@@ -1,10 +1,11 @@
 //! A critical-difference diagram (Demsar, 2006): mean ranks on a line, bars over those that no test tells apart.
 
-use super::frame::{LABEL_SIZE, TICK_SIZE};
-use super::header::{self, MARGIN};
+use super::caption::{self, MARGIN};
+use super::figure::{Figure, Layout};
 use super::palette::{EDGE, FAINT_TEXT, TEXT};
+use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
-use super::{PlotError, render, text};
+use super::text;
 
 /// Mean ranks and who cannot be told apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,13 +22,10 @@ pub struct RankChart {
     pub cliques: Vec<(usize, usize)>,
 }
 
-/// The chart as SVG text.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn rank_svg(chart: &RankChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
+impl Figure for RankChart {
+    fn scene(&self, _layout: Layout) -> Scene {
+        scene(self)
+    }
 }
 
 const WIDTH: f64 = 640.0;
@@ -40,7 +38,7 @@ const BAR_STEP: f64 = 7.0;
 
 fn scene(chart: &RankChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 34.0;
+    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 34.0;
     let n = chart.ranks.len();
     let worst = (n.max(2)) as f64;
     let (left, right) = (SIDE, WIDTH - SIDE);
@@ -113,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_name_and_the_critical_difference_are_in_the_picture() {
-        let svg = rank_svg(&chart(7)).unwrap();
+        let svg = chart(7).svg().unwrap();
         for at in 0..7 {
             assert!(svg.contains(&format!("router-{at} ")), "{at}");
         }
@@ -123,7 +121,7 @@ mod tests {
     #[test]
     fn any_number_of_routers_can_be_drawn() {
         for n in [1, 2, 40] {
-            assert!(rank_svg(&chart(n)).is_ok());
+            assert!(chart(n).svg().is_ok());
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use plotters::style::RGBColor;
 
-use super::frame::{LABEL_SIZE, TICK_SIZE};
-use super::header::{self, MARGIN};
+use super::caption::{self, MARGIN};
+use super::figure::{Figure, Layout};
 use super::palette::{FAINT_TEXT, GRID, PAPER, TEXT};
+use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Scene, Stroke};
-use super::{PlotError, font, render, text};
+use super::text;
 
 /// Changes by row and column.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,22 +37,10 @@ pub struct HeatCell {
     pub is_beyond_chance: bool,
 }
 
-/// The chart as SVG text.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn heat_svg(chart: &HeatChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
-}
-
-/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn heat_png(chart: &HeatChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+impl Figure for HeatChart {
+    fn scene(&self, _layout: Layout) -> Scene {
+        scene(self)
+    }
 }
 
 /// Better and worse, told apart by the colour-blind (Okabe and Ito, 2008).
@@ -65,13 +54,14 @@ const SMALL_SIZE: f64 = 9.0;
 
 fn scene(chart: &HeatChart) -> Scene {
     let widest = |names: &[String], size: f64| {
-        names.iter().map(|name| font::width(name, size)).fold(40.0, f64::max).min(MOST_NAME) + 10.0
+        names.iter().map(|name| text::width(name, size)).fold(40.0, f64::max).min(MOST_NAME) + 10.0
     };
     let left = MARGIN + widest(&chart.rows, LABEL_SIZE);
     let right = left + CELL_WIDTH * chart.columns.len() as f64;
     let mut scene = Scene::new((right + MARGIN).max(420.0));
-    let top =
-        header::draw(&mut scene, &chart.title, &chart.subtitle) + 8.0 + widest(&chart.columns, TICK_SIZE);
+    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle)
+        + 8.0
+        + widest(&chart.columns, TICK_SIZE);
     let lettering = Lettering { size: TICK_SIZE, colour: TEXT, align: Align::Start, upwards: true };
     for (at, name) in chart.columns.iter().enumerate() {
         let x = left + CELL_WIDTH * (at as f64 + 0.5) + 0.36 * TICK_SIZE;
@@ -131,13 +121,13 @@ mod tests {
             cells: vec![vec![cell(-0.2), cell(0.05), None], vec![cell(0.0), cell(f64::NAN), cell(0.3)]],
             full: 0.2,
         };
-        let svg = heat_svg(&chart).unwrap();
+        let svg = chart.svg().unwrap();
         for name in ["knn", "linear", "pool-5", "train-100", "price", "-0.200*", "+0.050"] {
             assert!(svg.contains(name), "{name}");
         }
-        assert_eq!(svg, heat_svg(&chart).unwrap());
-        assert!(heat_png(&chart).is_ok());
+        assert_eq!(svg, chart.svg().unwrap());
+        assert!(chart.png().is_ok());
         (chart.rows, chart.columns, chart.cells) = (Vec::new(), Vec::new(), Vec::new());
-        assert!(heat_svg(&chart).is_ok());
+        assert!(chart.svg().is_ok());
     }
 }

@@ -3,26 +3,28 @@
 
 use std::fmt::Write;
 
+use maud::{Markup, PreEscaped, html};
 use plotters::style::RGBColor;
 
-use super::LineKind;
 use super::axis::{Axis, Scale};
-use super::frame::Panel;
-use super::palette;
 use super::scene::{Align, Lettering, Mark, Point, Scene};
+use super::{LineKind, palette};
 
 /// A panel as markup, and where its values lie on it.
 pub(in crate::report) struct Inline {
     /// The children of an `svg` element.
-    pub(in crate::report) marks: String,
-    pub(in crate::report) geometry: Geometry,
+    pub(in crate::report) marks: Markup,
+    pub(in crate::report) width: f64,
+    pub(in crate::report) height: f64,
+    /// Where the values of its panel lie, if it has one.
+    pub(in crate::report) geometry: Option<Geometry>,
 }
 
 /// From values to places of a picture.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub(in crate::report) struct Geometry {
-    pub(in crate::report) width: f64,
-    pub(in crate::report) height: f64,
+    width: f64,
+    height: f64,
     x: Stretch,
     y: Stretch,
 }
@@ -40,7 +42,7 @@ struct Stretch {
 }
 
 impl Inline {
-    pub(super) fn new(scene: &Scene, panel: &Panel) -> Self {
+    pub(super) fn new(scene: &Scene) -> Self {
         let stretch = |Axis { scale, window, start, end, zero }: Axis| Stretch {
             log: scale == Scale::Log,
             low: window.low,
@@ -49,14 +51,14 @@ impl Inline {
             end,
             zero,
         };
-        let (x, y) = (stretch(panel.x), stretch(panel.y));
-        let geometry = Geometry { width: scene.width.ceil(), height: scene.height.ceil(), x, y };
-        Inline { marks: marks(scene), geometry }
+        let (width, height) = (scene.width.ceil(), scene.height.ceil());
+        let geometry = |[x, y]: [Axis; 2]| Geometry { width, height, x: stretch(x), y: stretch(y) };
+        Inline { marks: PreEscaped(marks(scene)), width, height, geometry: scene.axes.map(geometry) }
     }
 }
 
 /// What stands for a line in a legend: its stroke and its marker, 30 by 12.
-pub(in crate::report) fn swatch(kind: LineKind, n_places: usize) -> String {
+pub(in crate::report) fn swatch(kind: LineKind, n_places: usize) -> Markup {
     let look = palette::look(kind).of_places(kind, n_places);
     let mut scene = Scene::new(30.0);
     if n_places != 1 {
@@ -65,7 +67,7 @@ pub(in crate::report) fn swatch(kind: LineKind, n_places: usize) -> String {
     if let Some(marker) = look.marker {
         palette::draw_marker(&mut scene, marker, (15.0, 6.0), look.stroke.colour);
     }
-    format!("<svg class=\"swatch\" viewBox=\"0 0 30 12\" aria-hidden=\"true\">{}</svg>", marks(&scene))
+    html! { svg.swatch viewBox="0 0 30 12" aria-hidden="true" { (PreEscaped(marks(&scene))) } }
 }
 
 fn marks(scene: &Scene) -> String {
@@ -142,6 +144,6 @@ fn label(text: &mut String, words: &str, (x, y): Point, lettering: Lettering) {
         "<text class=\"f {}\" x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{}\"{anchor}{turn}>{}</text>",
         palette::name(lettering.colour),
         lettering.size,
-        crate::report::html::escape(words),
+        html! { (words) }.0,
     );
 }

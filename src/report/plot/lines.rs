@@ -1,12 +1,11 @@
 //! Plain lines over two linear axes, for a page: reliability diagrams and learning curves.
 
-use super::axis::{Axis, Scale};
-use super::frame::Panel;
-use super::header::MARGIN;
-use super::inline::Inline;
+use super::axis::{self, Axis, Reach, Scale, Window};
+use super::caption::MARGIN;
+use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE};
+use super::panel::Panel;
 use super::scene::{Point, Scene, Stroke};
-use super::window::{self, Reach, Window};
 use super::{LineKind, drawable_pairs};
 
 /// Lines, one a router.
@@ -31,8 +30,13 @@ const MOST_MARKERS: usize = 12;
 const DIAGONAL_DASH: &[f64] = &[4.0, 3.0];
 const SHARES: Window = Window { low: 0.0, high: 1.0 };
 
-/// The chart.
-pub(in crate::report) fn lines_inline(chart: &LineChart) -> Inline {
+impl Figure for LineChart {
+    fn scene(&self, _layout: Layout) -> Scene {
+        scene(self)
+    }
+}
+
+fn scene(chart: &LineChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
     let lines: Vec<(LineKind, Vec<(f64, f64)>)> =
         chart.lines.iter().map(|(kind, points)| (*kind, drawable_pairs(points))).collect();
@@ -55,8 +59,9 @@ pub(in crate::report) fn lines_inline(chart: &LineChart) -> Inline {
         }
     }
     scene.owner(None);
-    scene.height = MARGIN + HEIGHT + super::frame::BELOW + MARGIN;
-    Inline::new(&scene, &panel)
+    scene.height = MARGIN + HEIGHT + super::panel::BELOW + MARGIN;
+    scene.axes = Some([panel.x, panel.y]);
+    scene
 }
 
 fn panel(chart: &LineChart, lines: &[(LineKind, Vec<(f64, f64)>)]) -> Panel {
@@ -67,7 +72,7 @@ fn panel(chart: &LineChart, lines: &[(LineKind, Vec<(f64, f64)>)]) -> Panel {
         let most = points().map(|point| point.0).fold(0.0, f64::max);
         let heights: Vec<f64> = points().map(|point| point.1).collect();
         let x = Window { low: 0.0, high: if most > 0.0 { most } else { 1.0 } };
-        (x, window::linear(&heights, &[], REACH))
+        (x, axis::linear_window(&heights, &[], REACH))
     };
     let top = MARGIN;
     Panel {

@@ -9,40 +9,33 @@
 //! Values that are not finite, or are beyond a trillion, are left out rather than refused: a figure of what is known is better than none.
 
 mod axis;
-mod clip;
+mod caption;
 mod critical_difference;
-mod font;
-mod frame;
-mod header;
+mod figure;
 mod heat;
 mod inline;
-mod legend;
 mod lines;
 mod model_labels;
 mod palette;
+mod panel;
 mod pareto;
-mod pareto_notes;
-mod print;
 mod regret;
 mod render;
 mod scene;
 mod text;
-mod ticks;
 mod utility;
-mod window;
 
-pub use critical_difference::{RankChart, rank_svg};
-pub use heat::{HeatCell, HeatChart, heat_png, heat_svg};
+pub use critical_difference::RankChart;
+pub(in crate::report) use figure::OnPage;
+pub use figure::{Columns, Figure, Layout, Printed};
+pub use heat::{HeatCell, HeatChart};
 pub(in crate::report) use inline::{Geometry, Inline, swatch};
-pub(in crate::report) use lines::{LineChart, lines_inline};
+pub(in crate::report) use lines::LineChart;
 pub(in crate::report) use palette::properties;
-pub(in crate::report) use pareto::pareto_inline;
-pub use pareto::{Curve, ModelPoint, ParetoChart, pareto_png, pareto_print, pareto_svg};
-pub use print::{Columns, Printed};
-pub(in crate::report) use regret::regret_inline;
-pub use regret::{RegretChart, RegretLine, regret_png, regret_svg};
-pub(in crate::report) use utility::utility_inline;
-pub use utility::{UtilityChart, UtilityLine, utility_png, utility_print, utility_svg};
+pub use pareto::{Curve, ModelPoint, ParetoChart};
+pub use regret::{RegretChart, RegretLine};
+pub use scene::Scene;
+pub use utility::{UtilityChart, UtilityLine};
 
 /// Whose line it is, and so how it is drawn.
 ///

@@ -1,13 +1,11 @@
 //! Names beside single models: which models get one, and where it fits.
 
-use super::clip::Rectangle;
-use super::font;
-use super::frame::Panel;
+use super::axis::Window;
 use super::palette::{FAINT_TEXT, PAPER};
+use super::panel::{Panel, Rectangle};
 use super::pareto::ModelPoint;
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
 use super::text;
-use super::window::Window;
 
 /// The em of a model's name.
 const SIZE: f64 = 10.0;
@@ -119,7 +117,7 @@ pub(super) fn draw(
             continue;
         }
         let name = text::shorten(&models[*k].label, SIZE, WIDEST);
-        let Some((room, leader)) = find_room(panel, &obstacles, at, font::width(&name, SIZE)) else {
+        let Some((room, leader)) = find_room(panel, &obstacles, at, text::width(&name, SIZE)) else {
             continue;
         };
         if let Some(leader) = leader {

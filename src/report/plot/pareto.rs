@@ -1,17 +1,14 @@
 //! Score against cost: the hulls and operating points of routers among the single models, on a linear and on a log axis.
 
-use super::axis::{Axis, Scale};
-use super::frame::{BELOW, Panel};
-use super::header::{self, MARGIN};
+use super::axis::{self, Axis, Reach, Scale, Window};
+use super::caption::{self, Entry, MARGIN, Swatch};
+use super::figure::{Columns, Figure, Layout};
 use super::inline::Inline;
-use super::legend::{self, Entry, Swatch};
 use super::model_labels::{self, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
-use super::pareto_notes;
-use super::print::{Columns, Printed};
+use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene};
-use super::window::{self, Reach};
-use super::{LineKind, PlotError, drawable, drawable_band, drawable_pairs, render};
+use super::{LineKind, drawable, drawable_band, drawable_pairs};
 
 /// Deferral curves of routers among the single models of a suite.
 ///
@@ -70,50 +67,39 @@ pub struct ModelPoint {
     pub score: f64,
 }
 
-/// The chart as SVG text.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn pareto_svg(chart: &ParetoChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart, REPORT).0)
+impl Figure for ParetoChart {
+    /// In one column of a paper the log axis stands alone.
+    fn scene(&self, layout: Layout) -> Scene {
+        let frame = match layout {
+            Layout::Report => REPORT,
+            Layout::Print(columns) => Frame {
+                width: columns.width(),
+                height: columns.height(),
+                scales: if columns == Columns::One { &[Scale::Log] } else { REPORT.scales },
+                is_titled: false,
+                has_legend: true,
+            },
+            Layout::Page => on_page(&[Scale::Log]),
+        };
+        scene(self, frame)
+    }
 }
 
-/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn pareto_png(chart: &ParetoChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart, REPORT).0)
+impl ParetoChart {
+    /// The panels for a page, apart, the log axis first.
+    pub(in crate::report) fn panels_inline(&self) -> Vec<Inline> {
+        let panel = |scales| Inline::new(&scene(self, on_page(scales)));
+        vec![panel(&[Scale::Log]), panel(&[Scale::Linear])]
+    }
 }
 
-/// The chart for a paper that is set in two columns: over both of them, or in one with the log axis alone.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn pareto_print(chart: &ParetoChart, columns: Columns) -> Result<Printed, PlotError> {
-    let layout = match columns {
-        Columns::One => Layout { width: columns.width(), height: 220.0, ..ONE_COLUMN },
-        Columns::Two => Layout { width: columns.width(), height: 260.0, is_titled: false, ..REPORT },
-    };
-    columns.print(&scene(chart, layout).0)
-}
-
-/// The panels of the chart for a page, apart, the log axis first.
-pub(in crate::report) fn pareto_inline(chart: &ParetoChart) -> Vec<Inline> {
-    let panel = |scales| {
-        let layout = Layout { width: 520.0, height: 360.0, scales, is_titled: false, has_legend: false };
-        let (scene, panels) = scene(chart, layout);
-        Inline::new(&scene, &panels[0])
-    };
-    vec![panel(&[Scale::Log]), panel(&[Scale::Linear])]
+fn on_page(scales: &'static [Scale]) -> Frame {
+    Frame { width: 520.0, height: 360.0, scales, is_titled: false, has_legend: false }
 }
 
 /// How a chart is laid out.
 #[derive(Clone, Copy)]
-struct Layout {
+struct Frame {
     width: f64,
     /// Of the panels.
     height: f64,
@@ -124,14 +110,13 @@ struct Layout {
 }
 
 /// Side by side, with all words.
-const REPORT: Layout = Layout {
+const REPORT: Frame = Frame {
     width: 900.0,
     height: 330.0,
     scales: &[Scale::Linear, Scale::Log],
     is_titled: true,
     has_legend: true,
 };
-const ONE_COLUMN: Layout = Layout { scales: &[Scale::Log], is_titled: false, ..REPORT };
 const LEFT: f64 = 66.0;
 const GAP: f64 = 26.0;
 /// Single models below the routers tell little; those above tell a lot.
@@ -139,11 +124,11 @@ const SCORE_REACH: Reach = Reach { below: 0.2, above: 0.35 };
 const COST_REACH: Reach = Reach { below: 0.0, above: 0.3 };
 const LOG_COST_REACH: Reach = Reach { below: 0.2, above: 0.2 };
 
-fn scene(chart: &ParetoChart, layout: Layout) -> (Scene, Vec<Panel>) {
+fn scene(chart: &ParetoChart, layout: Frame) -> Scene {
     let mut scene = Scene::new(layout.width);
     let known = known(chart);
     let top = if layout.is_titled {
-        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+        caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
     } else {
         MARGIN
     };
@@ -163,13 +148,14 @@ fn scene(chart: &ParetoChart, layout: Layout) -> (Scene, Vec<Panel>) {
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
-        let bottom = legend::draw(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
-        let notes = pareto_notes::notes(chart, &known, &panels);
-        legend::draw_notes(&mut scene, &notes, bottom) + MARGIN
+        let bottom = caption::draw_legend(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
+        let notes = notes(chart, &known, &panels);
+        caption::draw_notes(&mut scene, &notes, bottom) + MARGIN
     } else {
         bottom + MARGIN
     };
-    (scene, panels)
+    scene.axes = Some([panels[0].x, panels[0].y]);
+    scene
 }
 
 /// The chart without what is not a number.
@@ -188,7 +174,7 @@ fn known(chart: &ParetoChart) -> ParetoChart {
 }
 
 /// The panels side by side over one range of scores.
-fn panels(chart: &ParetoChart, top: f64, layout: Layout) -> Vec<Panel> {
+fn panels(chart: &ParetoChart, top: f64, layout: Frame) -> Vec<Panel> {
     let both = |curve: &Curve| [curve.points.as_slice(), curve.hull.as_slice()].concat();
     let is_router = |curve: &&Curve| matches!(curve.kind, LineKind::Router { .. });
     let mut main: Vec<(f64, f64)> = chart.curves.iter().filter(is_router).flat_map(both).collect();
@@ -200,11 +186,11 @@ fn panels(chart: &ParetoChart, top: f64, layout: Layout) -> Vec<Panel> {
 
     let costs = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.0).collect() };
     let scores = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.1).collect() };
-    let cost = window::from_zero(&costs(&main), &costs(&others), COST_REACH);
-    let log_cost = window::log(&costs(&main), &costs(&others), LOG_COST_REACH);
+    let cost = axis::from_zero(&costs(&main), &costs(&others), COST_REACH);
+    let log_cost = axis::log_window(&costs(&main), &costs(&others), LOG_COST_REACH);
     // What is too dear for both panels needs no room above them either.
     others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
-    let score = window::linear(&window::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
+    let score = axis::linear_window(&axis::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let n_panels = layout.scales.len() as f64;
     let width = (layout.width - LEFT - MARGIN - GAP * (n_panels - 1.0)) / n_panels;
     let axis = |scale, window, start, end| Axis { scale, window, start, end, zero: None };
@@ -299,7 +285,7 @@ fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> 
             }
             _ => Swatch::Line { look, band: curve.band.is_some() },
         };
-        Entry { swatch, label: format!("{}{}", curve.label, pareto_notes::whereabouts(curve, panels)) }
+        Entry { swatch, label: format!("{}{}", curve.label, whereabouts(curve, panels)) }
     };
     let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
     if !chart.models.is_empty() {
@@ -312,4 +298,71 @@ fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> 
         entries.push(Entry { swatch: Swatch::Cross, label });
     }
     entries
+}
+
+/// Behind the label of a curve that is wholly outside of an axis: where it is.
+fn whereabouts(curve: &Curve, panels: &[Panel]) -> String {
+    let places = curve.places();
+    let ends = |values: &mut dyn Iterator<Item = f64>| {
+        values
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+    };
+    let (low, high) = ends(&mut places.iter().map(|place| place.1));
+    let (cheapest, _) = ends(&mut places.iter().map(|place| place.0));
+    let range = if low == high { format!("{low:.3}") } else { format!("{low:.3} to {high:.3}") };
+    let window = panels[0].y.window;
+    let dearer = |panel: &Panel| panel.x.window.high < cheapest;
+    if places.is_empty() {
+        " (no points)".to_owned()
+    } else if window.high < low {
+        format!(" (above the axis: {range})")
+    } else if high < window.low {
+        format!(" (below the axis: {range})")
+    } else if panels.iter().all(dearer) {
+        format!(" (dearer than the axes; score {range})")
+    } else if panels.iter().any(dearer) {
+        " (on the log axis only)".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// Counts of what is not shown, each a clause.
+fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel]) -> Vec<String> {
+    let score = panels[0].y.window;
+    let models = |outside: &dyn Fn(f64, f64) -> bool| {
+        known.models.iter().filter(|model| outside(model.cost, model.score)).count()
+    };
+    let points = |chart: &ParetoChart| chart.curves.iter().map(|curve| curve.points.len()).sum::<usize>();
+    let free = known.curves.iter().flat_map(|curve| &curve.points).filter(|point| point.0 <= 0.0).count();
+    // Nothing is outside of an axis that is not drawn.
+    let cost = |scale: Scale| {
+        let whole = Window { low: 0.0, high: f64::INFINITY };
+        panels.iter().find(|panel| panel.x.scale == scale).map_or(whole, |panel| panel.x.window)
+    };
+    let has_log = panels.iter().any(|panel| panel.x.scale == Scale::Log);
+    let without_cost = if has_log { models(&|cost, _| cost <= 0.0) + free } else { 0 };
+    let (linear, log) = (cost(Scale::Linear), cost(Scale::Log));
+    let counts = [
+        (models(&|_, value| value < score.low), "single model", "below the score axis"),
+        (models(&|_, value| score.high < value), "single model", "above the score axis"),
+        (models(&|value, _| linear.high < value), "single model", "dearer than the linear axis"),
+        (models(&|value, _| log.high < value), "single model", "dearer than the log axis"),
+        (models(&|value, _| 0.0 < value && value < log.low), "single model", "cheaper than the log axis"),
+        (without_cost, "point", "without a cost, which a log axis cannot show"),
+        (chart.models.len() - known.models.len(), "single model", "without a number"),
+        (points(chart) - points(known), "operating point", "without a number"),
+    ];
+    let counts = counts.into_iter().filter(|(n, ..)| *n > 0);
+    let counts = counts.map(|(n, what, how)| format!("{n} {what}{} {how}", if n == 1 { "" } else { "s" }));
+    below(known, panels).into_iter().chain(counts).collect()
+}
+
+/// How far down routers go whose cheap end is cut off.
+fn below(known: &ParetoChart, panels: &[Panel]) -> Option<String> {
+    let routers = known.curves.iter().filter(|curve| matches!(curve.kind, LineKind::Router { .. }));
+    let scores = routers.flat_map(|curve| curve.points.iter().chain(&curve.hull)).map(|point| point.1);
+    let lowest = scores.fold(f64::INFINITY, f64::min);
+    (lowest < panels[0].y.window.low)
+        .then(|| format!("Routers go on below the score axis, down to {lowest:.3}"))
 }

@@ -1,14 +1,12 @@
 //! Cumulative regret against steps, one line per learner with its band, and a rule where something changes.
 
-use super::axis::{Axis, Scale};
-use super::frame::{BELOW, Panel};
-use super::header::{self, MARGIN};
-use super::inline::Inline;
-use super::legend::{self, Entry, Swatch};
+use super::axis::{self, Axis, Reach, Scale, Window};
+use super::caption::{self, Entry, MARGIN, Swatch};
+use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, Look};
+use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
-use super::window::{self, Reach, Window};
-use super::{LineKind, PlotError, drawable_band, drawable_pairs, render};
+use super::{LineKind, drawable_band, drawable_pairs};
 
 /// Regrets of learners over the steps of an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,22 +38,10 @@ pub struct RegretLine {
     pub kind: LineKind,
 }
 
-/// The chart as SVG text.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn regret_svg(chart: &RegretChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart))
-}
-
-/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn regret_png(chart: &RegretChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart))
+impl Figure for RegretChart {
+    fn scene(&self, layout: Layout) -> Scene {
+        if layout == Layout::Page { on_page(self) } else { scene(self) }
+    }
 }
 
 const WIDTH: f64 = 640.0;
@@ -66,19 +52,19 @@ const REACH: Reach = Reach { below: 0.3, above: 0.3 };
 const MARKERS: usize = 8;
 const CHANGE_DASH: &[f64] = &[4.0, 3.0];
 
-/// The chart as markup of a page, which writes title, legend, and notes itself.
-pub(in crate::report) fn regret_inline(chart: &RegretChart) -> Inline {
+/// Without title, legend, and notes, which the page writes itself.
+fn on_page(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
     let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
     let panel = panel(&lines, MARGIN);
     draw(&mut scene, &panel, chart, &lines);
     scene.height = MARGIN + HEIGHT + BELOW + MARGIN;
-    Inline::new(&scene, &panel)
+    scene
 }
 
 fn scene(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
-    let top = header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0;
+    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0;
     let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
     let panel = panel(&lines, top);
     draw(&mut scene, &panel, chart, &lines);
@@ -88,7 +74,7 @@ fn scene(chart: &RegretChart) -> Scene {
         label: line.label.clone(),
     };
     let entries: Vec<Entry> = lines.iter().map(entry).collect();
-    let bottom = legend::draw(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
+    let bottom = caption::draw_legend(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
     let outside = |line: &&RegretLine| line.points.iter().any(|point| !panel.y.window.contains(point.1));
     let outside: Vec<&str> = lines.iter().filter(outside).map(|line| line.label.as_str()).collect();
     let mut notes = Vec::new();
@@ -98,7 +84,7 @@ fn scene(chart: &RegretChart) -> Scene {
     if !outside.is_empty() {
         notes.push(format!("Beyond the axis in part: {}", outside.join(", ")));
     }
-    scene.height = legend::draw_notes(&mut scene, &notes, bottom) + MARGIN;
+    scene.height = caption::draw_notes(&mut scene, &notes, bottom) + MARGIN;
     scene
 }
 
@@ -150,7 +136,7 @@ fn panel(lines: &[RegretLine], top: f64) -> Panel {
     let least = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(most, f64::min);
     let steps = Window { low: least, high: if most > least { most } else { least + 1.0 } };
     let x = Axis { scale: Scale::Linear, window: steps, start: LEFT, end: WIDTH - MARGIN - 6.0, zero: None };
-    let window = window::linear(&main, &others, REACH);
+    let window = axis::linear_window(&main, &others, REACH);
     Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }
 }
 
@@ -174,12 +160,12 @@ mod tests {
             step_label: "steps".into(),
             regret_label: "regret".into(),
         };
-        let svg = regret_svg(&chart).unwrap();
+        let svg = chart.svg().unwrap();
         assert!(svg.contains("line 1") && svg.contains("Upright dashes"));
-        assert_eq!(svg, regret_svg(&chart).unwrap());
+        assert_eq!(svg, chart.svg().unwrap());
         chart.lines[0].points[3].1 = f64::NAN;
-        assert!(regret_svg(&chart).is_ok() && regret_png(&chart).is_ok());
+        assert!(chart.svg().is_ok() && chart.png().is_ok());
         chart.lines.clear();
-        assert!(regret_svg(&chart).is_ok());
+        assert!(chart.svg().is_ok());
     }
 }

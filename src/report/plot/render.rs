@@ -8,9 +8,8 @@ use plotters::prelude::{
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, FontTransform, RGBColor, TextStyle};
 
-use super::PlotError;
-use super::font;
 use super::scene::{Align, Lettering, Mark, Point, Scene};
+use super::{PlotError, text};
 
 /// Steps per pixel of an SVG figure: the backend takes whole numbers only, which would make curves stagger.
 const SVG_STEPS: u32 = 8;
@@ -30,7 +29,7 @@ struct Typesetting {
 const SVG_TEXT: Typesetting = Typesetting { size_em: 1.24, baseline_em: 0.76 };
 /// The bitmap backend puts the baseline half a line below the top.
 const PNG_TEXT: Typesetting =
-    Typesetting { size_em: font::LINE_HEIGHT_EM, baseline_em: font::LINE_HEIGHT_EM / 2.0 };
+    Typesetting { size_em: text::LINE_HEIGHT_EM, baseline_em: text::LINE_HEIGHT_EM / 2.0 };
 
 /// How large a figure is printed.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +47,7 @@ impl Print {
 
 /// The figure as SVG that is shown one pixel a pixel; text stays text.
 pub(super) fn svg(scene: &Scene) -> Result<String, PlotError> {
-    font::register()?;
+    text::register()?;
     let size = size_in(scene, f64::from(SVG_STEPS));
     let mut svg = String::new();
     {
@@ -83,7 +82,7 @@ pub(super) fn png_print(scene: &Scene, print: Print) -> Result<Vec<u8>, PlotErro
 }
 
 fn picture(scene: &Scene, scale: f64, dots_per_metre: Option<u32>) -> Result<Vec<u8>, PlotError> {
-    font::register()?;
+    text::register()?;
     let (width, height) = size_in(scene, scale);
     let fine = (width * PNG_SAMPLES, height * PNG_SAMPLES);
     let mut samples = vec![0; fine.0 as usize * fine.1 as usize * 3];
@@ -191,7 +190,7 @@ impl<B: DrawingBackend> Pen<'_, B> {
         };
         let size = self.typesetting.size_em * lettering.size * self.scale;
         let font =
-            FontDesc::new(FontFamily::Name(font::FAMILY), size, FontStyle::Normal).transform(transform);
+            FontDesc::new(FontFamily::Name(text::FAMILY), size, FontStyle::Normal).transform(transform);
         let style = TextStyle::from(font).color(&lettering.colour).pos(Pos::new(horizontal, VPos::Top));
         self.area.draw(&Text::new(text.to_owned(), self.step(at), style)).map_err(refused)
     }

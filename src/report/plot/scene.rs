@@ -2,6 +2,7 @@
 
 use plotters::style::{Color, RGBAColor, RGBColor};
 
+use super::axis::Axis;
 use super::text;
 
 /// A place on the figure in pixels: to the right, then down.
@@ -69,16 +70,18 @@ pub(super) enum Mark {
     Owner(Option<usize>),
 }
 
-/// A figure: later marks cover earlier ones.
-pub(super) struct Scene {
+/// A figure as marks in pixels: later marks cover earlier ones.
+pub struct Scene {
     pub(super) width: f64,
     pub(super) height: f64,
     pub(super) marks: Vec<Mark>,
+    /// Where values lie, across and up, on a figure that has one panel.
+    pub(super) axes: Option<[Axis; 2]>,
 }
 
 impl Scene {
     pub(super) fn new(width: f64) -> Self {
-        Self { width, height: 0.0, marks: Vec::new() }
+        Self { width, height: 0.0, marks: Vec::new(), axes: None }
     }
 
     /// Adds a line through the points, dashed if the stroke is.

@@ -1,16 +1,12 @@
 //! Normalised utility against the preference for cheapness, one line per router.
 
-use super::axis::{Axis, Scale};
-use super::frame::{BELOW, Panel};
-use super::header::{self, MARGIN};
-use super::inline::Inline;
-use super::legend::{self, Entry, Swatch};
+use super::axis::{self, Axis, Reach, Scale, Tick};
+use super::caption::{self, Entry, MARGIN, Swatch};
+use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, PAPER};
-use super::print::{Columns, Printed};
+use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
-use super::ticks::Tick;
-use super::window::{self, Reach};
-use super::{LineKind, PlotError, drawable_band, drawable_pairs, render};
+use super::{LineKind, drawable_band, drawable_pairs};
 
 /// Utilities of routers over a range of preferences.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,48 +36,22 @@ pub struct UtilityLine {
     pub kind: LineKind,
 }
 
-/// The chart as SVG text.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn utility_svg(chart: &UtilityChart) -> Result<String, PlotError> {
-    render::svg(&scene(chart, REPORT).0)
-}
-
-/// The chart as the bytes of a PNG picture, at twice the size of the SVG.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn utility_png(chart: &UtilityChart) -> Result<Vec<u8>, PlotError> {
-    render::png(&scene(chart, REPORT).0)
-}
-
-/// The chart for a paper that is set in two columns.
-///
-/// # Errors
-///
-/// Only if the drawing backend fails; any data can be drawn.
-pub fn utility_print(chart: &UtilityChart, columns: Columns) -> Result<Printed, PlotError> {
-    let height = match columns {
-        Columns::One => 220.0,
-        Columns::Two => 260.0,
-    };
-    let layout = Layout { width: columns.width(), height, is_titled: false, has_legend: true };
-    columns.print(&scene(chart, layout).0)
-}
-
-/// The chart for a page.
-pub(in crate::report) fn utility_inline(chart: &UtilityChart) -> Inline {
-    let layout = Layout { width: 640.0, height: 340.0, is_titled: false, has_legend: false };
-    let (scene, panel) = scene(chart, layout);
-    Inline::new(&scene, &panel)
+impl Figure for UtilityChart {
+    fn scene(&self, layout: Layout) -> Scene {
+        let frame = match layout {
+            Layout::Report => REPORT,
+            Layout::Print(columns) => {
+                Frame { width: columns.width(), height: columns.height(), is_titled: false, has_legend: true }
+            }
+            Layout::Page => Frame { width: 640.0, height: 340.0, is_titled: false, has_legend: false },
+        };
+        scene(self, frame)
+    }
 }
 
 /// How a chart is laid out.
 #[derive(Clone, Copy)]
-struct Layout {
+struct Frame {
     width: f64,
     /// Of the panel.
     height: f64,
@@ -91,7 +61,7 @@ struct Layout {
 }
 
 /// With all words.
-const REPORT: Layout = Layout { width: 640.0, height: 300.0, is_titled: true, has_legend: true };
+const REPORT: Frame = Frame { width: 640.0, height: 300.0, is_titled: true, has_legend: true };
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
@@ -99,11 +69,11 @@ const ZERO_WIDTH: f64 = 44.0;
 const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
-fn scene(chart: &UtilityChart, layout: Layout) -> (Scene, Panel) {
+fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     let mut scene = Scene::new(layout.width);
     let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
     let top = if layout.is_titled {
-        header::draw(&mut scene, &chart.title, &chart.subtitle) + 10.0
+        caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
     } else {
         MARGIN
     };
@@ -136,12 +106,13 @@ fn scene(chart: &UtilityChart, layout: Layout) -> (Scene, Panel) {
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
         let entries: Vec<Entry> = lines.iter().map(entry).collect();
-        let bottom = legend::draw(&mut scene, &entries, bottom + 14.0);
-        legend::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
+        let bottom = caption::draw_legend(&mut scene, &entries, bottom + 14.0);
+        caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
     } else {
         bottom + MARGIN
     };
-    (scene, panel)
+    scene.axes = Some([panel.x, panel.y]);
+    scene
 }
 
 /// The line without what no axis can show.
@@ -159,7 +130,7 @@ fn entry(line: &UtilityLine) -> Entry {
     Entry { swatch, label: line.label.clone() }
 }
 
-fn panel(lines: &[UtilityLine], top: f64, layout: Layout) -> Panel {
+fn panel(lines: &[UtilityLine], top: f64, layout: Frame) -> Panel {
     let utilities = |line: &UtilityLine| -> Vec<f64> {
         let band = line.band.iter().flatten().flat_map(|(_, low, high)| [*low, *high]);
         line.points.iter().map(|point| point.1).chain(band).collect()
@@ -175,9 +146,9 @@ fn panel(lines: &[UtilityLine], top: f64, layout: Layout) -> Panel {
     let has_zero = preferences.contains(&0.0);
     let start = if has_zero { LEFT + ZERO_WIDTH } else { LEFT };
     let zero = has_zero.then_some(LEFT + 12.0);
-    let window = window::log(&preferences, &[], REACH);
+    let window = axis::log_window(&preferences, &[], REACH);
     let x = Axis { scale: Scale::Log, window, start, end: layout.width - MARGIN - 6.0, zero };
-    let window = window::linear(&main, &others, REACH);
+    let window = axis::linear_window(&main, &others, REACH);
     Panel { x, y: Axis { scale: Scale::Linear, window, start: top + layout.height, end: top, zero: None } }
 }
 

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use super::Column;
-use crate::evaluate::{Move, MovedMetric, PolicyKind};
+use crate::evaluate::{Move, MovedMetric, N_RESAMPLES, PolicyKind, moves};
 use crate::record::Record;
-use crate::report::csv_tables::{bounds, write};
-use crate::report::plot::{HeatCell, HeatChart, heat_png, heat_svg};
-use crate::report::table::ABSENT;
+use crate::report::markup::{self, Cell, Spread, Table, cells};
+use crate::report::numbers::bounds;
+use crate::report::plot::{Figure, HeatCell, HeatChart};
 use crate::scenario::shift::{Change, Stage};
+use crate::statistics::Interval;
 
 /// Title and what the page is.
 pub(super) fn head(twin: &Record) -> String {
@@ -34,48 +35,47 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
     let metric = metric_in_words(twin);
     let mut text = format!(
         "## Stress matrix\n\nChange in {metric} against the unshifted twin on the same prompts; **bold** where the interval \
-         lies beside 0, \u{2020} where the shift does not reach the router. The same as a picture: `stress.svg`.\n\n| router | twin |"
+         lies beside 0, \u{2020} where the shift does not reach the router. The same as a picture: `stress.svg`.\n\n"
     );
-    for column in columns {
-        let _ = write!(text, " {} |", column.shift.name);
-    }
-    text.push_str("\n|---|---:|");
-    text.push_str(&"---:|".repeat(columns.len()));
-    text.push('\n');
+    let shifts = columns.iter().map(|column| markup::Column::number(&column.shift.name));
+    let mut table = Table::new(
+        [markup::Column::text("router"), markup::Column::number("twin")].into_iter().chain(shifts),
+    );
     for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
         let own = columns.iter().find(|column| column.record.prompts.len() == twin.prompts.len());
-        let before = own.and_then(|column| main_metric(&column.moves[at]));
-        let before = before.map_or_else(|| ABSENT.to_owned(), |moved| format!("{:.4}", moved.before));
+        let before = own.and_then(|column| main_metric(&column.moves[at])).map(|moved| moved.before);
         let mark = if entry.settings.traits().asks_judge { " \u{2021}" } else { "" };
-        let _ = write!(text, "| {}{mark} | {before} |", entry.label);
-        for column in columns {
-            let _ = write!(text, " {} |", cell(&column.moves[at]));
-        }
-        text.push('\n');
+        let mut row = vec![Cell::from(&entry.label).mark(mark), Cell::decimals(before, 4)];
+        row.extend(columns.iter().map(|column| cell(&column.moves[at])));
+        table.row(row);
     }
+    text.push_str(&table.markdown());
     if twin.manifest.scenario.routers.iter().any(|entry| entry.settings.traits().asks_judge) {
         let _ = writeln!(text, "\n\u{2021} {}: for its own changes alone.", PolicyKind::Judged.heading());
     }
-    text.push_str("\n| shift | what changes | trained anew | test prompts |\n|---|---|---|---:|\n");
+    let mut table = Table::new([
+        markup::Column::text("shift"),
+        markup::Column::text("what changes"),
+        markup::Column::text("trained anew"),
+        markup::Column::number("test prompts"),
+    ]);
     for Column { shift, record, .. } in columns {
         let anew = if shift.change.stage() == Stage::Training { "yes" } else { "no" };
-        let n_test = record.manifest.replicates[0].n_test;
-        let _ = writeln!(text, "| {} | {} | {anew} | {n_test} |", shift.name, shift.words());
+        table.row(cells![&shift.name, shift.words(), anew, record.manifest.replicates[0].n_test]);
     }
-    text.push('\n');
+    let _ = writeln!(text, "\n{}", table.markdown());
     text.push_str(&unheard(columns));
     text.push_str(&choices_md(twin, columns));
     text
 }
 
-fn cell(moved: &Move) -> String {
-    let mark = if moved.unheard.is_some() { "\u{2020}" } else { "" };
-    let Some(metric) = main_metric(moved) else { return ABSENT.to_owned() };
-    let change = format!("{:+.4}", metric.change());
-    let Some(interval) = metric.interval else { return format!("{change}{mark}") };
-    let is_beyond = is_beyond_chance(metric);
-    let change = if is_beyond { format!("**{change}**") } else { change };
-    format!("{change}{mark} [{:+.4}, {:+.4}]", interval.low, interval.high)
+fn cell(moved: &Move) -> Cell {
+    let Some(metric) = main_metric(moved) else { return Cell::absent() };
+    let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:+.4}"));
+    Cell::from(format!("{:+.4}", metric.change()))
+        .strong_if(is_beyond_chance(metric))
+        .mark(if moved.unheard.is_some() { "\u{2020}" } else { "" })
+        .spread(metric.interval.map(bounds).map(Spread::Interval))
 }
 
 fn is_beyond_chance(metric: &MovedMetric) -> bool {
@@ -107,62 +107,110 @@ fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
     if columns.is_empty() {
         return String::new();
     }
-    let mut text = "### What should not matter\n\nShare of choices that change, in per cent; a copy counts as its original. Of a cheaper \
-         copy: the share of the choices of it or its original at w > 0 that fall to it.\n\n| router |"
-        .to_owned();
-    for column in &columns {
-        let _ = write!(text, " {} |", column.shift.name);
-    }
-    text.push_str(&format!("\n|---|{}\n", "---:|".repeat(columns.len())));
+    let names = columns.iter().map(|column| markup::Column::number(&column.shift.name));
+    let mut table = Table::new(std::iter::once(markup::Column::text("router")).chain(names));
     for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
-        let _ = write!(text, "| {} |", entry.label);
-        for column in &columns {
+        let cell = |column: &&Column<'_>| {
             let moved = &column.moves[at];
             let is_cheaper = matches!(column.shift.change, Change::Clone { factor, .. } if factor < 1.0);
             let taken = moved.taken_over.filter(|_| is_cheaper);
             let taken = taken.map_or_else(String::new, |share| format!("; takes over {:.1}", 100.0 * share));
-            let _ = write!(text, " {:.2}{taken} |", 100.0 * moved.changed);
+            Cell::from(format!("{:.2}{taken}", 100.0 * moved.changed))
+        };
+        table.row(std::iter::once(Cell::from(&entry.label)).chain(columns.iter().map(cell)).collect());
+    }
+    format!(
+        "### What should not matter\n\nShare of choices that change, in per cent; a copy counts as its original. Of a cheaper \
+         copy: the share of the choices of it or its original at w > 0 that fall to it.\n\n{}\n",
+        table.markdown()
+    )
+}
+
+/// Seen, mixed, and unseen-only pools beside the ceiling of training anew, and the gap between them; empty unless the pools of seen and of unseen models were both asked for.
+pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {
+    let find = |wanted: &Change| columns.iter().find(|column| column.shift.change == *wanted);
+    let (Some(seen), Some(unseen)) = (find(&Change::SeenOnly), find(&Change::UnseenOnly)) else {
+        return String::new();
+    };
+    let retrained = find(&Change::Retrained);
+    let gaps = moves(seen.record, unseen.record, N_RESAMPLES);
+    let mut text = String::from(
+        "## Seen, mixed, and unseen pools\n\nThe same trained routers; utilities are normalised within each pool, between a \
+         random choice (0) and the utility oracle (1). The gap is unseen-only minus seen-only on prompts of both, with its 95 % \
+         interval; *retrained* is the mixed pool with full answers of all models in training.\n",
+    );
+    let metrics = seen.moves.first().map_or(&[][..], |moved| &moved.metrics[..]);
+    for (at_metric, metric) in metrics.iter().enumerate() {
+        let titles = ["seen only", "mixed", "unseen only", "gap", "retrained"];
+        let first = markup::Column::text(format!("router, {}", metric.metric.name));
+        let mut table = Table::new(std::iter::once(first).chain(titles.map(markup::Column::number)));
+        for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
+            let after =
+                |column: &Column<'_>| column.moves[at].metrics.get(at_metric).map(|moved| moved.after);
+            let mixed = seen.moves[at].metrics.get(at_metric).map(|moved| moved.before);
+            let [seen_only, mixed, unseen_only, retrained] =
+                [after(seen), mixed, after(unseen), retrained.and_then(after)]
+                    .map(|value| Cell::decimals(value, 4));
+            table.row(cells![
+                &entry.label,
+                seen_only,
+                mixed,
+                unseen_only,
+                gap(&gaps[at], at_metric),
+                retrained
+            ]);
         }
-        text.push('\n');
+        let _ = write!(text, "\n{}", table.markdown());
     }
     text.push('\n');
     text
 }
 
+fn gap(moved: &Move, metric: usize) -> Cell {
+    let Some(metric) = moved.metrics.get(metric) else { return Cell::absent() };
+    let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:+.4}"));
+    Cell::from(format!("{:+.4}", metric.change())).spread(metric.interval.map(bounds).map(Spread::Interval))
+}
+
 /// Every metric of every router under every shift, in long form.
 pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
-    let header = [
+    let mut table = Table::of_names(&[
         "scenario", "shift", "stage", "router", "metric", "twin", "shifted", "change", "low", "high",
         "unheard",
-    ];
-    let mut rows = vec![header.map(str::to_owned)];
+    ]);
     let scenario = &twin.manifest.scenario.name;
     for Column { shift, moves, .. } in columns {
         let stage = if shift.change.stage() == Stage::Training { "training" } else { "test" };
         for moved in moves {
-            let mut push = |metric: &str, numbers: [String; 5]| {
+            let mut push = |metric: &str, numbers: [Option<f64>; 5]| {
                 let [before, after, change, low, high] = numbers;
-                let names = [scenario, &shift.name, stage, &moved.router, metric].map(str::to_owned);
-                let [scenario, shift, stage, router, metric] = names;
-                let unheard = moved.unheard.clone().unwrap_or_default();
-                rows.push([
-                    scenario, shift, stage, router, metric, before, after, change, low, high, unheard,
+                let unheard = moved.unheard.as_deref().unwrap_or_default();
+                table.row(cells![
+                    scenario,
+                    &shift.name,
+                    stage,
+                    &moved.router,
+                    metric,
+                    before,
+                    after,
+                    change,
+                    low,
+                    high,
+                    unheard,
                 ]);
             };
             for metric in &moved.metrics {
                 let [low, high] = bounds(metric.interval);
-                let numbers = [metric.before, metric.after, metric.change()].map(|number| number.to_string());
-                let [before, after, change] = numbers;
+                let [before, after, change] = [metric.before, metric.after, metric.change()].map(Some);
                 push(metric.metric.name, [before, after, change, low, high]);
             }
-            let none = String::new;
-            push("changed-choices", [none(), moved.changed.to_string(), none(), none(), none()]);
+            push("changed-choices", [None, Some(moved.changed), None, None, None]);
             if let Some(share) = moved.taken_over {
-                push("taken-over", [none(), share.to_string(), none(), none(), none()]);
+                push("taken-over", [None, Some(share), None, None, None]);
             }
         }
     }
-    write(&rows)
+    table.csv()
 }
 
 /// The matrix as a picture.
@@ -190,7 +238,7 @@ pub(super) fn pictures(twin: &Record, columns: &[Column<'_>]) -> Vec<(String, Ve
     };
     let drawn = "any finite data can be drawn";
     vec![
-        ("stress.svg".to_owned(), heat_svg(&chart).expect(drawn).into_bytes()),
-        ("stress.png".to_owned(), heat_png(&chart).expect(drawn)),
+        ("stress.svg".to_owned(), chart.svg().expect(drawn).into_bytes()),
+        ("stress.png".to_owned(), chart.png().expect(drawn)),
     ]
 }

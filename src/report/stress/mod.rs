@@ -4,7 +4,6 @@
 //! everything else is computed from these and the twin. The report beside it does not know of them.
 
 mod matrix;
-mod pools;
 mod quizzes;
 
 use std::path::{Path, PathBuf};
@@ -42,7 +41,7 @@ pub(super) fn files(stressed: &Stressed) -> Vec<(String, Vec<u8>)> {
         files.push(("stress.csv".to_owned(), matrix::stress_csv(&stressed.twin, &columns)));
         files.extend(matrix::pictures(&stressed.twin, &columns));
         text.push_str(&matrix::matrix_md(&stressed.twin, &columns));
-        text.push_str(&pools::pools_md(&stressed.twin, &columns));
+        text.push_str(&matrix::pools_md(&stressed.twin, &columns));
     }
     if let Some(sweep) = &stressed.sweep {
         let points = quiz_points(sweep, N_RESAMPLES);

@@ -4,14 +4,15 @@ use std::fmt::Write;
 
 use crate::evaluate::{ENOUGH, QuizPoint, first_enough, quiz_curve, shortest_enough};
 use crate::record::Record;
-use crate::report::csv_tables::{bounds, number, write};
-use crate::report::plot::{LineKind, RegretChart, RegretLine, regret_png, regret_svg};
-use crate::report::table::ABSENT;
+use crate::report::markup::{Cell, Column, Spread, Table, cells};
+use crate::report::numbers::bounds;
+use crate::report::plot::{Figure, LineKind, RegretChart, RegretLine};
 use crate::router::quiz::QuizStrategy;
+use crate::statistics::Interval;
 
 /// Every router at every quiz.
 pub(super) fn quiz_csv(points: &[QuizPoint]) -> Vec<u8> {
-    let header = [
+    let mut table = Table::of_names(&[
         "router",
         "strategy",
         "size",
@@ -25,28 +26,27 @@ pub(super) fn quiz_csv(points: &[QuizPoint]) -> Vec<u8> {
         "coverage",
         "answers_per_model",
         "usd_per_model",
-    ];
-    let mut rows = vec![header.map(str::to_owned)];
+    ]);
     for point in points {
         let [low, high] = bounds(point.interval);
         let predictions = point.predictions;
-        rows.push([
-            point.router.clone(),
-            point.quiz.strategy.name().to_owned(),
-            point.quiz.size.map_or_else(String::new, |size| size.to_string()),
-            point.metric.name.to_owned(),
-            point.value.to_string(),
-            number(point.ratio),
+        table.row(cells![
+            &point.router,
+            point.quiz.strategy.name(),
+            point.quiz.size.map_or_else(Cell::default, Cell::from),
+            point.metric.name,
+            point.value,
+            point.ratio,
             low,
             high,
-            number(predictions.map(|errors| errors.rmse)),
-            number(predictions.map(|errors| errors.mean_error)),
-            number(predictions.and_then(|errors| errors.coverage)),
-            point.answers.to_string(),
-            number(point.dollars),
+            predictions.map(|errors| errors.rmse),
+            predictions.map(|errors| errors.mean_error),
+            predictions.and_then(|errors| errors.coverage),
+            point.answers,
+            point.dollars,
         ]);
     }
-    write(&rows)
+    table.csv()
 }
 
 /// The routers of the sweep, in order.
@@ -84,14 +84,7 @@ pub(super) fn quizzes_md(sweep: &Record, points: &[QuizPoint]) -> String {
         let _ = writeln!(text, "- {}", recommendation(sweep, points, router));
     }
     for router in routers(points) {
-        let _ = write!(
-            text,
-            "\n### {router}\n\n| strategy | prompts | share of full answers | RMSE | mean error | coverage | dollars |\n\
-             |---|---:|---:|---:|---:|---:|---:|\n"
-        );
-        for point in points.iter().filter(|point| point.router == router) {
-            let _ = writeln!(text, "{}", row(point));
-        }
+        let _ = write!(text, "\n### {router}\n\n{}", table(points, router).markdown());
         for strategy in strategies(points) {
             let _ = writeln!(text, "\n{}", to_reach(&quiz_curve(points, router, strategy), strategy));
         }
@@ -100,26 +93,24 @@ pub(super) fn quizzes_md(sweep: &Record, points: &[QuizPoint]) -> String {
     text
 }
 
-fn row(point: &QuizPoint) -> String {
-    let share = point.ratio.map_or_else(
-        || ABSENT.to_owned(),
-        |ratio| {
-            let interval =
-                point.interval.map_or_else(String::new, |i| format!(" [{:.4}, {:.4}]", i.low, i.high));
-            format!("{ratio:.4}{interval}")
-        },
-    );
-    let shown = |value: Option<f64>| value.map_or_else(|| ABSENT.to_owned(), |value| format!("{value:.4}"));
-    let errors = point.predictions;
-    format!(
-        "| {} | {:.0} | {share} | {} | {} | {} | {} |",
-        point.quiz.strategy.name(),
-        point.answers,
-        shown(errors.map(|errors| errors.rmse)),
-        shown(errors.map(|errors| errors.mean_error)),
-        shown(errors.and_then(|errors| errors.coverage)),
-        shown(point.dollars)
-    )
+fn table(points: &[QuizPoint], router: &str) -> Table {
+    let titles = ["prompts", "share of full answers", "RMSE", "mean error", "coverage", "dollars"];
+    let mut table = Table::new(std::iter::once(Column::text("strategy")).chain(titles.map(Column::number)));
+    for point in points.iter().filter(|point| point.router == router) {
+        let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:.4}"));
+        let interval = point.interval.filter(|_| point.ratio.is_some());
+        let errors = point.predictions;
+        table.row(cells![
+            point.quiz.strategy.name(),
+            format!("{:.0}", point.answers),
+            Cell::decimals(point.ratio, 4).spread(interval.map(bounds).map(Spread::Interval)),
+            Cell::decimals(errors.map(|errors| errors.rmse), 4),
+            Cell::decimals(errors.map(|errors| errors.mean_error), 4),
+            Cell::decimals(errors.and_then(|errors| errors.coverage), 4),
+            Cell::decimals(point.dollars, 4),
+        ]);
+    }
+    table
 }
 
 /// The first size from which on all sizes keep enough, by their means and by their intervals.
@@ -194,8 +185,8 @@ pub(super) fn pictures(sweep: &Record, points: &[QuizPoint]) -> Vec<(String, Vec
             step_label: "prompts that each unseen model answers".into(),
             regret_label: "share of full answers".into(),
         };
-        files.push((format!("quiz-{router}.svg"), regret_svg(&chart).expect(drawn).into_bytes()));
-        files.push((format!("quiz-{router}.png"), regret_png(&chart).expect(drawn)));
+        files.push((format!("quiz-{router}.svg"), chart.svg().expect(drawn).into_bytes()));
+        files.push((format!("quiz-{router}.png"), chart.png().expect(drawn)));
     }
     files
 }

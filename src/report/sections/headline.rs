@@ -2,16 +2,20 @@
 
 use std::fmt::Write;
 
-use super::{Page, escape};
+use maud::{Markup, html};
+
+use super::evidence;
+use super::parts::Page;
+use super::setting::setting_md;
 use crate::evaluate::{Policy, PolicyKind, Row, Summary};
 use crate::metrics::table::Better;
 use crate::metrics::{Bound, Metric, PolicyId};
-use crate::report::evidence;
+use crate::report::markup::paragraph;
 use crate::report::table::{bounds, comparable, main_columns};
 use crate::statistics::argmax;
 
 /// The position of the router with the highest AIQ or, without costs, score.
-pub(super) fn leader(summary: &Summary) -> usize {
+pub(in crate::report) fn leader(summary: &Summary) -> usize {
     let policies = summary.replicates[0].policies.iter().enumerate();
     let routers = policies.filter(|(_, policy)| policy.kind == PolicyKind::Router);
     let value = |(position, policy): (usize, &Policy)| {
@@ -25,65 +29,59 @@ fn main_row(summary: &Summary, policy: PolicyId) -> Option<&Row> {
 }
 
 /// Title, result, and setting.
-pub(super) fn write(text: &mut String, page: &Page) {
+pub(in crate::report) fn html(page: &Page) -> Markup {
     let manifest = &page.record.manifest;
     let suite = &manifest.suite;
-    let _ = write!(
-        text,
-        "<header>\n<p class=\"kicker\">{} <span>on {}</span></p>\n<h1>{}</h1>\n<p class=\"standfirst\">{}</p>\n",
-        escape(&manifest.scenario.name),
-        escape(&suite.info.name),
-        title(page),
-        standfirst(page),
-    );
-    if suite.info.simulated {
-        text.push_str(
-            "<p class=\"notice\"><strong>The outcomes of this suite are simulated.</strong> Ranks and figures say nothing \
-             about real models.</p>\n",
-        );
+    html! {
+        header { "\n"
+            p.kicker { (manifest.scenario.name) " " span { "on " (suite.info.name) } } "\n"
+            h1 { (title(page)) } "\n"
+            p.standfirst { (standfirst(page)) } "\n"
+            @if suite.info.simulated {
+                p.notice {
+                    strong { "The outcomes of this suite are simulated." }
+                    " Ranks and figures say nothing about real models."
+                } "\n"
+            }
+            @if !suite.has_cost {
+                p.notice {
+                    strong { "This suite has no costs" } ": only quality is compared, and no curve is drawn."
+                } "\n"
+            }
+            p { (manifest.scenario.description) } "\n"
+            p.setting { (paragraph(&setting_md(page.record))) } "\n"
+        } "\n"
     }
-    if !suite.has_cost {
-        text.push_str(
-            "<p class=\"notice\"><strong>This suite has no costs</strong>: only quality is compared, and no curve is \
-             drawn.</p>\n",
-        );
-    }
-    let _ = writeln!(
-        text,
-        "<p>{}</p>\n<p class=\"setting\">{}</p>\n</header>",
-        escape(&manifest.scenario.description),
-        escape(&crate::report::markdown::setting(page.record).replace(['*', '`'], "")),
-    );
 }
 
-fn title(page: &Page) -> String {
+fn title(page: &Page) -> Markup {
     let summary = page.summary;
     let leader = &summary.replicates[0].policies[page.leader];
     let routers = &page.record.manifest.scenario.routers;
     let n_routers = routers.iter().filter(|entry| !entry.settings.traits().asks_judge).count();
-    let (name, metric) = (format!("<b>{}</b>", escape(&leader.name)), measured(&main_columns(page.record)));
-    if n_routers == 1 {
-        return format!("{name} is the only router here");
-    }
-    if summary.evidence.is_none() {
-        return format!("{name} has the highest {metric} of {n_routers} routers");
-    }
+    let metric = measured(&main_columns(page.record));
     let is_among_best = |policy: &Policy| main_row(summary, policy.id).is_some_and(|row| row.is_among_best);
-    if !is_among_best(leader) {
-        return format!("{name} has the highest {metric}, but no router can be told from it");
-    }
-    let alike: Vec<String> = (summary.replicates[0].policies.iter().enumerate())
+    let alike: Vec<&str> = (summary.replicates[0].policies.iter().enumerate())
         .filter(|(at, policy)| {
             *at != page.leader && policy.kind == PolicyKind::Router && is_among_best(policy)
         })
-        .map(|(_, policy)| escape(&policy.name))
+        .map(|(_, policy)| policy.name.as_str())
         .collect();
-    match &alike[..] {
-        [] => format!("{name} is the best of {n_routers} routers by {metric}"),
-        [one] => format!("{name} has the highest {metric}; {one} cannot be told from it"),
-        [one, other] => format!("{name} has the highest {metric}; {one} and {other} cannot be told from it"),
-        more => format!("{name} has the highest {metric}; {} others cannot be told from it", more.len()),
-    }
+    let words = if n_routers == 1 {
+        "is the only router here".to_owned()
+    } else if summary.evidence.is_none() {
+        format!("has the highest {metric} of {n_routers} routers")
+    } else if !is_among_best(leader) {
+        format!("has the highest {metric}, but no router can be told from it")
+    } else {
+        match &alike[..] {
+            [] => format!("is the best of {n_routers} routers by {metric}"),
+            [one] => format!("has the highest {metric}; {one} cannot be told from it"),
+            [one, other] => format!("has the highest {metric}; {one} and {other} cannot be told from it"),
+            more => format!("has the highest {metric}; {} others cannot be told from it", more.len()),
+        }
+    };
+    html! { b { (leader.name) } " " (words) }
 }
 
 fn measured(columns: &[&Metric]) -> &'static str {
@@ -103,7 +101,7 @@ fn against_rival(page: &Page) -> Option<String> {
         1 => "one is".to_owned(),
         n => format!("{n} are"),
     };
-    let (n, rival) = (primary().count(), escape(&evidence.against));
+    let (n, rival) = (primary().count(), &evidence.against);
     Some(format!(
         "Of {n} routers compared with {rival}, {} better by {title} and {} worse.",
         count(n_better),
@@ -171,7 +169,7 @@ fn standfirst(page: &Page) -> String {
 fn best_single(page: &Page) -> String {
     let best: Vec<usize> = page.summary.replicates.iter().map(|evaluated| evaluated.best_single).collect();
     if best.iter().all(|model| *model == best[0]) {
-        format!("the best single model, {},", escape(&page.record.manifest.suite.models[best[0]]))
+        format!("the best single model, {},", page.record.manifest.suite.models[best[0]])
     } else {
         "the best single model".to_owned()
     }

@@ -1,13 +1,36 @@
-//! The legend below the panels, in as many columns as fit, and the notes below it.
+//! The words around the panels: title and subtitle above, legend and notes below.
 
 use plotters::style::RGBColor;
 
-use super::font;
-use super::frame::LABEL_SIZE;
-use super::header::{self, MARGIN};
 use super::palette::{self, FAINT_TEXT, Look, Marker, TEXT};
+use super::panel::LABEL_SIZE;
 use super::scene::{Align, Lettering, Scene};
 use super::text::{self, LEADING};
+
+/// The em of a title.
+const TITLE_SIZE: f64 = 15.0;
+/// Free space around a figure.
+pub(super) const MARGIN: f64 = 14.0;
+
+/// Draws both at the top left and returns how far down they reach.
+pub(super) fn draw_header(scene: &mut Scene, title: &str, subtitle: &str) -> f64 {
+    let mut bottom = MARGIN;
+    for (words, size, colour) in [(title, TITLE_SIZE, TEXT), (subtitle, LABEL_SIZE, FAINT_TEXT)] {
+        bottom =
+            paragraph(scene, words, bottom, Lettering { size, colour, align: Align::Start, upwards: false });
+    }
+    bottom
+}
+
+/// Draws text over the whole width below `top`, wrapped, and returns how far down it reaches.
+pub(super) fn paragraph(scene: &mut Scene, words: &str, top: f64, lettering: Lettering) -> f64 {
+    let mut bottom = top;
+    for line in text::wrap(words, lettering.size, scene.width - 2.0 * MARGIN) {
+        scene.text(&line, (MARGIN, bottom + lettering.size), lettering);
+        bottom += LEADING * lettering.size;
+    }
+    bottom
+}
 
 /// What stands before a label.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +56,7 @@ const ROW_HEIGHT: f64 = 19.0;
 const MOST_COLUMNS: usize = 5;
 
 /// Draws the entries column by column below `top` and returns how far down they reach.
-pub(super) fn draw(scene: &mut Scene, entries: &[Entry], top: f64) -> f64 {
+pub(super) fn draw_legend(scene: &mut Scene, entries: &[Entry], top: f64) -> f64 {
     let room = scene.width - 2.0 * MARGIN;
     let widest = room - SWATCH_WIDTH - SWATCH_GAP;
     let labels: Vec<String> =
@@ -52,7 +75,7 @@ pub(super) fn draw(scene: &mut Scene, entries: &[Entry], top: f64) -> f64 {
 
 /// The number of rows, and the widths of as many columns as fit side by side.
 fn columns(labels: &[String], room: f64) -> (usize, Vec<f64>) {
-    let entry = |label: &String| SWATCH_WIDTH + SWATCH_GAP + font::width(label, LABEL_SIZE) + COLUMN_GAP;
+    let entry = |label: &String| SWATCH_WIDTH + SWATCH_GAP + text::width(label, LABEL_SIZE) + COLUMN_GAP;
     let layouts = (1..=MOST_COLUMNS).rev().map(|n_columns| {
         let n_rows = labels.len().div_ceil(n_columns).max(1);
         let width = |column: &[String]| column.iter().map(entry).fold(0.0, f64::max);
@@ -69,7 +92,7 @@ pub(super) fn draw_notes(scene: &mut Scene, notes: &[String], top: f64) -> f64 {
     }
     let size = LABEL_SIZE - 1.0;
     let lettering = Lettering { size, colour: FAINT_TEXT, align: Align::Start, upwards: false };
-    header::paragraph(scene, &format!("{}.", notes.join("; ")), top + 0.4 * LEADING * size, lettering)
+    paragraph(scene, &format!("{}.", notes.join("; ")), top + 0.4 * LEADING * size, lettering)
 }
 
 fn draw_swatch(scene: &mut Scene, swatch: Swatch, left: f64, middle: f64) {

@@ -1,13 +1,119 @@
-//! `summary.json`: the numbers of `summary.csv` with what was run, for programs. `reports/README.md` says what a field means.
+//! The numbers behind every table and plot, for programs: `points.csv`, `summary.csv`, `comparisons.csv`, and `summary.json`.
+//! `reports/README.md` says what a field means.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::markup::{Table, cells};
 use crate::evaluate::{Comparison, Evidence, PolicyKind, Row, Summary, Verdict};
 use crate::record::Record;
 use crate::statistics::Interval;
 use crate::statistics::paired::WinTieLoss;
+
+/// Every operating point of every policy in every replicate, and their means as replicate `all`. Costs are in US
+/// dollars per 1,000 prompts.
+pub(super) fn points_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+    let mut table = Table::of_names(&[
+        "scenario",
+        "policy",
+        "kind",
+        "replicate",
+        "preference",
+        "score",
+        "cost_usd_per_1000",
+    ]);
+    let scenario = &record.manifest.scenario.name;
+    for (replicate, evaluated) in summary.replicates.iter().enumerate() {
+        for policy in &evaluated.policies {
+            for point in &policy.points {
+                let cost_usd = record.manifest.suite.has_cost.then_some(point.cost_usd * 1000.0);
+                let kind = kind(policy.kind);
+                table.row(cells![
+                    scenario,
+                    &policy.name,
+                    kind,
+                    replicate,
+                    point.preference,
+                    point.score,
+                    cost_usd
+                ]);
+            }
+        }
+    }
+    table.csv()
+}
+
+/// Every metric in every replicate, and its mean over the replicates that reached it as replicate `all`, with its 95 %
+/// interval where it has one; an infinite bound is `inf`. An empty value means "not reached" or "not defined".
+pub(super) fn summary_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+    let names = ["scenario", "router", "metric", "replicate", "value", "low", "high"];
+    let mut table = Table::of_names(&names);
+    let scenario = &record.manifest.scenario.name;
+    for row in &summary.rows {
+        let mut push = |replicate: String, value: Option<f64>, interval: Option<Interval>| {
+            let [low, high] = bounds(interval);
+            table.row(cells![scenario, &row.policy, row.metric.name, replicate, value, low, high]);
+        };
+        for (replicate, value) in row.values.iter().enumerate() {
+            push(replicate.to_string(), *value, None);
+        }
+        push("all".to_owned(), row.aggregate().map(|aggregate| aggregate.mean), row.interval);
+    }
+    table.csv()
+}
+
+/// Every router against the rival on every metric that both have.
+pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+    let mut table = Table::of_names(&[
+        "scenario",
+        "router",
+        "against",
+        "metric",
+        "is_primary",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "adjusted_p",
+        "overlap_p",
+        "smallest_detectable",
+        "wins",
+        "ties",
+        "losses",
+        "effect",
+    ]);
+    if let Some(evidence) = &summary.evidence {
+        for comparison in &evidence.comparisons {
+            let [low, high] = bounds(Some(comparison.interval));
+            let WinTieLoss { wins, ties, losses } = comparison.prompts;
+            table.row(cells![
+                &record.manifest.scenario.name,
+                &comparison.router,
+                &evidence.against,
+                comparison.metric.name,
+                comparison.is_primary,
+                comparison.difference,
+                low,
+                high,
+                comparison.p,
+                comparison.adjusted_p,
+                comparison.overlap_p,
+                Some(comparison.smallest_detectable).filter(|smallest| smallest.is_finite()),
+                wins,
+                ties,
+                losses,
+                comparison.effect,
+            ]);
+        }
+    }
+    table.csv()
+}
+
+/// The ends of an interval, for two cells.
+pub(super) fn bounds(interval: Option<Interval>) -> [Option<f64>; 2] {
+    [interval.map(|interval| interval.low), interval.map(|interval| interval.high)]
+}
 
 /// Rises when a field changes its meaning or goes away; new fields may come at any time.
 const SCHEMA_VERSION: u32 = 1;

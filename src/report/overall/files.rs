@@ -1,7 +1,10 @@
-//! Finds finished runs in folders, and writes what they came to together beside them.
+//! Finds finished runs in folders, writes what they came to together beside them, and puts it into another text between two
+//! marks, so that no figure in a README is typed by hand.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::table::table_md;
 use super::{
     Finished, OnlineRun, Overall, RANKED_BY, Timing, online_csv, online_md, overall_csv, overall_md,
 };
@@ -10,7 +13,7 @@ use crate::evaluate::summarise;
 use crate::fs;
 use crate::record::Record;
 use crate::record::file::Recorded;
-use crate::report::plot::{RankChart, rank_svg};
+use crate::report::plot::{Figure, RankChart};
 use crate::report::{is_report, read_recorded};
 
 /// Where a timed run keeps what its routers took.
@@ -92,7 +95,7 @@ pub fn write_overall(folder: &Path, runs: &Runs) -> Result<()> {
         let overall = Overall::new(&runs.offline);
         files.push((folder.join("overall.csv"), overall_csv(&overall)));
         if let Some(chart) = rank_chart(&overall) {
-            let svg = rank_svg(&chart).expect("any finite data can be drawn");
+            let svg = chart.svg().expect("any finite data can be drawn");
             files.push((folder.join("critical-difference.svg"), svg.into_bytes()));
         }
     }
@@ -165,4 +168,94 @@ struct TimedCell {
     router: String,
     training_seconds: Option<f64>,
     routing_microseconds_per_decision: Option<f64>,
+}
+
+/// What stands around the table; everything between them is replaced.
+const MARKS: [&str; 2] = ["<!-- llm-bandit:overall -->", "<!-- /llm-bandit:overall -->"];
+
+/// Licences under which figures computed from data may be published by anyone, for anything.
+const PUBLISHABLE: [&str; 9] = [
+    "Apache-2.0",
+    "MIT",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CC0-1.0",
+    "CC-BY-4.0",
+    "CC-BY-3.0",
+    "CC-BY-SA-4.0",
+    "ODC-By-1.0",
+];
+
+/// What may be published of several runs.
+pub struct Published {
+    /// The runs on suites whose licence allows it.
+    pub runs: Vec<Finished>,
+    /// The scenarios of the others, each with its licence, or why it is not known.
+    pub left_out: Vec<(String, String)>,
+}
+
+impl Published {
+    /// Parts what may be published from what may not: a licence that is not stated allows nothing, nor does one that
+    /// is reserved for some uses. Of alternatives (`MIT OR Apache-2.0`) one is enough.
+    pub fn of(runs: Vec<Finished>) -> Published {
+        let mut published = Published { runs: Vec::new(), left_out: Vec::new() };
+        for run in runs {
+            let licence = run.record.manifest.suite.info.licence.clone();
+            if licence.split(" OR ").any(|one| PUBLISHABLE.contains(&one.trim())) {
+                published.runs.push(run);
+            } else {
+                let licence = if licence.is_empty() { "none stated".to_owned() } else { licence };
+                published.left_out.push((run.record.manifest.scenario.name.clone(), licence));
+            }
+        }
+        published
+    }
+}
+
+/// The text with the table of what may be published between its marks; `commit` is the state of the program's source that
+/// the runs were made by.
+///
+/// # Errors
+/// Nothing that may be published, or a text without the two marks in order; `path` names it.
+pub fn splice(path: &Path, text: &str, published: &Published, commit: &str) -> Result<String> {
+    if published.runs.is_empty() {
+        return Err(Error::Usage("no run is on a suite whose licence allows publishing figures".into()));
+    }
+    let [open, close] = MARKS;
+    let places = text.find(open).map(|at| at + open.len()).and_then(|start| {
+        let end = start + text[start..].find(close)?;
+        Some((start, end))
+    });
+    let Some((start, end)) = places else {
+        return Err(Error::file(path, format!("has no line `{open}` with `{close}` after it")));
+    };
+    Ok(format!("{}\n{}{}", &text[..start], block(published, commit), &text[end..]))
+}
+
+fn block(published: &Published, commit: &str) -> String {
+    let overall = Overall::new(&published.runs);
+    let first = &published.runs[0].record.manifest;
+    let n_replicates: Vec<usize> =
+        published.runs.iter().map(|run| run.record.manifest.replicates.len()).collect();
+    let replicates = match (n_replicates.iter().min(), n_replicates.iter().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most} replicates"),
+        (Some(least), _) => format!("{least} replicates"),
+        _ => String::new(),
+    };
+    let mut text = table_md(&overall);
+    let _ = write!(
+        text,
+        "\n{} scenarios ({}), {replicates}, seed {}, llm-bandit {}, commit {commit}.",
+        overall.scenarios.len(),
+        overall.scenarios.join(", "),
+        first.scenario.seed,
+        first.program_version,
+    );
+    if !published.left_out.is_empty() {
+        let left_out: Vec<String> =
+            published.left_out.iter().map(|(scenario, licence)| format!("{scenario} ({licence})")).collect();
+        let _ = write!(text, " Not published for the licence of their data: {}.", left_out.join(", "));
+    }
+    text.push('\n');
+    text
 }

@@ -1,12 +1,110 @@
-//! What the script knows, as compact JSON.
+//! `report.html`: one file that needs nothing else. Tables and pictures are in its markup; the script only adds to them, from
+//! what it is told as JSON.
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::charts::Charts;
-use super::{Page, dial, dollars};
-use crate::evaluate::{PolicyKind, Traffic};
-use crate::report::figures;
-use crate::report::plot::Geometry;
+use super::figures;
+use super::plot::{self, Geometry};
+use super::sections::charts::Charts;
+use super::sections::mixes::{self, Measures};
+use super::sections::parts::{Page, Section, dollars};
+use super::sections::{charts, evidence, headline, routers, setting, unseen};
+use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
+use crate::record::Record;
+
+const STYLE: &str = include_str!("page/style.css");
+const SCRIPT: &str = include_str!("page/script.js");
+/// A browser is told to load nothing.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The whole page.
+pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
+    let page = page_of(record, summary);
+    let charts = Charts::new(&page);
+    let content = html! { (headline::html(&page)) (sections(&page, &charts, verdicts)) };
+    let script = html! {
+        div #tip role="status" aria-live="polite" hidden {} "\n"
+        script type="application/json" #data { (PreEscaped(json(&page, &charts))) } "\n"
+        script { (PreEscaped("\n")) (PreEscaped(SCRIPT)) } "\n"
+    };
+    document(&record.manifest.scenario.name, &content, &script)
+}
+
+/// A page of its own, with what stands after its content.
+pub(super) fn document(name: &str, content: &Markup, script: &Markup) -> String {
+    let [light, dark] = plot::properties();
+    let style = format!(
+        "\n:root{{{light}}}\n@media (prefers-color-scheme:dark){{@media screen{{:root{{{dark}}}}}}}\n{STYLE}"
+    );
+    let page = html! {
+        (DOCTYPE) "\n"
+        html lang="en" { "\n"
+            head { "\n"
+                meta charset="utf-8"; "\n"
+                meta name="viewport" content="width=device-width, initial-scale=1"; "\n"
+                meta http-equiv="Content-Security-Policy" content=(POLICY); "\n"
+                title { (name) " \u{b7} llm-bandit" } "\n"
+                style { (PreEscaped(style)) } "\n"
+            } "\n"
+            body { "\n"
+                main { "\n" (content) } "\n"
+                (script)
+            } "\n"
+        } "\n"
+    };
+    page.into_string()
+}
+
+fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
+    let shown = figures::in_pareto(record, summary);
+    let mark = |position: usize| match shown.iter().find(|shown| shown.position == position) {
+        Some(shown) => plot::swatch(shown.kind, shown.n_places),
+        None => html! { span.swatch {} },
+    };
+    Page {
+        record,
+        summary,
+        breakdown: breakdown(record),
+        by_cost: mixes::by_cost(summary),
+        opens_at: mixes::opens_at(record),
+        leader: headline::leader(summary),
+        marks: (0..summary.replicates[0].policies.len()).map(mark).collect(),
+    }
+}
+
+/// The contents and the sections. Those that the dial moves are one part of the page, so that it stays in sight above them.
+fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
+    let mut before = routers::main_html(page);
+    before.extend(evidence::html(page));
+    let mut dialled = charts.html(page);
+    dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);
+    let mut after: Vec<Section> = Vec::new();
+    after.extend(routers::further_html(page));
+    after.push(routers::published_html(page));
+    after.extend(unseen::worth_html(page));
+    after.extend(charts::calibration_html(page));
+    after.extend(charts::curves_html(page));
+    after.push(routers::models_html(page));
+    after.extend(unseen::html(page));
+    after.extend(setting::stress_html(page));
+    after.push(routers::trainings_html(page));
+    after.extend(setting::expectations_html(verdicts));
+    after.push(setting::provenance_html(page));
+    html! {
+        nav aria-label="Contents" { ul { "\n"
+            @for Section { id, title, .. } in before.iter().chain(&dialled).chain(&after) {
+                li { a href={ "#" (id) "-title" } { (title) } } "\n"
+            }
+        } } "\n"
+        @for section in &before { (section.html()) }
+        div.dialled { "\n"
+            (mixes::dial_html(page))
+            @for section in &dialled { (section.html()) }
+        } "\n"
+        @for section in &after { (section.html()) }
+    }
+}
 
 /// About so many numbers on benchmarks at most: where there are more, fewer preferences are kept.
 const MOST_NUMBERS: usize = 120_000;
@@ -54,7 +152,7 @@ struct Benchmark<'a> {
 struct Row(f64, f64, f64, f64, Option<f64>, Vec<usize>);
 
 /// The data, safe inside a script element: nothing in it can end one.
-pub(super) fn json(page: &Page, charts: &Charts) -> String {
+fn json(page: &Page, charts: &Charts) -> String {
     let manifest = &page.record.manifest;
     let preferences = &manifest.preferences;
     let stops = stops(page);
@@ -84,7 +182,7 @@ pub(super) fn json(page: &Page, charts: &Charts) -> String {
             .map(|benchmark| Benchmark {
                 name: &benchmark.name,
                 n: benchmark.n_prompts,
-                few: benchmark.n_by_right_share[crate::evaluate::FEW],
+                few: benchmark.n_by_right_share[FEW],
             })
             .collect(),
         traffic: page.breakdown.routers.iter().map(traffic).collect(),
@@ -99,7 +197,7 @@ fn policies<'a>(page: &Page<'a>) -> Vec<Policy<'a>> {
     let n_preferences = page.record.manifest.preferences.len();
     let policies = page.summary.replicates[0].policies.iter().enumerate();
     let policy = |(position, policy): (usize, &'a crate::evaluate::Policy)| {
-        let mix = |at| flat(&dial::mix(page, &dial::n_by_model(page, position, at)));
+        let mix = |at| flat(&mixes::mix(page, &mixes::n_by_model(page, position, at)));
         let n_mixes = if policy.kind.is_router() { n_preferences } else { 0 };
         let utility = |at| figures::mean_utility(page.summary, position, at).map(|value| shown(value, 3));
         let points = figures::mean_points(page.summary, position);
@@ -131,14 +229,14 @@ fn stops(page: &Page) -> Vec<usize> {
 }
 
 fn row(page: &Page, traffic: &Traffic, benchmark: &crate::evaluate::Benchmark) -> Row {
-    let measures = super::benchmarks::Measures::of(traffic, benchmark);
+    let measures = Measures::of(traffic, benchmark);
     Row(
         shown(measures.score, 4),
         shown_dollars(measures.cost_usd),
         shown(100.0 * measures.needless_share, 1),
         shown(100.0 * measures.needless_prompts, 1),
         measures.score_where_few_right.map(|score| shown(score, 3)),
-        flat(&dial::mix(page, &traffic.n_by_model)),
+        flat(&mixes::mix(page, &traffic.n_by_model)),
     )
 }
 

@@ -1,0 +1,265 @@
+//! Every router against one rival: the primary metric with its intervals drawn on a page, and the others.
+
+use maud::{Markup, html};
+
+use super::parts::{Page, Section, small};
+use crate::evaluate::{Comparison, Evidence, SIGNIFICANCE, Summary};
+use crate::metrics::Metric;
+use crate::record::Record;
+use crate::report::markup::{ABSENT, Cell, Column, Spreads, Table, comment};
+use crate::report::table::{bounds, main_columns};
+
+/// The comparisons of a summary that has any.
+pub(in crate::report) fn compared(summary: &Summary) -> Option<&Evidence> {
+    summary.evidence.as_ref().filter(|evidence| !evidence.comparisons.is_empty())
+}
+
+/// A comparison as a table shows it.
+struct Shown<'a> {
+    comparison: &'a Comparison,
+    /// The metric's title, with its unit.
+    title: &'static str,
+    /// In the metric's unit and decimals, with its sign.
+    difference: String,
+    bounds: [String; 2],
+    adjusted_p: String,
+    verdict: &'static str,
+    is_told_apart: bool,
+    smallest_detectable: String,
+}
+
+impl<'a> Shown<'a> {
+    fn of(comparison: &'a Comparison) -> Shown<'a> {
+        let shown = |value: f64| comparison.metric.shown(value);
+        let difference = shown(comparison.difference);
+        let is_signed =
+            difference.starts_with('-') || difference.bytes().all(|letter| b"0.".contains(&letter));
+        let verdict = match (comparison.is_better(), comparison.is_worse()) {
+            (true, _) => "better",
+            (_, true) => "worse",
+            _ => "not told apart",
+        };
+        let smallest = Some(comparison.smallest_detectable).filter(|smallest| smallest.is_finite());
+        Shown {
+            comparison,
+            title: comparison.metric.title,
+            difference: if is_signed { difference } else { format!("+{difference}") },
+            bounds: bounds(comparison.metric, comparison.interval),
+            adjusted_p: p_value(comparison.adjusted_p),
+            verdict,
+            is_told_apart: comparison.is_better() || comparison.is_worse(),
+            smallest_detectable: smallest.map_or_else(|| ABSENT.to_owned(), shown),
+        }
+    }
+
+    fn router(&self, page: Option<&Page>) -> Cell {
+        let name = &self.comparison.router;
+        let mark = page.and_then(|page| {
+            let policies = &page.summary.replicates[0].policies;
+            Some(page.mark(policies.iter().position(|policy| policy.name == *name)?))
+        });
+        let cell = Cell::from(name);
+        if let Some(mark) = mark { cell.after(mark) } else { cell }
+    }
+
+    /// Difference, adjusted p, and verdict.
+    fn numbers(&self, page: Option<&Page>) -> [Cell; 3] {
+        let difference = Cell::from(&self.difference).exact(self.comparison.difference);
+        // Only a page sets it off: it shows no verdict in words on a phone.
+        let difference = difference.strong_if(page.is_some() && self.is_told_apart);
+        let adjusted_p = Cell::from(&self.adjusted_p).exact(self.comparison.adjusted_p);
+        [difference.interval(self.bounds.clone()), adjusted_p, Cell::from(self.verdict)]
+    }
+}
+
+/// The comparisons on the primary metric, or on all others, in the order of the routers.
+fn part(evidence: &Evidence, is_primary: bool) -> Vec<Shown<'_>> {
+    let part = evidence.comparisons.iter().filter(|comparison| comparison.is_primary == is_primary);
+    part.map(Shown::of).collect()
+}
+
+const DIFFERENCE: &str = "difference [95\u{a0}%]";
+const ADJUSTED_P: &str = "adjusted p";
+const VERDICT: &str = "verdict";
+const SMALLEST: &str = "smallest detectable";
+
+/// On the primary metric; on a page with each interval drawn.
+fn primary(evidence: &Evidence, page: Option<&Page>) -> Table {
+    let lines = part(evidence, true);
+    let reach = reach(&lines);
+    let mut columns = vec![
+        Column::text("router"),
+        Column::number(DIFFERENCE),
+        Column::number(ADJUSTED_P),
+        Column::text(VERDICT).class("verdict"),
+        Column::number("win / tie / loss").class("n u"),
+        Column::number("effect"),
+        Column::number(SMALLEST),
+    ];
+    if page.is_some() {
+        columns.push(Column::text("worse \u{2190} 0 \u{2192} better").class("x forest-head"));
+    }
+    let mut table = Table::new(columns);
+    for line in &lines {
+        let prompts = line.comparison.prompts;
+        let mut row = vec![line.router(page)];
+        row.extend(line.numbers(page));
+        row.extend([
+            Cell::from(format!("{} / {} / {}", prompts.wins, prompts.ties, prompts.losses)),
+            line.comparison.effect.map_or_else(|| ABSENT.into(), |effect| Cell::from(format!("{effect:.3}"))),
+            Cell::from(&line.smallest_detectable),
+        ]);
+        if page.is_some() {
+            row.push(Cell::picture(forest(line.comparison, reach)));
+        }
+        table.row(row);
+    }
+    table
+}
+
+/// On the other metrics that the main table shows: one row a router, one column a metric.
+fn matrix(evidence: &Evidence, record: &Record) -> Table {
+    let columns = main_columns(record);
+    let titles = columns.iter().map(|column| Column::number(column.title));
+    let mut table = Table::new(std::iter::once(Column::text("router")).chain(titles));
+    for of_router in evidence.comparisons.chunk_by(|a, b| a.router == b.router) {
+        let cell = |metric: &Metric| {
+            let Some(comparison) = of_router.iter().rfind(|comparison| comparison.metric == metric) else {
+                return Cell::absent();
+            };
+            let shown = Shown::of(comparison);
+            Cell::from(shown.difference).strong_if(shown.is_told_apart).note(shown.adjusted_p)
+        };
+        let cells = columns.iter().map(|column| cell(column));
+        table.row(std::iter::once(Cell::from(&of_router[0].router)).chain(cells).collect());
+    }
+    table
+}
+
+/// On all other metrics: one row a router and metric.
+fn others(evidence: &Evidence, page: &Page) -> (usize, Table) {
+    let mut table = Table::new([
+        Column::text("router"),
+        Column::text("metric"),
+        Column::number(DIFFERENCE),
+        Column::number(ADJUSTED_P),
+        Column::text(VERDICT).class("verdict"),
+        Column::number(SMALLEST),
+    ]);
+    let lines = part(evidence, false);
+    for line in &lines {
+        let mut row = vec![line.router(Some(page)), Cell::from(line.title)];
+        row.extend(line.numbers(Some(page)));
+        row.push(Cell::from(&line.smallest_detectable));
+        table.row(row);
+    }
+    (lines.len(), table)
+}
+
+/// Below the comparisons.
+fn legend(evidence: &Evidence) -> String {
+    format!(
+        "Paired on prompts and replicates. Intervals: hierarchical bootstrap, {} resamples; p: sign flips, adjusted by Holm over \
+         the routers on the primary metric and by Benjamini and Hochberg over all others. Better or worse: adjusted p below \
+         {SIGNIFICANCE}. Win / tie / loss: prompts on which the router's utility, mean over the declared preferences, is above, \
+         equal to, and below the rival's; effect: the mean of these differences over their standard deviation. Smallest \
+         detectable: the true difference that would be found with a power of 80 %.",
+        evidence.n_resamples,
+    )
+}
+
+/// What is compared, in a sentence.
+fn in_words(evidence: &Evidence) -> String {
+    format!(
+        "Every router against {}; the primary metric, declared before the run, is {}.",
+        evidence.against, evidence.primary.title
+    )
+}
+
+/// The section; empty where nobody was compared.
+pub(in crate::report) fn markdown(record: &Record, summary: &Summary) -> String {
+    compared(summary).map_or_else(String::new, |evidence| {
+        format!(
+            "## How sure that is\n\n{}\n\n{}\nDifference (adjusted p) on the other metrics; bold where it is told from zero:\n\n\
+             {}\n{}\n\n",
+            in_words(evidence),
+            primary(evidence, None).markdown(),
+            matrix(evidence, record).markdown(),
+            legend(evidence)
+        )
+    })
+}
+
+/// The table on the primary metric; empty where nobody was compared.
+pub(in crate::report) fn latex(summary: &Summary) -> String {
+    compared(summary).map_or_else(String::new, |evidence| {
+        let table = primary(evidence, None).latex(Spreads::Beside);
+        format!("\n\\bigskip\n\n% {}\n{table}", comment(&in_words(evidence)))
+    })
+}
+
+/// The section; `None` where nobody was compared.
+pub(in crate::report) fn html(page: &Page) -> Option<Section> {
+    let evidence = compared(page.summary)?;
+    let (n_others, others) = others(evidence, page);
+    let body = html! {
+        p { (in_words(evidence)) } "\n"
+        (primary(evidence, Some(page)).html(None))
+        @if n_others > 0 {
+            details {
+                summary { "On the other metrics: " (n_others) " comparisons" } "\n"
+                (others.html(None))
+            } "\n"
+        }
+        (small(&legend(evidence)))
+    };
+    Some(Section::new("evidence", "How sure that is", body))
+}
+
+/// How far the picture reaches to either side of zero: twice the median reach of the intervals, so that one far off does
+/// not flatten the others.
+fn reach(lines: &[Shown]) -> f64 {
+    let bounds = |line: &Shown| line.comparison.interval.low.abs().max(line.comparison.interval.high.abs());
+    let mut reaches: Vec<f64> = lines.iter().map(bounds).filter(|reach| reach.is_finite()).collect();
+    reaches.sort_by(f64::total_cmp);
+    2.0 * reaches.get(reaches.len() / 2).copied().unwrap_or(1.0).max(f64::MIN_POSITIVE)
+}
+
+/// The interval on a scale that is common to the table, with zero in its middle; better is to the right. One that lies
+/// beyond the scale is an arrow.
+fn forest(comparison: &Comparison, reach: f64) -> Markup {
+    const HALF: f64 = 100.0;
+    let sign = if comparison.metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 };
+    let place = |value: f64| HALF + (HALF - 4.0) * (sign * value / reach).clamp(-1.0, 1.0);
+    let ends = [place(comparison.interval.low), place(comparison.interval.high)];
+    let (left, right) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+    let thin = |path: &str| html! { path.s.text stroke-width="1.6" d=(path) {} };
+    html! {
+        svg.forest viewBox="0 0 200 16" preserveAspectRatio="none" aria-hidden="true" {
+            path.s.grid d={ "M" (HALF) " 0V16" } {}
+            @if comparison.difference.abs() <= reach {
+                (thin(&format!("M{left:.1} 8H{right:.1}")))
+                path.s.text stroke-width="5" d=(format!("M{:.1} 8h.01", place(comparison.difference))) {}
+            } @else if sign * comparison.difference < 0.0 {
+                (thin("M8 4L4 8L8 12"))
+            } @else {
+                (thin("M192 4L196 8L192 12"))
+            }
+        }
+    }
+}
+
+/// Three decimals; what is below them is said to be.
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_p_is_not_zero() {
+        assert_eq!([0.0005, 0.001, 0.0496, 1.0].map(p_value), ["< 0.001", "0.001", "0.050", "1.000"]);
+    }
+}
