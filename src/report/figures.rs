@@ -101,7 +101,8 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
         subtitle: subtitle(record, summary),
         lines,
         preference_label:
-            "preference w: weight of cost, in units of the dearest model's mean cost, against score".into(),
+            "preference w: weight of cost, in units of the most expensive model's mean cost, against score"
+                .into(),
         utility_label: "normalised utility (0 random, 1 oracle)".into(),
     }
 }

@@ -36,7 +36,7 @@ fn cell(metric: &Metric, row: Option<&Row>, best: Option<f64>, is_tested: bool) 
     let cell = Cell::from(metric.shown(aggregate.mean)).exact(aggregate.mean).spread(interval.or(deviation));
     let is_everywhere = aggregate.n == row.values.len();
     let cell = if is_everywhere { cell } else { cell.note(format!("{}/{}", aggregate.n, row.values.len())) };
-    // The best value where not all routers share it or are as good as it; else whether it is not told from the best.
+    // The best value where not all routers share it or are as good as it; else whether it is not distinguished from the best.
     match (best.is_some() && comparable(row) == best, row.is_among_best) {
         (true, true) => cell.strong_if(true),
         (true, false) if !is_tested => cell.strong_if(true),

@@ -83,7 +83,7 @@ fn a_reference_that_is_a_single_place_is_drawn_as_a_marker() {
         |svg: &str| svg.lines().filter(|line| line.contains("<polygon") && line.contains("#505050")).count();
     let (place, line) = (with(&[(0.5, 0.71)]), with(&[(0.2, 0.61), (0.5, 0.71)]));
     assert_eq!((star(&place), star(&line)), (3, 0));
-    assert!(with(&[(20.0, 0.69)]).contains("oracle (dearer than the axes; score 0.690)"));
+    assert!(with(&[(20.0, 0.69)]).contains("oracle (more expensive than the axes; score 0.690)"));
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Cell {
         Cell { exact: Some(exact), ..self }
     }
 
-    /// As Markdown, and as text for a terminal but for the signs around it.
+    /// As Markdown, in which a bar would end the cell.
     fn markdown(&self) -> String {
         let text = self.text.replace('|', "\\|");
         let mut words = match self.emphasis {

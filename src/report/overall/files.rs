@@ -120,7 +120,7 @@ fn rank_chart(overall: &Overall) -> Option<RankChart> {
     let n = overall.scenarios.len();
     Some(RankChart {
         title: format!("mean ranks by {} over {n} scenarios", RANKED_BY.to_uppercase()),
-        subtitle: "routers under one bar cannot be told apart (Nemenyi, 5 %)".into(),
+        subtitle: "routers under one bar cannot be distinguished (Nemenyi, 5 %)".into(),
         ranks: ranks.collect(),
         critical_difference: ranking.critical_difference,
         cliques: ranking.cliques.clone(),

@@ -59,7 +59,7 @@ pub struct Overall {
     pub ranking: Option<Ranking>,
 }
 
-/// Whether mean ranks could be chance, and which cannot be told apart.
+/// Whether mean ranks could be chance, and which cannot be distinguished.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Whether the routers differ at all; absent where they are all tied.

@@ -10,7 +10,7 @@ use crate::statistics::Interval;
 
 /// Explains the columns below the table.
 const LEGEND: &str = "Means over the scenarios, each weighing the same. Rank: by AIQ among the routers that every scenario has (1 is best). \
-AIQ: mean score under the hull over the cost range from the cheapest to the dearest model, with its 95 % interval. Norm. \
+AIQ: mean score under the hull over the cost range from the cheapest to the most expensive model, with its 95 % interval. Norm. \
 utility: 0 is a random router, 1 the utility oracle. QNC: cost at which the best single model's score is reached, in % of \
 that model's cost. Saving: cost saved against the zero router (the best mixture of single models that ignores the prompt) at \
 99 % and 95 % of the best single model's score. In brackets in how many scenarios a value was reached in every replicate, \
@@ -35,7 +35,7 @@ pub fn overall_md(overall: &Overall) -> String {
         }
         let _ = writeln!(
             text,
-            ". Mean ranks closer than the critical difference {:.2} (Nemenyi, 5 %) cannot be told apart.",
+            ". Mean ranks closer than the critical difference {:.2} (Nemenyi, 5 %) cannot be distinguished.",
             ranking.critical_difference,
         );
     }

@@ -1,4 +1,4 @@
-//! A critical-difference diagram (Demsar, 2006): mean ranks on a line, bars over those that no test tells apart.
+//! A critical-difference diagram (Demsar, 2006): mean ranks on a line, bars over those that no test distinguishes.
 
 use super::caption::{self, MARGIN};
 use super::figure::{Figure, Layout};
@@ -7,7 +7,7 @@ use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
 use super::text;
 
-/// Mean ranks and who cannot be told apart.
+/// Mean ranks and who cannot be distinguished.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankChart {
     /// What is ranked, and by what.
@@ -18,7 +18,7 @@ pub struct RankChart {
     pub ranks: Vec<(String, f64)>,
     /// The least difference of mean ranks that counts.
     pub critical_difference: f64,
-    /// First and last position among `ranks` of each group that no test tells apart.
+    /// First and last position among `ranks` of each group that no test distinguishes.
     pub cliques: Vec<(usize, usize)>,
 }
 

@@ -43,7 +43,7 @@ impl Figure for HeatChart {
     }
 }
 
-/// Better and worse, told apart by the colour-blind (Okabe and Ito, 2008).
+/// Better and worse, distinguished by the colour-blind (Okabe and Ito, 2008).
 const BETTER: RGBColor = RGBColor(0, 114, 178);
 const WORSE: RGBColor = RGBColor(213, 94, 0);
 const CELL_WIDTH: f64 = 58.0;

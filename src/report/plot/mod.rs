@@ -71,7 +71,7 @@ pub enum PlotError {
 
 /// Largest absolute value that is drawn; beyond it differences lose the digits that an axis needs.
 const LARGEST: f64 = 1e12;
-/// Smallest absolute value told from zero; without a bound a log axis could have to span 600 decades.
+/// Smallest absolute value distinguished from zero; without a bound a log axis could have to span 600 decades.
 const SMALLEST: f64 = 1e-12;
 
 /// The values as they are drawn: `None` if one of them cannot be, zero for what is next to it.

@@ -75,7 +75,7 @@ impl Obstacles {
     }
 }
 
-/// The models to name, the most telling first: the best, the dearest, the front from the top, and those near it.
+/// The models to name, the most telling first: the best, the most expensive, the front from the top, and those near it.
 pub(super) fn choose(models: &[ModelPoint], score: &Window) -> Vec<usize> {
     let all = || 0..models.len();
     let shown: Vec<usize> = all().filter(|k| score.contains(models[*k].score)).collect();
@@ -88,14 +88,14 @@ pub(super) fn choose(models: &[ModelPoint], score: &Window) -> Vec<usize> {
     ranked.sort_by(|a, b| {
         a.0.total_cmp(&b.0).then(models[b.1].score.total_cmp(&models[a.1].score)).then(a.1.cmp(&b.1))
     });
-    let dearest =
+    let most_expensive =
         shown.iter().copied().max_by(|a, b| models[*a].cost.total_cmp(&models[*b].cost).then(b.cmp(a)));
     let near = NEAR * (score.high - score.low);
     let wanted = |gap: f64| models.len() <= SMALL_POOL || gap <= near;
     let mut chosen: Vec<usize> = ranked.iter().filter(|(gap, _)| wanted(*gap)).map(|(_, k)| *k).collect();
-    if let Some(dearest) = dearest {
-        chosen.retain(|k| *k != dearest);
-        chosen.insert(chosen.len().min(1), dearest);
+    if let Some(most_expensive) = most_expensive {
+        chosen.retain(|k| *k != most_expensive);
+        chosen.insert(chosen.len().min(1), most_expensive);
     }
     chosen.truncate(MOST_NAMES);
     chosen

@@ -1,4 +1,4 @@
-//! The look of every line: colours that colour-blind readers tell apart, with dashes and markers that survive grey print.
+//! The look of every line: colours that colour-blind readers distinguish, with dashes and markers that survive grey print.
 
 use plotters::style::RGBColor;
 
@@ -180,7 +180,7 @@ const STAR: [Point; 10] = [
     (-0.411, -0.566),
 ];
 
-/// Two bars, upright so that it is told from the cross of a single model.
+/// Two bars, upright so that it is distinguished from the cross of a single model.
 const PLUS: [Point; 12] = [
     (-0.4, -1.5),
     (0.4, -1.5),

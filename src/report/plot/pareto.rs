@@ -188,7 +188,7 @@ fn panels(chart: &ParetoChart, top: f64, layout: Frame) -> Vec<Panel> {
     let scores = |pairs: &[(f64, f64)]| -> Vec<f64> { pairs.iter().map(|pair| pair.1).collect() };
     let cost = axis::from_zero(&costs(&main), &costs(&others), COST_REACH);
     let log_cost = axis::log_window(&costs(&main), &costs(&others), LOG_COST_REACH);
-    // What is too dear for both panels needs no room above them either.
+    // What is too expensive for both panels needs no room above them either.
     others.retain(|pair| pair.0 <= cost.high.max(log_cost.high));
     let score = axis::linear_window(&axis::without_low_tail(&scores(&main)), &scores(&others), SCORE_REACH);
     let n_panels = layout.scales.len() as f64;
@@ -311,16 +311,16 @@ fn whereabouts(curve: &Curve, panels: &[Panel]) -> String {
     let (cheapest, _) = ends(&mut places.iter().map(|place| place.0));
     let range = if low == high { format!("{low:.3}") } else { format!("{low:.3} to {high:.3}") };
     let window = panels[0].y.window;
-    let dearer = |panel: &Panel| panel.x.window.high < cheapest;
+    let is_beyond = |panel: &Panel| panel.x.window.high < cheapest;
     if places.is_empty() {
         " (no points)".to_owned()
     } else if window.high < low {
         format!(" (above the axis: {range})")
     } else if high < window.low {
         format!(" (below the axis: {range})")
-    } else if panels.iter().all(dearer) {
-        format!(" (dearer than the axes; score {range})")
-    } else if panels.iter().any(dearer) {
+    } else if panels.iter().all(is_beyond) {
+        format!(" (more expensive than the axes; score {range})")
+    } else if panels.iter().any(is_beyond) {
         " (on the log axis only)".to_owned()
     } else {
         String::new()
@@ -346,8 +346,8 @@ fn notes(chart: &ParetoChart, known: &ParetoChart, panels: &[Panel]) -> Vec<Stri
     let counts = [
         (models(&|_, value| value < score.low), "single model", "below the score axis"),
         (models(&|_, value| score.high < value), "single model", "above the score axis"),
-        (models(&|value, _| linear.high < value), "single model", "dearer than the linear axis"),
-        (models(&|value, _| log.high < value), "single model", "dearer than the log axis"),
+        (models(&|value, _| linear.high < value), "single model", "more expensive than the linear axis"),
+        (models(&|value, _| log.high < value), "single model", "more expensive than the log axis"),
         (models(&|value, _| 0.0 < value && value < log.low), "single model", "cheaper than the log axis"),
         (without_cost, "point", "without a cost, which a log axis cannot show"),
         (chart.models.len() - known.models.len(), "single model", "without a number"),

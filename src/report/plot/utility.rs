@@ -65,7 +65,7 @@ const REPORT: Frame = Frame { width: 640.0, height: 300.0, is_titled: true, has_
 const LEFT: f64 = 66.0;
 /// How much of the axis belongs to w = 0.
 const ZERO_WIDTH: f64 = 44.0;
-/// Routers far worse than random, such as a dear model at a high w, leave the axis: how far says nothing.
+/// Routers far worse than random, such as an expensive model at a high w, leave the axis: how far says nothing.
 const LOWEST: f64 = -0.25;
 const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 

@@ -58,7 +58,7 @@ impl Charts {
         };
         let utility = html! {
             p {
-                "Utility is score minus w times cost, in units of the dearest model's mean cost; 0 is a random model, 1 an \
+                "Utility is score minus w times cost, in units of the most expensive model's mean cost; 0 is a random model, 1 an \
                  oracle that sees every outcome. To the left quality alone counts, to the right cost."
             } "\n"
             div."plots wide" { "\n"
@@ -145,7 +145,7 @@ pub(in crate::report) fn calibration_html(page: &Page) -> Option<Section> {
         p {
             "Predicted scores of all models on test prompts against what they scored, all splits together. On the dashed \
              diagonal predictions are right on average; each marker is a tenth of them. Brier: the mean squared error. \
-             Resolution: how far prompts and models are told apart. ECE: the mean distance from the diagonal. AUROC: how often \
+             Resolution: how far prompts and models are distinguished. ECE: the mean distance from the diagonal. AUROC: how often \
              a right answer was given the higher score than a wrong one."
         } "\n"
         (chart_of(page, &chart, "Mean score against predicted score"))

@@ -24,7 +24,7 @@ struct Shown<'a> {
     bounds: [String; 2],
     adjusted_p: String,
     verdict: &'static str,
-    is_told_apart: bool,
+    is_distinguished: bool,
     smallest_detectable: String,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Shown<'a> {
         let verdict = match (comparison.is_better(), comparison.is_worse()) {
             (true, _) => "better",
             (_, true) => "worse",
-            _ => "not told apart",
+            _ => "not distinguished",
         };
         let smallest = Some(comparison.smallest_detectable).filter(|smallest| smallest.is_finite());
         Shown {
@@ -47,7 +47,7 @@ impl<'a> Shown<'a> {
             bounds: bounds(comparison.metric, comparison.interval),
             adjusted_p: p_value(comparison.adjusted_p),
             verdict,
-            is_told_apart: comparison.is_better() || comparison.is_worse(),
+            is_distinguished: comparison.is_better() || comparison.is_worse(),
             smallest_detectable: smallest.map_or_else(|| ABSENT.to_owned(), shown),
         }
     }
@@ -65,8 +65,8 @@ impl<'a> Shown<'a> {
     /// Difference, adjusted p, and verdict.
     fn numbers(&self, page: Option<&Page>) -> [Cell; 3] {
         let difference = Cell::from(&self.difference).exact(self.comparison.difference);
-        // Only a page sets it off: it shows no verdict in words on a phone.
-        let difference = difference.strong_if(page.is_some() && self.is_told_apart);
+        // Only a page has it in bold: Markdown and LaTeX leave it to the verdict.
+        let difference = difference.strong_if(page.is_some() && self.is_distinguished);
         let adjusted_p = Cell::from(&self.adjusted_p).exact(self.comparison.adjusted_p);
         [difference.interval(self.bounds.clone()), adjusted_p, Cell::from(self.verdict)]
     }
@@ -128,7 +128,7 @@ fn matrix(evidence: &Evidence, record: &Record) -> Table {
                 return Cell::absent();
             };
             let shown = Shown::of(comparison);
-            Cell::from(shown.difference).strong_if(shown.is_told_apart).note(shown.adjusted_p)
+            Cell::from(shown.difference).strong_if(shown.is_distinguished).note(shown.adjusted_p)
         };
         let cells = columns.iter().map(|column| cell(column));
         table.row(std::iter::once(Cell::from(&of_router[0].router)).chain(cells).collect());
@@ -180,7 +180,7 @@ fn in_words(evidence: &Evidence) -> String {
 pub(in crate::report) fn markdown(record: &Record, summary: &Summary) -> String {
     compared(summary).map_or_else(String::new, |evidence| {
         format!(
-            "## How sure that is\n\n{}\n\n{}\nDifference (adjusted p) on the other metrics; bold where it is told from zero:\n\n\
+            "## How sure that is\n\n{}\n\n{}\nDifference (adjusted p) on the other metrics; bold where it is distinguished from zero:\n\n\
              {}\n{}\n\n",
             in_words(evidence),
             primary(evidence, None).markdown(),

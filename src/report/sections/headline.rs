@@ -72,13 +72,17 @@ fn title(page: &Page) -> Markup {
     } else if summary.evidence.is_none() {
         format!("has the highest {metric} of {n_routers} routers")
     } else if !is_among_best(leader) {
-        format!("has the highest {metric}, but no router can be told from it")
+        format!("has the highest {metric}, but no router can be distinguished from it")
     } else {
         match &alike[..] {
             [] => format!("is the best of {n_routers} routers by {metric}"),
-            [one] => format!("has the highest {metric}; {one} cannot be told from it"),
-            [one, other] => format!("has the highest {metric}; {one} and {other} cannot be told from it"),
-            more => format!("has the highest {metric}; {} others cannot be told from it", more.len()),
+            [one] => format!("has the highest {metric}; {one} cannot be distinguished from it"),
+            [one, other] => {
+                format!("has the highest {metric}; {one} and {other} cannot be distinguished from it")
+            }
+            more => {
+                format!("has the highest {metric}; {} others cannot be distinguished from it", more.len())
+            }
         }
     };
     html! { b { (leader.name) } " " (words) }
@@ -89,7 +93,7 @@ fn measured(columns: &[&Metric]) -> &'static str {
     columns[0].title
 }
 
-/// How many routers were told from their rival on the primary metric.
+/// How many routers were distinguished from their rival on the primary metric.
 fn against_rival(page: &Page) -> Option<String> {
     let evidence = evidence::compared(page.summary)?;
     let primary = || evidence.comparisons.iter().filter(|comparison| comparison.is_primary);

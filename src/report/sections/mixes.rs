@@ -64,7 +64,7 @@ pub(in crate::report) fn mix(page: &Page, n_by_model: &[usize]) -> Vec<(usize, u
     shares
 }
 
-/// A bar of shares; the further its shade is from that of the page, the dearer a model is.
+/// A bar of shares; the further its shade is from that of the page, the more expensive a model is.
 pub(super) fn bar(page: &Page, shares: &[(usize, usize)]) -> Markup {
     let names = &page.record.manifest.suite.models;
     let name = |rank: usize| &names[page.by_cost[rank]];
@@ -120,7 +120,7 @@ pub(in crate::report) fn dial_html(page: &Page) -> Markup {
                 label for="dial" { "quality" }
                 input #dial type="range" min="0" max=(manifest.preferences.len() - 1) value=(at) step="1"
                     aria-label="preference w, the weight of cost against score";
-                label for="dial" { "thrift" }
+                label for="dial" { "low cost" }
                 output.w for="dial" { "w = " (weight(manifest.preferences[at])) }
             } "\n"
         }
@@ -149,7 +149,7 @@ pub(in crate::report) fn mixes_html(page: &Page) -> Section {
         @if has_cost {
             p {
                 "At the preference " output.w { "w = " (weight(manifest.preferences[page.opens_at])) }
-                ". A mix reads from the cheapest model on the left to the dearest on the right."
+                ". A mix reads from the cheapest model on the left to the most expensive on the right."
             } "\n"
         }
         (table.html(Some("mixes")))
