@@ -247,7 +247,7 @@ fn an_earlier_report_survives_a_run_that_fails() {
     fs::write(folder.path().join("tiny.toml"), TINY.replace("metric = \"aiq\"", "metric = \"apgr\""))
         .unwrap();
     let error = error(&llm_bandit(folder.path(), &["run", "tiny.toml", "--quiet", "--out", "out"]));
-    assert!(error.contains("names metric `apgr`"), "{error}");
+    assert!(error.contains("the metric `apgr` of `linear` needs a pool of two candidates"), "{error}");
     assert!(before == files(&folder.path().join("out")));
     // As if the program had been stopped between the two renames that put a new report in place of the old one.
     fs::rename(folder.path().join("out"), folder.path().join(".out.old")).unwrap();

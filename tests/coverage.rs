@@ -289,13 +289,12 @@ fn routers_that_are_alike_are_told_apart_in_five_of_a_hundred() {
     }
 }
 
-/// Thirty routers: ten that are alike and the best, ten that choose any model on one prompt in ten, ten that do on half of
-/// the prompts. A mark says that a router is the best or cannot be distinguished from it.
+/// Thirty routers: ten that are alike and the best, ten that choose any model on one prompt in ten, ten that do on nine of ten
+/// prompts. A mark says that a router is the best or cannot be distinguished from it.
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures of a thorough look")]
 fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
     let contestants: Vec<Contestant> =
-        (0..30).map(|n| (format!("r{n:02}"), [0.0, 0.1, 0.5][n / 10])).collect();
+        (0..30).map(|n| (format!("r{n:02}"), [0.0, 0.1, 0.9][n / 10])).collect();
     let (n_simulations, n_resamples) = size();
     let n_simulations = if n_simulations <= 300 { 24 } else { n_simulations / 4 };
     for n_replicates in [3, 5] {
@@ -326,10 +325,12 @@ fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
             });
             println!(
                 "{n_replicates} replicates, {metric}: one of the best is left out in {a_best_left_out:.3}, any of ten in \
-                 {any_best_left_out:.3}; marked of those careless on 10 %: {careless:.3}, on 50 %: {losers:.4}"
+                 {any_best_left_out:.3}; marked of those careless on 10 %: {careless:.3}, on 90 %: {losers:.4}"
             );
             assert!(a_best_left_out < 0.05 + 2.0 * (0.05 * 0.95 / n).sqrt(), "{a_best_left_out}");
-            assert_eq!(losers, 0.0);
+            // Three replicates leave two degrees of freedom where training is what differs, and Holm asks 29 comparisons
+            // for p below 0.2 %: then even a difference of twenty standard errors is not always enough.
+            assert!(losers < 0.05, "{losers}");
         }
     }
 }

@@ -47,7 +47,7 @@ fn win_rates_become_scores_of_both_models() {
         (&["big", "small", "mine"], "routellm 9.9, mine", r#"{"big": 0.75, "small": 0.25}"#),
     ] {
         let Some(output) = answer(arguments, lines) else { return };
-        let expected = format!("{{\"version\": \"{version}\"}}\n{{\"scores\": {scores}}}\n");
+        let expected = format!("{{\"version\": \"{version}\"}}\n{{\"id\": \"p\", \"scores\": {scores}}}\n");
         assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     }
 }

@@ -19,5 +19,6 @@ print(json.dumps({"version": f"routellm {version('routellm')}, {checkpoint}"}), 
 for line in sys.stdin:
     if line.strip():
         # The win rate P as scores P and 1 - P: w asks for P >= (1 + w * (cost of strong - cost of weak)) / 2.
-        rate = float(router.calculate_strong_win_rate(json.loads(line)["prompt"]))
+        request = json.loads(line)
+        rate = float(router.calculate_strong_win_rate(request["prompt"]))
         print(json.dumps({"id": request["id"], "scores": {strong: rate, weak: 1 - rate}}), flush=True)

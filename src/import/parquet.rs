@@ -126,17 +126,20 @@ fn is_readable(field: &Type) -> bool {
     }
     let converted = info.converted_type();
     if field.is_primitive() {
-        return match (field.get_physical_type(), converted) {
+        return matches!(
+            (field.get_physical_type(), converted),
             (Physical::INT32 | Physical::INT64 | Physical::BYTE_ARRAY, Kind::NONE | Kind::DECIMAL)
-            | (Physical::FIXED_LEN_BYTE_ARRAY, Kind::NONE | Kind::DECIMAL)
-            | (Physical::BYTE_ARRAY, Kind::UTF8 | Kind::ENUM | Kind::JSON | Kind::BSON)
-            | (Physical::INT32, Kind::INT_8 | Kind::INT_16 | Kind::INT_32 | Kind::DATE | Kind::TIME_MILLIS)
-            | (Physical::INT32, Kind::UINT_8 | Kind::UINT_16 | Kind::UINT_32)
-            | (Physical::INT64, Kind::INT_64 | Kind::UINT_64 | Kind::TIME_MICROS)
-            | (Physical::INT64, Kind::TIMESTAMP_MILLIS | Kind::TIMESTAMP_MICROS)
-            | (Physical::BOOLEAN | Physical::FLOAT | Physical::DOUBLE | Physical::INT96, _) => true,
-            _ => false,
-        };
+                | (Physical::FIXED_LEN_BYTE_ARRAY, Kind::NONE | Kind::DECIMAL)
+                | (Physical::BYTE_ARRAY, Kind::UTF8 | Kind::ENUM | Kind::JSON | Kind::BSON)
+                | (
+                    Physical::INT32,
+                    Kind::INT_8 | Kind::INT_16 | Kind::INT_32 | Kind::DATE | Kind::TIME_MILLIS
+                )
+                | (Physical::INT32, Kind::UINT_8 | Kind::UINT_16 | Kind::UINT_32)
+                | (Physical::INT64, Kind::INT_64 | Kind::UINT_64 | Kind::TIME_MICROS)
+                | (Physical::INT64, Kind::TIMESTAMP_MILLIS | Kind::TIMESTAMP_MICROS)
+                | (Physical::BOOLEAN | Physical::FLOAT | Physical::DOUBLE | Physical::INT96, _)
+        );
     }
     let fields = field.get_fields();
     let is_of = |field: &Type, repetition| {

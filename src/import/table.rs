@@ -18,6 +18,7 @@ use super::source::{is_named, stem};
 use super::texts::first_turn;
 use super::wide::{Wide, WideModel};
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// Rows by which columns are told apart.
 const N_LOOKED_AT: usize = 100;
@@ -162,7 +163,7 @@ fn per_model_labels(job: &Job<'_>) -> BTreeMap<PathBuf, String> {
     }
     let folders: Vec<(&PathBuf, PathBuf, String)> = (models.into_iter())
         .map(|(path, model)| {
-            let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let whole = fs::canonical(path).unwrap_or_else(|_| path.clone());
             (path, whole.parent().map(Path::to_owned).unwrap_or_default(), plain(&model))
         })
         .collect();

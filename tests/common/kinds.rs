@@ -30,7 +30,7 @@ const FORMS: [(&str, &[&str]); 11] = [
         "llm-bandit",
         &[
             "steps = 20\nout-of-fold = false",
-            "label = \"llm-bandit-paper\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 3\nsteps = 5",
+            "label = \"llm-bandit-paper\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 5\nsteps = 20",
         ],
     ),
     ("decisions", &["file = \"none.csv\""]),

@@ -1,4 +1,6 @@
 //! No input makes an importer panic: arbitrary bytes, and valid files cut off or with bytes changed, become a suite or one line.
+//!
+//! `LLM_BANDIT_GARBLED=45 cargo test --test import garbled` tries 45 times as many inputs: 2,160 a format.
 
 use proptest::prelude::*;
 
@@ -15,11 +17,17 @@ fn holds(format: &str, mut files: Files, which: usize, change: &dyn Fn(&mut Vec<
     }
 }
 
+/// How many times as many inputs are tried.
+#[expect(clippy::disallowed_methods, reason = "a thorough look takes longer than a test may")]
+fn thoroughness() -> u32 {
+    std::env::var("LLM_BANDIT_GARBLED").map_or(1, |times| times.parse().expect("a number"))
+}
+
 /// One test for each format, with three inputs a case.
 macro_rules! garbled {
     ($($name:ident: $format:literal, $files:path, $cases:literal;)*) => {
         $(proptest! {
-            #![proptest_config(ProptestConfig { cases: $cases, failure_persistence: None, ..ProptestConfig::default() })]
+            #![proptest_config(ProptestConfig { cases: $cases * thoroughness(), failure_persistence: None, ..ProptestConfig::default() })]
             #[test]
             fn $name(
                 which in 0_usize..8,
@@ -52,10 +60,10 @@ garbled! {
     zeroeval: "zeroeval", fixtures::zeroeval, 16;
     table: "table", fixtures::table, 16;
     pairs: "pairs", fixtures::pairs, 16;
-    llmrouterbench: "llmrouterbench", routing::llmrouterbench, 700;
-    routerarena: "routerarena", routing::routerarena, 700;
-    npz: "npz", routing::npz, 700;
-    parquet: "table", routing::parquet, 700;
-    lighteval: "lighteval", routing::lighteval, 700;
-    logs: "logs", routing::langfuse, 700;
+    llmrouterbench: "llmrouterbench", routing::llmrouterbench, 16;
+    routerarena: "routerarena", routing::routerarena, 16;
+    npz: "npz", routing::npz, 16;
+    parquet: "table", routing::parquet, 16;
+    lighteval: "lighteval", routing::lighteval, 16;
+    logs: "logs", routing::langfuse, 16;
 }

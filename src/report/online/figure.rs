@@ -14,13 +14,16 @@ pub(super) fn chart(record: &OnlineRecord, summary: &OnlineSummary) -> RegretCha
     cumulative(record, summary, "the utility oracle", |series| Some(&series.regret))
 }
 
+/// One of the curves of a learner.
+type Curve = fn(&Series) -> Option<&Vec<Spread>>;
+
 /// Cumulative regret to one reference; `None` where it is not there.
 pub(super) fn to_reference(
     record: &OnlineRecord,
     summary: &OnlineSummary,
     reference: &str,
 ) -> Option<RegretChart> {
-    let (words, curve): (_, fn(&Series) -> Option<&Vec<Spread>>) = match reference {
+    let (words, curve): (_, Curve) = match reference {
         "best-single" => ("the best single arm", |series| series.to_best_single.as_ref()),
         _ => ("the zero router", |series| Some(&series.to_zero_router)),
     };
@@ -28,12 +31,7 @@ pub(super) fn to_reference(
     (!chart.lines.is_empty()).then_some(chart)
 }
 
-fn cumulative(
-    record: &OnlineRecord,
-    summary: &OnlineSummary,
-    reference: &str,
-    curve: fn(&Series) -> Option<&Vec<Spread>>,
-) -> RegretChart {
+fn cumulative(record: &OnlineRecord, summary: &OnlineSummary, reference: &str, curve: Curve) -> RegretChart {
     let place = |at: usize| summary.checkpoints[at] as f64;
     let line = |(position, series): (usize, &Series)| {
         let (kind, curve) = (kind(record, position, series)?, curve(series)?);

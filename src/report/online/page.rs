@@ -154,10 +154,10 @@ fn figure(text: &mut String, caption: &str, chart: &RegretChart, has_legend: boo
     }
     let inline = chart.inline();
     let (width, height) = (inline.width, inline.height);
-    let _ = write!(
+    let _ = writeln!(
         text,
         "<div class=\"plots wide\"><figure><figcaption class=\"small\">{}</figcaption><svg class=\"plot\" viewBox=\"0 0 {width} \
-         {height}\" role=\"img\" aria-label=\"{}\">{}</svg></figure></div>\n",
+         {height}\" role=\"img\" aria-label=\"{}\">{}</svg></figure></div>",
         markup(caption),
         escape(caption),
         inline.marks.0
