@@ -126,7 +126,7 @@ enum Command {
     Reprice(reprice::RepriceArguments),
     /// Makes a suite of the results of another tool, and says what is in it
     #[command(after_help = import::examples())]
-    Import(import::ImportArguments),
+    Import(Box<import::ImportArguments>),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
