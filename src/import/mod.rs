@@ -1,6 +1,6 @@
 //! Suites from the results of tools that people already use.
 //!
-//! A format is an [`importer::Importer`]: it finds its files below the sources, reads them record by record, and hands facts
+//! A format is an `importer::Importer`: it finds its files below the sources, reads them record by record, and hands facts
 //! about single answers to `cells`, which knows nothing of formats: it joins them by id, settles what stands twice, and
 //! becomes a suite. `source`, `json`, and `rows` read without ever holding a whole file. Nothing is written unless all is
 //! well: the suite grows in a hidden folder beside its own, which it takes in one step.

@@ -1,6 +1,6 @@
 //! Dense linear algebra in plain slices, with the same bits for every number of threads and vector width.
 //!
-//! [`Strided`] and [`multiply`] for products, [`kernels`] for one-dimensional loops, [`Cholesky`] for symmetric systems
+//! `Strided` and `multiply` for products, `kernels` for one-dimensional loops, [`Cholesky`] for symmetric systems
 //! in f64, and [`Matrix`] for rows of f32 features. Everything here is single-threaded: parallelism lives across
 //! replicates and routers, where it is free and keeps the order of every sum.
 

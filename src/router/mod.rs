@@ -2,7 +2,7 @@
 //!
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
 //! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file here and
-//! its two lines in this one: the module, and the kind's name in [`BUILT_IN`]; adding one from outside the crate is a type
+//! its two lines in this one: the module, and the kind's name in `BUILT_IN`; adding one from outside the crate is a type
 //! that implements [`RouterKind`] and [`Registry::with`].
 //!
 //! No router has a way to an outcome of a test prompt: it is trained from development prompts alone, and [`Prompts`], all
