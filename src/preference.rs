@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// The weight w of cost against score: a router should choose the model with the highest `score - w * cost`, where cost
-/// is counted in units of the mean training cost of the dearest candidate.
+/// is counted in units of the mean training cost of the most expensive candidate.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Preference(f64);
 
@@ -64,7 +64,7 @@ pub struct PreferenceSettings {
 }
 
 impl Default for PreferenceSettings {
-    /// Dense enough that curves have no visible corners, and wide enough that a thousandth of the dearest model's cost
+    /// Dense enough that curves have no visible corners, and wide enough that a thousandth of the most expensive model's cost
     /// still decides between two cheap models.
     fn default() -> Self {
         let distribution =

@@ -386,7 +386,7 @@ impl<R: Read> Read for Limited<R> {
 /// Memory that a frame may ask for: what `zstd` itself allows by default.
 const LARGEST_WINDOW: u64 = 128 << 20;
 
-/// Unpacks one frame after another; a frame's checksum, where it has one, is held against its content.
+/// Unpacks one frame after another; a frame's checksum, where it has one, is compared with its content.
 pub(super) struct Zstandard<R> {
     stream: BufReader<R>,
     /// The frame at hand; none between frames.

@@ -176,7 +176,7 @@ pub struct RecordedReplicate {
     pub n_validation: usize,
     /// Test prompts.
     pub n_test: usize,
-    /// US dollars in one cost unit: the mean development cost of the dearest seen candidate.
+    /// US dollars in one cost unit: the mean development cost of the most expensive seen candidate.
     pub cost_unit_usd: f64,
     /// Mean score of each candidate on the development prompts: of unseen ones too over all that they answered, whatever
     /// their quiz, because single models and the zero router are reference points and must not move with it.

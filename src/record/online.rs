@@ -93,7 +93,7 @@ pub struct OnlineManifest {
     pub suite: RecordedSuite,
     /// The phases.
     pub phases: Vec<RecordedPhase>,
-    /// US dollars in one cost unit: the mean cost of the dearest arm of the first phase, over the warm-start prompts or,
+    /// US dollars in one cost unit: the mean cost of the most expensive arm of the first phase, over the warm-start prompts or,
     /// without any, over all prompts.
     pub cost_unit_usd: f64,
     /// Steps of each order.

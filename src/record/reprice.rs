@@ -110,7 +110,7 @@ fn costs(record: &Record, tokens: &Tokens, prices: &[Paid]) -> Result<CellTable>
     Ok(cost_usd)
 }
 
-/// The mean development cost of the dearest seen model, as in training.
+/// The mean development cost of the most expensive seen model, as in training.
 fn cost_unit_usd(names: &[String], recorded: &RecordedReplicate) -> f64 {
     let is_seen = |name: &String| recorded.unseen.as_ref().is_none_or(|unseen| !unseen.models.contains(name));
     let seen = names.iter().zip(&recorded.development_cost_usd).filter(|(name, _)| is_seen(name));

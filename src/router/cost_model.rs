@@ -160,7 +160,7 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
     let candidates: Vec<Matrix> = LAMBDAS.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
     let errors: Vec<Vec<f64>> =
         candidates.iter().map(|predicted| squared_errors(targets, predicted)).collect();
-    // Relative to the spread of each model's own cost, or the dearest model alone would decide.
+    // Relative to the spread of each model's own cost, or the most expensive model alone would decide.
     let relative = |errors: &Vec<f64>| -> f64 {
         -errors
             .iter()

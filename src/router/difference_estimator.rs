@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A model that is always so much better than the seen ones, or always so much dearer, is known from any quiz.
+        /// A model that is always so much better than the seen ones, or always so much more expensive, is known from any quiz.
         #[test]
         fn what_is_common_to_all_prompts_is_found_by_any_quiz(
             seen in proptest::collection::vec((0.0..0.5_f64, 0.0..0.5_f64), 1..20),

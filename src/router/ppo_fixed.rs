@@ -70,7 +70,7 @@ struct PpoFixed {
     anchors: Vec<(f64, Network)>,
     /// The models that the outputs stand for.
     seen: Vec<usize>,
-    /// All models from the cheapest to the dearest.
+    /// All models from the cheapest to the most expensive.
     price_order: Vec<usize>,
 }
 

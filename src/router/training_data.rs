@@ -9,7 +9,7 @@ use crate::suite::{CellTable, Comparison, Suite};
 /// From which score on an answer counts as right.
 pub(crate) const RIGHT: f64 = 0.5;
 
-/// The outcomes of development prompts, with costs in units of the dearest seen model's mean development cost.
+/// The outcomes of development prompts, with costs in units of the most expensive seen model's mean development cost.
 ///
 /// Of an unseen model only its answers to the quiz are known. Its mean score is the seen models' mean plus the mean
 /// difference from them on the prompts of the quiz, its mean cost theirs times the ratio of the costs of the same answers
@@ -42,7 +42,7 @@ pub struct TrainingData {
     pub(crate) benchmarks: Vec<usize>,
     /// The preferences that will be asked, and how much each matters.
     pub preferences: PreferenceGrid,
-    /// US dollars in one cost unit: the mean development cost of the dearest seen model, of this run or of the one that it
+    /// US dollars in one cost unit: the mean development cost of the most expensive seen model, of this run or of the one that it
     /// is compared with.
     pub cost_unit_usd: f64,
     /// Whether each model is unseen: its few known outcomes are its quiz. No network may be fitted to them; a model's

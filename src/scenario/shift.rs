@@ -426,7 +426,7 @@ impl Change {
     }
 
     /// Whether w means the same as in the twin: so many dollars of the twin's cost unit. Without this a router that is shown
-    /// a dearer model in training would be asked for other trades than its twin.
+    /// a more expensive model in training would be asked for other trades than its twin.
     pub(crate) fn keeps_cost_unit(&self) -> bool {
         !matches!(self, Change::CostUnit { .. })
     }

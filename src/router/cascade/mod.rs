@@ -1,4 +1,4 @@
-//! Cascades: call models from the cheapest to the dearest and stop when a judge accepts the answer (RouterBench, arXiv
+//! Cascades: call models from the cheapest to the most expensive and stop when a judge accepts the answer (RouterBench, arXiv
 //! 2403.12031, section 5; Yue et al., ICLR 2024, arXiv 2310.03094; Gupta et al., ICLR 2024, arXiv 2404.10136).
 //!
 //! A cascade is a list of members in price order (mean development cost) and a rule of acceptance. The first member whose
@@ -72,7 +72,7 @@ impl Default for CascadeSettings {
 
 /// What both kinds of cascade are made of.
 struct Plan {
-    /// All models from the cheapest to the dearest.
+    /// All models from the cheapest to the most expensive.
     price_order: Vec<usize>,
     /// What was found best at one preference or another.
     corners: Vec<Corner>,

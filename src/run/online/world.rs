@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) prompts: Vec<RecordedPrompt>,
     pub(crate) contexts: Contexts,
     pub(crate) phases: Vec<Phase>,
-    /// Mean cost of the dearest arm of the first phase, in US dollars.
+    /// Mean cost of the most expensive arm of the first phase, in US dollars.
     pub(crate) cost_unit_usd: f64,
     pub(crate) n_steps: usize,
     pub(crate) warm: Option<WarmStart>,
@@ -344,7 +344,7 @@ fn warm_start(
     })
 }
 
-/// The mean cost of the dearest arm; 1 where nothing costs anything.
+/// The mean cost of the most expensive arm; 1 where nothing costs anything.
 fn dearest_mean(cost_usd: &CellTable) -> f64 {
     let mean = |arm: usize| {
         let known = (0..cost_usd.n_prompts()).filter_map(|prompt| cost_usd.get(prompt, arm));
