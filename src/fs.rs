@@ -176,6 +176,14 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     new.and_then(|file| Output(file).write_all(bytes)).map_err(Error::io(path, "write"))
 }
 
+/// Writes files, by name, into a folder that is being filled, as [`write`] does.
+///
+/// # Errors
+/// The first file that cannot be written.
+pub(crate) fn write_all<N: AsRef<str>>(folder: &Path, files: Vec<(N, Vec<u8>)>) -> Result<()> {
+    files.into_iter().try_for_each(|(name, bytes)| write(&folder.join(name.as_ref()), &bytes))
+}
+
 /// Writes a file in one step, in a folder that this process has to itself and may lose: nothing is brought to the disk.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
 use llm_bandit::gate::{self, Gate, GateSettings, format};
 use llm_bandit::record::Record;
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::report;
 
 use super::output::{print, say};

@@ -8,7 +8,7 @@ use llm_bandit::decisions::{Comparison, Decisions, compare, compare_online, form
 use llm_bandit::error::{Error, Result};
 use llm_bandit::preference::Preference;
 use llm_bandit::record::Record;
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 

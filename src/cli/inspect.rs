@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::report;
 use llm_bandit::run::{self, suite_of};
 use llm_bandit::scenario::Scenario;

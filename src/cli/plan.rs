@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{POWER, Plan, online, summarise};
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 use llm_bandit::scenario::file::Experiment;

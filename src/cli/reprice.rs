@@ -8,7 +8,7 @@ use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
 use llm_bandit::fs;
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::record::reprice as under;
 use llm_bandit::report;
 use llm_bandit::suite::prices::PriceBook;

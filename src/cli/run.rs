@@ -8,7 +8,7 @@ use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{self, Verdict, judge, summarise};
 use llm_bandit::fs::{self, Claim};
-use llm_bandit::record::file::Recorded;
+use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};

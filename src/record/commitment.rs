@@ -5,14 +5,11 @@
 use sha2::{Digest, Sha256};
 
 use super::ListPrice;
-use super::online::Log;
 use crate::hash::{hex, sha256, sha256_of_texts};
 use crate::router::Choices;
 
 /// What the bytes hashed by [`commitment`] begin with.
 const CHOICES_TAG: &[u8] = b"llm-bandit choices 1\n";
-/// What the bytes hashed by [`log_commitment`] begin with.
-const LOG_TAG: &[u8] = b"llm-bandit online choices 1\n";
 
 /// The commitment to the choices of one router in one replicate, made where routing ends and nothing has been compared
 /// with an outcome yet: the hash of `"llm-bandit choices 1\n"`, the label's length and bytes, the number of preferences,
@@ -33,22 +30,6 @@ pub fn commitment(label: &str, choices: &Choices) -> String {
         hash.update((order.len() as u64).to_le_bytes());
         hash.update(bytes(order));
     }
-    hex(&hash.finalize())
-}
-
-/// The commitment to what one learner chose in one order, made where the order ends: the hash of
-/// `"llm-bandit online choices 1\n"`, the label's length and bytes, the number of steps, the chosen arms, and the probabilities
-/// with which they were chosen. Lengths are 64-bit, arms 16-bit, probabilities 64-bit floating point, all little-endian.
-///
-/// A learner has seen the outcomes of its own earlier choices in the same order, and of the warm start, and nothing else.
-pub fn log_commitment(label: &str, log: &Log) -> String {
-    let mut hash = Sha256::new();
-    hash.update(LOG_TAG);
-    hash.update((label.len() as u64).to_le_bytes());
-    hash.update(label);
-    hash.update((log.arms.len() as u64).to_le_bytes());
-    hash.update(log.arms.iter().flat_map(|arm| arm.to_le_bytes()).collect::<Vec<u8>>());
-    hash.update(log.propensities.iter().flat_map(|p| p.to_le_bytes()).collect::<Vec<u8>>());
     hex(&hash.finalize())
 }
 

@@ -5,7 +5,6 @@
 
 mod check;
 mod commitment;
-pub mod file;
 pub mod online;
 mod predictions;
 mod reprice;
@@ -14,18 +13,21 @@ pub(crate) mod sums;
 pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-pub use commitment::{commitment, list_prices_hash, log_commitment, scenario_hash};
+pub use commitment::{commitment, list_prices_hash, scenario_hash};
+pub use online::log_commitment;
 pub use predictions::Predictions;
 pub use reprice::reprice;
 pub use tokens::{ListPrice, Tokens};
 
+use crate::error::Result;
 use crate::router::Meter;
 use crate::router::quiz::QuizSettings;
 use crate::router::{Choices, LearningCurve};
-use crate::scenario::Scenario;
 use crate::scenario::pool::LeftOut;
 use crate::scenario::shift::Shift;
+use crate::scenario::{Mode, Scenario};
 use crate::suite::prices::PricedBy;
 use crate::suite::{CellTable, CostBasis, EncodedBy, SuiteInfo};
 
@@ -258,4 +260,34 @@ pub struct RecordedTraining {
     /// How it did on validation prompts while it was trained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learning_curves: Vec<LearningCurve>,
+}
+
+/// A finished run of either mode.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recorded {
+    /// Of routers trained on recorded outcomes.
+    Offline(Box<Record>),
+    /// Of learners that saw the outcomes of their own choices.
+    Online(Box<online::OnlineRecord>),
+}
+
+impl Recorded {
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// A folder that is no record, one of another format, or parts that do not fit together.
+    pub fn read(folder: &Path) -> Result<Recorded> {
+        Ok(match store::mode_of(folder)? {
+            Mode::Offline => Recorded::Offline(Box::new(Record::read(folder)?)),
+            Mode::Online => Recorded::Online(Box::new(online::OnlineRecord::read(folder)?)),
+        })
+    }
+
+    /// The scenario's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Recorded::Offline(record) => &record.manifest.scenario.name,
+            Recorded::Online(record) => &record.manifest.scenario.name,
+        }
+    }
 }

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::commitment::log_commitment;
+use sha2::{Digest, Sha256};
+
 use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
 use super::{RecordedPrompt, RecordedSuite, sums};
 use crate::error::{Error, Result};
+use crate::hash::hex;
 use crate::router::Meter;
 use crate::router::online::Contexts;
 use crate::scenario::Mode;
@@ -138,6 +140,25 @@ pub struct RecordedLearner {
     pub revealed: Vec<Meter>,
     /// The [`log_commitment`] to what it chose in each order.
     pub choices_hashes: Vec<String>,
+}
+
+/// What the bytes hashed by [`log_commitment`] begin with.
+const LOG_TAG: &[u8] = b"llm-bandit online choices 1\n";
+
+/// The commitment to what one learner chose in one order, made where the order ends: the hash of
+/// `"llm-bandit online choices 1\n"`, the label's length and bytes, the number of steps, the chosen arms, and the probabilities
+/// with which they were chosen. Lengths are 64-bit, arms 16-bit, probabilities 64-bit floating point, all little-endian.
+///
+/// A learner has seen the outcomes of its own earlier choices in the same order, and of the warm start, and nothing else.
+pub fn log_commitment(label: &str, log: &Log) -> String {
+    let mut hash = Sha256::new();
+    hash.update(LOG_TAG);
+    hash.update((label.len() as u64).to_le_bytes());
+    hash.update(label);
+    hash.update((log.arms.len() as u64).to_le_bytes());
+    hash.update(log.arms.iter().flat_map(|arm| arm.to_le_bytes()).collect::<Vec<u8>>());
+    hash.update(log.propensities.iter().flat_map(|p| p.to_le_bytes()).collect::<Vec<u8>>());
+    hex(&hash.finalize())
 }
 
 impl OnlineRecord {

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
 use crate::fs::{self, Claim};
 use crate::record::Record;
-use crate::record::file::Recorded;
+use crate::record::Recorded;
 use crate::run::Stressed;
 
 /// The record's folder inside a report.
@@ -37,7 +37,7 @@ pub fn claim(folder: &Path) -> Result<Claim> {
 pub fn write_run(claim: &Claim, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
     replace(claim, |staged| {
         record.write(&record_in(staged)?)?;
-        write_files(staged, render(record, summary, verdicts))
+        fs::write_all(staged, render(record, summary, verdicts))
     })
 }
 
@@ -55,7 +55,7 @@ pub fn write_stressed_run(
         stressed.twin.write(&record_in(staged)?)?;
         stress::write_records(staged, stressed)?;
         stress::write(staged, stressed)?;
-        write_files(staged, render(&stressed.twin, summary, verdicts))
+        fs::write_all(staged, render(&stressed.twin, summary, verdicts))
     })
 }
 
@@ -66,7 +66,7 @@ pub fn write_stressed_run(
 /// A folder that another run is writing, or that cannot be written.
 pub fn rebuild(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
     rebuild_with(folder, |staged| {
-        write_files(staged, render(record, summary, verdicts))?;
+        fs::write_all(staged, render(record, summary, verdicts))?;
         stress::rebuild(staged, record)
     })
 }
@@ -87,11 +87,6 @@ pub(crate) fn record_in(staged: &Path) -> Result<PathBuf> {
     let inner = staged.join(RECORD);
     fs::create_folder(&inner)?;
     Ok(inner)
-}
-
-/// Writes files into a folder that is being filled.
-pub(crate) fn write_files<N: AsRef<str>>(folder: &Path, files: Vec<(N, Vec<u8>)>) -> Result<()> {
-    files.into_iter().try_for_each(|(name, bytes)| fs::write(&folder.join(name.as_ref()), &bytes))
 }
 
 /// Whether a folder holds a report. One that a stopped run had moved aside to replace it is first moved back.

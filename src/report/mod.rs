@@ -18,7 +18,7 @@ pub use documents::overview;
 pub use folder::{
     claim, is_report, partial_folder, read_record, read_recorded, rebuild, write_run, write_stressed_run,
 };
-pub(crate) use folder::{rebuild_with, record_in, replace, write_files};
+pub(crate) use folder::{rebuild_with, record_in, replace};
 pub use verify::{Verified, verify};
 
 use self::plot::{Columns, Figure};

@@ -8,7 +8,7 @@ use super::{online, render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
 use crate::fs;
-use crate::record::file::Recorded;
+use crate::record::Recorded;
 use crate::record::online::OnlineRecord;
 use crate::record::{Record, RecordedSuite, list_prices_hash, scenario_hash, sums};
 use crate::router::Meter;

@@ -18,8 +18,8 @@
 use std::collections::BTreeMap;
 
 use super::cluster_means::{ClusterTally, Clustering};
+use super::cross_validation::{N_FOLDS, best, folds};
 use super::difference_estimator::BesideSeen;
-use super::plug_in::{N_FOLDS, best, folds};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::Result;
 use crate::linalg::Matrix;

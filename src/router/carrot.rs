@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cost_model::squared_errors;
+use super::cross_validation::squared_errors;
 use super::difference_estimator::BesideSeen;
 use super::pair_network::{Output, PairPredictor, Targets, score_targets};
 use super::plug_in::utility;

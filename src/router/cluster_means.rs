@@ -11,8 +11,8 @@
 //! there are many after a short quiz, is then as good as its mean, and so is a prompt without an embedding. Of unseen models
 //! the outcomes that count are how their scores stand beside those of the seen ones ([`BesideSeen`]).
 
+use super::cross_validation::N_FOLDS;
 use super::difference_estimator::BesideSeen;
-use super::plug_in::N_FOLDS;
 use super::predictor::clusters::spherical_k_means;
 use crate::linalg::{Matrix, multiply};
 use crate::router::prompts::Prompts;

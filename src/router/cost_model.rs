@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::plug_in::{best, folds};
-use super::ridge::{LAMBDAS, Moments, Ridge};
+use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds, squared_errors};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::network::NamedTensors;
@@ -193,17 +192,6 @@ fn n_answers(costs: &CellTable, model: usize) -> usize {
 fn cheapest(costs: &CellTable, model: usize) -> f32 {
     let known = (0..costs.n_prompts()).filter_map(|prompt| costs.get(prompt, model));
     known.min_by(f64::total_cmp).unwrap_or(0.0) as f32
-}
-
-/// The sum of squared errors of each model over its known cells.
-pub(super) fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
-    let mut errors = vec![0.0; targets.n_models()];
-    for (row, predicted) in predictions.rows().enumerate() {
-        for ((target, predicted), error) in targets.row(row).zip(predicted).zip(&mut errors) {
-            *error += target.map_or(0.0, |target| (target - f64::from(*predicted)).powi(2));
-        }
-    }
-    errors
 }
 
 fn constant(row: &[f64], n_rows: usize) -> Matrix {

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
+use super::cross_validation::best;
 use super::pair_network::{Output, Targets, diverged, mean_loss, noisy, score_targets};
-use super::plug_in::best;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;

@@ -28,6 +28,7 @@ mod carrot;
 mod cascade;
 mod cluster_means;
 mod cost_model;
+mod cross_validation;
 mod difference_estimator;
 mod external;
 mod factor_models;
@@ -43,7 +44,6 @@ mod ppo_fixed;
 mod predictor;
 mod prompts;
 pub mod quiz;
-mod ridge;
 mod routellm_classifier;
 mod routellm_mf;
 mod routellm_pair;
@@ -66,6 +66,7 @@ pub(crate) use graph_attention::GraphAttentionSettings;
 pub(crate) use hybrid_ensemble::HybridEnsembleSettings;
 pub use judge::Judge;
 pub use kind::{Registry, RouterKind, RouterSettings, Traits};
+pub use llm_bandit::Routed;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
@@ -77,7 +78,7 @@ pub use prompts::Prompts;
 pub(crate) use routellm_classifier::RoutellmClassifierSettings;
 pub(crate) use routellm_mf::RoutellmMfSettings;
 pub(crate) use routellm_sw::RoutellmSwSettings;
-pub use saved::{Origin, Routed, SavedRouter};
+pub use saved::{Origin, SavedRouter};
 pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
 pub(crate) use uniroute::UniRouteSettings;

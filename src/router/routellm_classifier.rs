@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::plug_in::best;
+use super::cross_validation::best;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_pair::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};

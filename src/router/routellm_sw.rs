@@ -18,8 +18,9 @@
 use std::collections::BTreeMap;
 
 use super::cost_model::CostModelKind;
+use super::cross_validation::best;
+use super::plug_in::utility;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::plug_in::{best, utility};
 use super::routellm_pair::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};

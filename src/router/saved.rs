@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::llm_bandit::{LlmBandit, LlmBanditSettings, Numbers};
+use super::llm_bandit::{LlmBandit, LlmBanditSettings, Numbers, Routed};
 use super::{Router, RouterSettings, Training};
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
@@ -52,15 +52,6 @@ pub struct Origin {
     pub seed: String,
     /// The replicate whose development prompts it learned from.
     pub replicate: usize,
-}
-
-/// A decision with all that was weighed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Routed {
-    /// The chosen model, the most probable candidate.
-    pub model: usize,
-    /// The candidates, ascending, and how probable each was; probabilities sum to 1.
-    pub probabilities: Vec<(usize, f32)>,
 }
 
 /// The text of a file.

@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 
 use super::cluster_means::{ClusterTally, Clustering};
 use super::cost_model::CostModelKind;
+use super::cross_validation::{best, folds};
 use super::difference_estimator::BesideSeen;
+use super::plug_in::utility;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::plug_in::{best, folds, utility};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
@@ -159,7 +160,8 @@ fn fit_nearest(
         let n_clusters = clustering.centres.n_rows();
         let clusters = nearest(clustering, &data.prompts);
         let tally = ClusterTally::new(&beside, &data.unseen, n_clusters, &clusters, &folds);
-        let by_fold: Vec<Matrix> = (0..super::plug_in::N_FOLDS).map(|fold| tally.means(Some(fold))).collect();
+        let by_fold: Vec<Matrix> =
+            (0..super::cross_validation::N_FOLDS).map(|fold| tally.means(Some(fold))).collect();
         let mut out_of_fold = Matrix::zeros(data.prompts.len(), data.n_models());
         for (prompt, cluster) in clusters.iter().enumerate() {
             let means = by_fold[folds[prompt]].row(cluster.unwrap_or(n_clusters));

@@ -1,10 +1,10 @@
-//! `report.md` of an online run.
+//! `report.md` of an online run, and its main numbers for a terminal.
 
 use std::fmt::Write;
 
-use super::estimates::estimates;
 use crate::evaluate::Verdict;
-use crate::evaluate::online::{OnlineSummary, windows};
+use crate::evaluate::online::off_policy::Estimator;
+use crate::evaluate::online::{CLIP, OffPolicyRow, OnlineSummary, windows};
 use crate::preference::DistributionKind;
 use crate::record::online::OnlineRecord;
 use crate::report::markup::{Cell, Column, Table, cells};
@@ -190,7 +190,104 @@ fn learners(text: &mut String, record: &OnlineRecord) {
     );
 }
 
+/// Appends the table of estimates.
+fn estimates(text: &mut String, summary: &OnlineSummary) {
+    let names = ["logged by", "target"].map(Column::text);
+    let numbers = [
+        "truth",
+        "sample size, %",
+        "mean weight",
+        "clipped, %",
+        "DM",
+        "IPS",
+        "SNIPS",
+        "DR",
+        "DR clipped",
+        "DR error",
+        "DR covers, %",
+    ];
+    let mut table = Table::new(names.into_iter().chain(numbers.map(Column::number)));
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for OffPolicyRow { logger, target, .. } in &summary.off_policy {
+        if seen.contains(&(logger.as_str(), *target)) {
+            continue;
+        }
+        seen.push((logger.as_str(), *target));
+        let find = |estimator: Estimator, clip: f64| {
+            summary.off_policy.iter().find(|row| {
+                (row.logger == *logger && row.target == *target)
+                    && (row.estimator == estimator && row.clip == clip)
+            })
+        };
+        let rmse = |estimator: Estimator, clip: f64| {
+            find(estimator, clip).map_or_else(String::new, |row| format!("{:.4}", row.rmse))
+        };
+        let Some(dr) = find(Estimator::DoublyRobust, f64::INFINITY) else { continue };
+        table.row(cells![
+            logger,
+            *target,
+            format!("{:.4}", dr.truth),
+            format!("{:.1}", 100.0 * dr.effective_share),
+            format!("{:.3}", dr.mean_weight),
+            format!("{:.1}", 100.0 * dr.clipped_share),
+            rmse(Estimator::Direct, f64::INFINITY),
+            rmse(Estimator::InversePropensity, f64::INFINITY),
+            rmse(Estimator::SelfNormalised, f64::INFINITY),
+            rmse(Estimator::DoublyRobust, f64::INFINITY),
+            rmse(Estimator::DoublyRobust, CLIP),
+            if dr.is_supported {
+                interval(dr.error, 4)
+            } else {
+                format!("no overlap for {:.0} %", missing(dr))
+            },
+            if dr.is_supported { format!("{:.0}", 100.0 * dr.coverage) } else { "-".to_owned() },
+        ]);
+    }
+    text.push_str(&table.markdown());
+    let _ = writeln!(
+        text,
+        "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
+         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Mean weight: \
+         1 where the log could have taken whatever the target takes; what is lacking is the share of the target that the log never \
+         takes, of which no estimate says anything (no overlap). Clipped: steps whose weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
+         orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
+         says nearly nothing of the target: an interval from it is not to be trusted.\n"
+    );
+}
+
+/// The share of a target policy that the log never takes, in per cent.
+fn missing(row: &OffPolicyRow) -> f64 {
+    100.0 * (1.0 - row.mean_weight)
+}
+
 /// `mean [low, high]`.
 pub(super) fn interval(spread: Spread, decimals: usize) -> String {
     format!("{:.decimals$} [{:.decimals$}, {:.decimals$}]", spread.mean, spread.low, spread.high)
+}
+
+/// The main numbers of every router and reference, aligned for a terminal.
+pub fn overview(record: &OnlineRecord, summary: &OnlineSummary) -> String {
+    let manifest = &record.manifest;
+    let simulated = if manifest.suite.info.simulated { " (simulated outcomes)" } else { "" };
+    let mut text = format!("{}: {}{simulated}\n", manifest.scenario.name, manifest.suite.info.name);
+    let mut table = Table::new([
+        Column::text("router").width(24),
+        Column::number("regret [95 %]").width(24),
+        Column::number("last quarter").width(14),
+        Column::number("score").width(10),
+    ]);
+    for series in &summary.series {
+        let spread = |metric: &str| summary.find(&series.policy, metric).map(|value| value.spread());
+        let mark = if series.is_reference { "* " } else { "" };
+        let number = |metric: &str| spread(metric).map_or_else(String::new, |s| format!("{:.4}", s.mean));
+        table.row(cells![
+            format!("{mark}{}", series.policy),
+            spread("regret").map_or_else(String::new, |s| interval(s, 1)),
+            number("last-quarter-regret"),
+            number("score"),
+        ]);
+    }
+    text.push_str(&table.lines("").join("\n"));
+    text.push_str("\n* references: they look at outcomes, or ignore the prompt");
+    text
 }

@@ -1,10 +1,8 @@
 //! Reports of online runs: `report.md`, `report.html`, `regret.csv`, `summary.csv`, `off_policy.csv`, and the figure of regrets.
 
 mod csv_tables;
-mod estimates;
 mod figure;
 mod markdown;
-mod overview;
 mod page;
 
 use std::path::Path;
@@ -12,15 +10,15 @@ use std::path::Path;
 use crate::error::Result;
 use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, judge, summarise};
-use crate::fs::Claim;
+use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
 use crate::report::plot::Figure;
-use crate::report::{rebuild_with, record_in, replace, write_files};
+use crate::report::{rebuild_with, record_in, replace};
 
 use self::csv_tables::{off_policy_csv, regret_csv, summary_csv};
 use self::figure::chart;
+pub use self::markdown::overview;
 use self::markdown::report_md;
-pub use self::overview::overview;
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
@@ -34,7 +32,7 @@ pub fn write_run(
 ) -> Result<()> {
     replace(claim, |staged| {
         record.write(&record_in(staged)?)?;
-        write_files(staged, render(record, summary, verdicts))
+        fs::write_all(staged, render(record, summary, verdicts))
     })
 }
 
@@ -48,7 +46,7 @@ pub fn rebuild(
     summary: &OnlineSummary,
     verdicts: &[Verdict],
 ) -> Result<()> {
-    rebuild_with(folder, |staged| write_files(staged, render(record, summary, verdicts)))
+    rebuild_with(folder, |staged| fs::write_all(staged, render(record, summary, verdicts)))
 }
 
 /// Every file of the report of a record, by name.

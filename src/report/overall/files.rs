@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::summarise;
 use crate::fs;
 use crate::record::Record;
-use crate::record::file::Recorded;
+use crate::record::Recorded;
 use crate::report::plot::{Figure, RankChart};
 use crate::report::{is_report, read_recorded};
 

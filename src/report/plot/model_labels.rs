@@ -1,9 +1,8 @@
-//! Names beside single models: which models get one, and where it fits.
+//! Single models in a picture and the names beside them: which models get one, and where it fits.
 
 use super::axis::Window;
 use super::palette::{FAINT_TEXT, PAPER};
 use super::panel::{Panel, Rectangle};
-use super::pareto::ModelPoint;
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
 use super::text;
 
@@ -17,6 +16,17 @@ const SMALL_POOL: usize = 12;
 const MOST_NAMES: usize = 14;
 /// A model is near the front if it scores at most this share of the axis less.
 const NEAR: f64 = 0.04;
+
+/// One model used for every prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelPoint {
+    /// Its name, written beside it where it is on or near the front.
+    pub label: String,
+    /// Mean cost.
+    pub cost: f64,
+    /// Mean score.
+    pub score: f64,
+}
 
 /// Places that names must leave free.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use super::axis::{self, Axis, Reach, Scale, Window};
 use super::caption::{self, Entry, MARGIN, Swatch};
 use super::figure::{Columns, Figure, Layout};
 use super::inline::Inline;
-use super::model_labels::{self, Obstacles};
+use super::model_labels::{self, ModelPoint, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene};
@@ -54,17 +54,6 @@ impl Curve {
     pub(super) fn places(&self) -> &[(f64, f64)] {
         if self.hull.is_empty() { &self.points } else { &self.hull }
     }
-}
-
-/// One model used for every prompt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelPoint {
-    /// Its name, written beside it where it is on or near the front.
-    pub label: String,
-    /// Mean cost.
-    pub cost: f64,
-    /// Mean score.
-    pub score: f64,
 }
 
 impl Figure for ParetoChart {

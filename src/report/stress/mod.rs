@@ -8,7 +8,6 @@ mod quizzes;
 
 use std::path::{Path, PathBuf};
 
-use super::folder::write_files;
 use crate::error::{Error, Result};
 use crate::evaluate::{Move, N_RESAMPLES, moves, quiz_points};
 use crate::fs;
@@ -100,7 +99,7 @@ pub(super) fn check_declared(folder: &Path, twin: &Record) -> Result<()> {
 /// Writes everything but the records.
 pub(super) fn write(folder: &Path, stressed: &Stressed) -> Result<()> {
     let files = files(stressed);
-    if files.is_empty() { Ok(()) } else { write_files(&folder.join(STRESS), files) }
+    if files.is_empty() { Ok(()) } else { fs::write_all(&folder.join(STRESS), files) }
 }
 
 /// The folders of the records, in the order of the shifts, the sweep's last; none where nothing was shifted.

@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::network::NamedTensors;
 use crate::router::cost_model::CostModel;
+use crate::router::cross_validation::Ridge;
 use crate::router::predictor::clusters::{ClusterRidge, Features};
 use crate::router::predictor::kernel::KernelSmoother;
 use crate::router::prompts::Prompts;
-use crate::router::ridge::Ridge;
 use crate::seed::Stream;
 
 /// What a router has learned beside its tensors: numbers of 64 bits, and how its identity vectors came about.

@@ -9,10 +9,9 @@
 //! sigmoid(a (f_k - f_j)), so that differences of f mean what comparisons say, and b so that the mean calibrated score is
 //! the mean score. The policy's input keeps the unscaled score.
 
-use super::batch::Batch;
-use super::objective::{Pools, choose, cross_entropy, expected_utility};
+use super::batch::{Batch, Experience, PreferenceDraw, utility};
+use super::objective::{Pools, choose, cross_entropy, expected_utility, first_best};
 use super::policy::Policy;
-use super::ppo::{Experience, PreferenceDraw, utility};
 use crate::linalg::{Matrix, kernels};
 use crate::network::{Adam, Owned, back_propagate, view};
 use crate::preference::PreferenceGrid;
@@ -212,11 +211,6 @@ pub(super) fn descend(
     }
     let gradients = back_propagate(logits, gradient);
     adam.update(&mut policy.parameters, gradients).map(|_| ())
-}
-
-/// The position of the highest value; ties go to the first.
-pub(super) fn first_best(values: &[f32]) -> usize {
-    (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
 }
 
 /// Platt's scaling of a logit.

@@ -30,21 +30,20 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub(crate) use file::Numbers;
-pub(crate) use learned::{LearnFrom, Learned, Placement, learn};
+pub(crate) use learned::{LearnFrom, Learned, Placement, item_information, learn};
+pub use objective::Routed;
 pub(crate) use online::{OnlinePolicy, OnlineSchedule, Pretrained};
-pub(crate) use quiz::item_information;
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 
-use self::batch::World;
+use self::batch::{Experience, PreferenceDraw, World};
 use self::learning::{Schedule, Target, Watch};
 use self::objective::{Pools, choose, decide};
 use self::policy::Policy;
 use self::ppo::Reinforcement;
-use self::ppo::{Experience, PreferenceDraw};
 use self::predictors::{Candidates, Predictors, Situations};
 use self::settings::{Resolved, Rewards};
-use super::{Choices, Routed, Router, RouterKind, Trained, Training};
+use super::{Choices, Router, RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;

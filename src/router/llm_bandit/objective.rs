@@ -10,12 +10,25 @@ use std::collections::BTreeMap;
 use dfdx::prelude::NoneTape;
 
 use super::batch::{Decision, World};
-use super::learning::first_best;
 use super::policy::Policy;
 use crate::linalg::kernels;
 use crate::network::view;
 use crate::preference::Preference;
-use crate::router::{Routed, model_number};
+use crate::router::model_number;
+
+/// A decision with all that was weighed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    /// The chosen model, the most probable candidate.
+    pub model: usize,
+    /// The candidates, ascending, and how probable each was; probabilities sum to 1.
+    pub probabilities: Vec<(usize, f32)>,
+}
+
+/// The position of the highest value; ties go to the first.
+pub(super) fn first_best(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
+}
 
 /// ln pi of every candidate.
 pub(in crate::router) fn ln_probabilities(logits: &[f32]) -> Vec<f32> {

@@ -1,10 +1,9 @@
 //! Promises of the policy that hold whatever its weights are.
 
-use super::batch::World;
+use super::batch::{Experience, PreferenceDraw, World};
 use super::learning::{self, Schedule, Target};
 use super::objective::{Pools, decide};
 use super::policy::Policy;
-use super::ppo::{Experience, PreferenceDraw};
 use super::predictors::{self, Candidates, Situations};
 use super::settings::{Context, Key, LlmBanditSettings, PolicySettings, Preset, Rewards, Source};
 use crate::linalg::Matrix;

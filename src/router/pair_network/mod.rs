@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::plug_in::{N_FOLDS, best, folds};
+use super::cross_validation::{N_FOLDS, best, folds};
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::{Trained, Training};
 use crate::error::Result;

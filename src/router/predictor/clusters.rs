@@ -13,11 +13,11 @@ use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::random::{ChaCha8Rng, sample_indices};
 use crate::router::Training;
+use crate::router::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
 use crate::router::difference_estimator::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::{best, folds, utility};
+use crate::router::plug_in::utility;
 use crate::router::prompts::Prompts;
-use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 
 /// The numbers of clusters; a clustering is left out where a cluster would have fewer than [`LEAST_MEMBERS`] prompts.
 const CLUSTERS: [usize; 3] = [32, 128, 384];

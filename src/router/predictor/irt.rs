@@ -6,9 +6,10 @@ use super::FittedScores;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::router::Training;
+use crate::router::cross_validation::best;
 use crate::router::llm_bandit::{IdentitySettings, LearnFrom, Learned, Placement, TUNED_UPDATES, learn};
 use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::{best, utility};
+use crate::router::plug_in::utility;
 use crate::router::prompts::Prompts;
 
 /// The steps of Adam that are tried; the paper's is the first.

@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::router::Training;
+use crate::router::cross_validation::best;
 use crate::router::difference_estimator::{BesideSeen, scores_of};
 use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::{best, utility};
+use crate::router::plug_in::utility;
 use crate::router::prompts::Prompts;
 
 /// The bandwidths tried, for embeddings of unit length.

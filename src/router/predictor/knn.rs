@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::{Matrix, multiply};
 use crate::router::Training;
+use crate::router::cross_validation::best;
 use crate::router::difference_estimator::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::{best, utility};
+use crate::router::plug_in::utility;
 use crate::router::prompts::Prompts;
 use crate::suite::CellTable;
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::FittedScores;
 use crate::linalg::Matrix;
 use crate::router::Training;
+use crate::router::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
 use crate::router::difference_estimator::BesideSeen;
 use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::{best, folds, utility};
+use crate::router::plug_in::utility;
 use crate::router::prompts::Prompts;
-use crate::router::ridge::{LAMBDAS, Moments, Ridge};
 
 pub(in crate::router) struct Linear {
     ridge: Ridge,

@@ -1,5 +1,5 @@
-//! Ridge regression of several targets on shared features, with missing cells and cross-validation at the price of
-//! one Gram matrix a fold.
+//! Cross-validation over folds of development prompts, and ridge regression of several targets on shared features, with
+//! missing cells, whose cross-validation has the price of one Gram matrix a fold.
 //!
 //! For each target y_k known on rows R: minimise sum_{n in R} (y_nk - x_n . b_k)^2 + lambda |b_k|^2, the constant
 //! unpenalised. Targets known on the same rows share their Gram matrix X_R^T X_R. A target without any row is a constant.
@@ -7,9 +7,48 @@
 use std::collections::BTreeMap;
 
 use super::difference_estimator::BesideSeen;
-use super::plug_in::N_FOLDS;
 use crate::linalg::{Cholesky, Matrix, Strided, multiply};
+use crate::random::shuffle;
+use crate::seed::Stream;
 use crate::suite::CellTable;
+
+/// Into how many folds the development prompts are parted for cross-validation.
+pub(crate) const N_FOLDS: usize = 5;
+
+/// The fold of each prompt: about equal in number, identical texts in one fold.
+pub(crate) fn folds(text_groups: &[usize], stream: &Stream) -> Vec<usize> {
+    let mut groups: Vec<usize> = text_groups.to_vec();
+    groups.sort_unstable();
+    groups.dedup();
+    shuffle(&mut stream.generator(), &mut groups);
+    let mut fold_of: Vec<(usize, usize)> =
+        groups.into_iter().enumerate().map(|(at, group)| (group, at % N_FOLDS)).collect();
+    fold_of.sort_unstable();
+    let fold = |group: &usize| fold_of[fold_of.partition_point(|(other, _)| other < group)].1;
+    text_groups.iter().map(fold).collect()
+}
+
+/// The position of the best value; ties go to the first. NaN never wins.
+pub(crate) fn best(values: &[f64]) -> usize {
+    let mut best = 0;
+    for (at, value) in values.iter().enumerate() {
+        if *value > values[best] || values[best].is_nan() {
+            best = at;
+        }
+    }
+    best
+}
+
+/// The sum of squared errors of each model over its known cells.
+pub(super) fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
+    let mut errors = vec![0.0; targets.n_models()];
+    for (row, predicted) in predictions.rows().enumerate() {
+        for ((target, predicted), error) in targets.row(row).zip(predicted).zip(&mut errors) {
+            *error += target.map_or(0.0, |target| (target - f64::from(*predicted)).powi(2));
+        }
+    }
+    errors
+}
 
 /// The penalties tried, from nearly none to nearly a constant, for features of unit length.
 pub(super) const LAMBDAS: [f64; 13] =
@@ -181,5 +220,20 @@ mod tests {
             let expected = if fold == 3 { 0.3 } else { 0.9 };
             assert!((out_of_fold.row(row)[2] - expected).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn folds_are_even_and_keep_equal_texts_together() {
+        let groups: Vec<usize> = (0..100).map(|prompt| prompt / 2).collect();
+        let folds = folds(&groups, &Stream::root(1));
+        for fold in 0..N_FOLDS {
+            assert_eq!(folds.iter().filter(|&&f| f == fold).count(), 20);
+        }
+        assert!(folds.chunks(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn the_best_is_the_first_of_equals_and_never_nan() {
+        assert_eq!(best(&[f64::NAN, 1.0, 3.0, 3.0]), 2);
     }
 }
