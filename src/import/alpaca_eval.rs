@@ -8,10 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::ImportSettings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::text_id;
-use super::importer::{Importer, Job};
+use super::importer::{ImportSettings, Importer, Job};
 use super::json::{Scalar, elements};
 use super::metric::unknown_metric;
 use super::source::{At, Sources};

@@ -1,32 +1,55 @@
-//! What a format is: a file of this folder that implements [`Importer`], and a line of [`IMPORTERS`].
+//! What a format is: a file of this folder that implements [`Importer`], and a line of `IMPORTERS`; and how one is read.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::ImportSettings;
 use super::cells::Cells;
+use super::columns::ColumnNames;
+use super::metric::ScoreRange;
 use super::source::Sources;
-use crate::error::{Error, Result, suggestion};
+use crate::error::Result;
 
-/// Every format, in the order in which the help lists them.
-static IMPORTERS: [&dyn Importer; 14] = [
-    &super::lm_eval::LmEval,
-    &super::inspect::Inspect,
-    &super::helm::Helm,
-    &super::alpaca_eval::AlpacaEval,
-    &super::routellm::RouteLlm,
-    &super::routerbench::RouterBench,
-    &super::zeroeval::ZeroEval,
-    &super::llmrouterbench::LlmRouterBench,
-    &super::routerarena::RouterArena,
-    &super::lighteval::LightEval,
-    &super::npz::Npz,
-    &super::logs::Logs,
-    &super::table::Table,
-    &super::pairs::Pairs,
-];
+/// What is to be imported, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportSettings {
+    /// The tool.
+    pub format: Format,
+    /// Files, or folders to look through.
+    pub sources: Vec<PathBuf>,
+    /// Names of metrics, of which the first that a benchmark has counts; empty: the first that there is.
+    pub metrics: Vec<String>,
+    /// The columns of a table.
+    pub columns: ColumnNames,
+    /// The scores that mean 0 and 1, for all benchmarks or for one; where there are none, 0 and 1.
+    pub score_ranges: Vec<ScoreRange>,
+    /// Less is better: where no range says otherwise, 0 is the best score and 1 the worst.
+    pub lower_is_better: bool,
+    /// Scores that mark an answer without one.
+    pub missing: Vec<f64>,
+    /// A file that cannot be read stops the import; else it is left out and named.
+    pub strict: bool,
+    /// The licence of the data.
+    pub licence: String,
+}
+
+impl ImportSettings {
+    /// Everything as the format usually has it.
+    pub fn new(format: Format, sources: Vec<PathBuf>) -> Self {
+        ImportSettings {
+            format,
+            sources,
+            metrics: Vec::new(),
+            columns: ColumnNames::default(),
+            score_ranges: Vec::new(),
+            lower_is_better: false,
+            missing: Vec::new(),
+            strict: false,
+            licence: String::new(),
+        }
+    }
+}
 
 /// Finds the files of a tool, and reads one after another into cells.
 pub(super) trait Importer: Sync {
@@ -76,29 +99,12 @@ pub(super) struct Job<'a> {
 
 /// Where results come from: the name of a tool or of a shape.
 #[derive(Clone, Copy)]
-pub struct Format(&'static dyn Importer);
+pub struct Format(pub(super) &'static dyn Importer);
 
 impl Format {
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Format> {
-        IMPORTERS.into_iter().map(Format)
-    }
-
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         self.0.name()
-    }
-
-    /// The format of that name.
-    ///
-    /// # Errors
-    /// An unknown name.
-    pub fn named(name: &str) -> Result<Format> {
-        Self::all().find(|format| format.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = Self::all().map(Format::name).collect();
-            let list = names.join("`, `");
-            Error::Usage(format!("unknown format `{name}`{}; known are `{list}`", suggestion(name, names)))
-        })
     }
 
     /// What reads it.

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::ImportSettings;
 use super::cells::{Answer, Cells, PromptFacts};
-use super::importer::{Importer, Job};
+use super::importer::{ImportSettings, Importer, Job};
 use super::json::{Elements, Scalar, deserializer, fault};
 use super::source::{At, Budget, Sources, is_named, stem};
 use crate::error::{Error, Result};

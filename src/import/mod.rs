@@ -24,7 +24,6 @@ mod metric;
 mod npz;
 mod pairs;
 mod parquet;
-mod repetition;
 mod report;
 mod routellm;
 mod routerarena;
@@ -33,7 +32,6 @@ mod rows;
 mod source;
 mod table;
 mod texts;
-mod wide;
 mod zeroeval;
 
 use std::cell::OnceCell;
@@ -43,58 +41,55 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 pub use columns::{ColumnNames, RowFilter};
-pub use importer::Format;
+pub use importer::{Format, ImportSettings};
 pub use metric::ScoreRange;
 pub use parquet::panics_are_faults;
 pub use report::{Coverage, Tally, Trace};
 pub use source::Progress;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
 use crate::fs::{self, Claim};
 use crate::hash::hex;
 use crate::suite::{ImportInfo, ImportedFile, SuiteCheck, SuiteInfo};
 use cells::Cells;
-use importer::Job;
+use importer::{Importer, Job};
 use metric::Scale;
 use source::{Sources, files};
 
-/// What is to be imported, and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImportSettings {
-    /// The tool.
-    pub format: Format,
-    /// Files, or folders to look through.
-    pub sources: Vec<PathBuf>,
-    /// Names of metrics, of which the first that a benchmark has counts; empty: the first that there is.
-    pub metrics: Vec<String>,
-    /// The columns of a table.
-    pub columns: ColumnNames,
-    /// The scores that mean 0 and 1, for all benchmarks or for one; where there are none, 0 and 1.
-    pub score_ranges: Vec<ScoreRange>,
-    /// Less is better: where no range says otherwise, 0 is the best score and 1 the worst.
-    pub lower_is_better: bool,
-    /// Scores that mark an answer without one.
-    pub missing: Vec<f64>,
-    /// A file that cannot be read stops the import; else it is left out and named.
-    pub strict: bool,
-    /// The licence of the data.
-    pub licence: String,
-}
+/// Every format, in the order in which the help lists them.
+static IMPORTERS: [&dyn Importer; 14] = [
+    &lm_eval::LmEval,
+    &inspect::Inspect,
+    &helm::Helm,
+    &alpaca_eval::AlpacaEval,
+    &routellm::RouteLlm,
+    &routerbench::RouterBench,
+    &zeroeval::ZeroEval,
+    &llmrouterbench::LlmRouterBench,
+    &routerarena::RouterArena,
+    &lighteval::LightEval,
+    &npz::Npz,
+    &logs::Logs,
+    &table::Table,
+    &pairs::Pairs,
+];
 
-impl ImportSettings {
-    /// Everything as the format usually has it.
-    pub fn new(format: Format, sources: Vec<PathBuf>) -> Self {
-        ImportSettings {
-            format,
-            sources,
-            metrics: Vec::new(),
-            columns: ColumnNames::default(),
-            score_ranges: Vec::new(),
-            lower_is_better: false,
-            missing: Vec::new(),
-            strict: false,
-            licence: String::new(),
-        }
+impl Format {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Format> {
+        IMPORTERS.into_iter().map(Format)
+    }
+
+    /// The format of that name.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn named(name: &str) -> Result<Format> {
+        Self::all().find(|format| format.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = Self::all().map(Format::name).collect();
+            let list = names.join("`, `");
+            Error::Usage(format!("unknown format `{name}`{}; known are `{list}`", suggestion(name, names)))
+        })
     }
 }
 

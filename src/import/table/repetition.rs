@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cells::Cells;
-use super::importer::Job;
-use super::json::{is_blank, score_of_text};
-use super::rows::{each_row, shortened};
-use super::source::At;
-use super::table::TableFile;
+use super::reader::TableFile;
 use crate::error::Result;
+use crate::import::cells::Cells;
+use crate::import::importer::Job;
+use crate::import::json::{is_blank, score_of_text};
+use crate::import::rows::{each_row, shortened};
+use crate::import::source::{At, Spot};
 
 /// Columns that tell measurements apart, also where they hold numbers.
 const KINDS: [&str; 19] = [
@@ -172,7 +172,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut
     {
         let model = if file.is_wide { "a model" } else { cells.models[*model].name.as_str() };
         let problem = problem(name, [old, new], model, &cells.prompts[*prompt].id);
-        let spot = super::source::Spot { path: file.path.to_owned(), at: *at };
+        let spot = Spot { path: file.path.to_owned(), at: *at };
         return Err(cells.undecided(spot.fault(problem)));
     }
     let repeated: Vec<String> = profiles

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cells::Answer;
-use super::columns::{ColumnNames, Columns};
-use super::json::{is_blank, parsed, score_of_text};
-use super::rows::{Row, is_index};
 use crate::error::{Error, Result, suggestion};
+use crate::import::cells::Answer;
+use crate::import::columns::{ColumnNames, Columns};
+use crate::import::json::{is_blank, parsed, score_of_text};
+use crate::import::rows::{Row, is_index};
 
 /// Columns named in a message.
 const N_NAMED: usize = 20;
