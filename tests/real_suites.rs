@@ -5,12 +5,12 @@
 #[path = "common/outside.rs"]
 mod outside;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use llm_bandit::suite::{Suite, SuiteCheck, find, list};
 
-use outside::OnSuites;
+use outside::Outside;
 
 type Known = (&'static str, usize, usize, f64, f64, Option<[f64; 2]>);
 
@@ -34,38 +34,41 @@ const KNOWN_NAMES: [&str; 7] =
     [KNOWN[0].0, KNOWN[1].0, KNOWN[2].0, KNOWN[3].0, KNOWN[4].0, KNOWN[5].0, KNOWN[6].0];
 
 fn main() -> ExitCode {
-    outside::run([
-        OnSuites {
-            name: "known_figures_are_found_again",
-            suites: &KNOWN_NAMES,
-            test: known_figures_are_found_again,
-        },
-        OnSuites {
-            name: "no_recorded_suite_is_suspicious",
-            suites: &[],
-            test: no_recorded_suite_is_suspicious,
-        },
-        OnSuites {
-            name: "a_recorded_suite_writes_and_reads_back_equal",
-            suites: &[],
-            test: a_recorded_suite_writes_and_reads_back_equal,
-        },
-        OnSuites {
-            name: "a_large_suite_loads_quickly",
-            suites: &["mmlu_pro_cot"],
-            test: a_large_suite_loads_quickly,
-        },
-        OnSuites {
-            name: "single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones",
-            suites: &["routellm_pair"],
-            test: single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones,
-        },
-    ])
+    outside::run(
+        "LLM_BANDIT_DATASETS",
+        [
+            Outside {
+                name: "known_figures_are_found_again",
+                folders: &KNOWN_NAMES,
+                test: known_figures_are_found_again,
+            },
+            Outside {
+                name: "no_recorded_suite_is_suspicious",
+                folders: &[],
+                test: no_recorded_suite_is_suspicious,
+            },
+            Outside {
+                name: "a_recorded_suite_writes_and_reads_back_equal",
+                folders: &[],
+                test: a_recorded_suite_writes_and_reads_back_equal,
+            },
+            Outside {
+                name: "a_large_suite_loads_quickly",
+                folders: &["mmlu_pro_cot"],
+                test: a_large_suite_loads_quickly,
+            },
+            Outside {
+                name: "single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones",
+                folders: &["routellm_pair"],
+                test: single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones,
+            },
+        ],
+    )
 }
 
-fn known_figures_are_found_again(folders: &[PathBuf]) {
+fn known_figures_are_found_again(all: &Path) {
     for (name, n_prompts, n_models, best_single, oracle, costs) in KNOWN {
-        let suite = find(name, folders).unwrap();
+        let suite = find(name, &[all.to_owned()]).unwrap();
         assert_eq!((suite.prompts.len(), suite.models.len()), (n_prompts, n_models), "{name}");
         let check = SuiteCheck::new(&suite);
         for (known, found) in [(best_single, check.best_single_score()), (oracle, check.oracle)] {
@@ -82,16 +85,16 @@ fn known_figures_are_found_again(folders: &[PathBuf]) {
     }
 }
 
-fn no_recorded_suite_is_suspicious(folders: &[PathBuf]) {
-    for (name, _) in list(folders).unwrap() {
-        let problems = SuiteCheck::new(&find(&name, folders).unwrap()).problems();
+fn no_recorded_suite_is_suspicious(all: &Path) {
+    for (name, _) in list(&[all.to_owned()]).unwrap() {
+        let problems = SuiteCheck::new(&find(&name, &[all.to_owned()]).unwrap()).problems();
         assert!(problems.is_empty(), "{name}: {problems:?}");
     }
 }
 
-fn a_recorded_suite_writes_and_reads_back_equal(folders: &[PathBuf]) {
-    for (name, _) in list(folders).unwrap() {
-        let suite = find(&name, folders).unwrap();
+fn a_recorded_suite_writes_and_reads_back_equal(all: &Path) {
+    for (name, _) in list(&[all.to_owned()]).unwrap() {
+        let suite = find(&name, &[all.to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         suite.write(folder.path()).unwrap();
         let again = Suite::read(folder.path()).unwrap();
@@ -100,16 +103,16 @@ fn a_recorded_suite_writes_and_reads_back_equal(folders: &[PathBuf]) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures the time that reading takes")]
-fn a_large_suite_loads_quickly(folders: &[PathBuf]) {
+fn a_large_suite_loads_quickly(all: &Path) {
     let start = std::time::Instant::now();
-    find("mmlu_pro_cot", folders).unwrap();
+    find("mmlu_pro_cot", &[all.to_owned()]).unwrap();
     let elapsed = start.elapsed();
     // Alone it takes a quarter of a second; the bound leaves room for a busy machine.
     assert!(elapsed.as_secs() < 10, "{elapsed:?}");
 }
 
-fn single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones(folders: &[PathBuf]) {
-    let suite = find("routellm_pair", folders).unwrap();
+fn single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones(all: &Path) {
+    let suite = find("routellm_pair", &[all.to_owned()]).unwrap();
     // GPT-4 Turbo and Mixtral 8x7B as RouteLLM gives them (arXiv 2406.18665), before its decontamination.
     for (benchmark, strong, weak) in [("mmlu", 0.806, 0.681), ("gsm8k", 0.857, 0.638), ("mt", 0.92, 0.83)] {
         let at = suite.benchmarks.iter().position(|name| name.to_lowercase().contains(benchmark)).unwrap();

@@ -14,7 +14,7 @@
 #[path = "common/outside.rs"]
 mod outside;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use llm_bandit::linalg::{Cholesky, Matrix};
@@ -23,7 +23,7 @@ use llm_bandit::router::quiz::c_optimal;
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::{Suite, find};
 
-use outside::OnSuites;
+use outside::Outside;
 
 const SUITE: &str = "openllm_v1_tiny";
 const DIMENSIONS: usize = 8;
@@ -34,7 +34,7 @@ const LEAST_NOISE: f64 = 0.02;
 fn main() -> ExitCode {
     let name = "a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones";
     let test = a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones;
-    outside::run([OnSuites { name, suites: &[SUITE], test }])
+    outside::run("LLM_BANDIT_DATASETS", [Outside { name, folders: &[SUITE], test }])
 }
 
 /// What the seen models say of every prompt.
@@ -173,8 +173,8 @@ fn judge(suite: &Suite, scores: &[Vec<f64>], bank: &Bank, new: &[usize], quiz: &
 }
 
 #[expect(clippy::print_stdout, reason = "the figures of the documentation")]
-fn a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones(folders: &[PathBuf]) {
-    let suite = find(SUITE, folders).unwrap();
+fn a_hundred_prompts_tell_a_new_model_s_means_and_rank_the_new_ones(all: &Path) {
+    let suite = find(SUITE, &[all.to_owned()]).unwrap();
     let n_models = suite.models.len();
     let row =
         |prompt: usize| (0..n_models).map(|m| suite.outcomes.score.get(prompt, m).unwrap_or(0.0)).collect();
