@@ -453,6 +453,11 @@ impl Cells {
         }
     }
 
+    /// Names a file that is meant to hold nothing that counts.
+    pub(super) fn pass_over(&mut self, path: &Path, reason: &str) {
+        self.tally.passed_over.push(format!("{} ({reason})", path.display()));
+    }
+
     /// Counts a file that could not be read.
     pub(super) fn leave_out(&mut self, error: &Error) {
         self.tally.bad_files.push(error.to_string());

@@ -40,13 +40,20 @@ impl Importer for Inspect {
     }
 }
 
+/// What Inspect writes beside logs about all of them.
+const LISTS: [&str; 3] = ["eval-set.json", "logs.json", "listing.json"];
+
 /// Reads one log: the answers of one model to one task.
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let (sources, metrics) = (job.sources, &job.settings.metrics);
     let mut chosen: Option<String> = None;
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut facts: Option<(String, String)> = None;
-    let is_strict = job.settings.strict;
+    if path.file_name().is_some_and(|name| LISTS.iter().any(|list| name == *list)) {
+        cells.pass_over(path, "lists logs and holds no samples");
+        return Ok(());
+    }
+    let (is_strict, before) = (job.settings.strict, cells.mark());
     let mut each = |log: &LogFacts, at: At, sample: Result<Sample>| {
         let sample = match sample {
             Ok(sample) => sample,
@@ -95,10 +102,15 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         };
         cells.answer(prompt, model, answer).map_err(fault)
     };
-    if is_named(path, "", &[".json"]) {
+    let void = if is_named(path, "", &[".json"]) {
         each_of_json(path, sources, &mut each)?
     } else {
         each_of_zip(path, sources, &mut each)?
+    };
+    if let Some(reason) = void {
+        cells.go_back(before);
+        cells.pass_over(path, &reason);
+        return Ok(());
     }
     let (Some(name), Some((task, _))) = (chosen, facts) else {
         return Err(unknown_metric(path, metrics, &known));

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use flate2::CrcReader;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -22,21 +22,26 @@ use crate::fs;
 /// What is called with every sample, where it stands, and what its log says of all.
 type EachSample<'a> = dyn FnMut(&LogFacts, At, Result<Sample>) -> Result<()> + 'a;
 
-/// Calls `each` with every sample.
+/// Calls `each` with every sample, and gives the reason where the log itself says that none counts.
 ///
 /// # Errors
 /// A file that is no such log; whatever `each` finds.
-pub(super) fn each_of_json(path: &Path, sources: &Sources<'_>, each: &mut EachSample<'_>) -> Result<()> {
+pub(super) fn each_of_json(
+    path: &Path,
+    sources: &Sources<'_>,
+    each: &mut EachSample<'_>,
+) -> Result<Option<String>> {
     let input = sources.open(path)?.of_long_records();
     let budget = input.budget();
-    let mut found = None;
+    let (mut found, mut void) = (None, None);
     let mut deserializer = deserializer(input);
-    let visitor = LogVisitor { path, each, budget: &budget, found: &mut found };
+    let visitor = LogVisitor { path, each, budget: &budget, found: &mut found, void: &mut void };
     let read = deserializer.deserialize_map(visitor).and_then(|()| deserializer.end());
-    match (found, read) {
-        (Some(error), _) => Err(error),
-        (None, Err(error)) => Err(fault(path, &error)),
-        (None, Ok(())) => Ok(()),
+    match (found, void, read) {
+        (Some(error), _, _) => Err(error),
+        (None, Some(reason), _) => Ok(Some(reason)),
+        (None, None, Err(error)) => Err(fault(path, &error)),
+        (None, None, Ok(())) => Ok(None),
     }
 }
 
@@ -45,6 +50,8 @@ struct LogVisitor<'a> {
     each: &'a mut EachSample<'a>,
     budget: &'a Budget,
     found: &'a mut Option<Error>,
+    /// Why no sample counts.
+    void: &'a mut Option<String>,
 }
 
 impl LogVisitor<'_> {
@@ -67,8 +74,9 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "status" => {
-                    if let Some(problem) = is_void(map.next_value::<Scalar>()?.text().as_deref()) {
-                        return Err(self.refused(problem));
+                    *self.void = is_void(map.next_value::<Scalar>()?.text().as_deref());
+                    if self.void.is_some() {
+                        return Err(A::Error::custom("stopped"));
                     }
                 }
                 "eval" => eval = Some(map.next_value::<Eval>()?),
@@ -107,11 +115,15 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
 /// Both name the task and the model; the second stands alone in the log of a run that was stopped.
 const HEADERS: [&str; 2] = ["header.json", "_journal/start.json"];
 
-/// Calls `each` with every sample.
+/// Calls `each` with every sample, and gives the reason where the log itself says that none counts.
 ///
 /// # Errors
 /// A file that is no such archive, is damaged, or unpacks to far more than its size; whatever `each` finds.
-pub(super) fn each_of_zip(path: &Path, sources: &Sources<'_>, each: &mut EachSample<'_>) -> Result<()> {
+pub(super) fn each_of_zip(
+    path: &Path,
+    sources: &Sources<'_>,
+    each: &mut EachSample<'_>,
+) -> Result<Option<String>> {
     let file = sources.open_raw(path)?;
     let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
     let mut archive = ZipArchive::new(BufReader::new(file))
@@ -122,8 +134,8 @@ pub(super) fn each_of_zip(path: &Path, sources: &Sources<'_>, each: &mut EachSam
         return Err(Error::file(path, "holds no `header.json`: not an Inspect log"));
     };
     let header: Header = member(path, &mut archive, header)?;
-    if let Some(problem) = is_void(header.status.as_deref()) {
-        return Err(Error::file(path, problem));
+    if let Some(reason) = is_void(header.status.as_deref()) {
+        return Ok(Some(reason));
     }
     let facts = LogFacts::new(header.eval, header.results);
     let mut samples: Vec<&String> =
@@ -134,7 +146,7 @@ pub(super) fn each_of_zip(path: &Path, sources: &Sources<'_>, each: &mut EachSam
         each(&facts, At::File, member(path, &mut archive, name))?;
     }
     sources.say(Progress::Bytes(n_bytes));
-    Ok(())
+    Ok(None)
 }
 
 #[derive(serde::Deserialize)]
@@ -278,7 +290,7 @@ struct Role {
 /// What a log says of the run as a whole where its samples do not count.
 fn is_void(status: Option<&str>) -> Option<String> {
     let status = status.filter(|status| ["cancelled", "error"].contains(status))?;
-    Some(format!("its run ended with status `{status}`: it does not count"))
+    Some(format!("its run ended with status `{status}`"))
 }
 
 #[derive(serde::Deserialize)]

@@ -137,7 +137,7 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
             }
         }
     }
-    if let Some(error) = first_fault.filter(|_| n_good == 0) {
+    if let Some(error) = first_fault.filter(|_| n_good == cells.tally.passed_over.len()) {
         return Err(error);
     }
     cells.check_scale()?;

@@ -28,6 +28,8 @@ pub struct Tally {
     pub skipped: BTreeMap<String, usize>,
     /// Files left out, with what is wrong with them.
     pub bad_files: Vec<String>,
+    /// Files that are meant to hold nothing that counts, and why.
+    pub passed_over: Vec<String>,
     /// Prompts left out because no model has a score on them and nobody compared answers to them.
     pub dropped_prompts: usize,
     /// Models left out because they have no score at all.
@@ -107,6 +109,10 @@ impl fmt::Display for Coverage {
                 "left out",
                 &format!("{n_bad} files that cannot be read: {}", shown(&tally.bad_files, "; ")),
             )?;
+        }
+        if !tally.passed_over.is_empty() {
+            let n_files = tally.passed_over.len();
+            say("passed over", &format!("{n_files} files: {}", shown(&tally.passed_over, "; ")))?;
         }
         if self.check.models.len() + self.check.benchmarks.len() <= N_LISTED {
             write!(f, "{}", self.check)

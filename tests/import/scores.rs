@@ -185,14 +185,19 @@ fn samples_that_the_log_itself_voids_do_not_count() {
         file("b.json", &log("cancelled")),
         file("eval-set.json", "{\"tasks\": []}"),
     ];
-    let (coverage, _) = of_files("inspect", &files, |_| {}).unwrap();
-    assert_eq!(coverage.tally.bad_files.len(), 2, "{:?}", coverage.tally.bad_files);
+    let (coverage, suite) = of_files("inspect", &files, |settings| settings.strict = true).unwrap();
+    assert_eq!(counts(&suite)["m"], (2, 0.5));
+    let passed_over = &coverage.tally.passed_over;
+    assert_eq!(passed_over.len(), 2, "{passed_over:?}");
+    assert!(passed_over[0].ends_with("b.json (its run ended with status `cancelled`)"));
+    assert!(passed_over[1].ends_with("eval-set.json (lists logs and holds no samples)"));
+    let no_log = [file("a.json", &log("success")), file("notes.json", "{\"tasks\": []}")];
+    let (coverage, _) = of_files("inspect", &no_log, |_| {}).unwrap();
     assert!(
-        coverage.tally.bad_files[0].ends_with("its run ended with status `cancelled`: it does not count")
+        coverage.tally.bad_files[0].ends_with("has no `samples`: not the log of a finished run of Inspect")
     );
-    assert!(
-        coverage.tally.bad_files[1].ends_with("has no `samples`: not the log of a finished run of Inspect")
-    );
+    let all_void = of_files("inspect", &[file("b.json", &log("cancelled"))], |_| {});
+    assert!(all_void.unwrap_err().to_string().ends_with("hold no score"));
 }
 
 #[test]
