@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 
 #[cfg(test)]
 pub(crate) mod faults;
+mod stand_in;
+
+pub use stand_in::{N_HEAD_BYTES, other_delimiter, stand_in, used_instead};
 
 #[cfg(test)]
 use faults::{step, transfer};
@@ -79,7 +82,8 @@ impl Write for Output {
 /// Opens a file for reading.
 ///
 /// # Errors
-/// A file that is not there, or anything but a regular one: reading a pipe or a device may never end.
+/// A file that is not there, or anything but a regular one: reading a pipe or a device may never end. A pointer that Git LFS
+/// left in the place of a file.
 pub fn open(path: &Path) -> Result<Input> {
     let kind = step().and_then(|()| fs::metadata(path)).map_err(Error::io(path, "read"))?;
     if kind.is_dir() {
@@ -88,7 +92,9 @@ pub fn open(path: &Path) -> Result<Input> {
     if !kind.is_file() {
         return Err(Error::file(path, "is a device or a pipe; save what it gives as a file"));
     }
-    fs::File::open(path).map(Input).map_err(Error::io(path, "read"))
+    let file = fs::File::open(path).map_err(Error::io(path, "read"))?;
+    stand_in::check(&file).map_err(|problem| Error::file(path, problem))?;
+    Ok(Input(file))
 }
 
 /// Reads a whole file.

@@ -14,7 +14,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::cells::tokens_of_total;
 use super::json::{Elements, Scalar, deserializer, fault, score_of_text, whole};
-use super::source::{At, Budget, Input, Progress, Sources, Zstandard, limited};
+use super::source::{At, Budget, Input, Progress, Sources, ZIP, Zstandard, limited};
 use super::texts::{MOST_LEVELS, user_text};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -124,7 +124,7 @@ pub(super) fn each_of_zip(
     sources: &Sources<'_>,
     each: &mut EachSample<'_>,
 ) -> Result<Option<String>> {
-    let file = sources.open_raw(path)?;
+    let file = sources.open_binary(path, ZIP)?;
     let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
     let mut archive = ZipArchive::new(BufReader::new(file))
         .map_err(|error| Error::file(path, format!("is no whole zip archive: {error}")))?;

@@ -11,7 +11,7 @@ use zip::ZipArchive;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
 use super::inspect_files::open_member;
-use super::source::{At, Progress, is_named, stem};
+use super::source::{At, Progress, ZIP, is_named, stem};
 use crate::error::{Error, Result};
 use crate::fs;
 use crate::npy;
@@ -48,7 +48,7 @@ impl Importer for Npz {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        let file = job.sources.open_raw(path)?;
+        let file = job.sources.open_binary(path, ZIP)?;
         let n_bytes = file.n_bytes().map_err(Error::io(path, "read"))?;
         let archive = ZipArchive::new(BufReader::new(file))
             .map_err(|error| Error::file(path, format!("is no `.npz` archive: {error}")))?;

@@ -35,10 +35,13 @@ use crate::fs;
 /// Values that are decoded ahead in each column; texts may be long.
 const N_AHEAD: usize = 64;
 
+/// How Parquet begins.
+const MAGIC: &[u8] = b"PAR1";
+
 /// Whether a file begins as Parquet does, whatever its name.
 pub(super) fn is_parquet(path: &Path) -> bool {
     let mut head = [0; 4];
-    fs::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok()) && head == *b"PAR1"
+    fs::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok()) && head == *MAGIC
 }
 
 /// Calls `each` with every row and its number, counted from 0.
@@ -50,7 +53,7 @@ pub(super) fn rows<T: DeserializeOwned>(
     path: &Path,
     mut each: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
-    let file = Arc::new(Chunks::of(sources.open_raw(path)?).map_err(Error::io(path, "read"))?);
+    let file = Arc::new(Chunks::of(sources.open_binary(path, MAGIC)?).map_err(Error::io(path, "read"))?);
     let damaged = |problem: &dyn Display| Error::file(path, format!("is no whole Parquet file: {problem}"));
     let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&*file));
     let metadata = metadata.map_err(|error| damaged(&error))?;

@@ -9,6 +9,7 @@ use super::json::{elements, is_blank, lines, score_of_text};
 use super::parquet;
 use super::source::{At, Input, Sources, Spot, is_named};
 use crate::error::{Error, Result, suggestion};
+use crate::fs;
 
 /// Endings of the files that hold rows.
 pub(super) const ENDINGS: [&str; 5] = [".csv", ".tsv", ".jsonl", ".json", ".parquet"];
@@ -183,8 +184,8 @@ fn each_delimited(
     let (path, budget) = (input.path().to_owned(), input.budget());
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(input.into_reader());
     let header = reader.byte_headers().map_err(|error| csv_fault(&path, &error))?;
-    if let Some(used) = other_delimiter(header, delimiter) {
-        return Err(Error::line(&path, 1, used_instead(&path, used)));
+    if let Some(used) = fs::other_delimiter(header.iter(), delimiter) {
+        return Err(Error::line(&path, 1, fs::used_instead(&path, used)));
     }
     let mut columns = BTreeMap::new();
     for (at, name) in header.iter().enumerate() {
@@ -204,24 +205,6 @@ fn each_delimited(
         let fields = fields.map_err(|_| Error::line(&path, line, "is not UTF-8"))?;
         each(&Row { path: &path, at: At::Line(line), columns: &columns, fields: &fields })?;
     }
-}
-
-/// What a header of one field is really divided by.
-fn other_delimiter(header: &csv::ByteRecord, delimiter: u8) -> Option<char> {
-    let only = header.get(0).filter(|_| header.len() == 1)?;
-    let used =
-        [b';', b'\t', b'|', b','].into_iter().find(|used| *used != delimiter && only.contains(used))?;
-    Some(char::from(used))
-}
-
-fn used_instead(path: &Path, used: char) -> String {
-    let shown = if used == '\t' { "\\t".to_owned() } else { used.to_string() };
-    let decimal = if used == ';' { ", decimal=','" } else { "" };
-    let (name, stem) = (path.file_name().unwrap_or_default().to_string_lossy(), super::source::stem(path));
-    format!(
-        "its fields are divided by `{shown}`, not by what its name says; rewrite it: python3 -c \"import pandas; \
-         pandas.read_csv('{name}', sep='{shown}'{decimal}).to_csv('{stem}-commas.csv', index=False)\""
-    )
 }
 
 fn csv_fault(path: &Path, error: &csv::Error) -> Error {

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -31,6 +31,9 @@ pub enum Progress<'a> {
     /// So many further bytes were read.
     Bytes(u64),
 }
+
+/// How a zip archive begins.
+pub(super) const ZIP: &[u8] = b"PK\x03\x04";
 
 /// Opens files and keeps which.
 pub(super) struct Sources<'a> {
@@ -77,8 +80,21 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Opens a file as it is.
-    pub(super) fn open_raw(&self, path: &Path) -> Result<fs::Input> {
+    /// Opens a file as it is, which should begin like this.
+    ///
+    /// # Errors
+    /// A file that cannot be read; one of another known kind.
+    pub(super) fn open_binary(&self, path: &Path, magic: &[u8]) -> Result<fs::Input> {
+        let mut file = self.open_raw(path)?;
+        let (head, _) = peeked(&mut file).map_err(Error::io(path, "read"))?;
+        if !head.starts_with(magic) {
+            refuse_other_formats(path, &head)?;
+        }
+        file.rewind().map_err(Error::io(path, "read"))?;
+        Ok(file)
+    }
+
+    fn open_raw(&self, path: &Path) -> Result<fs::Input> {
         if !self.opened.borrow().iter().any(|known| known == path) {
             self.opened.borrow_mut().push(path.to_owned());
         }
@@ -142,46 +158,16 @@ impl Read for Counted<'_> {
     }
 }
 
-/// Bytes by which files are known.
-const N_HEAD_BYTES: u64 = 64;
-
 /// The first bytes, and the rest.
 fn peeked<R: Read>(mut stream: R) -> io::Result<(Vec<u8>, R)> {
     let mut head = Vec::new();
-    stream.by_ref().take(N_HEAD_BYTES).read_to_end(&mut head)?;
+    stream.by_ref().take(fs::N_HEAD_BYTES as u64).read_to_end(&mut head)?;
     Ok((head, stream))
 }
 
-/// Binary tables, and what stands in the place of a file, are known by their first bytes; each is refused with the way out.
+/// What is no text is refused with the way out.
 fn refuse_other_formats(path: &Path, head: &[u8]) -> Result<()> {
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let problem = match head {
-        [0x80, 2..=5, ..] => format!(
-            "is a pickle, which is a program and is never run here; if you trust it: python3 -c \"import pandas; pandas.read_pickle('{name}').to_csv('{stem}.csv', index=False)\""
-        ),
-        [b'P', b'A', b'R', b'1', ..] => format!(
-            "is Parquet, which `table`, `pairs`, `lighteval`, and `logs` read; for others: python3 -c \"import pandas; pandas.read_parquet('{name}').to_json('{stem}.jsonl', orient='records', lines=True)\""
-        ),
-        [b'P', b'K', 3, 4, ..] if name.ends_with(".xlsx") => {
-            "is an Excel workbook; save its sheet as CSV (UTF-8)".into()
-        }
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => "is an old Excel workbook; save its sheet as CSV (UTF-8)".into(),
-        [b'P', b'K', 3, 4, ..] => "is a zip archive; only `inspect` reads those".into(),
-        _ if head.starts_with(b"version https://git-lfs") => {
-            "is a Git LFS pointer in the place of the data; run `git lfs pull` in its checkout".into()
-        }
-        _ if is_web_page(head) => {
-            "is a web page and no data: the download failed or asks for a login; fetch it again".into()
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::file(path, problem))
-}
-
-fn is_web_page(head: &[u8]) -> bool {
-    let start = String::from_utf8_lossy(head).trim_start().to_lowercase();
-    ["<!doctype", "<html", "<?xml", "<head"].iter().any(|tag| start.starts_with(tag))
+    fs::stand_in(path, head).map_or(Ok(()), |problem| Err(Error::file(path, problem)))
 }
 
 /// Where in a file something stands.

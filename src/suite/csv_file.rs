@@ -1,10 +1,11 @@
 //! A CSV file with a header, plain or gzip, whose faults are reported with path and line.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::source::Source;
 use crate::error::{Error, Result, suggestion};
+use crate::fs;
 
 /// Products and sums of amounts up to this stay far from infinity.
 pub const LARGEST_AMOUNT: f64 = 1e12;
@@ -16,7 +17,7 @@ const MOST_COLUMNS: usize = 1000;
 pub(super) struct CsvFile {
     path: PathBuf,
     header: Vec<String>,
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<BufReader<Box<dyn Read>>>,
     record: csv::ByteRecord,
 }
 
@@ -45,11 +46,17 @@ impl CsvFile {
         } else {
             source
         };
-        let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(source);
-        let header = match reader.byte_headers() {
-            Ok(header) => header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect(),
-            Err(error) => return Err(csv_error(path, &error)),
-        };
+        let mut source = BufReader::with_capacity(1 << 16, source);
+        let head = source.fill_buf().map_err(|error| csv_error(path, &error.into()))?;
+        if let Some(problem) = fs::stand_in(path, head) {
+            return Err(Error::file(path, problem));
+        }
+        let mut reader = csv::ReaderBuilder::new().from_reader(source);
+        let header = reader.byte_headers().map_err(|error| csv_error(path, &error))?;
+        if let Some(used) = fs::other_delimiter(header.iter(), b',') {
+            return Err(Error::line(path, 1, fs::used_instead(path, used)));
+        }
+        let header = header.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let file = CsvFile { path: path.to_owned(), header, reader, record: csv::ByteRecord::new() };
         if file.header.len() > MOST_COLUMNS {
             let problem = format!("has {} columns; a suite has at most {MOST_COLUMNS}", file.header.len());
@@ -149,5 +156,23 @@ fn csv_error(path: &Path, error: &csv::Error) -> Error {
             Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
         }
         _ => Error::line(path, line, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_table_of_commas_is_recognised_whatever_its_name() {
+        for (text, words) in [
+            ("<!doctype html>\n", "suite/prompts.csv: is a web page and no data"),
+            ("version https://git-lfs.github.com/spec/v1\n", "suite/prompts.csv: is a Git LFS pointer"),
+            ("prompt_id;benchmark\np;b\n", "suite/prompts.csv:1: its fields are divided by `;`"),
+        ] {
+            let opened = CsvFile::open(Path::new("suite/prompts.csv"), Box::new(text.as_bytes()));
+            let message = opened.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(message.starts_with(words), "{message}");
+        }
     }
 }

@@ -123,10 +123,26 @@ fn what_stands_in_the_place_of_data_is_recognised_and_the_way_out_named() {
         let message = of_file("table", name, bytes.as_bytes());
         assert!(message.contains(words), "{message}");
     }
-    let folder = folder(&[super::file("t.xlsx", "PK\x03\x04rest")]);
-    let path = folder.path().join("raw/t.xlsx");
-    let message = imported(&settings("table", &path)).unwrap_err().to_string();
-    assert!(message.ends_with("is an Excel workbook; save its sheet as CSV (UTF-8)"), "{message}");
+    // A workbook is one whatever it is called, and in the place of any other binary file too.
+    let sheet =
+        |name: &str| fixtures::archive_of_bytes(&[("_rels/.rels".into(), vec![]), (name.into(), vec![])]);
+    for (format, name) in
+        [("table", "t.tsv"), ("table", "t.csv"), ("logs", "t.jsonl"), ("lighteval", "m/t/details_t.parquet")]
+    {
+        let message = of_file(format, name, &sheet("xl/workbook.xml"));
+        assert!(message.ends_with("workbook; save its sheet as CSV (UTF-8)"), "{message}");
+    }
+    assert!(of_file("table", "t.csv", &sheet("notes.txt")).contains("is a zip archive"));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n";
+    for (format, name) in [
+        ("npz", "t.npz"),
+        ("inspect", "t.eval"),
+        ("lighteval", "m/t/details_t.parquet"),
+        ("table", "t.csv.gz"),
+    ] {
+        let message = of_file(format, name, pointer);
+        assert!(message.contains("run `git lfs pull`"), "{message}");
+    }
 }
 
 #[test]

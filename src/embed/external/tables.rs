@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::fs;
 
 /// A vector, and the line that it or its id stands on; 0 where the suite's order tells.
 pub(super) struct Row {
@@ -13,12 +14,18 @@ pub(super) struct Row {
 
 /// The rows of a CSV file with a column `prompt_id`.
 pub(super) fn csv(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
+    if let Some(problem) = fs::stand_in(path, bytes) {
+        return Err(Error::file(path, problem));
+    }
     let mut reader = ::csv::Reader::from_reader(bytes);
     let fault = |error: ::csv::Error| {
         let line = error.position().map_or(1, ::csv::Position::line);
         Error::line(path, line, error.to_string())
     };
     let header = reader.headers().map_err(fault)?.clone();
+    if let Some(used) = fs::other_delimiter(header.iter().map(str::as_bytes), b',') {
+        return Err(Error::line(path, 1, fs::used_instead(path, used)));
+    }
     let Some(id) = header.iter().position(|name| name.trim() == "prompt_id") else {
         return Err(Error::line(path, 1, "column `prompt_id` is missing"));
     };

@@ -70,6 +70,9 @@ impl Decisions {
     }
 
     fn parse(path: &Path, bytes: &[u8], names: Names<'_>) -> Result<Decisions> {
+        if let Some(problem) = fs::stand_in(path, bytes) {
+            return Err(Error::file(path, problem));
+        }
         let mut reader = csv::Reader::from_reader(bytes);
         let fault = |error: csv::Error| {
             let line = error.position().map_or(1, csv::Position::line);
@@ -82,6 +85,9 @@ impl Decisions {
             }
         };
         let header = reader.headers().map_err(fault)?.clone();
+        if let Some(used) = fs::other_delimiter(header.iter().map(str::as_bytes), b',') {
+            return Err(Error::line(path, 1, fs::used_instead(path, used)));
+        }
         let column = |name: &str| header.iter().position(|column| column.trim() == name);
         let needed = |name: &str| {
             column(name).ok_or_else(|| {
