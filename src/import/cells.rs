@@ -354,8 +354,8 @@ impl Cells {
         is_shared
     }
 
-    /// Whether, in the file at hand, all models have one score on each prompt, and prompts have different ones.
-    pub(super) fn scores_go_by_prompt(&self) -> bool {
+    /// Whether, in the file at hand, all models have one score on each of at least `least` prompts, and prompts have different ones.
+    pub(super) fn scores_go_by_prompt(&self, least: usize) -> bool {
         let mut by_prompt: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
         for (&(prompt, _), sums) in &self.open {
             let Some(score) = sums.answer().score else { continue };
@@ -365,8 +365,9 @@ impl Cells {
             }
             *n_models += 1;
         }
-        let mut shared = by_prompt.values().filter(|(_, n_models)| 1 < *n_models).map(|(score, _)| *score);
-        shared.next().is_some_and(|first| shared.any(|score| SAME_SCORE < (first - score).abs()))
+        let shared = by_prompt.values().filter(|(_, n_models)| 1 < *n_models).map(|(score, _)| *score);
+        let shared: Vec<f64> = shared.collect();
+        least <= shared.len() && shared.iter().any(|score| SAME_SCORE < (shared[0] - score).abs())
     }
 
     /// Where the file at hand stands.

@@ -118,3 +118,20 @@ fn what_it_was_made_of_stands_in_the_suite() {
     assert_eq!(Path::new(&import.files[0].path), Path::new("raw/answers.csv"));
     assert_eq!(import.files[0].sha256.len(), 64);
 }
+
+#[test]
+fn a_column_that_goes_by_the_prompt_alone_is_no_score() {
+    let table = |name: &str, n_prompts: usize| {
+        let rows = (0..n_prompts).map(|n| format!("q{n},one,{}\nq{n},two,{}\n", n % 2, n % 2));
+        format!("question_id,model,{name}\n{}", rows.collect::<String>())
+    };
+    for (name, n_prompts, is_read) in
+        [("correct", 2, false), ("score", 2, true), ("score", 9, true), ("score", 10, false)]
+    {
+        let read = of_file("t.csv", &table(name, n_prompts), |_| ());
+        assert_eq!(read.is_ok(), is_read, "{name}, {n_prompts} prompts");
+        if let Err(error) = read {
+            assert!(error.to_string().ends_with("would be; name the score with `--score`"), "{error}");
+        }
+    }
+}

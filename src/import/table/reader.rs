@@ -141,7 +141,9 @@ impl TableFile<'_> {
                  others) leaves them out"
             ));
         }
-        if self.named.score.is_none() && cells.scores_go_by_prompt() {
+        // `correct` is as often the right answer as the verdict; what is called a score is doubted only where chance is no excuse.
+        let least = if score_column.eq_ignore_ascii_case("correct") { 2 } else { 10 };
+        if self.named.score.is_none() && cells.scores_go_by_prompt(least) {
             let problem = format!(
                 "column `{score_column}`, guessed to be the score, is the same for all models on every prompt, as a right answer \
                  would be; name the score with `--score`"
