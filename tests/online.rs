@@ -47,7 +47,8 @@ fn learners_beat_chance_and_are_shown_one_outcome_a_prompt() {
 #[test]
 fn regret_against_what_can_be_known_grows_ever_more_slowly() {
     let record = record();
-    let truth = suite().truth;
+    let Synthetic { suite, truth, .. } = suite();
+    let place = |prompt: usize| suite.prompts.iter().position(|p| p.id == record.prompts[prompt].id).unwrap();
     let (phase, unit) = (&record.phases[0], record.manifest.cost_unit_usd);
     // By how much even a router that knows every probability stays below the oracle, which knows outcomes.
     let models = 0..record.manifest.suite.models.len();
@@ -56,7 +57,8 @@ fn regret_against_what_can_be_known_grows_ever_more_slowly() {
             let cost = phase.cost_usd.get(prompt, model).unwrap();
             phase.score.get(prompt, model).unwrap() - PREFERENCE * cost / unit
         };
-        let expected = |model: usize| truth.utility(prompt, model, PREFERENCE / unit);
+        let place = place(prompt);
+        let expected = |model: usize| truth.utility(place, model, PREFERENCE / unit);
         let most = models.clone().max_by(|a, b| expected(*a).total_cmp(&expected(*b))).unwrap();
         models.clone().map(realised).fold(f64::NEG_INFINITY, f64::max) - realised(most)
     };

@@ -34,7 +34,7 @@ pub(super) fn estimate(arguments: &EstimateArguments) -> Result<ExitCode> {
         return Err(Error::Usage(format!("`--clip {}` must be above 0", arguments.clip)));
     }
     let router = SavedRouter::read(&arguments.router)?;
-    let suite = Suite::read(&arguments.log)?;
+    let suite = Suite::read(&arguments.log)?.in_order_of_ids();
     let estimates = estimate_log(&arguments.log, &suite, &router, arguments.preference, arguments.clip)?;
     say(estimates.to_string().trim_end())?;
     Ok(ExitCode::SUCCESS)

@@ -64,7 +64,7 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
 }
 
 fn verify_suite(folder: &Path) -> Result<()> {
-    let suite = Suite::read(folder)?;
+    let suite = Suite::read(folder)?.in_order_of_ids();
     say(&SuiteCheck::new(&suite).to_string())?;
     Ok(())
 }

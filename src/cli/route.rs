@@ -106,9 +106,13 @@ fn route_suite(
     }
     let all: Vec<usize> = (0..suite.prompts.len()).collect();
     // The candidates count tokens, as they did in training; a suite without any of them has its own.
-    let candidates: Vec<usize> =
-        (0..suite.models.len()).filter(|&at| router.models().contains(&suite.models[at].id)).collect();
-    let suite = if candidates.is_empty() { suite } else { suite.select(&all, &candidates) };
+    let id = |&model: &usize| &suite.models[model].id;
+    let mut candidates: Vec<usize> = (0..suite.models.len()).collect();
+    candidates.sort_by(|a, b| id(a).cmp(id(b)));
+    if candidates.iter().any(|model| router.models().contains(id(model))) {
+        candidates.retain(|model| router.models().contains(id(model)));
+    }
+    let suite = suite.select(&all, &candidates);
     let groups = text_groups(&suite);
     for block in all.chunks(BATCH) {
         let recorded = Prompts::new(&suite, &groups, block);

@@ -85,26 +85,32 @@ fn write([file, note]: &[Claim; 2], embeddings: &Embeddings) -> Result<()> {
     fs::replace_files(&[(file, &bytes[..])].into_iter().chain(text).collect::<Vec<_>>())
 }
 
-/// Embeddings as they would be read from a file.
+/// Embeddings as they would be read from a file. What an encoder learns from texts does not depend on the order of the prompts.
 pub(crate) fn encoded(
     prompts: &[Prompt],
     encoder: &Encoder,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Embeddings> {
-    let texts: Vec<&str> = prompts.iter().map(|prompt| prompt.text.as_str()).collect();
-    if texts.iter().all(|text| text.is_empty()) && !matches!(encoder, Encoder::File(..)) {
+    if prompts.iter().all(|prompt| prompt.text.is_empty()) && !matches!(encoder, Encoder::File(..)) {
         return Err(Error::Usage("no prompt has a text that could be embedded".into()));
     }
+    let order = suite::order_of(prompts, |prompt| &prompt.id);
+    let texts = || -> Vec<&str> { order.iter().map(|&prompt| prompts[prompt].text.as_str()).collect() };
     let (rows, encoder) = match encoder {
         Encoder::BuiltIn(n_dimensions) => {
-            let rows = hashed::encode(&texts, *n_dimensions);
+            let rows = hashed::encode(&texts(), *n_dimensions);
             let card = hashed::card(rows.n_columns(), *n_dimensions);
             (rows, card)
         }
-        Encoder::Folder(folder) => from_folder(folder, &texts, progress)?,
-        Encoder::File(file, rows) => external::read(file, rows, prompts)?,
+        Encoder::Folder(folder) => from_folder(folder, &texts(), progress)?,
+        Encoder::File(file, rows) => {
+            let (rows, encoder) = external::read(file, rows, prompts)?;
+            return Ok(rounded(rows).encoded_by(encoder));
+        }
     };
-    Ok(rounded(rows).encoded_by(encoder))
+    let mut place = vec![0; prompts.len()];
+    order.iter().enumerate().for_each(|(at, &prompt)| place[prompt] = at);
+    Ok(rounded(rows).select(&place).encoded_by(encoder))
 }
 
 #[cfg(feature = "encoder")]

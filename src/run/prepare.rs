@@ -121,8 +121,9 @@ impl<'a> RunPlan<'a> {
     }
 }
 
-/// Cuts a suite down to the candidates of a scenario that fits it.
-pub(crate) fn prepare(scenario: &Scenario, mut suite: Suite) -> Result<Prepared> {
+/// Puts a suite in the order of its ids and cuts it down to the candidates of a scenario that fits it.
+pub(crate) fn prepare(scenario: &Scenario, suite: Suite) -> Result<Prepared> {
+    let mut suite = suite.in_order_of_ids();
     let content_hash = suite.content_hash();
     put_licence(&mut suite.info, scenario.licence.as_ref())?;
     let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
@@ -147,7 +148,8 @@ pub(crate) fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> 
 ///
 /// # Errors
 /// As [`run`](super::run), before training.
-pub fn check(scenario: &Scenario, mut suite: Suite) -> Result<String> {
+pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
+    let mut suite = suite.in_order_of_ids();
     put_licence(&mut suite.info, scenario.licence.as_ref())?;
     let (_, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
     check_fit(scenario, &suite, has_cost)?;

@@ -149,7 +149,28 @@ impl Suite {
         }
     }
 
-    /// SHA-256 over everything a result can depend on, in hexadecimal. Compression and column order do not enter.
+    /// The same suite with its prompts, models, and benchmarks in the order of their ids, byte by byte, and its comparisons in that
+    /// of their prompts and models: after it, no draw, tie, or sum depends on the order of the rows of a file.
+    pub fn in_order_of_ids(self) -> Suite {
+        let prompts = order_of(&self.prompts, |prompt| &prompt.id);
+        let models = order_of(&self.models, |model| &model.id);
+        let is_in_order = prompts.is_sorted() && models.is_sorted();
+        let mut suite = if is_in_order { self } else { self.select(&prompts, &models) };
+        let benchmarks = order_of(&suite.benchmarks, |name| name);
+        let new_number = positions(benchmarks.len(), &benchmarks);
+        for prompt in &mut suite.prompts {
+            prompt.benchmark = new_number[prompt.benchmark].expect("all benchmarks are kept");
+        }
+        suite.benchmarks.sort_unstable();
+        suite.comparisons.sort_by(|a, b| {
+            let place = |it: &Comparison| (it.prompt, it.model_a, it.model_b);
+            place(a).cmp(&place(b)).then(a.score_a.total_cmp(&b.score_a))
+        });
+        suite
+    }
+
+    /// SHA-256 over everything a result can depend on, the order of prompts and models included, in hexadecimal. Compression and
+    /// column order do not enter.
     pub fn content_hash(&self) -> String {
         let mut hash = Sha256::new();
         let mut text = |field: &str| {
@@ -189,6 +210,13 @@ impl Suite {
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The places of things in the order of their ids.
+pub(crate) fn order_of<T>(things: &[T], id: impl Fn(&T) -> &String) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..things.len()).collect();
+    order.sort_unstable_by(|&a, &b| id(&things[a]).cmp(id(&things[b])));
+    order
 }
 
 /// Where each of `n` things went, or `None` for those not kept.

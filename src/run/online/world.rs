@@ -38,7 +38,8 @@ impl World {
     ///
     /// # Errors
     /// A scenario that does not fit the suite.
-    pub(crate) fn new(scenario: &OnlineScenario, mut suite: Suite) -> Result<World> {
+    pub(crate) fn new(scenario: &OnlineScenario, suite: Suite) -> Result<World> {
+        let mut suite = suite.in_order_of_ids();
         let content_hash = suite.content_hash();
         put_licence(&mut suite.info, scenario.licence.as_ref())?;
         let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;

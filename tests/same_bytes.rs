@@ -1,0 +1,173 @@
+//! The same bytes whatever is nobody's choice: the order of the rows of a suite's files, the number of threads, the locale, the
+//! time zone, and the folder.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+#[path = "common/folder.rs"]
+mod folder;
+#[path = "common/kinds.rs"]
+mod kinds;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use llm_bandit::random::shuffle;
+use llm_bandit::record::Record;
+use llm_bandit::run::run;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::seed::Stream;
+use llm_bandit::suite::Suite;
+use llm_bandit::suite::synthetic::SyntheticSettings;
+use proptest::prelude::*;
+
+use folder::files;
+
+/// A small suite with gaps, texts, and many ties: scores are 0 or 1, and every second model costs what the one before it does.
+fn suite(n_models: usize) -> Suite {
+    let settings =
+        SyntheticSettings { n_prompts: 60, n_models, missing: 0.05, ..SyntheticSettings::default() };
+    let mut suite = settings.generate().unwrap().suite;
+    for prompt in 0..suite.prompts.len() {
+        suite.prompts[prompt].text = format!("prompt {prompt}, one of {}", prompt % 7);
+        for model in (1..n_models).step_by(2) {
+            let cost = suite.outcomes.cost_usd.get(prompt, model - 1);
+            let is_scored = suite.outcomes.score.get(prompt, model).is_some();
+            suite.outcomes.cost_usd.set(prompt, model, cost.filter(|_| is_scored));
+        }
+    }
+    suite
+}
+
+/// The same suite with its rows in another order; embeddings follow the prompts.
+fn shuffled(suite: &Suite, seed: u64) -> Suite {
+    let mut rng = Stream::root(seed).generator();
+    let mut order = |n: usize| {
+        let mut order: Vec<usize> = (0..n).collect();
+        shuffle(&mut rng, &mut order);
+        order
+    };
+    let (prompts, models) = (order(suite.prompts.len()), order(suite.models.len()));
+    suite.select(&prompts, &models)
+}
+
+/// Every form of every kind of router that takes a pool of so many models.
+fn every_router(n_models: usize) -> Scenario {
+    let head = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
+        [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 4\n";
+    let forms = kinds::forms().into_iter().filter(|form| {
+        let traits = form.entry.settings.traits();
+        traits.is_self_contained && traits.needs_pool_of.is_none_or(|needed| needed == n_models)
+    });
+    let routers: String = forms.map(|form| format!("[[router]]\n{}", form.text)).collect();
+    Scenario::parse(Path::new("s.toml"), &format!("{head}{routers}")).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1))]
+    #[test]
+    fn no_router_goes_by_the_order_of_rows(seed in 0_u64..1000) {
+        for n_models in [4, 2] {
+            let (scenario, suite) = (every_router(n_models), suite(n_models));
+            let record = |suite: Suite| -> Record { run(&scenario, suite, &|_| {}).unwrap() };
+            let (before, after) = (record(suite.clone()), record(shuffled(&suite, seed)));
+            for (at, router) in scenario.routers.iter().enumerate() {
+                let is_same = before.choices[0][at] == after.choices[0][at];
+                prop_assert!(is_same, "{} goes by the order of rows", router.label);
+            }
+            prop_assert!(before == after, "a record is the same, and all reports are made from it");
+        }
+    }
+}
+
+const STRESS: &str = r#"
+description = "Every shift that asks little, and a sweep over quizzes."
+suite = "small"
+embeddings = "built-in"
+replicates = 2
+preferences = { count = 6 }
+evidence = { resamples = 200 }
+unseen = { share = 0.3 }
+quiz = { strategy = ["random", "stratified"], size = [5] }
+router = [{ kind = "random" }, { kind = "single", choose = "best" }, { kind = "predictor", model = "knn" }, { kind = "cascade" }]
+shift = [{ kind = "model-order" }, { kind = "embedding-noise", deviations = [0.5] }]
+"#;
+
+const ONLINE: &str = r#"
+mode = "online"
+description = "Learners with a warm start, a price cut, and a drop in quality."
+suite = "small"
+online = { orders = 3, warm-start = 0.3, dimensions = 4, change = [{ at = 0.4, price = { model = "model-2", factor = 0.5 } }, { at = 0.6, quality = { model = "model-1", factor = 0.7 } }] }
+router = [{ kind = "random" }, { kind = "linucb" }, { kind = "lin-thompson" }, { kind = "epsilon-greedy", start = "warm" }, { kind = "pilot" }, { kind = "barp" }]
+"#;
+
+const SAVED: &str = r#"
+description = "A router to save."
+suite = "small"
+router = [{ kind = "llm-bandit", steps = 10, out-of-fold = false }]
+"#;
+
+/// What the program says in a folder, with an environment of its own.
+fn said(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llm-bandit"));
+    command.args(arguments).current_dir(folder).env_remove("LLM_BANDIT_DATASETS");
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    assert_eq!(text(output.stderr), "", "{arguments:?}");
+    assert!(output.status.success(), "{arguments:?}");
+    text(output.stdout)
+}
+
+/// Everything that comes out of a suite, by name: reports, a trained router and what it answers, and what is said of the suite.
+fn outcomes(suite: &Suite, environment: &[(&str, &str)], threads: &str) -> BTreeMap<String, Vec<u8>> {
+    let here = tempfile::tempdir().unwrap();
+    let here = here.path();
+    fs::create_dir_all(here.join("data/small")).unwrap();
+    suite.write(&here.join("data/small")).unwrap();
+    fs::create_dir(here.join("scenarios")).unwrap();
+    for (name, text) in [("scenarios/stress", STRESS), ("scenarios/online", ONLINE), ("saved", SAVED)] {
+        fs::write(here.join(format!("{name}.toml")), text).unwrap();
+    }
+    let say = |arguments: &[&str]| said(here, environment, arguments);
+    let run = ["run", "scenarios", "--datasets", "data", "--out", "out", "--quiet", "--threads", threads];
+    let mut all = BTreeMap::from([("run".to_owned(), say(&run).into_bytes())]);
+    say(&[
+        "train",
+        "saved.toml",
+        "--datasets",
+        "data",
+        "--router",
+        "llm-bandit",
+        "--out",
+        "r.safetensors",
+        "--quiet",
+    ]);
+    fs::copy(here.join("r.safetensors"), here.join("out/r.safetensors")).unwrap();
+    all.extend(files(&here.join("out")));
+    // One answer a row, in the order of the rows.
+    let routed = say(&["route", "--router", "r.safetensors", "--suite", "data/small", "--preference", "0.3"]);
+    let mut routed: Vec<&str> = routed.lines().collect();
+    routed.sort_unstable();
+    all.insert("route".into(), routed.join("\n").into_bytes());
+    all.insert("verify".into(), say(&["verify", "data/small", "out/stress", "out/online"]).into_bytes());
+    all
+}
+
+#[test]
+fn threads_locale_time_zone_folder_and_order_of_rows_change_no_byte() {
+    let suite = suite(5);
+    let first = outcomes(&suite, &[("LC_ALL", "C"), ("TZ", "UTC")], "1");
+    assert!(first.len() > 60 && first.contains_key("stress/stress/stress.md"), "{:?}", first.keys());
+    let others = [
+        (suite.clone(), [("LC_ALL", "de_DE.UTF-8"), ("TZ", "Asia/Kathmandu")], "2"),
+        (shuffled(&suite, 1), [("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Apia")], "3"),
+        (shuffled(&suite, 2), [("LC_ALL", "C.UTF-8"), ("TZ", "America/St_Johns")], "8"),
+    ];
+    for (suite, environment, threads) in others {
+        let other = outcomes(&suite, &environment, threads);
+        assert!(first.keys().eq(other.keys()));
+        for ((name, first), other) in first.iter().zip(other.values()) {
+            assert!(first == other, "{name} with {threads} threads, {environment:?}");
+        }
+    }
+}
