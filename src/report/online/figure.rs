@@ -3,7 +3,6 @@
 use crate::evaluate::online::{OnlineSummary, Series};
 use crate::record::online::OnlineRecord;
 use crate::report::plot::{LineKind, RegretChart, RegretLine};
-use crate::router::online::OnlineRouterSettings;
 use crate::statistics::spread::Spread;
 
 /// The references that the figure shows, each with a look of its own.
@@ -34,7 +33,7 @@ pub(super) fn to_reference(
 fn cumulative(record: &OnlineRecord, summary: &OnlineSummary, reference: &str, curve: Curve) -> RegretChart {
     let place = |at: usize| summary.checkpoints[at] as f64;
     let line = |(position, series): (usize, &Series)| {
-        let (kind, curve) = (kind(record, position, series)?, curve(series)?);
+        let (kind, curve) = (kind(position, series)?, curve(series)?);
         let points = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.mean));
         let band = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.low, spread.high));
         Some(RegretLine {
@@ -88,24 +87,17 @@ fn rates(
             ((from + to) / 2.0, gained / (to - from))
         };
         let points = places.windows(2).map(rate).collect();
-        Some(RegretLine {
-            label: series.policy.clone(),
-            points,
-            band: None,
-            kind: kind(record, position, series)?,
-        })
+        Some(RegretLine { label: series.policy.clone(), points, band: None, kind: kind(position, series)? })
     };
     summary.series.iter().enumerate().filter_map(line).collect()
 }
 
 /// How a policy is drawn, where it is.
-fn kind(record: &OnlineRecord, position: usize, series: &Series) -> Option<LineKind> {
+fn kind(position: usize, series: &Series) -> Option<LineKind> {
     if series.is_reference {
         return Some(LineKind::Reference { index: DRAWN.iter().position(|name| *name == series.policy)? });
     }
-    // A random learner does what `uniform` does in expectation: one floor is enough.
-    let settings = &record.manifest.scenario.routers[position].settings;
-    (!matches!(settings, OnlineRouterSettings::Random(_))).then_some(LineKind::Router { index: position })
+    Some(LineKind::Router { index: position })
 }
 
 fn dressed(record: &OnlineRecord, lines: Vec<RegretLine>, regret_label: String) -> RegretChart {

@@ -32,7 +32,7 @@ pub struct RegretLine {
     pub label: String,
     /// Pairs of step and regret, by rising step.
     pub points: Vec<(f64, f64)>,
-    /// Triples of step, low, and high regret, by rising step.
+    /// Triples of step, low, and high regret, by rising step: a band, or whiskers where the points are few.
     pub band: Option<Vec<(f64, f64, f64)>>,
     /// How it is drawn.
     pub kind: LineKind,
@@ -51,6 +51,10 @@ const REACH: Reach = Reach { below: 0.3, above: 0.3 };
 /// Markers along a line: on every point they would hide it.
 const MARKERS: usize = 8;
 const CHANGE_DASH: &[f64] = &[4.0, 3.0];
+/// Lines of so few points have whiskers in the place of a band: between them nothing was measured.
+const MOST_WHISKERS: usize = 12;
+/// Half of the stroke at the end of a whisker, and how far those of one line stand from those of the next.
+const WHISKER: f64 = 3.0;
 
 /// Without title, legend, and notes, which the page writes itself.
 fn on_page(chart: &RegretChart) -> Scene {
@@ -68,24 +72,63 @@ fn scene(chart: &RegretChart) -> Scene {
     let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
     let panel = panel(&lines, top);
     draw(&mut scene, &panel, chart, &lines);
-    let swatch = |look: Look, line: &RegretLine| Swatch::Line { look, band: line.band.is_some() };
+    let swatch = |look: Look, line: &RegretLine| Swatch::Line {
+        look,
+        band: line.band.is_some() && !has_whiskers(line),
+    };
     let entry = |line: &RegretLine| Entry {
         swatch: swatch(palette::look(line.kind), line),
         label: line.label.clone(),
     };
     let entries: Vec<Entry> = lines.iter().map(entry).collect();
     let bottom = caption::draw_legend(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
-    let outside = |line: &&RegretLine| line.points.iter().any(|point| !panel.y.window.contains(point.1));
-    let outside: Vec<&str> = lines.iter().filter(outside).map(|line| line.label.as_str()).collect();
+    scene.height = caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
+    scene
+}
+
+/// What the eye does not see, without full stops.
+fn notes(chart: &RegretChart, lines: &[RegretLine], panel: &Panel) -> Vec<String> {
     let mut notes = Vec::new();
     if !chart.changes.is_empty() {
-        notes.push("Upright dashes: something changes, as the report says.".to_owned());
+        notes.push("Upright dashes: something changes, as the report says".to_owned());
     }
-    if !outside.is_empty() {
-        notes.push(format!("Beyond the axis in part: {}", outside.join(", ")));
+    let mut named = |words: &str, is_meant: &dyn Fn(&RegretLine) -> bool| {
+        let labels: Vec<&str> =
+            lines.iter().filter(|line| is_meant(line)).map(|line| line.label.as_str()).collect();
+        if !labels.is_empty() {
+            notes.push(format!("{words}: {}", labels.join(", ")));
+        }
+    };
+    let is_inside = |value: f64| panel.y.window.contains(value);
+    let band = |line: &RegretLine| line.band.clone().unwrap_or_default();
+    named("Beyond the axis in part", &|line| line.points.iter().any(|point| !is_inside(point.1)));
+    named("Intervals beyond the axis in part", &|line| {
+        band(line).iter().any(|(_, low, high)| !is_inside(*low) || !is_inside(*high))
+    });
+    named("Points without an interval", &|line| {
+        line.band.as_ref().is_some_and(|band| band.len() < line.points.len())
+    });
+    notes
+}
+
+fn has_whiskers(line: &RegretLine) -> bool {
+    line.band.is_some() && line.points.len() <= MOST_WHISKERS
+}
+
+/// Intervals at single points, open where the axis cuts them.
+fn draw_whiskers(scene: &mut Scene, panel: &Panel, band: &[(f64, f64, f64)], aside: f64, look: Look) {
+    let rectangle = panel.rectangle();
+    let stroke = Stroke { dash: &[], width: 1.2, ..look.stroke };
+    for (x, low, high) in band {
+        let (Some((x, low)), Some((_, high))) = (panel.place((*x, *low)), panel.place((*x, *high))) else {
+            continue;
+        };
+        let x = (x + aside).clamp(rectangle.left + WHISKER, rectangle.right - WHISKER);
+        panel.draw_line(scene, &[(x, low), (x, high)], stroke);
+        for y in [low, high] {
+            panel.draw_line(scene, &[(x - WHISKER, y), (x + WHISKER, y)], stroke);
+        }
     }
-    scene.height = caption::draw_notes(&mut scene, &notes, bottom) + MARGIN;
-    scene
 }
 
 /// A few places of a line, offset from those of the other lines.
@@ -104,8 +147,14 @@ fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[RegretLi
         let stroke = Stroke { colour: EDGE, width: 1.0, dash: CHANGE_DASH };
         scene.line(&[(x, rectangle.top), (x, rectangle.bottom)], stroke);
     }
-    for line in lines.iter().rev() {
+    let middle = (lines.iter().filter(|line| has_whiskers(line)).count() as f64 - 1.0) / 2.0;
+    for (at, line) in lines.iter().enumerate().rev() {
         let Some(band) = &line.band else { continue };
+        if has_whiskers(line) {
+            let aside = (at as f64 - middle) * 2.0 * WHISKER;
+            draw_whiskers(scene, panel, band, aside, palette::look(line.kind));
+            continue;
+        }
         let low: Vec<Point> = band.iter().filter_map(|(x, low, _)| panel.place((*x, *low))).collect();
         let high: Vec<Point> = band.iter().filter_map(|(x, _, high)| panel.place((*x, *high))).collect();
         panel.draw_band(scene, &low, &high, palette::look(line.kind));
@@ -131,7 +180,12 @@ fn panel(lines: &[RegretLine], top: f64) -> Panel {
     let is_router = |line: &&RegretLine| matches!(line.kind, LineKind::Router { .. });
     let regrets = |line: &RegretLine| line.points.iter().map(|point| point.1).collect::<Vec<f64>>();
     let main: Vec<f64> = lines.iter().filter(is_router).flat_map(regrets).collect();
-    let others: Vec<f64> = lines.iter().filter(|line| !is_router(line)).flat_map(regrets).collect();
+    let ends = |line: &RegretLine| {
+        let band = line.band.iter().flatten();
+        band.flat_map(|(_, low, high)| [*low, *high]).collect::<Vec<f64>>()
+    };
+    let others = lines.iter().filter(|line| !is_router(line)).flat_map(regrets);
+    let others: Vec<f64> = others.chain(lines.iter().flat_map(ends)).collect();
     let most = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
     let least = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(most, f64::min);
     let steps = Window { low: least, high: if most > least { most } else { least + 1.0 } };
@@ -161,11 +215,41 @@ mod tests {
             regret_label: "regret".into(),
         };
         let svg = chart.svg().unwrap();
-        assert!(svg.contains("line 1") && svg.contains("Upright dashes"));
+        assert!(svg.contains("line 1") && svg.contains("Upright dashes") && !svg.contains("says.."));
         assert_eq!(svg, chart.svg().unwrap());
         chart.lines[0].points[3].1 = f64::NAN;
         assert!(chart.svg().is_ok() && chart.png().is_ok());
         chart.lines.clear();
         assert!(chart.svg().is_ok());
+    }
+
+    #[test]
+    fn intervals_of_few_points_are_whiskers_that_cover_nothing_and_what_is_cut_is_said() {
+        let line = |index: usize, band: Vec<(f64, f64, f64)>| RegretLine {
+            label: format!("line {index}"),
+            points: vec![(0.0, 0.9), (5.0, 0.8), (50.0, 0.95)],
+            band: Some(band),
+            kind: LineKind::Router { index },
+        };
+        let near = vec![(0.0, 0.85, 0.95), (5.0, 0.78, 0.82), (50.0, 0.9, 1.0)];
+        let mut chart = RegretChart {
+            title: "t".into(),
+            subtitle: "s".into(),
+            lines: vec![line(0, near.clone()), line(1, near)],
+            changes: Vec::new(),
+            step_label: "prompts".into(),
+            regret_label: "share".into(),
+        };
+        let areas = |chart: &RegretChart| {
+            let marks = chart.scene(Layout::Report).marks;
+            marks.iter().filter(|mark| matches!(mark, super::super::scene::Mark::Area { .. })).count()
+        };
+        assert_eq!(areas(&chart), 0);
+        let svg = chart.svg().unwrap();
+        assert!(!svg.contains("Intervals beyond") && !svg.contains("without an interval"));
+        chart.lines[1] = line(1, vec![(0.0, -40.0, 60.0), (50.0, 0.9, 1.0)]);
+        let svg = chart.svg().unwrap();
+        assert!(svg.contains("Intervals beyond the axis in part: line 1"), "{svg}");
+        assert!(svg.contains("Points without an interval: line 1"), "{svg}");
     }
 }

@@ -158,11 +158,13 @@ fn recommendation(sweep: &Record, points: &[QuizPoint], router: &str) -> String 
     }
 }
 
-/// A picture a router, a line a strategy.
+/// A picture a router, a line a strategy; none of a router whose full answers give nothing to take a share of.
 pub(super) fn pictures(sweep: &Record, points: &[QuizPoint]) -> Vec<(String, Vec<u8>)> {
     let drawn = "any finite data can be drawn";
     let mut files = Vec::new();
-    for router in routers(points) {
+    let has_share =
+        |router: &&str| points.iter().any(|point| point.router == *router && point.ratio.is_some());
+    for router in routers(points).into_iter().filter(has_share) {
         let line = |(index, strategy): (usize, &QuizStrategy)| {
             let curve = quiz_curve(points, router, *strategy);
             let at = |point: &QuizPoint| Some((point.answers, point.ratio?));
