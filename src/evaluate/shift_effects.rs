@@ -9,7 +9,6 @@ use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::scenario::quiz::QuizLabel;
-use crate::scenario::shift::Change;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
@@ -103,7 +102,7 @@ fn without_rounding(difference: f64) -> f64 {
 
 /// Of a shift that adds a copy of a model the places of the copy and of its original.
 fn copied(twin: &Record, shifted: &Record) -> Option<[usize; 2]> {
-    let Change::Clone { model, .. } = &shifted.manifest.shift.as_ref()?.change else { return None };
+    let (model, _) = shifted.manifest.shift.as_ref()?.change.effect().copied()?;
     let names = &shifted.manifest.suite.models;
     let copy = names.iter().position(|name| !twin.manifest.suite.models.contains(name))?;
     Some([copy, names.iter().position(|name| name == model)?])

@@ -2,7 +2,7 @@
 //!
 //! `prepare` makes the suite ready and checks that the scenario fits it, `replicate` and `training` train and route one replicate,
 //! `offline` runs them all, `assemble` makes their record, and `cells` resumes an interrupted run. `stress` runs a scenario
-//! with its shifts and quizzes: `shift` says what each shift does, `shifted` lets trained routers meet those of the test.
+//! with its shifts and quizzes, `shifted` lets trained routers meet the shifts of the test.
 
 mod assemble;
 mod cells;
@@ -10,7 +10,6 @@ mod offline;
 pub mod online;
 mod prepare;
 mod replicate;
-mod shift;
 mod shifted;
 mod stress;
 mod training;

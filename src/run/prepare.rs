@@ -248,7 +248,7 @@ pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>
     for (at, settings) in scenario.shifts.iter().enumerate() {
         let key = format!("shift[{at}]");
         for shift in settings.shifts(suite).map_err(|error| error.within(&key))? {
-            shift.change.check(scenario).map_err(|error| error.within(&key))?;
+            shift.change.effect().check(scenario).map_err(|error| error.within(&key))?;
             if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
                 return Err(Error::setting(key, format!("[[shift]] asks for `{}` twice", shift.name)));
             }

@@ -1,6 +1,5 @@
 //! One replicate of a run: who is unseen, what each quiz asks, and what is learned from.
 
-use super::shift;
 use super::shifted::{TestShift, TestView};
 use crate::error::{Error, Result};
 use crate::index::TrainingRow;
@@ -9,6 +8,7 @@ use crate::record::tokens::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::router::{CostModels, Memo, Names, Prompts, Quizzed, Training, TrainingData, item_information};
 use crate::scenario::quiz::QuizLabel;
+use crate::scenario::shift::by_original;
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
@@ -94,7 +94,7 @@ impl Replicate {
         let unseen = match &scenario.unseen {
             Some(settings) => {
                 let chosen = settings.choose(inputs.original, &stream.named("unseen"))?;
-                shift::by_original(inputs.original, suite, &chosen)
+                by_original(inputs.original, suite, &chosen)
             }
             None => vec![false; n_models],
         };

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::shift::{factors, is_answered, pool};
 use crate::error::{Error, Result};
 use crate::preference::{Preference, PreferenceGrid};
 use crate::random::standard_normal;
 use crate::router::Prompts;
 use crate::router::{Asked, Choices};
 use crate::scenario::RouterEntry;
-use crate::scenario::shift::{Change, Shift};
+use crate::scenario::shift::{Priced, Shift, is_answered};
 use crate::scenario::split::Split;
 use crate::seed::Stream;
 use crate::suite::Suite;
@@ -58,7 +57,8 @@ pub(crate) struct ShiftedCell {
 /// No test prompt that a model of the pool answered.
 pub(crate) fn test_of(shifted: &TestShift<'_>, view: &TestView<'_>) -> Result<Test> {
     let stream = view.stream.named("shift");
-    let pool = pool(&shifted.shift.change, view.suite, view.unseen, view.test_pool, &stream);
+    let effect = shifted.shift.change.effect();
+    let pool = effect.pool(view.suite, view.unseen, view.test_pool, &stream);
     let is_routed = |prompt: &&usize| is_answered(&shifted.suite.outcomes.score, **prompt, &pool);
     let prompts: Vec<usize> = view.split.test.iter().filter(is_routed).copied().collect();
     if prompts.is_empty() {
@@ -81,30 +81,21 @@ pub(crate) fn replay(
     (entry, base): (&RouterEntry, &Choices),
     ask: impl Fn(&Prompts, &[usize]) -> Result<Asked>,
 ) -> Result<ShiftedCell> {
-    let change = &shifted.shift.change;
-    if let Change::PreferenceNoise { deviation } = change {
-        return Ok(misstated(base, view, *deviation));
+    let effect = shifted.shift.change.effect();
+    if let Some(deviation) = effect.misstatement() {
+        return Ok(misstated(base, view, deviation));
     }
     let test = test_of(shifted, view)?;
     let mut prompts = Prompts::among(&shifted.suite, view.groups, &test.prompts, &test.pool);
     let development = [&view.split.training[..], &view.split.validation].concat();
-    prompts.cost_factors = factors(change, (view.suite, &shifted.suite), &development, view.unseen);
+    prompts.cost_factors = effect.cost_factors(&Priced {
+        suites: [view.suite, &shifted.suite],
+        development: &development,
+        unseen: view.unseen,
+    });
     let choices = ask(&prompts, &test.prompts)?.choices;
-    Ok(ShiftedCell { choices, not_applied: not_applied(change, entry).map(str::to_owned) })
-}
-
-/// Why a router goes on as before.
-fn not_applied(change: &Change, entry: &RouterEntry) -> Option<&'static str> {
-    let traits = entry.settings.traits();
-    match change {
-        _ if change.is_of_prices() && !traits.follows_prices => {
-            Some("chooses by the prices it was trained with")
-        }
-        Change::UnseenOnly if !traits.takes_unseen => Some(
-            "cannot take a new model without training anew; where it has nobody else it falls back to prices",
-        ),
-        _ => None,
-    }
+    let not_applied = effect.not_applied(entry.settings.traits());
+    Ok(ShiftedCell { choices, not_applied: not_applied.map(str::to_owned) })
 }
 
 /// What was chosen where each prompt's user means w and says the weight of the grid nearest to w e^(deviation z), z

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::record::Record;
 use crate::scenario::quiz::{QuizLabel, QuizSweep};
-use crate::scenario::shift::{Change, Shift, Stage};
+use crate::scenario::shift::{Shift, Stage};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::Suite;
@@ -40,12 +40,13 @@ pub fn stress(
     let prepared = prepare(scenario, suite)?;
     let shifts = shifts_of(scenario, &prepared.suite)?;
     let stream = Stream::root(scenario.seed).named("shift");
-    let meet = |shift: &&Shift| shift.change.stage() == Stage::Test;
+    let meet = |shift: &&Shift| shift.stage() == Stage::Test;
     let met: Vec<TestShift<'_>> = shifts
         .iter()
         .filter(meet)
         .map(|shift| {
-            let suite = shift.change.test_suite(&prepared.suite, &stream)?;
+            let suite =
+                or_as_it_was(shift.change.effect().test_suite(&prepared.suite, &stream)?, &prepared.suite);
             Ok(TestShift { shift: shift.clone(), suite })
         })
         .collect::<Result<_>>()?;
@@ -56,7 +57,7 @@ pub fn stress(
     let mut from_test = unshifted.shifted.into_iter();
     let mut shifted = Vec::new();
     for shift in &shifts {
-        shifted.push(match shift.change.stage() {
+        shifted.push(match shift.stage() {
             Stage::Test => from_test.next().expect("a record a shift of the test"),
             Stage::Training => {
                 trained_anew(scenario, (&prepared, &unshifted.record), shift, cache, progress)?
@@ -67,6 +68,11 @@ pub fn stress(
     Ok(Stressed { twin: unshifted.record, shifted, sweep })
 }
 
+/// The suite that a shift makes, or the one before where it leaves that.
+fn or_as_it_was(shifted: Option<Suite>, before: &Suite) -> Cow<'_, Suite> {
+    shifted.map_or(Cow::Borrowed(before), Cow::Owned)
+}
+
 fn trained_anew(
     scenario: &Scenario,
     (prepared, twin): (&Prepared, &Record),
@@ -74,17 +80,16 @@ fn trained_anew(
     cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Record> {
-    let change = &shift.change;
+    let change = shift.change.effect();
     let stream = Stream::root(scenario.seed).named("shift");
-    let tested: Cow<'_, Suite> = change.test_suite(&prepared.suite, &stream)?;
-    let learned: Cow<'_, Suite> = change.training_suite(&prepared.suite, &stream)?;
+    let tested = or_as_it_was(change.test_suite(&prepared.suite, &stream)?, &prepared.suite);
+    let learned = or_as_it_was(change.training_suite(&prepared.suite, &stream)?, &prepared.suite);
     let changed = change.scenario(scenario)?;
-    let grid = match change {
-        Change::PreferenceShift { trained_for } => {
-            let settings = PreferenceSettings { distribution: *trained_for, ..scenario.preferences };
-            PreferenceGrid::new(&settings)?
+    let grid = match change.trained_for() {
+        Some(distribution) => {
+            PreferenceGrid::new(&PreferenceSettings { distribution, ..scenario.preferences })?
         }
-        _ => prepared.grid.clone(),
+        None => prepared.grid.clone(),
     };
     let split = |(replicate, split)| {
         change.split(&prepared.suite, &split, &replicate_stream(scenario, replicate).named("shift"))

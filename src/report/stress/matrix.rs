@@ -60,7 +60,7 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
         markup::Column::number("test prompts"),
     ]);
     for Column { shift, record, .. } in columns {
-        let anew = if shift.change.stage() == Stage::Training { "yes" } else { "no" };
+        let anew = if shift.stage() == Stage::Training { "yes" } else { "no" };
         table.row(cells![&shift.name, shift.words(), anew, record.manifest.replicates[0].n_test]);
     }
     let _ = writeln!(text, "\n{}", table.markdown());
@@ -100,9 +100,7 @@ fn unheard(columns: &[Column<'_>]) -> String {
 
 /// Shifts that should change no choice, or hand all of a model's to its cheaper copy.
 fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
-    let is_of_choices = |column: &&Column<'_>| {
-        matches!(column.shift.change, Change::Clone { .. } | Change::ModelOrder | Change::CostUnit { .. })
-    };
+    let is_of_choices = |column: &&Column<'_>| column.shift.change.effect().should_not_matter();
     let columns: Vec<&Column<'_>> = columns.iter().filter(is_of_choices).collect();
     if columns.is_empty() {
         return String::new();
@@ -112,7 +110,7 @@ fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
     for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
         let cell = |column: &&Column<'_>| {
             let moved = &column.moves[at];
-            let is_cheaper = matches!(column.shift.change, Change::Clone { factor, .. } if factor < 1.0);
+            let is_cheaper = column.shift.change.effect().copied().is_some_and(|(_, factor)| factor < 1.0);
             let taken = moved.taken_over.filter(|_| is_cheaper);
             let taken = taken.map_or_else(String::new, |share| format!("; takes over {:.1}", 100.0 * share));
             Cell::from(format!("{:.2}{taken}", 100.0 * moved.changed))
@@ -128,11 +126,14 @@ fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
 
 /// Seen, mixed, and unseen-only pools beside the ceiling of training anew, and the gap between them; empty unless the pools of seen and of unseen models were both asked for.
 pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {
-    let find = |wanted: &Change| columns.iter().find(|column| column.shift.change == *wanted);
-    let (Some(seen), Some(unseen)) = (find(&Change::SeenOnly), find(&Change::UnseenOnly)) else {
+    let find = |wanted: fn(&Change) -> bool| columns.iter().find(|column| wanted(&column.shift.change));
+    let (Some(seen), Some(unseen)) = (
+        find(|change| matches!(change, Change::SeenOnly(_))),
+        find(|change| matches!(change, Change::UnseenOnly(_))),
+    ) else {
         return String::new();
     };
-    let retrained = find(&Change::Retrained);
+    let retrained = find(|change| matches!(change, Change::Retrained(_)));
     let gaps = moves(seen.record, unseen.record, N_RESAMPLES);
     let mut text = String::from(
         "## Seen, mixed, and unseen pools\n\nThe same trained routers; utilities are normalised within each pool, between a \
@@ -180,7 +181,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
     ]);
     let scenario = &twin.manifest.scenario.name;
     for Column { shift, moves, .. } in columns {
-        let stage = if shift.change.stage() == Stage::Training { "training" } else { "test" };
+        let stage = if shift.stage() == Stage::Training { "training" } else { "test" };
         for moved in moves {
             let mut push = |metric: &str, numbers: [Option<f64>; 5]| {
                 let [before, after, change, low, high] = numbers;

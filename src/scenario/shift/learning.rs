@@ -1,0 +1,256 @@
+//! Shifts of what is learned from, and for which preferences.
+
+use super::{Effect, Settings, Shift, Stage, check, check_known, each, fault, one, plain};
+use crate::error::Result;
+use crate::preference::{DistributionKind, PreferenceDistribution};
+use crate::random::{bernoulli, shuffle};
+use crate::scenario::split::Split;
+use crate::seed::Stream;
+use crate::suite::Suite;
+
+plain! {
+    /// `label-noise`: shares, a shift each.
+    LabelNoises {
+        /// Each between 0 and 1.
+        shares: Vec<f64>
+    }
+    /// Turns scores that are learned from around: s becomes 1 - s.
+    LabelNoise {
+        /// The chance of each.
+        share: f64
+    }
+    /// `train-size`: numbers of prompts, a shift each; those that the suite does not reach are left out.
+    TrainSizes {
+        /// Each at least 2.
+        sizes: Vec<usize>
+    }
+    /// Leaves so many development prompts.
+    TrainSize {
+        /// How many, validation prompts among them.
+        size: usize
+    }
+    /// `leave-out-benchmark`: benchmarks, a shift each.
+    LeaveOutBenchmarks {
+        /// Only these; all where absent.
+        benchmarks: Option<Vec<String>>
+    }
+    /// Learns from the other benchmarks, routes this one.
+    LeaveOut {
+        /// Which.
+        benchmark: String
+    }
+    /// `preference-shift`: the preferences that routers are trained for.
+    TrainedFor {
+        /// The shape of their density.
+        density: DistributionKind,
+        /// Its lower end.
+        low: f64,
+        /// Its upper end.
+        high: f64
+    }
+    /// Trains for another distribution of preferences.
+    PreferenceShift {
+        /// This.
+        trained_for: PreferenceDistribution
+    }
+}
+
+impl Settings for LabelNoises {
+    fn shifts(&self, _: &Suite) -> Result<Vec<Shift>> {
+        each(&self.shares, |&share| {
+            check("shares", share, 0.0..=1.0)?;
+            Ok(Some((format!("label-noise-{share}"), LabelNoise { share })))
+        })
+    }
+}
+
+impl Effect for LabelNoise {
+    fn words(&self) -> String {
+        format!("of the scores learned from a share of {} turned around", self.share)
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Training
+    }
+
+    /// Each score is drawn alone.
+    fn training_suite(&self, suite: &Suite, stream: &Stream) -> Result<Option<Suite>> {
+        let mut noisy = suite.clone();
+        let mut rng = stream.named("labels").generator();
+        for prompt in 0..suite.prompts.len() {
+            for model in 0..suite.models.len() {
+                let is_turned = bernoulli(&mut rng, self.share);
+                if let Some(score) = suite.outcomes.score.get(prompt, model).filter(|_| is_turned) {
+                    noisy.outcomes.score.set(prompt, model, Some(1.0 - score));
+                }
+            }
+        }
+        Ok(Some(noisy))
+    }
+}
+
+impl Settings for TrainSizes {
+    fn shifts(&self, suite: &Suite) -> Result<Vec<Shift>> {
+        each(&self.sizes, |&size| {
+            check("sizes", size as f64, 2.0..=1e9)?;
+            Ok((size < suite.prompts.len()).then(|| (format!("train-{size}"), TrainSize { size })))
+        })
+    }
+}
+
+impl Effect for TrainSize {
+    fn words(&self) -> String {
+        format!("{} development prompts", self.size)
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Training
+    }
+
+    /// Drawn from both parts; a smaller draw is part of a larger one. Validation keeps its share, and at least one prompt.
+    fn split(&self, _: &Suite, split: &Split, stream: &Stream) -> Result<Split> {
+        let n_before = split.training.len() + split.validation.len();
+        let share = split.validation.len() as f64 / n_before as f64;
+        let n_validation = ((share * self.size as f64).round() as usize).max(1);
+        let draw = |part: &[usize], n: usize, name: &str| -> Vec<usize> {
+            let mut drawn = part.to_vec();
+            shuffle(&mut stream.named("train-size").named(name).generator(), &mut drawn);
+            drawn.truncate(n);
+            drawn.sort_unstable();
+            drawn
+        };
+        Ok(Split {
+            training: draw(&split.training, self.size - n_validation, "training"),
+            validation: draw(&split.validation, n_validation, "validation"),
+            test: split.test.clone(),
+        })
+    }
+}
+
+impl Settings for LeaveOutBenchmarks {
+    fn shifts(&self, suite: &Suite) -> Result<Vec<Shift>> {
+        // Cutting the suite down may have left no prompt of some.
+        let is_present = |at: usize| suite.prompts.iter().any(|prompt| prompt.benchmark == at);
+        let known: Vec<String> = (suite.benchmarks.iter().enumerate())
+            .filter(|(at, _)| is_present(*at))
+            .map(|(_, name)| name.clone())
+            .collect();
+        if known.len() < 2 {
+            return fault(format!("`leave-out-benchmark`: suite `{}` has one benchmark", suite.info.name));
+        }
+        each(self.benchmarks.as_ref().unwrap_or(&known), |name| {
+            check_known("benchmark", name, known.iter().map(String::as_str))?;
+            Ok(Some((format!("new-{name}"), LeaveOut { benchmark: name.clone() })))
+        })
+    }
+}
+
+impl Effect for LeaveOut {
+    fn words(&self) -> String {
+        format!("test prompts of {}, of which nothing was learned from", self.benchmark)
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Training
+    }
+
+    /// Without the benchmark in development, and with its prompts alone in the test.
+    fn split(&self, suite: &Suite, split: &Split, _: &Stream) -> Result<Split> {
+        let is_of = |&prompt: &usize| suite.benchmarks[suite.prompts[prompt].benchmark] == self.benchmark;
+        let part = |prompts: &[usize], wanted: bool| -> Vec<usize> {
+            prompts.iter().copied().filter(|prompt| is_of(prompt) == wanted).collect()
+        };
+        let split = Split {
+            training: part(&split.training, false),
+            validation: part(&split.validation, false),
+            test: part(&split.test, true),
+        };
+        if split.training.is_empty() || split.validation.is_empty() || split.test.is_empty() {
+            return fault(format!("without benchmark `{}` a part of the split is empty", self.benchmark));
+        }
+        Ok(split)
+    }
+}
+
+impl Settings for TrainedFor {
+    fn shifts(&self, _: &Suite) -> Result<Vec<Shift>> {
+        let TrainedFor { density: kind, low, high } = *self;
+        let trained_for = PreferenceDistribution { kind, low, high };
+        one(format!("trained-for-w-{low}-{high}"), PreferenceShift { trained_for })
+    }
+}
+
+impl Effect for PreferenceShift {
+    fn words(&self) -> String {
+        format!("trained for w from {} to {}", self.trained_for.low, self.trained_for.high)
+    }
+
+    fn stage(&self) -> Stage {
+        Stage::Training
+    }
+
+    fn trained_for(&self) -> Option<PreferenceDistribution> {
+        Some(self.trained_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    fn suite() -> Suite {
+        let settings = SyntheticSettings { n_prompts: 200, n_models: 5, ..SyntheticSettings::default() };
+        settings.generate().unwrap().suite
+    }
+
+    #[test]
+    fn of_the_labels_the_share_is_turned_and_nothing_else_changes() {
+        let suite = suite();
+        let mislabelled = |suite: &Suite, share: f64| {
+            LabelNoise { share }.training_suite(suite, &Stream::root(3)).unwrap().unwrap()
+        };
+        let noisy = mislabelled(&suite, 0.2);
+        let cells = || (0..200).flat_map(|prompt| (0..5).map(move |model| (prompt, model)));
+        let score = |suite: &Suite, (prompt, model)| suite.outcomes.score.get(prompt, model).unwrap();
+        let n_turned = cells().filter(|&cell| score(&suite, cell) != score(&noisy, cell)).count();
+        assert!((150..250).contains(&n_turned), "{n_turned}");
+        assert!(cells().all(|cell| [0.0, 1.0].contains(&(score(&suite, cell) - score(&noisy, cell)).abs())));
+        assert!(noisy.outcomes.cost_usd == suite.outcomes.cost_usd);
+        assert!(mislabelled(&suite, 0.0) == suite);
+    }
+
+    #[test]
+    fn a_smaller_split_is_part_of_a_larger_one() {
+        let split = Split {
+            training: (0..100).collect(),
+            validation: (100..120).collect(),
+            test: (120..200).collect(),
+        };
+        let suite = suite();
+        let smaller = |size| TrainSize { size }.split(&suite, &split, &Stream::root(5)).unwrap();
+        let [small, large] = [30, 60].map(smaller);
+        assert_eq!((small.training.len(), small.validation.len()), (25, 5));
+        assert_eq!((large.training.len(), large.validation.len()), (50, 10));
+        assert!(small.training.iter().all(|prompt| large.training.contains(prompt)));
+        assert_eq!(small.test, split.test);
+        let tiny = smaller(2);
+        assert_eq!((tiny.training.len(), tiny.validation.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_benchmark_left_out_is_routed_and_not_learned_from() {
+        let mut suite = suite();
+        suite.benchmarks = vec!["a".into(), "b".into()];
+        suite.prompts.iter_mut().enumerate().for_each(|(at, prompt)| prompt.benchmark = at % 2);
+        let split = Split {
+            training: (0..100).collect(),
+            validation: (100..120).collect(),
+            test: (120..200).collect(),
+        };
+        let left = LeaveOut { benchmark: "b".into() }.split(&suite, &split, &Stream::root(1)).unwrap();
+        assert!(left.training.iter().chain(&left.validation).all(|prompt| prompt % 2 == 0));
+        assert!(left.test.iter().all(|prompt| prompt % 2 == 1));
+        assert_eq!((left.training.len(), left.validation.len(), left.test.len()), (50, 10, 40));
+    }
+}
