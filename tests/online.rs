@@ -163,8 +163,8 @@ fn every_command_takes_an_online_report_or_says_why_not_and_what_to_do() {
     fs::write(folder.join("tiny.toml"), include_str!("../scenarios/ci/tiny.toml")).unwrap();
     said(folder, &["run", "tiny.toml", "--quiet", "--replicates", "1"], 0);
 
-    let gate = said(folder, &["check", "reports/good", "--against", "reports/good"], 2);
-    assert!(gate.contains("bound its regret by `[[expect]]`"), "{gate}");
+    let gate = said(folder, &["check", "reports/tiny", "--against", "reports/good"], 2);
+    assert!(gate.contains("an online run is compared with an online one"), "{gate}");
 
     // Differences of choices.
     let same = said(folder, &["diff", "reports/good", "reports/good", "--exit-code"], 0);
@@ -245,4 +245,41 @@ fn online_runs_take_other_embeddings() {
     said(folder, &["run", "s.toml", "--quiet", "--out", "same"], 0);
     let contexts = |out: &str| fs::read(folder.join(out).join("record/contexts.npy.gz")).unwrap();
     assert!(contexts("own") == contexts("same"));
+}
+
+#[test]
+fn the_gate_tells_a_worse_learner_from_the_same_one_order_by_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run_learner(folder, "good", "kind = \"linucb\"\nalpha = 0.1");
+    run_learner(folder, "bad", "kind = \"random\"");
+    let same = said(folder, &["check", "reports/good", "--against", "reports/good"], 0);
+    assert!(same.contains("paired steps in 4 orders") && same.ends_with("good: PASS (passes)\n"), "{same}");
+    assert!(same.contains("learner  no choice differs"), "{same}");
+
+    let worse = said(folder, &["check", "reports/bad", "--against", "reports/good"], 1);
+    assert!(worse.ends_with("bad: REGRESSED (fails: `learner`)\n"), "{worse}");
+    let line =
+        |metric: &str| worse.lines().find(|line| line.contains(&format!("learner  {metric} "))).unwrap();
+    assert!(line("regret").ends_with("REGRESSED") && line("score").ends_with("REGRESSED"), "{worse}");
+    assert!(worse.contains("random   no choice differs"), "{worse}");
+    let better = said(folder, &["check", "reports/good", "--against", "reports/bad"], 0);
+    assert!(better.ends_with("good: IMPROVED (passes)\n"), "{better}");
+    // What a step may lose lets it through: the bound on a sum is as many times as wide as there are steps.
+    said(
+        folder,
+        &["check", "reports/bad", "--against", "reports/good", "--min-effect", "1", "--min-cost-effect", "9"],
+        0,
+    );
+
+    let json = said(folder, &["check", "reports/good", "--against", "reports/good", "--format", "json"], 0);
+    assert!(json.contains("\"orders\": 4") && json.contains("\"paired-steps\": "), "{json}");
+    let splits = said(folder, &["check", "reports/good", "--against", "reports/good", "--across-splits"], 2);
+    assert!(splits.contains("leave out `--across-splits`"), "{splits}");
+    let text = fs::read_to_string(folder.join("good.toml")).unwrap();
+    fs::write(folder.join("other.toml"), text.replace("description", "seed = 1\ndescription")).unwrap();
+    said(folder, &["run", "other.toml", "--quiet"], 0);
+    let other = said(folder, &["check", "reports/other", "--against", "reports/good"], 2);
+    assert!(other.contains("`seed` of the scenario is 1, in the baseline 0"), "{other}");
+    said(folder, &["check", "reports/other", "--against", "reports/good", "--allow-changed"], 0);
 }

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
 use llm_bandit::gate::{self, Gate, GateSettings, format};
-use llm_bandit::record::Record;
 use llm_bandit::record::Recorded;
 use llm_bandit::report;
 
@@ -20,10 +19,10 @@ use super::use_threads;
 pub(super) struct CheckArguments {
     /// The folder of the report under test
     current: PathBuf,
-    /// The report it is held against; its `record` folder is enough
+    /// The report it is compared with; its `record` folder is enough
     #[arg(long, value_name = "BASELINE")]
     against: PathBuf,
-    /// The least difference that matters in scores, AIQ, and utility
+    /// The least difference that matters in scores, AIQ, utility, and regret a step
     #[arg(long, value_name = "X", default_value_t = GateSettings::default().least_score, value_parser = amount)]
     min_effect: f64,
     /// The least difference that matters in costs, as a share of the baseline's
@@ -70,19 +69,10 @@ fn amount(text: &str) -> std::result::Result<f64, String> {
     (amount.is_finite() && amount >= 0.0).then_some(amount).ok_or_else(|| "must be a number from 0 up".into())
 }
 
-/// The record of an offline report.
-fn offline(folder: &Path) -> Result<Record> {
-    let Recorded::Offline(record) = report::read_recorded(folder)? else {
-        let problem = "is the report of an online run, and the gate pairs test prompts: bound its regret by `[[expect]]`, which `run` checks, or see by `diff` which choices changed";
-        return Err(Error::file(folder, problem));
-    };
-    Ok(*record)
-}
-
 pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let current = offline(&arguments.current)?;
-    let baseline = offline(&arguments.against)?;
+    let [current, baseline] =
+        [report::read_recorded(&arguments.current)?, report::read_recorded(&arguments.against)?];
     let settings = GateSettings {
         least_score: arguments.min_effect,
         least_cost_share: arguments.min_cost_effect,
@@ -91,7 +81,16 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
         strict: arguments.strict,
         ..GateSettings::default()
     };
-    let gate = gate::check(&current, &baseline, settings).map_err(|error| match error {
+    let gate = match (&current, &baseline) {
+        (Recorded::Offline(current), Recorded::Offline(baseline)) => gate::check(current, baseline, settings),
+        (Recorded::Online(current), Recorded::Online(baseline)) => {
+            gate::check_online(current, baseline, settings)
+        }
+        _ => Err(Error::Usage(
+            "and its baseline are not of one mode: an online run is compared with an online one".into(),
+        )),
+    };
+    let gate = gate.map_err(|error| match error {
         Error::Usage(problem) | Error::Setting { problem, .. } => Error::file(&arguments.current, problem),
         other => other,
     })?;

@@ -1,10 +1,9 @@
 //! Two runs of one router on the same test prompts: every metric of both with the interval of the difference, and the
 //! verdicts on all of them together.
 
-use super::verdict::{FAMILY_WISE_ERROR, GateSettings, Judgement, Line};
+use super::verdict::{GateSettings, Line, Measured};
 use crate::evaluate::PairedRuns;
 use crate::metrics::Metric;
-use crate::metrics::table::Unit;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::correction::step_down;
@@ -15,11 +14,7 @@ const STANDARD_ERRORS: f64 = 1.96;
 
 /// One metric of one router in both runs, not yet judged.
 pub(super) struct Compared {
-    metric: &'static Metric,
-    current: f64,
-    baseline: f64,
-    /// Of current minus baseline.
-    interval: Interval,
+    measured: Measured,
     /// Current minus baseline in each resample, mean over replicates.
     resampled: Vec<f64>,
 }
@@ -47,33 +42,15 @@ impl Compared {
         };
         let unknown = Interval { low: f64::NEG_INFINITY, high: f64::INFINITY };
         let [baseline, current] = [0, 1].map(|run| mean(&paired.observed[run]));
-        Some(Compared { metric, current, baseline, interval: interval.unwrap_or(unknown), resampled })
-    }
-
-    /// +1 where more is better, -1 where less is.
-    fn direction(&self) -> f64 {
-        if self.metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 }
-    }
-
-    /// The least difference that matters.
-    fn least(&self, settings: &GateSettings) -> f64 {
-        match self.metric.unit {
-            Unit::UsdPerPrompt | Unit::UsdPer1000 => settings.least_cost_share * self.baseline,
-            _ => settings.least_score,
-        }
-    }
-
-    /// The interval of the gain: of the difference in the good direction.
-    fn gain(&self) -> Interval {
-        let Interval { low, high } = self.interval;
-        if self.direction() > 0.0 { self.interval } else { Interval { low: -high, high: -low } }
+        let (interval, least) = (interval.unwrap_or(unknown), settings.least(metric, baseline));
+        Some(Compared { measured: Measured { metric, current, baseline, interval, least }, resampled })
     }
 
     /// How far the loss lies beyond the least that matters, in standard errors, and the same in each resample if the true
     /// loss were just that. What does not move at all is either surely beyond or surely not.
-    fn statistic(&self, settings: &GateSettings) -> (f64, Vec<f64>) {
-        let loss = -self.direction() * (self.current - self.baseline) - self.least(settings);
-        let standard_error = (self.interval.high - self.interval.low) / (2.0 * STANDARD_ERRORS);
+    fn statistic(&self) -> (f64, Vec<f64>) {
+        let (loss, Interval { low, high }) = (self.measured.excess_loss(), self.measured.interval);
+        let standard_error = (high - low) / (2.0 * STANDARD_ERRORS);
         if standard_error == 0.0 {
             let surely = if loss > 0.0 { f64::INFINITY } else { f64::NEG_INFINITY };
             return (surely, vec![f64::NEG_INFINITY; self.resampled.len()]);
@@ -82,7 +59,7 @@ impl Compared {
             return (f64::NEG_INFINITY, vec![f64::NEG_INFINITY; self.resampled.len()]);
         }
         let centre = mean(&self.resampled);
-        let null = |value: &f64| -self.direction() * (value - centre) / standard_error;
+        let null = |value: &f64| -self.measured.direction() * (value - centre) / standard_error;
         (loss / standard_error, self.resampled.iter().map(null).collect())
     }
 }
@@ -91,24 +68,12 @@ impl Compared {
 ///
 /// Each line's interval is its own; that of many lines one lies beyond zero by chance is likely. So a line whose interval
 /// says REGRESSED is INCONCLUSIVE unless its p-value says so too, adjusted for all lines by [`step_down`]: the chance that
-/// any line of a run that lost nothing is called a regression is at most [`FAMILY_WISE_ERROR`].
-pub(super) fn judged(compared: &[Compared], settings: &GateSettings) -> Vec<Line> {
-    let (observed, null): (Vec<f64>, Vec<Vec<f64>>) =
-        compared.iter().map(|compared| compared.statistic(settings)).unzip();
-    let line = |(compared, adjusted_p): (&Compared, f64)| {
-        let own = Judgement::of(compared.gain(), compared.least(settings));
-        let is_by_chance = own == Judgement::Regressed && adjusted_p > FAMILY_WISE_ERROR;
-        Line {
-            metric: compared.metric,
-            current: compared.current,
-            baseline: compared.baseline,
-            interval: compared.interval,
-            adjusted_p,
-            own,
-            judgement: if is_by_chance { Judgement::Inconclusive } else { own },
-        }
-    };
-    compared.iter().zip(step_down(&observed, &null)).map(line).collect()
+/// any line of a run that lost nothing is called a regression is at most
+/// [`FAMILY_WISE_ERROR`](super::FAMILY_WISE_ERROR).
+pub(super) fn judged(compared: &[Compared]) -> Vec<Line> {
+    let (observed, null): (Vec<f64>, Vec<Vec<f64>>) = compared.iter().map(Compared::statistic).unzip();
+    let lines = compared.iter().zip(step_down(&observed, &null));
+    lines.map(|(compared, adjusted_p)| compared.measured.judged(adjusted_p)).collect()
 }
 
 #[cfg(test)]
@@ -116,6 +81,7 @@ mod tests {
     use statrs::distribution::{ContinuousCDF, Normal};
 
     use super::*;
+    use crate::gate::Judgement;
     use crate::metrics::metric;
 
     /// A line with normal resamples; those of one number are independent of those of another.
@@ -125,18 +91,13 @@ mod tests {
         };
         let resampled: Vec<f64> = (0..1024).map(|at| difference + 0.01 * value(at)).collect();
         let interval = Interval::percentile(&resampled, LEVEL).unwrap();
-        Compared {
-            metric: metric("aiq").unwrap(),
-            current: 0.7 + difference,
-            baseline: 0.7,
-            interval,
-            resampled,
-        }
+        let metric = metric("aiq").unwrap();
+        let measured = Measured { metric, current: 0.7 + difference, baseline: 0.7, interval, least: 0.0 };
+        Compared { measured, resampled }
     }
 
     fn judgements(lines: &[Compared]) -> Vec<Judgement> {
-        let settings = GateSettings { least_score: 0.0, ..GateSettings::default() };
-        judged(lines, &settings).iter().map(|line| line.judgement).collect()
+        judged(lines).iter().map(|line| line.judgement).collect()
     }
 
     #[test]
@@ -157,10 +118,10 @@ mod tests {
 
     #[test]
     fn what_does_not_move_at_all_passes_or_is_surely_lost() {
-        let still = |difference: f64| Compared {
-            interval: Interval { low: difference, high: difference },
-            resampled: vec![difference; 1024],
-            ..line(0, difference)
+        let still = |difference: f64| {
+            let interval = Interval { low: difference, high: difference };
+            let measured = Measured { interval, ..line(0, difference).measured };
+            Compared { measured, resampled: vec![difference; 1024] }
         };
         assert_eq!(judgements(&[still(0.0), still(-0.1)]), [Judgement::Pass, Judgement::Regressed]);
     }

@@ -3,6 +3,7 @@
 //! - `verdict`: the result.
 //! - `pairing`: what two records share, and why they may not measure the same.
 //! - `compare`: both runs of one router, metric by metric, with the interval of the difference, and the verdicts.
+//! - `online`: the same of two online runs, order by order.
 //! - `format`: the result as text, Markdown, JSON, JUnit, and annotations.
 //!
 //! Everything here is arithmetic on two records. The pairing takes out what the prompts have in common, so that far smaller
@@ -10,9 +11,11 @@
 
 mod compare;
 pub mod format;
+mod online;
 mod pairing;
 mod verdict;
 
+pub use online::check_online;
 pub use verdict::{
     FAMILY_WISE_ERROR, FORMAT, Gate, GateSettings, GatedExpectation, GatedRouter, Judgement, Line,
     RouterState,
@@ -25,6 +28,7 @@ use crate::evaluate::{Pair, PairedRuns, judge_one, pairs, shared, summarise_with
 use crate::metrics::Metric;
 use crate::metrics::table::{Table, shown_in};
 use crate::record::Record;
+use crate::scenario::Mode;
 use crate::seed::Stream;
 use compare::{Compared, judged};
 
@@ -39,9 +43,7 @@ const REASONS_NAMED: usize = 3;
 pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Result<Gate> {
     let pairs = pairs([baseline, current]);
     let changed = pairing::differences(current, baseline, &pairs);
-    if !changed.is_empty() && !settings.allow_changed {
-        return Err(refusal(&changed));
-    }
+    allow(&changed, &settings)?;
     if pairs.is_empty() {
         return Err(Error::Usage("the two runs have no test prompt of the same replicate in common".into()));
     }
@@ -59,6 +61,7 @@ pub fn check(current: &Record, baseline: &Record, settings: GateSettings) -> Res
         scenario: current.manifest.scenario.name.clone(),
         settings,
         versions: [current, baseline].map(|record| record.manifest.program_version.clone()),
+        mode: Mode::Offline,
         n_replicates: pairs.len(),
         n_paired: pairs.iter().map(|(_, pairs)| pairs.len()).sum(),
         changed,
@@ -79,13 +82,20 @@ fn expectations(current: &Record, baseline: &Record) -> Result<Vec<GatedExpectat
     current.manifest.scenario.expect.iter().map(judged).collect()
 }
 
-fn refusal(changed: &[String]) -> Error {
+/// Goes on where two runs measure the same or need not.
+///
+/// # Errors
+/// Two runs that do not measure the same where that is not allowed.
+fn allow(changed: &[String], settings: &GateSettings) -> Result<()> {
+    if changed.is_empty() || settings.allow_changed {
+        return Ok(());
+    }
     let named = changed[..changed.len().min(REASONS_NAMED)].join("; ");
     let more = changed.len().saturating_sub(REASONS_NAMED);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Error::Usage(format!(
+    Err(Error::Usage(format!(
         "the two runs do not measure the same: {named}{more}; `--allow-changed` compares what they share"
-    ))
+    )))
 }
 
 /// What became of every router of the current run; baseline first.
@@ -107,7 +117,7 @@ fn compared(
         }
         places.push((routers, first..all.len()));
     }
-    let lines = judged(&all, settings);
+    let lines = judged(&all);
     let state = |(routers, places): (Option<[usize; 2]>, Range<usize>)| match routers {
         None => RouterState::New,
         Some(routers) => RouterState::Compared {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::evaluate::Pair;
-use crate::record::Record;
+use crate::record::online::{OnlineRecord, Order};
+use crate::record::{Record, RecordedSuite};
 use crate::scenario::{RouterEntry, Scenario};
 
 /// What of a scenario is no part of what is measured: names, routers, which are under test, and what is expected of them.
@@ -15,28 +16,8 @@ const NOT_MEASURED: [&str; 10] =
 
 /// Every reason why the two do not measure the same, in words; none where they do.
 pub(super) fn differences(current: &Record, baseline: &Record, pairs: &[(usize, Vec<Pair>)]) -> Vec<String> {
-    let mut found = Vec::new();
     let [a, b] = [current, baseline].map(|record| &record.manifest);
-    if a.suite.content_hash != b.suite.content_hash {
-        let [a, b] = [a, b]
-            .map(|manifest| format!("`{}` ({:.12})", manifest.suite.info.name, manifest.suite.content_hash));
-        found.push(format!("the suite is {a}, in the baseline {b}"));
-    }
-    for (path, a, b) in changed(&measured(&a.scenario), &measured(&b.scenario)) {
-        found.push(format!("`{path}` of the scenario is {a}, in the baseline {b}"));
-    }
-    let [models, of_baseline] =
-        [a, b].map(|manifest| manifest.suite.models.iter().map(String::as_str).collect::<BTreeSet<_>>());
-    if models != of_baseline {
-        let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).count();
-        let (new, gone) = (only(&models, &of_baseline), only(&of_baseline, &models));
-        found.push(format!("the candidates differ: {new} are new, {gone} are gone"));
-    }
-    if (a.suite.has_cost, a.suite.cost_basis, a.suite.cells_with_assumed_tokens)
-        != (b.suite.has_cost, b.suite.cost_basis, b.suite.cells_with_assumed_tokens)
-    {
-        found.push("the basis of the costs differs".to_owned());
-    }
+    let mut found = differences_of([&a.suite, &b.suite], [measured(&a.scenario), measured(&b.scenario)]);
     let n_paired: usize = pairs.iter().map(|(_, pairs)| pairs.len()).sum();
     let [n_current, n_baseline] =
         [current, baseline].map(|record| record.test_prompts.iter().map(Vec::len).sum::<usize>());
@@ -48,6 +29,48 @@ pub(super) fn differences(current: &Record, baseline: &Record, pairs: &[(usize, 
     found
 }
 
+/// As [`differences`], of two online runs.
+pub(super) fn online_differences(current: &OnlineRecord, baseline: &OnlineRecord) -> Vec<String> {
+    let [a, b] = [current, baseline].map(|record| &record.manifest);
+    let mut found = differences_of([&a.suite, &b.suite], [measured(&a.scenario), measured(&b.scenario)]);
+    let steps = |record: &OnlineRecord| -> Vec<(Vec<String>, Vec<f64>)> {
+        let ids =
+            |order: &Order| order.prompts.iter().map(|&prompt| record.prompts[prompt].id.clone()).collect();
+        record.orders.iter().map(|order| (ids(order), order.preferences.clone())).collect()
+    };
+    if steps(current) != steps(baseline) {
+        found.push("the orders differ in their prompts or preferences".to_owned());
+    } else if current.phases != baseline.phases && a.suite.models == b.suite.models {
+        found.push("the recorded scores or costs differ".to_owned());
+    }
+    found
+}
+
+/// What two runs of either mode may differ in: suite, scenario, candidates, and the basis of costs.
+fn differences_of([a, b]: [&RecordedSuite; 2], [own, other]: [Value; 2]) -> Vec<String> {
+    let mut found = Vec::new();
+    if a.content_hash != b.content_hash {
+        let [a, b] = [a, b].map(|suite| format!("`{}` ({:.12})", suite.info.name, suite.content_hash));
+        found.push(format!("the suite is {a}, in the baseline {b}"));
+    }
+    for (path, a, b) in changed(&own, &other) {
+        found.push(format!("`{path}` of the scenario is {a}, in the baseline {b}"));
+    }
+    let [models, of_baseline] =
+        [a, b].map(|suite| suite.models.iter().map(String::as_str).collect::<BTreeSet<_>>());
+    if models != of_baseline {
+        let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).count();
+        let (new, gone) = (only(&models, &of_baseline), only(&of_baseline, &models));
+        found.push(format!("the candidates differ: {new} are new, {gone} are gone"));
+    }
+    if (a.has_cost, a.cost_basis, a.cells_with_assumed_tokens)
+        != (b.has_cost, b.cost_basis, b.cells_with_assumed_tokens)
+    {
+        found.push("the basis of the costs differs".to_owned());
+    }
+    found
+}
+
 /// The settings of a router that differ, in words: what is set, and what the baseline has.
 pub(super) fn changed_settings([baseline, current]: [&Record; 2], [other, own]: [usize; 2]) -> Vec<String> {
     let of = |record: &Record, router: usize| {
@@ -55,6 +78,13 @@ pub(super) fn changed_settings([baseline, current]: [&Record; 2], [other, own]: 
         settings(scenario, &scenario.routers[router])
     };
     in_words(&of(current, own), &of(baseline, other))
+}
+
+/// As [`changed_settings`], of a learner.
+pub(super) fn changed_learner(records: [&OnlineRecord; 2], routers: [usize; 2]) -> Vec<String> {
+    let [baseline, current] =
+        [0, 1].map(|run| plain(&records[run].manifest.scenario.routers[routers[run]].settings));
+    in_words(&current, &baseline)
 }
 
 /// The settings of a router, with its quiz.
@@ -94,7 +124,7 @@ fn changed_outcomes(current: &Record, baseline: &Record, pairs: &[(usize, Vec<Pa
 }
 
 /// A scenario without what is not measured, and with lists of names in one order.
-fn measured(scenario: &Scenario) -> Value {
+fn measured(scenario: &impl serde::Serialize) -> Value {
     let mut value = plain(scenario);
     if let Value::Object(fields) = &mut value {
         fields.retain(|name, _| !NOT_MEASURED.contains(&name.as_str()));

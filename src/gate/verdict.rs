@@ -2,6 +2,8 @@
 
 use crate::evaluate::Verdict;
 use crate::metrics::Metric;
+use crate::metrics::table::Unit;
+use crate::scenario::Mode;
 use crate::statistics::Interval;
 
 /// The format of the JSON result.
@@ -96,9 +98,11 @@ pub struct Gate {
     pub settings: GateSettings,
     /// The versions of the program: of the current run and of the baseline.
     pub versions: [String; 2],
-    /// Replicates compared.
+    /// Of which mode both runs are.
+    pub mode: Mode,
+    /// Replicates compared; of online runs, orders.
     pub n_replicates: usize,
-    /// Paired test prompts, over all replicates.
+    /// Paired test prompts, over all replicates; of online runs, paired steps.
     pub n_paired: usize,
     /// Why the two do not measure the same, where that was allowed.
     pub changed: Vec<String>,
@@ -133,7 +137,8 @@ pub enum RouterState {
     Compared {
         /// Settings that differ, in words.
         changed: Vec<String>,
-        /// Choices (prompt, replicate, and preference) that differ, of how many; `None` where other preferences were asked.
+        /// Choices (prompt, replicate, and preference; of a learner, order and step) that differ, of how many; `None` where
+        /// other preferences were asked.
         n_differing: Option<(usize, usize)>,
         /// One line a metric.
         lines: Vec<Line>,
@@ -142,6 +147,54 @@ pub enum RouterState {
     New,
     /// The current run does not have it: a regression.
     Missing,
+}
+
+/// One metric of one router in both runs, not yet judged.
+pub(super) struct Measured {
+    pub(super) metric: &'static Metric,
+    pub(super) current: f64,
+    pub(super) baseline: f64,
+    /// Of current minus baseline.
+    pub(super) interval: Interval,
+    /// The least difference that matters.
+    pub(super) least: f64,
+}
+
+impl Measured {
+    /// How far the loss lies beyond the least that matters.
+    pub(super) fn excess_loss(&self) -> f64 {
+        -self.direction() * (self.current - self.baseline) - self.least
+    }
+
+    /// +1 where more is better, -1 where less is.
+    pub(super) fn direction(&self) -> f64 {
+        if self.metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 }
+    }
+
+    /// The verdict, given the p-value adjusted for all lines: a line whose interval says REGRESSED is INCONCLUSIVE unless its
+    /// p-value says so too.
+    pub(super) fn judged(&self, adjusted_p: f64) -> Line {
+        let Measured { metric, current, baseline, interval, least } = *self;
+        let gain = if self.direction() > 0.0 {
+            interval
+        } else {
+            Interval { low: -interval.high, high: -interval.low }
+        };
+        let own = Judgement::of(gain, least);
+        let is_by_chance = own == Judgement::Regressed && adjusted_p > FAMILY_WISE_ERROR;
+        let judgement = if is_by_chance { Judgement::Inconclusive } else { own };
+        Line { metric, current, baseline, interval, adjusted_p, own, judgement }
+    }
+}
+
+impl GateSettings {
+    /// The least difference of a metric that matters, a mean over prompts or steps.
+    pub(super) fn least(&self, metric: &Metric, baseline: f64) -> f64 {
+        match metric.unit {
+            Unit::UsdPerPrompt | Unit::UsdPer1000 => self.least_cost_share * baseline,
+            _ => self.least_score,
+        }
+    }
 }
 
 /// One metric of one router in both runs, as means over replicates.

@@ -11,12 +11,14 @@
 //! - [`preference`]: utility, regret, and whether the preference controls the cost.
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
 //! - [`table`]: every metric with its name, unit, direction, and function, in one table.
+//! - [`online`]: the same of online runs.
 //! - [`policy_id`]: who is measured.
 //! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
 
 pub mod area;
 pub mod calibration;
 pub mod curve;
+pub mod online;
 pub mod pair;
 pub mod policy_id;
 pub mod preference;

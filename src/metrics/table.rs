@@ -129,7 +129,8 @@ pub enum Table {
     Gate,
 }
 
-const PLAIN: Metric = Metric {
+/// What an entry does not say.
+pub(super) const PLAIN: Metric = Metric {
     name: "",
     title: "",
     short_title: "",

@@ -19,6 +19,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::Verdict;
+use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
 use crate::record::online::{Log, OnlineRecord, Order};
 use crate::scenario::Expectation;
 use crate::statistics::{self, spread::Spread};
@@ -92,7 +93,6 @@ impl OnlineSummary {
 
 /// Computes everything.
 pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
-    let n_steps = record.manifest.n_steps;
     let by_order: Vec<Vec<(String, Track)>> =
         (0..record.orders.len()).map(|order| tracks(record, order)).collect();
     let checkpoints = checkpoints(record);
@@ -125,30 +125,32 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
             to_best_single: best_single.as_deref().map(curve),
             to_zero_router: curve(&zero_router),
         });
-        let mut push = |metric: &str, of: &dyn Fn(usize) -> f64| {
-            let values_of = (0..by_order.len()).map(of).collect();
-            values.push(Value { policy: policy.clone(), metric: metric.to_owned(), values: values_of });
+        let mut push = |metric: &str, all: Vec<f64>| {
+            values.push(Value { policy: policy.clone(), metric: metric.to_owned(), values: all });
         };
-        let between = |reference: &[&Track], order: usize, from: usize, to: usize| {
-            let terms =
-                reference[order].utility[from..to].iter().zip(&policy_tracks[order].utility[from..to]);
-            terms.map(|(reference, own)| reference - own).sum::<f64>()
-        };
-        push("score", &|order| policy_tracks[order].score);
-        push("cost-usd", &|order| policy_tracks[order].cost_usd);
-        let utility = |order: usize| policy_tracks[order].utility.iter().sum::<f64>() / n_steps as f64;
-        push("mean-utility", &utility);
-        push("regret", &|order| between(&oracle, order, 0, n_steps));
-        if let Some(best_single) = &best_single {
-            push("regret-to-best-single", &|order| between(best_single, order, 0, n_steps));
+        for online in ONLINE_METRICS {
+            let of = |order: usize| {
+                let own = policy_tracks[order];
+                (online.of)(&Steps {
+                    utility: &own.utility,
+                    score: own.score,
+                    cost_usd: own.cost_usd,
+                    oracle: &oracle[order].utility,
+                    best_single: best_single.as_ref().map(|tracks| &tracks[order].utility[..]),
+                    zero_router: &zero_router[order].utility,
+                })
+            };
+            if let Some(all) = (0..by_order.len()).map(of).collect() {
+                push(online.metric.name, all);
+            }
         }
-        push("regret-to-zero-router", &|order| between(&zero_router, order, 0, n_steps));
-        let first = n_steps - n_steps.div_ceil(4);
-        push("last-quarter-regret", &|order| {
-            between(&oracle, order, first, n_steps) / (n_steps - first) as f64
-        });
         for (name, (from, to)) in windows(record) {
-            push(&name, &|order| between(&oracle, order, from, to) / (to - from).max(1) as f64);
+            let window = |order: usize| {
+                let [oracle, own] =
+                    [oracle[order], policy_tracks[order]].map(|track| &track.utility[from..to]);
+                regret(oracle, own) / (to - from).max(1) as f64
+            };
+            push(&name, (0..by_order.len()).map(window).collect());
         }
     }
     OnlineSummary { checkpoints, series, values, off_policy: off_policy(record) }
@@ -181,7 +183,7 @@ pub fn judge(record: &OnlineRecord, summary: &OnlineSummary) -> Result<Vec<Verdi
     record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
 }
 
-fn judge_one(expectation: &Expectation, summary: &OnlineSummary) -> Result<Verdict> {
+pub(crate) fn judge_one(expectation: &Expectation, summary: &OnlineSummary) -> Result<Verdict> {
     let Expectation { router, metric, at_least, at_most, above, share } = expectation;
     let value = mean(summary, router, metric)?;
     let mut holds = true;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::remarks;
 use crate::gate::verdict::{FORMAT, Gate, GatedExpectation, GatedRouter, Line, RouterState};
+use crate::scenario::Mode;
 
 /// The result as JSON of format [`FORMAT`]; costs are in US dollars per 1,000 prompts, a bound that is not reached is null.
 pub fn json(gate: &Gate) -> String {
@@ -11,6 +12,10 @@ pub fn json(gate: &Gate) -> String {
     let expectation = |expectation: &GatedExpectation| {
         let GatedExpectation { verdict, held_before } = expectation;
         json!({ "holds": verdict.holds, "held-before": held_before, "words": verdict.words })
+    };
+    let paired = match gate.mode {
+        Mode::Offline => ["replicates", "paired-test-prompts"],
+        Mode::Online => ["orders", "paired-steps"],
     };
     let value = json!({
         "format": FORMAT,
@@ -23,8 +28,8 @@ pub fn json(gate: &Gate) -> String {
         "strict": gate.settings.strict,
         "version": gate.versions[0],
         "baseline-version": gate.versions[1],
-        "replicates": gate.n_replicates,
-        "paired-test-prompts": gate.n_paired,
+        (paired[0]): gate.n_replicates,
+        (paired[1]): gate.n_paired,
         "changed": gate.changed,
         "routers": gate.routers.iter().map(router).collect::<Vec<Value>>(),
         "expectations": gate.expectations.iter().map(expectation).collect::<Vec<Value>>(),

@@ -17,6 +17,7 @@ use crate::gate::verdict::{
 };
 use crate::metrics::Metric;
 use crate::report::markup::{Cell, Column};
+use crate::scenario::Mode;
 
 /// A number in the unit of its metric, with its sign.
 fn signed(metric: &Metric, value: f64) -> String {
@@ -110,19 +111,26 @@ fn heading(gate: &Gate) -> String {
     let [current, baseline] = &gate.versions;
     let versions =
         if current == baseline { String::new() } else { format!("; version {current}, baseline {baseline}") };
+    let [paired, within] = match gate.mode {
+        Mode::Offline => ["test prompts", "replicate"],
+        Mode::Online => ["steps", "order"],
+    };
     let plural = if gate.n_replicates == 1 { "" } else { "s" };
     format!(
-        "{}: {} paired test prompts in {} replicate{plural}{versions}",
+        "{}: {} paired {paired} in {} {within}{plural}{versions}",
         gate.scenario, gate.n_paired, gate.n_replicates
     )
 }
 
 /// What a verdict is measured by, in a sentence.
 fn yardstick(gate: &Gate) -> String {
-    let over =
-        if gate.settings.across_splits { "test prompts, splits, and training seeds" } else { "test prompts" };
+    let (over, each) = match gate.mode {
+        Mode::Online => ("orders, preferences, and chance", " a step"),
+        Mode::Offline if gate.settings.across_splits => ("test prompts, splits, and training seeds", ""),
+        Mode::Offline => ("test prompts", ""),
+    };
     format!(
-        "95 % intervals over {over}; what matters: {} of score, {} % of the baseline's cost; by chance any line is REGRESSED in \
+        "95 % intervals over {over}; what matters: {} of score{each}, {} % of the baseline's cost; by chance any line is REGRESSED in \
          at most {} % of runs",
         gate.settings.least_score,
         100.0 * gate.settings.least_cost_share,
@@ -209,6 +217,7 @@ pub(super) mod samples {
         Gate, GateSettings, GatedExpectation, GatedRouter, Judgement, Line, RouterState,
     };
     use crate::metrics::metric;
+    use crate::scenario::Mode;
     use crate::statistics::Interval;
 
     fn line(name: &str, current: f64, baseline: f64, bounds: [f64; 2], judgement: Judgement) -> Line {
@@ -239,6 +248,7 @@ pub(super) mod samples {
             scenario: "tiny".into(),
             settings: GateSettings::default(),
             versions: ["0.2.0".into(), "0.1.0".into()],
+            mode: Mode::Offline,
             n_replicates: 2,
             n_paired: 200,
             changed: vec!["`seed` of the scenario is 1, in the baseline 0".into()],

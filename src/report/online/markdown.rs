@@ -5,6 +5,8 @@ use std::fmt::Write;
 use crate::evaluate::Verdict;
 use crate::evaluate::online::off_policy::Estimator;
 use crate::evaluate::online::{CLIP, OffPolicyRow, OnlineSummary, windows};
+use crate::metrics::online::{OnlineMetric, shown_in};
+use crate::metrics::table::Table as InTable;
 use crate::preference::DistributionKind;
 use crate::record::online::OnlineRecord;
 use crate::report::markup::{Cell, Column, Table, cells};
@@ -104,34 +106,25 @@ fn setting(record: &OnlineRecord) -> String {
 }
 
 fn regrets(text: &mut String, summary: &OnlineSummary) {
-    let titles =
-        ["regret", "to best single", "to zero router", "last quarter", "mean score", "cost, USD per 1,000"];
-    let mut table = Table::new(std::iter::once(Column::text("policy")).chain(titles.map(Column::number)));
+    let metrics = shown_in(InTable::Main);
+    let titles = metrics.iter().map(|online| Column::number(online.metric.title));
+    let mut table = Table::new(std::iter::once(Column::text("policy")).chain(titles));
     let mean = |policy: &str, metric: &str| summary.find(policy, metric).map(|value| value.spread().mean);
     let least = |metric: &str| {
         let learners = summary.series.iter().filter(|series| !series.is_reference);
         learners.filter_map(|series| mean(&series.policy, metric)).min_by(f64::total_cmp)
     };
     for series in &summary.series {
-        let policy = &series.policy;
-        let cell = |metric: &str, decimals: usize, has_interval: bool| {
-            let Some(value) = summary.find(policy, metric) else { return Cell::absent() };
+        let cell = |online: &&OnlineMetric| {
+            let metric = &online.metric;
+            let Some(value) = summary.find(&series.policy, metric.name) else { return Cell::absent() };
             let spread = value.spread();
-            let words =
-                if has_interval { interval(spread, decimals) } else { format!("{:.decimals$}", spread.mean) };
-            let is_best = !series.is_reference && least(metric) == Some(spread.mean);
-            Cell::from(words).strong_if(is_best && metric.contains("regret"))
+            let words = if online.is_sum { interval(spread, 1) } else { metric.shown(spread.mean) };
+            let is_best = !series.is_reference && least(metric.name) == Some(spread.mean);
+            Cell::from(words).strong_if(is_best && metric.is_headline)
         };
-        let cost = summary.find(policy, "cost-usd").map_or(0.0, |value| value.spread().mean * 1000.0);
-        table.row(cells![
-            Cell::from(policy).slanted_if(series.is_reference),
-            cell("regret", 1, true),
-            cell("regret-to-best-single", 1, true),
-            cell("regret-to-zero-router", 1, true),
-            cell("last-quarter-regret", 4, false),
-            cell("score", 4, false),
-            format!("{cost:.4}"),
-        ]);
+        let name = Cell::from(&series.policy).slanted_if(series.is_reference);
+        table.row(std::iter::once(name).chain(metrics.iter().map(cell)).collect());
     }
     let _ = writeln!(text, "{}", table.markdown());
 }
