@@ -257,7 +257,7 @@ fn shares(chance: Chance) -> Vec<Shares> {
     {
         println!(
             "{metric}: covered {covered:.3}, difference {of_zero_covered:.3}; sign flips {flipped:.3}, \
-             overlap {overlap:.3}, told apart {told_apart:.3}"
+             overlap {overlap:.3}, distinguished {told_apart:.3}"
         );
     }
     all

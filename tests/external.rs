@@ -166,7 +166,7 @@ fn scores_are_weighed_against_costs_as_those_of_any_predictor() {
         }
     }
     let answer = always("{\"scores\": {\"small\": 0.5, \"odd\": 0.6, \"large\": 0.9}}");
-    // In units of the dearest: 0.25, 1, 0.5. At w = 0 large, at 0.1 large, at 1 small before odd and large, at 10 small.
+    // In units of the most expensive: 0.25, 1, 0.5. At w = 0 large, at 0.1 large, at 1 small before odd and large, at 10 small.
     for more in ["cost = \"mean\"", "cost = \"mean\"\nat-once = true"] {
         let record = run(&scenario(&shell(&answer, more)), suite.clone(), &|_| {}).unwrap();
         let chosen: Vec<u16> = (0..4).map(|at| record.choices[0][0].at_preference(at)[3]).collect();

@@ -22,7 +22,7 @@ use program::llm_bandit;
 
 /// Routers whose choices do not depend on any price.
 const INDIFFERENT: &str = "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\n";
-const THRIFTY: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"linear\"\n";
+const LINEAR: &str = "[[router]]\nkind = \"predictor\"\nmodel = \"linear\"\n";
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 
 fn suite() -> Suite {
@@ -116,7 +116,7 @@ fn a_repriced_record_gives_the_numbers_of_a_run_under_that_book_where_no_choice_
 #[test]
 fn repricing_keeps_choices_and_what_training_cost_and_reads_back_as_it_was_written() {
     let suite = suite();
-    let own = record("", THRIFTY, suite.clone());
+    let own = record("", LINEAR, suite.clone());
     let book = PriceBook::parse(Path::new("p.toml"), &book(&names(&suite), &PRICES)).unwrap();
     let repriced = reprice(&own, &book, None).unwrap();
     assert_eq!(repriced.choices, own.choices);

@@ -151,8 +151,8 @@ fn no_router_sees_a_test_outcome() {
                 let outcomes = &mut changed.outcomes;
                 let flipped = outcomes.score.get(prompt, model).map(|score| 1.0 - score);
                 outcomes.score.set(prompt, model, flipped);
-                let dearer = outcomes.cost_usd.get(prompt, model).map(|cost| 7.0 * cost);
-                outcomes.cost_usd.set(prompt, model, dearer);
+                let costlier = outcomes.cost_usd.get(prompt, model).map(|cost| 7.0 * cost);
+                outcomes.cost_usd.set(prompt, model, costlier);
             }
         }
         let after = record(&changed);

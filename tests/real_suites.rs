@@ -14,7 +14,7 @@ use outside::Outside;
 
 type Known = (&'static str, usize, usize, f64, f64, Option<[f64; 2]>);
 
-/// Name, prompts, models, mean score of the best single model, oracle, and mean cost of the cheapest and the dearest model
+/// Name, prompts, models, mean score of the best single model, oracle, and mean cost of the cheapest and the most expensive model
 /// in US dollars per 1,000 prompts.
 ///
 /// The figures were computed over the prompts that every counted model has a score on; ours are over each model's known
@@ -76,7 +76,7 @@ fn known_figures_are_found_again(all: &Path) {
             assert!((found - known).abs() < 0.002, "{name}: {found} is not {known}");
         }
         let found = check
-            .cheapest_and_dearest()
+            .cheapest_and_most_expensive()
             .map(|models| models.map(|model| check.models[model].mean_cost_usd.unwrap() * 1000.0));
         assert_eq!(found.is_some(), costs.is_some(), "{name}");
         for (known, found) in costs.into_iter().flatten().zip(found.into_iter().flatten()) {

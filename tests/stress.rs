@@ -110,16 +110,16 @@ fn neither_the_unit_of_money_nor_the_order_of_a_pair_changes_a_choice_between_tw
     }
 }
 
-/// Else a router that is shown a dearer model in training would be asked for other trades than its twin.
+/// Else a router that is shown a more expensive model in training would be asked for other trades than its twin.
 #[test]
 fn w_means_the_same_dollars_under_every_shift() {
     let suite = suite(5, 400);
     let cost = |model: usize| (0..400).filter_map(|p| suite.outcomes.cost_usd.get(p, model)).sum::<f64>();
-    let dearest = (0..5).max_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
+    let most_expensive = (0..5).max_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
     let text = format!(
         "[unseen]\nmodels = [\"{}\"]\n{FAST}[[shift]]\nkind = \"retrained\"\n[[shift]]\nkind = \"train-size\"\nsizes = [60]\n\
          [[shift]]\nkind = \"cost-unit\"\nfactor = 10.0\n",
-        suite.models[dearest].id
+        suite.models[most_expensive].id
     );
     let stressed = stressed(&text, &suite);
     let unit = |record: &Record| record.manifest.replicates[0].cost_unit_usd;
@@ -177,22 +177,28 @@ kind = "cascade"
 fn a_price_that_falls_is_heard_by_all_that_reckon_with_prices_and_by_nobody_else() {
     let suite = suite(5, 400);
     let cost = |model: usize| (0..400).filter_map(|p| suite.outcomes.cost_usd.get(p, model)).sum::<f64>();
-    let dearest = (0..5).max_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
-    let name = &suite.models[dearest].id;
+    let most_expensive = (0..5).max_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
+    let name = &suite.models[most_expensive].id;
     let text = format!("{FAST}[[shift]]\nkind = \"price\"\nmodel = \"{name}\"\nfactor = 1e-6\n");
     let stressed = stressed(&text, &suite);
     let record = &stressed.shifted[0];
     let last = record.manifest.preferences.len() - 1;
     // The best single model may be any.
     for (entry, choices) in record.manifest.scenario.routers.iter().zip(&record.choices[0]).skip(1) {
-        let is_dearest = choices.at_preference(last).iter().all(|&model| usize::from(model) == dearest);
-        assert_eq!(is_dearest, ["knn", "carrot-knn"].contains(&entry.label.as_str()), "{}", entry.label);
+        let is_most_expensive =
+            choices.at_preference(last).iter().all(|&model| usize::from(model) == most_expensive);
+        assert_eq!(
+            is_most_expensive,
+            ["knn", "carrot-knn"].contains(&entry.label.as_str()),
+            "{}",
+            entry.label
+        );
     }
     let deaf =
-        labels(&moved(&stressed, &record.manifest.shift.as_ref().unwrap().name), |m| m.unheard.is_some());
+        labels(&moved(&stressed, &record.manifest.shift.as_ref().unwrap().name), |m| m.not_applied.is_some());
     assert_eq!(deaf, ["avengers-pro", "cascade"]);
     // What is paid is the new price, on the same prompts.
-    let place = |record: &Record| record.cost_usd.get(7, dearest).unwrap();
+    let place = |record: &Record| record.cost_usd.get(7, most_expensive).unwrap();
     assert!((place(record) / place(&stressed.twin) - 1e-6).abs() < 1e-12);
     assert!(record.score == stressed.twin.score && record.test_prompts == stressed.twin.test_prompts);
 }

@@ -5,6 +5,6 @@ print(json.dumps({"version": "ten lines, 1"}), flush=True)
 for line in sys.stdin:
     if line.strip():  # an empty line ends a batch
         request = json.loads(line)
-        thrifty = request["preference"] > 0.5 or len(request["prompt"]) < 200
-        model = request["models"][-1 if thrifty else 0]
+        wants_cheap = request["preference"] > 0.5 or len(request["prompt"]) < 200
+        model = request["models"][-1 if wants_cheap else 0]
         print(json.dumps({"id": request["id"], "model": model}), flush=True)

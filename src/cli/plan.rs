@@ -39,7 +39,7 @@ pub(super) struct PlanArguments {
 
 /// Numbers of replicates that are looked at.
 const REPLICATES: [usize; 5] = [1, 3, 5, 10, 30];
-/// A smaller number of prompts is not told apart.
+/// Smaller numbers of prompts are not distinguished.
 const FEWEST: usize = 30;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {

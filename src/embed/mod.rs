@@ -32,7 +32,7 @@ pub enum Encoder {
     BuiltIn(usize),
     /// A folder with a sentence-transformer.
     Folder(PathBuf),
-    /// A file that was made elsewhere, and how its rows are told apart.
+    /// A file that was made elsewhere, and how its rows are identified.
     File(PathBuf, Rows),
 }
 

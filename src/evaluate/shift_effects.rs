@@ -29,7 +29,7 @@ pub struct Move {
     /// `None` where neither is chosen.
     pub taken_over: Option<f64>,
     /// Why the shift did not reach the router, where it did not.
-    pub unheard: Option<String>,
+    pub not_applied: Option<String>,
 }
 
 /// One metric of a router in both runs, as means over replicates.
@@ -75,7 +75,7 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
             metrics: metrics.iter().filter_map(|metric| moved(&runs, router, metric, &stream)).collect(),
             changed: changed(&records, router, copied),
             taken_over: copied.and_then(|copied| taken_over(shifted, router, copied)),
-            unheard: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
+            not_applied: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
         })
         .collect()
 }

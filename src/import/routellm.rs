@@ -55,7 +55,7 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
         None => ("gsm8k", ""),
     };
     cells.measured_by(benchmark, "correct").map_err(|problem| Error::file(path, problem))?;
-    cells.reads("prompt", "`prompt`; equal texts within a file are told apart by their number");
+    cells.reads("prompt", "`prompt`; equal texts within a file are distinguished by their number");
     cells.reads("model", "a column each");
     let label = if task.is_empty() { benchmark.to_owned() } else { format!("{benchmark}/{task}") };
     let mut occurrences = Occurrences::default();

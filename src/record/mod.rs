@@ -252,7 +252,7 @@ pub struct RecordedTraining {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prediction_errors: Option<PredictionErrors>,
     /// Why the shift that the record is run under did not reach it; `None` where it did.
-    #[serde(default, rename = "unheard", skip_serializing_if = "Option::is_none")]
+    #[serde(default, alias = "unheard", skip_serializing_if = "Option::is_none")]
     pub not_applied: Option<String>,
     /// Of a router that calls several models for a prompt: in which order, by preference, as numbers of candidates.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -114,6 +114,6 @@ fn costs(record: &Record, tokens: &Tokens, prices: &[Paid]) -> Result<CellTable>
 fn cost_unit_usd(names: &[String], recorded: &RecordedReplicate) -> f64 {
     let is_seen = |name: &String| recorded.unseen.as_ref().is_none_or(|unseen| !unseen.models.contains(name));
     let seen = names.iter().zip(&recorded.development_cost_usd).filter(|(name, _)| is_seen(name));
-    let dearest = seen.map(|(_, usd)| *usd).fold(0.0, f64::max);
-    if dearest > 0.0 { dearest } else { 1.0 }
+    let highest_usd = seen.map(|(_, usd)| *usd).fold(0.0, f64::max);
+    if highest_usd > 0.0 { highest_usd } else { 1.0 }
 }

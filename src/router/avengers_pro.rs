@@ -49,7 +49,7 @@ struct AvengersPro {
 /// p~ and 1 - q~, clusters x models and one row more for prompts without an embedding.
 struct Balance {
     score: Matrix,
-    thrift: Matrix,
+    cheapness: Matrix,
 }
 
 /// What one alpha earned and paid on development prompts.
@@ -103,12 +103,12 @@ impl Router for AvengersPro {
         let n_models = self.balance.score.n_columns();
         let mut models = vec![0; prompts.len() * preferences.len()];
         let alphas: Vec<f32> = preferences.iter().map(|&preference| alpha(&self.curve, preference)).collect();
-        let (mut score, mut thrift) = (vec![0.0; n_models], vec![0.0; n_models]);
+        let (mut score, mut cheapness) = (vec![0.0; n_models], vec![0.0; n_models]);
         for (prompt, nearest) in nearest.iter().enumerate() {
-            self.balance.sum(nearest, &mut score, &mut thrift);
+            self.balance.sum(nearest, &mut score, &mut cheapness);
             for (at, &alpha) in alphas.iter().enumerate() {
                 models[at * prompts.len() + prompt] =
-                    model_number(choose(prompts, prompt, alpha, &score, &thrift));
+                    model_number(choose(prompts, prompt, alpha, &score, &cheapness));
             }
         }
         Choices::new(prompts.len(), models)
@@ -133,10 +133,10 @@ fn alpha(curve: &[Trade], preference: Preference) -> f32 {
 }
 
 /// The available model with the best balance; of equals the first.
-fn choose(prompts: &Prompts, prompt: usize, alpha: f32, score: &[f32], thrift: &[f32]) -> usize {
+fn choose(prompts: &Prompts, prompt: usize, alpha: f32, score: &[f32], cheapness: &[f32]) -> usize {
     let mut best = (f32::NEG_INFINITY, usize::MAX);
-    for (model, (score, thrift)) in score.iter().zip(thrift).enumerate() {
-        let balance = alpha * score + (1.0 - alpha) * thrift;
+    for (model, (score, cheapness)) in score.iter().zip(cheapness).enumerate() {
+        let balance = alpha * score + (1.0 - alpha) * cheapness;
         if balance > best.0 && prompts.is_available(prompt, model) {
             best = (balance, model);
         }
@@ -146,16 +146,16 @@ fn choose(prompts: &Prompts, prompt: usize, alpha: f32, score: &[f32], thrift: &
 
 impl Balance {
     fn new(score: Matrix, cost: &Matrix) -> Self {
-        let mut thrift = spread(cost);
-        thrift.values_mut().iter_mut().for_each(|value| *value = 1.0 - *value);
-        Balance { score: spread(&score), thrift }
+        let mut cheapness = spread(cost);
+        cheapness.values_mut().iter_mut().for_each(|value| *value = 1.0 - *value);
+        Balance { score: spread(&score), cheapness }
     }
 
     /// The sums over the nearest clusters; over the row of all prompts where there is none.
-    fn sum(&self, nearest: &[usize], score: &mut [f32], thrift: &mut [f32]) {
+    fn sum(&self, nearest: &[usize], score: &mut [f32], cheapness: &mut [f32]) {
         let whole = [self.score.n_rows() - 1];
         let rows = if nearest.is_empty() { &whole[..] } else { nearest };
-        for (table, sums) in [(&self.score, score), (&self.thrift, thrift)] {
+        for (table, sums) in [(&self.score, score), (&self.cheapness, cheapness)] {
             sums.fill(0.0);
             rows.iter().for_each(|&row| crate::linalg::kernels::add_assign(table.row(row), sums));
         }
@@ -193,11 +193,11 @@ fn fit(
     let by_fold: Vec<Balance> = (0..N_FOLDS).map(|fold| balance(Some(fold))).collect();
     let mut curve: Vec<Trade> =
         alphas().into_iter().map(|alpha| Trade { alpha, score: 0.0, cost_units: 0.0 }).collect();
-    let (mut scores, mut thrifts) = (vec![0.0; data.n_models()], vec![0.0; data.n_models()]);
+    let (mut scores, mut cheapness_sums) = (vec![0.0; data.n_models()], vec![0.0; data.n_models()]);
     for (prompt, nearest) in nearest.iter().enumerate() {
-        by_fold[folds[prompt]].sum(nearest, &mut scores, &mut thrifts);
+        by_fold[folds[prompt]].sum(nearest, &mut scores, &mut cheapness_sums);
         for trade in &mut curve {
-            let model = choose(&data.prompts, prompt, trade.alpha, &scores, &thrifts);
+            let model = choose(&data.prompts, prompt, trade.alpha, &scores, &cheapness_sums);
             trade.score += outcomes.score.get(prompt, model).unwrap_or(0.0);
             trade.cost_units += outcomes.cost_units.get(prompt, model).unwrap_or(0.0);
         }
@@ -232,15 +232,15 @@ mod tests {
             found.iter().zip(known).for_each(|(found, known)| assert!((found - known).abs() < 1e-6));
         };
         close(balance.score.row(0), [1.0, 0.0, 0.5]);
-        close(balance.thrift.row(0), [0.0, 1.0, 0.75]);
+        close(balance.cheapness.row(0), [0.0, 1.0, 0.75]);
         close(balance.score.row(1), [0.0, 0.0, 0.0]);
-        let (mut score, mut thrift) = ([0.0; 3], [0.0; 3]);
-        balance.sum(&[0, 1], &mut score, &mut thrift);
-        close(&thrift, [0.0, 1.5, 1.75]);
+        let (mut score, mut cheapness) = ([0.0; 3], [0.0; 3]);
+        balance.sum(&[0, 1], &mut score, &mut cheapness);
+        close(&cheapness, [0.0, 1.5, 1.75]);
     }
 
     #[test]
-    fn a_dearer_cost_never_asks_for_a_larger_alpha() {
+    fn a_higher_cost_never_asks_for_a_larger_alpha() {
         let trade = |alpha, score, cost_units| Trade { alpha, score, cost_units };
         let curve = [trade(0.0, 0.5, 0.1), trade(0.5, 0.7, 0.3), trade(1.0, 0.8, 1.0)];
         let at = |weight| Preference::new(weight).map(|preference| alpha(&curve, preference));

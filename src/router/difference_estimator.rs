@@ -132,26 +132,26 @@ mod tests {
             by in 0.1..0.4_f64,
         ) {
             let n = seen.len();
-            let (mut better, mut dearer) = (CellTable::missing(n, 3), CellTable::missing(n, 3));
+            let (mut better, mut costlier) = (CellTable::missing(n, 3), CellTable::missing(n, 3));
             let (mut mean_of_seen, mut n_asked) = (0.0, 0);
             for (prompt, &(a, b)) in seen.iter().enumerate() {
                 let mean = (a + b) / 2.0;
                 mean_of_seen += mean / n as f64;
-                for table in [&mut better, &mut dearer] {
+                for table in [&mut better, &mut costlier] {
                     table.set(prompt, 0, Some(a));
                     table.set(prompt, 1, Some(b));
                 }
                 if asked[prompt] {
                     n_asked += 1;
                     better.set(prompt, 2, Some(mean + by));
-                    dearer.set(prompt, 2, Some(mean * by));
+                    costlier.set(prompt, 2, Some(mean * by));
                 }
             }
             let unseen = [false, false, true];
             let by_difference = SeenMeans::new(&better, &unseen).by_difference(&better, 2);
             let expected = if n_asked > 0 { mean_of_seen + by } else { mean_of_seen };
             prop_assert!((by_difference - expected).abs() < 1e-12);
-            if let Some(by_ratio) = SeenMeans::new(&dearer, &unseen).by_ratio(&dearer, 2) {
+            if let Some(by_ratio) = SeenMeans::new(&costlier, &unseen).by_ratio(&costlier, 2) {
                 prop_assert!((by_ratio - mean_of_seen * by).abs() < 1e-12);
             }
         }

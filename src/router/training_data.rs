@@ -131,8 +131,8 @@ impl TrainingData {
         }
         let mean_usd = column_means(&cost);
         let seen = || (0..unseen.len()).filter(|&model| !unseen[model]);
-        let dearest = seen().map(|model| mean_usd[model]).fold(0.0, f64::max);
-        let cost_unit_usd = cost_unit_usd.unwrap_or(if dearest > 0.0 { dearest } else { 1.0 });
+        let highest_usd = seen().map(|model| mean_usd[model]).fold(0.0, f64::max);
+        let cost_unit_usd = cost_unit_usd.unwrap_or(if highest_usd > 0.0 { highest_usd } else { 1.0 });
         for prompt in 0..development.len() {
             for model in 0..unseen.len() {
                 let units = cost.get(prompt, model).map(|usd| usd / cost_unit_usd);
@@ -158,7 +158,7 @@ impl TrainingData {
             let by_quiz = of_cost.by_ratio(&outcomes.cost_units, model);
             let list_cost =
                 tokens.and_then(|[input, output]| suite.models[model].list_cost_usd(input, output));
-            let list_cost = list_cost.filter(|_| dearest > 0.0).map(|usd| usd / cost_unit_usd);
+            let list_cost = list_cost.filter(|_| highest_usd > 0.0).map(|usd| usd / cost_unit_usd);
             outcomes.mean_cost_units[model] = by_quiz.or(list_cost).unwrap_or(seen_cost);
         }
         TrainingData {
@@ -350,7 +350,7 @@ mod tests {
         }
         assert_eq!(suite.assume_output_tokens(50.0), 160);
         let data = data(&suite, &[]);
-        // The dearest seen model asks 3 dollars per million input tokens, the unseen one 4.
+        // The most expensive seen model asks 3 dollars per million input tokens, the unseen one 4.
         assert!((data.outcomes.mean_cost_units[3] - 900.0 / 800.0).abs() < 1e-12);
     }
 

@@ -228,7 +228,7 @@ pub enum Mode {
     Online,
 }
 
-/// The file as written, before labels are given and routers are told apart.
+/// The file as written, before labels are given and names of routers are made unlike.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Written {

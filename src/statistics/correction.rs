@@ -1,4 +1,4 @@
-//! P-values of many comparisons, adjusted so that each may be held against 0.05 as if it were the only one.
+//! P-values of many comparisons, adjusted so that each may be compared with 0.05 as if it were the only one.
 
 /// Holm's step-down adjustment: the chance of *any* false finding stays below the level, however the tests depend on each
 /// other (Holm 1979). Ascending p(1) <= ... <= p(m) become max over j <= i of min(1, (m - j + 1) p(j)). In the order given.

@@ -157,7 +157,7 @@ impl SuiteCheck {
     }
 
     /// The models of lowest and of highest mean cost.
-    pub fn cheapest_and_dearest(&self) -> Option<[usize; 2]> {
+    pub fn cheapest_and_most_expensive(&self) -> Option<[usize; 2]> {
         let costs: Vec<(usize, f64)> = (self.models.iter().enumerate())
             .filter_map(|(k, model)| model.mean_cost_usd.map(|cost| (k, cost)))
             .collect();

@@ -66,12 +66,12 @@ impl SuiteCheck {
                 basis.recorded, basis.list_price, basis.unknown
             ),
         )?;
-        if let Some(ends) = self.cheapest_and_dearest() {
-            let [cheapest, dearest] = ends.map(|model| {
+        if let Some(ends) = self.cheapest_and_most_expensive() {
+            let [cheapest, most_expensive] = ends.map(|model| {
                 let model = &self.models[model];
                 format!("{} ({})", per_thousand(model.mean_cost_usd), model.id)
             });
-            fact(f, "USD per 1,000", format!("{cheapest} to {dearest}"))?;
+            fact(f, "USD per 1,000", format!("{cheapest} to {most_expensive}"))?;
         }
         let best = self.best_single.map_or("", |model| &self.models[model].id);
         let spaced = if best.is_empty() { String::new() } else { format!("  {best}") };

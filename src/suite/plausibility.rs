@@ -140,7 +140,7 @@ mod tests {
         let settings = SyntheticSettings { n_prompts: 20, n_models: 2, ..SyntheticSettings::default() };
         let mut suite = settings.generate().expect("settings that work").suite;
         suite.models[0].id = "openai/gpt-4o (reasoning_effort=low)".into();
-        suite.models[1].id = "unheard-of".into();
+        suite.models[1].id = "unknown-name".into();
         for prompt in 0..20 {
             suite.prompts[prompt].text = "word ".repeat(400 + 40 * prompt);
             for model in 0..2 {
@@ -185,7 +185,7 @@ mod tests {
         assert!(
             found[0].ends_with("1 of 20 costs are 0 among paid ones; an unknown cost is left empty, never 0")
         );
-        assert!(found[1].starts_with("`unheard-of`: the cost is 0.5 on all 20 prompts"), "{found:?}");
+        assert!(found[1].starts_with("`unknown-name`: the cost is 0.5 on all 20 prompts"), "{found:?}");
     }
 
     #[test]

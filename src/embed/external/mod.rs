@@ -22,7 +22,7 @@ use crate::hash::sha256;
 use crate::linalg::Matrix;
 use crate::suite::{EncodedBy, Prompt};
 
-/// How the rows of an array are told apart.
+/// How the rows of an array are identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rows {
     /// By the ids in the file of the same name with the ending `.ids`.

@@ -7,7 +7,7 @@ pub(super) const LONGEST_TEXT_CHARS: usize = 4000;
 /// Lengths in characters of the pieces of a word, whose ends are marked.
 pub(super) const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
-/// Words and pieces are told apart before they are hashed, and weighed apart.
+/// Words and pieces are kept separate before they are hashed, and weighed separately.
 #[derive(Clone, Copy)]
 enum Kind {
     Words = 1,

@@ -22,7 +22,7 @@ use reader::TableFile;
 use repetition::check_repetitions;
 use wide::Wide;
 
-/// Rows by which columns are told apart.
+/// Rows by the columns that distinguish them.
 const N_LOOKED_AT: usize = 100;
 
 /// Any table of scores.

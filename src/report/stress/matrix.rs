@@ -64,7 +64,7 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
         table.row(cells![&shift.name, shift.words(), anew, record.manifest.replicates[0].n_test]);
     }
     let _ = writeln!(text, "\n{}", table.markdown());
-    text.push_str(&unheard(columns));
+    text.push_str(&not_applied(columns));
     text.push_str(&choices_md(twin, columns));
     text
 }
@@ -74,7 +74,7 @@ fn cell(moved: &Move) -> Cell {
     let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:+.4}"));
     Cell::from(format!("{:+.4}", metric.change()))
         .strong_if(is_beyond_chance(metric))
-        .mark(if moved.unheard.is_some() { "\u{2020}" } else { "" })
+        .mark(if moved.not_applied.is_some() { "\u{2020}" } else { "" })
         .spread(metric.interval.map(bounds).map(Spread::Interval))
 }
 
@@ -83,11 +83,11 @@ fn is_beyond_chance(metric: &MovedMetric) -> bool {
 }
 
 /// Why shifts did not reach routers.
-fn unheard(columns: &[Column<'_>]) -> String {
+fn not_applied(columns: &[Column<'_>]) -> String {
     let mut text = String::new();
     for column in columns {
         for moved in &column.moves {
-            if let Some(why) = &moved.unheard {
+            if let Some(why) = &moved.not_applied {
                 let _ = writeln!(text, "- \u{2020} {}, `{}`: {why}.", column.shift.name, moved.router);
             }
         }
@@ -177,7 +177,7 @@ fn gap(moved: &Move, metric: usize) -> Cell {
 pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
     let mut table = Table::of_names(&[
         "scenario", "shift", "stage", "router", "metric", "twin", "shifted", "change", "low", "high",
-        "unheard",
+        "not_applied",
     ]);
     let scenario = &twin.manifest.scenario.name;
     for Column { shift, moves, .. } in columns {
@@ -185,7 +185,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
         for moved in moves {
             let mut push = |metric: &str, numbers: [Option<f64>; 5]| {
                 let [before, after, change, low, high] = numbers;
-                let unheard = moved.unheard.as_deref().unwrap_or_default();
+                let not_applied = moved.not_applied.as_deref().unwrap_or_default();
                 table.row(cells![
                     scenario,
                     &shift.name,
@@ -197,7 +197,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
                     change,
                     low,
                     high,
-                    unheard,
+                    not_applied,
                 ]);
             };
             for metric in &moved.metrics {

@@ -80,7 +80,7 @@ mod tests {
         let scores = table(&[&[0.0, 1.0, 0.0], &[0.0, 1.0, 0.0], &[1.0, 1.0, 0.0]]);
         let found = item_rest_correlation(&scores, &totals(&scores), 0);
         assert!((found - 0.75_f64.sqrt()).abs() < 1e-12, "{found}");
-        // Everybody answers it: nothing is told apart.
+        // Everybody answers it: it distinguishes nobody.
         let scores = table(&[&[1.0, 1.0, 1.0], &[0.0, 1.0, 0.0]]);
         assert_eq!(item_rest_correlation(&scores, &totals(&scores), 0), 0.0);
     }

@@ -81,7 +81,7 @@ impl World {
         };
         let cost_unit_usd = match &warm {
             Some(warm) => warm.data.cost_unit_usd,
-            None => dearest_mean(&phases[0].cost_usd),
+            None => highest_mean(&phases[0].cost_usd),
         };
         let recorded = |&prompt: &usize| RecordedPrompt {
             id: suite.prompts[prompt].id.clone(),
@@ -346,14 +346,14 @@ fn warm_start(
 }
 
 /// The mean cost of the most expensive arm; 1 where nothing costs anything.
-fn dearest_mean(cost_usd: &CellTable) -> f64 {
+fn highest_mean(cost_usd: &CellTable) -> f64 {
     let mean = |arm: usize| {
         let known = (0..cost_usd.n_prompts()).filter_map(|prompt| cost_usd.get(prompt, arm));
         let (sum, n) = known.fold((0.0, 0_u32), |(sum, n), usd| (sum + usd, n + 1));
         if n > 0 { sum / f64::from(n) } else { 0.0 }
     };
-    let dearest = (0..cost_usd.n_models()).map(mean).fold(0.0, f64::max);
-    if dearest > 0.0 { dearest } else { 1.0 }
+    let highest_usd = (0..cost_usd.n_models()).map(mean).fold(0.0, f64::max);
+    if highest_usd > 0.0 { highest_usd } else { 1.0 }
 }
 
 #[cfg(test)]
