@@ -6,21 +6,22 @@
 
 mod external;
 mod hashed;
-mod tensor_values;
 #[cfg(feature = "encoder")]
 mod transformer;
 
 use std::path::{Path, PathBuf};
 
 use half::f16;
+use safetensors::tensor::{Dtype, TensorView};
 
-pub use self::external::Rows;
-pub use self::hashed::DEFAULT_DIMENSIONS;
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
 use crate::suite::{self, EMBEDDINGS, Embeddings, EncodedBy, Prompt, Suite};
+
+pub use self::external::Rows;
+pub use self::hashed::DEFAULT_DIMENSIONS;
 
 /// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
 pub const BUILT_IN: &str = "built-in";
@@ -137,4 +138,28 @@ fn rounded(mut rows: Matrix) -> Embeddings {
         row.iter_mut().for_each(|value| *value = f16::from_f32(*value * scale).to_f32());
     }
     Embeddings::new(width, rows.values().to_vec())
+}
+
+/// The values of a tensor of 32-bit or 16-bit floats.
+///
+/// # Errors
+/// Another type.
+fn values(path: &Path, name: &str, tensor: &TensorView<'_>) -> Result<Vec<f32>> {
+    match tensor.dtype() {
+        Dtype::F32 => Ok(floats(tensor.data())),
+        Dtype::F16 => Ok(halves(tensor.data())),
+        other => {
+            Err(Error::file(path, format!("tensor `{name}` holds `{other:?}`; `F32` or `F16` is needed")))
+        }
+    }
+}
+
+/// Little-endian 32-bit floats.
+fn floats(data: &[u8]) -> Vec<f32> {
+    data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// Little-endian 16-bit floats.
+fn halves(data: &[u8]) -> Vec<f32> {
+    data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect()
 }

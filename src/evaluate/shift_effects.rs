@@ -75,7 +75,11 @@ pub fn moves(twin: &Record, shifted: &Record, n_resamples: usize) -> Vec<Move> {
             metrics: metrics.iter().filter_map(|metric| moved(&runs, router, metric, &stream)).collect(),
             changed: changed(&records, router, copied),
             taken_over: copied.and_then(|copied| taken_over(shifted, router, copied)),
-            not_applied: shifted.manifest.replicates.iter().find_map(|r| r.routers[router].not_applied.clone()),
+            not_applied: shifted
+                .manifest
+                .replicates
+                .iter()
+                .find_map(|r| r.routers[router].not_applied.clone()),
         })
         .collect()
 }

@@ -12,7 +12,7 @@
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
 //! - [`table`]: every metric with its name, unit, direction, and function, in one table.
 //! - [`online`]: the same of online runs.
-//! - [`policy_id`]: who is measured.
+//! - [`PolicyId`]: who is measured.
 //! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
 
 pub mod area;
@@ -20,13 +20,67 @@ pub mod calibration;
 pub mod curve;
 pub mod online;
 pub mod pair;
-pub mod policy_id;
 pub mod preference;
 pub mod published;
 pub mod table;
 
-pub use policy_id::{Bound, PolicyId};
 pub use table::{METRICS, Metric, metric};
+
+/// A policy of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyId {
+    /// A router, by its place in the scenario.
+    Router(usize),
+    /// A reference policy.
+    Bound(Bound),
+    /// One model for every prompt, by its place among the candidates.
+    Model(usize),
+}
+
+/// A policy that looks at outcomes or ignores the prompt: what no router can beat, or what every router should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bound {
+    /// The model of the highest utility for each prompt, at each preference.
+    UtilityOracle,
+    /// The model of the best score for each prompt, the cheapest of several.
+    Oracle,
+    /// The cheapest model that answers right; where none does, the cheapest.
+    CheapestCorrect,
+    /// The model of the highest mean utility for each benchmark, at each preference.
+    BenchmarkOracle,
+    /// One model for all prompts at each preference: a corner of the development hull.
+    ZeroRouter,
+}
+
+impl Bound {
+    /// All, in the order of the report.
+    pub const ALL: [Bound; 5] = [
+        Bound::UtilityOracle,
+        Bound::Oracle,
+        Bound::CheapestCorrect,
+        Bound::BenchmarkOracle,
+        Bound::ZeroRouter,
+    ];
+
+    /// Their names, in the same order. No router may be labelled so.
+    pub const NAMES: [&str; 5] =
+        ["utility-oracle", "oracle", "cheapest-correct", "benchmark-oracle", "zero-router"];
+
+    /// Its name in reports and scenarios.
+    pub fn name(self) -> &'static str {
+        Bound::NAMES[self as usize]
+    }
+
+    /// Whether it takes a preference; without one it has a single operating point.
+    pub fn follows_preferences(self) -> bool {
+        matches!(self, Bound::UtilityOracle | Bound::BenchmarkOracle | Bound::ZeroRouter)
+    }
+
+    /// The bound of a name.
+    pub fn named(name: &str) -> Option<Bound> {
+        Bound::ALL.into_iter().find(|bound| bound.name() == name)
+    }
+}
 
 #[cfg(test)]
 pub(crate) mod testing {

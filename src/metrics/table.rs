@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 
+use super::PolicyId;
 use super::area::{
     aiq, aiq_routerbench, audc, cost_saving, hypervolume, hypervolume_log_cost, quality_neutral_cost,
     quality_neutral_cost_step,
@@ -13,7 +14,6 @@ use super::curve::{Point, cost_at, hull};
 use super::pair::{
     Pair, PairPoint, average_performance_gap_recovered, call_performance_threshold, performance_gap_recovered,
 };
-use super::policy_id::PolicyId;
 use super::preference::{
     Controllability, SweepPoint, Weighted, controllability, maximum_utility_loss, normalised_utility,
     utility_regret, weighted_mean,

@@ -1,15 +1,13 @@
 //! The record of a run: everything that tables, plots, and checks are computed from, and nothing they need besides.
 //!
-//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, `sums` hashes its files,
+//! `store` writes and reads it as a folder, `commitment` says what it commits to by hash, the sums of its files among it,
 //! `tokens` holds what other prices need, `predictions` what routers thought answers would be worth.
 
 mod check;
-mod commitment;
+pub(crate) mod commitment;
 pub mod online;
-mod predictions;
 mod reprice;
 pub(crate) mod store;
-pub(crate) mod sums;
 pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
@@ -17,9 +15,8 @@ use std::path::Path;
 
 pub use commitment::{commitment, list_prices_hash, scenario_hash};
 pub use online::log_commitment;
-pub use predictions::Predictions;
 pub use reprice::reprice;
-pub use tokens::{ListPrice, Tokens};
+pub use tokens::{ListPrice, Predictions, Tokens};
 
 use crate::error::Result;
 use crate::router::Meter;

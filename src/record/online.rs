@@ -9,7 +9,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
-use super::{RecordedPrompt, RecordedSuite, sums};
+use super::{RecordedPrompt, RecordedSuite, commitment};
 use crate::error::{Error, Result};
 use crate::hash::hex;
 use crate::router::Meter;
@@ -195,7 +195,7 @@ impl OnlineRecord {
             let all: Vec<f64> = logs.iter().flat_map(|log| log.propensities.clone()).collect();
             array(&propensities, "<f8", shape, numbers(&all))?;
         }
-        sums::write(folder)
+        commitment::write_sums(folder)
     }
 
     /// Reads a record.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, check, commitment, sums,
+    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, check, commitment,
 };
 use crate::error::{Error, Result};
 use crate::router::Choices;
@@ -56,7 +56,7 @@ impl Record {
                 fs::write(&path, &gzip::pack(&npy::format("|u1", &shape, data)))?;
             }
         }
-        sums::write(folder)
+        commitment::write_sums(folder)
     }
 
     /// Reads a record.

@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};
 use crate::fs;
 use crate::record::Recorded;
+use crate::record::commitment;
 use crate::record::online::OnlineRecord;
-use crate::record::{Record, RecordedSuite, list_prices_hash, scenario_hash, sums};
+use crate::record::{Record, RecordedSuite, list_prices_hash, scenario_hash};
 use crate::router::Meter;
 
 /// A report that was found sound.
@@ -35,7 +36,7 @@ pub fn verify(folder: &Path) -> Result<Verified> {
         Recorded::Offline(record) => record,
         Recorded::Online(record) => return verify_online(folder, &inner, record),
     };
-    let record_hash = sums::check(&inner)?;
+    let record_hash = commitment::check_sums(&inner)?;
     check_hashes(&inner, &record)?;
     let summary = summarise(&record);
     let verdicts = judge(&record, &summary)?;
@@ -46,7 +47,7 @@ pub fn verify(folder: &Path) -> Result<Verified> {
     // Beside the record's own hash stand those of the records under shifts, each in its own `SHA256SUMS`.
     if let Some(stressed) = stress::read(folder, &record)? {
         for inner in stress::record_folders(folder)? {
-            sums::check(&inner)?;
+            commitment::check_sums(&inner)?;
         }
         stressed.shifted.iter().chain(&stressed.sweep).try_for_each(|record| check_hashes(folder, record))?;
         let files = stress::files(&stressed);
@@ -57,7 +58,7 @@ pub fn verify(folder: &Path) -> Result<Verified> {
 }
 
 fn verify_online(folder: &Path, inner: &Path, record: Box<OnlineRecord>) -> Result<Verified> {
-    let record_hash = sums::check(inner)?;
+    let record_hash = commitment::check_sums(inner)?;
     let manifest = &record.manifest;
     check_manifest(
         inner,

@@ -22,7 +22,7 @@ use dfdx::prelude::*;
 use super::cost_model::CostModelKind;
 use super::cross_validation::best;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::routellm_pair::{Pair, scores};
+use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};

@@ -18,12 +18,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::cost_model::CostModelKind;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::routellm_pair::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, multiply};
 use crate::random::{shuffle, uniform_f32};
 use crate::router::prompts::Prompts;
+use crate::router::training_data::DevelopmentOutcomes;
 
 /// Epochs without a lower validation loss after which training stops.
 const PATIENCE: usize = 5;
@@ -216,6 +216,41 @@ fn unit<T: Tape<f32, Cpu>>(vector: &Weights) -> Tensor<(usize, usize), f32, Cpu,
     let shape = *vector.shape();
     let length = vector.retaped::<T>().square().sum::<(usize,), Axis<1>>().sqrt();
     vector.retaped::<T>() / length.broadcast_like::<_, Axis<1>>(&shape)
+}
+
+/// A pair of models with their outcomes on development prompts.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'a> {
+    outcomes: &'a DevelopmentOutcomes,
+    /// The model with the higher mean development score.
+    pub(super) strong: usize,
+}
+
+impl<'a> Pair<'a> {
+    pub(super) fn new(outcomes: &'a DevelopmentOutcomes) -> Self {
+        Pair { outcomes, strong: usize::from(outcomes.mean_score[1] > outcomes.mean_score[0]) }
+    }
+
+    /// s_strong - s_weak; `None` where one of the two did not answer.
+    pub(super) fn gain(&self, prompt: usize) -> Option<f64> {
+        let [strong, weak] =
+            [self.strong, 1 - self.strong].map(|model| self.outcomes.score.get(prompt, model));
+        Some(strong? - weak?)
+    }
+
+    /// The strong model's share of the win, (1 + gain) / 2: a tie counts half for each side.
+    pub(super) fn label(&self, prompt: usize) -> Option<f32> {
+        self.gain(prompt).map(|gain| ((1.0 + gain) / 2.0) as f32)
+    }
+}
+
+/// 0 for the weak model and the expected gain for the strong one: only the difference matters.
+pub(super) fn scores(gains: &[f32], strong: usize) -> Matrix {
+    let mut scores = Matrix::zeros(gains.len(), 2);
+    for (prompt, gain) in gains.iter().enumerate() {
+        scores.row_mut(prompt)[strong] = *gain;
+    }
+    scores
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //!
 //! The paper has gamma = 10, so that the nearest prompt weighs at most ten times as much as one at a right angle. Set
 //! `gamma = 10.0` for that; where it is absent, it is chosen by the utility on development prompts, each left out in turn
-//! with its like. Labels, and what a win rate is to the plug-in rule, are those of `routellm_pair`. A prompt without
+//! with its like. Labels, and what a win rate is to the plug-in rule, are those of `routellm_mf`. A prompt without
 //! embedding gets the mean of the labels.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use super::cost_model::CostModelKind;
 use super::cross_validation::best;
 use super::plug_in::utility;
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::routellm_pair::{Pair, scores};
+use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};

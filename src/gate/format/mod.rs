@@ -1,16 +1,10 @@
 //! The result of the gate, for people and for machines: one format a file.
 
-mod github;
-mod json;
-mod junit;
-mod markdown;
-mod text;
+mod machines;
+mod people;
 
-pub use github::github;
-pub use json::json;
-pub use junit::junit;
-pub use markdown::markdown;
-pub use text::text;
+pub use machines::{github, json, junit};
+pub use people::{markdown, text};
 
 use crate::gate::verdict::{
     FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState,

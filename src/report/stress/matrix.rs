@@ -176,7 +176,16 @@ fn gap(moved: &Move, metric: usize) -> Cell {
 /// Every metric of every router under every shift, in long form.
 pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
     let mut table = Table::of_names(&[
-        "scenario", "shift", "stage", "router", "metric", "twin", "shifted", "change", "low", "high",
+        "scenario",
+        "shift",
+        "stage",
+        "router",
+        "metric",
+        "twin",
+        "shifted",
+        "change",
+        "low",
+        "high",
         "not_applied",
     ]);
     let scenario = &twin.manifest.scenario.name;

@@ -26,11 +26,13 @@ use self::search::{Acceptance, Answers, Corner, search};
 use super::cost_model::CostModelKind;
 use super::plug_in::ScorePredictor;
 use super::predictor::{knn, linear};
-use super::{Cascade, Choices, Judge, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
+use super::{Cascade, Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::preference::Preference;
+use crate::random::bernoulli;
 use crate::router::prompts::Prompts;
+use crate::seed::Stream;
 
 /// Settings of `kind = "cascade"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -240,5 +242,57 @@ impl Router for Predicted {
         let scores = self.scores.predict(prompts);
         self.plan
             .route(prompts, preferences, |prompt, model, threshold| scores.row(prompt)[model] >= threshold)
+    }
+}
+
+/// Gives verdicts on the answers to some prompts.
+pub struct Judge<'a> {
+    places: BTreeMap<&'a str, usize>,
+    is_right: &'a (dyn Fn(usize, usize) -> bool + Sync),
+    error: f64,
+    stream: Stream,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of the answers to the prompts with these ids; `is_right` knows them by the prompt's position and the model.
+    ///
+    /// Each answer has a stream of its own, named by the prompt's id and the model, so that a verdict stays the same
+    /// whoever asks, at which preference, and how often.
+    pub fn new(
+        ids: &'a [String],
+        is_right: &'a (dyn Fn(usize, usize) -> bool + Sync),
+        error: f64,
+        stream: Stream,
+    ) -> Self {
+        let places = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+        Judge { places, is_right, error, stream }
+    }
+
+    /// Whether the judge takes a model's answer to a prompt to be right.
+    ///
+    /// # Panics
+    /// If the judge does not know the prompt.
+    pub fn accepts(&self, prompt_id: &str, model: usize) -> bool {
+        let place = self.places.get(prompt_id).expect("a judge is asked about the prompts it was made for");
+        let errs = bernoulli(&mut self.stream.named(prompt_id).numbered(model).generator(), self.error);
+        (self.is_right)(*place, model) != errs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_errs_as_often_as_it_is_told_to_and_never_changes_its_mind() {
+        let ids: Vec<String> = (0..2000).map(|prompt| prompt.to_string()).collect();
+        let is_right = |prompt: usize, model: usize| (prompt + model).is_multiple_of(3);
+        for (error, low, high) in [(0.0, 0, 0), (0.1, 160, 240), (1.0, 2000, 2000)] {
+            let judge = Judge::new(&ids, &is_right, error, Stream::root(1));
+            let wrong = |at: &usize| judge.accepts(&ids[*at], 1) != is_right(*at, 1);
+            let n_wrong = (0..2000).filter(wrong).count();
+            assert!((low..=high).contains(&n_wrong), "{n_wrong} of 2000 at {error}");
+            assert_eq!((0..2000).filter(wrong).count(), n_wrong);
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! External routers: their choices come from a file or from a program, and stand under the same split, prices, and
 //! intervals as all others.
 //!
-//! `decisions` reads choices that were made before, `command` asks a program, `process` is that program while it runs,
-//! `handover` writes the training data into a folder for it.
+//! `decisions` reads choices that were made before, `command` asks a program, for which it writes the training data into a
+//! folder, `process` is that program while it runs.
 
 mod command;
 mod decisions;
-mod handover;
 mod process;
 
 pub(crate) use command::CommandSettings;

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use super::learner::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
 use super::linear::Start;
+use super::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, shuffle, standard_normal, uniform};
 use crate::router::Meter;

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use statrs::function::erf::erf;
 
 use super::arms::{Arms, Estimate};
-use super::learner::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
+use super::{LearnerInputs, OnlineRouter, Outcome, Ready, Situation, WarmStart};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, index_below, shuffle, standard_normal, uniform};
 use crate::router::Meter;

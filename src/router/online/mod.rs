@@ -7,27 +7,27 @@
 mod arms;
 mod barp;
 mod contexts;
-mod learner;
 mod linear;
-mod llm_bandit;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::preference::Preference;
+use crate::random::{ChaCha8Rng, index_below};
+use crate::router::{
+    CostModels, LlmBanditSettings, Meter, OnlinePolicy, OnlineSchedule, Pretrained, Prompts, Training,
+    TrainingData,
+};
+use crate::seed::Stream;
 
 pub use arms::{Arms, Estimate};
 pub use barp::BarpSettings;
 pub use contexts::Contexts;
 pub(crate) use contexts::Reduction;
-pub(crate) use learner::{LearnerInputs, Ready, WarmStart};
-pub use learner::{OnlineRouter, Outcome, Situation};
 pub use linear::{
     EpsilonGreedySettings, Linear, LinucbSettings, PilotSettings, Rule, Start, ThompsonSettings,
 };
-pub use llm_bandit::OnlineBanditSettings;
-
-use crate::error::Result;
-use crate::random::{ChaCha8Rng, index_below};
-use crate::router::Meter;
-use crate::seed::Stream;
 
 /// A router of an online scenario: its kind and settings.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -136,4 +136,145 @@ impl OnlineRouter for Random {
     }
 
     fn learn(&mut self, _situation: &Situation<'_>, _arm: usize, _outcome: Outcome) {}
+}
+
+/// What a learner knows when it chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The prompt, as a row of the replayed prompts.
+    pub prompt: usize,
+    /// Its context: principal components of its embedding, the constant 1 last.
+    pub context: &'a [f64],
+    /// The arms that can be chosen, ascending; never empty.
+    pub pool: &'a [usize],
+    /// The weight of cost against score.
+    pub preference: Preference,
+}
+
+/// What a learner gets to know of its choice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// In [0, 1].
+    pub score: f64,
+    /// In cost units.
+    pub cost_units: f64,
+}
+
+/// A learner under way in one order.
+pub trait OnlineRouter: Send {
+    /// The arm for a prompt, and the probability with which this arm was to be chosen here: 1 where chance has no say.
+    fn choose(&mut self, situation: &Situation<'_>, rng: &mut ChaCha8Rng) -> (usize, f64);
+
+    /// Takes in what the arm that was chosen for the prompt did.
+    fn learn(&mut self, situation: &Situation<'_>, arm: usize, outcome: Outcome);
+}
+
+/// What learners may look at before the first step.
+pub(crate) struct WarmStart {
+    pub(crate) contexts: Contexts,
+    /// Outcomes of the first phase; costs are in cost units. Arms that arrive later are missing.
+    pub(crate) data: TrainingData,
+    pub(crate) cost_models: CostModels,
+    /// The replayed prompts without their outcomes, for routers that read embeddings themselves.
+    pub(crate) replayed: Prompts,
+}
+
+impl WarmStart {
+    /// The outcome of an arm on one of its prompts.
+    pub(super) fn outcome(&self, row: usize, arm: usize) -> Option<Outcome> {
+        let outcomes = &self.data.outcomes;
+        let score = outcomes.score.get(row, arm)?;
+        Some(Outcome { score, cost_units: outcomes.cost_units.get(row, arm).unwrap_or(0.0) })
+    }
+
+    /// The arms that have an outcome on one of its prompts.
+    pub(super) fn pool(&self, row: usize) -> Vec<usize> {
+        (0..self.data.n_models()).filter(|&arm| self.outcome(row, arm).is_some()).collect()
+    }
+}
+
+/// What learners are given before the first step.
+#[derive(Clone, Copy)]
+pub(crate) struct LearnerInputs<'a> {
+    pub(crate) n_arms: usize,
+    /// Numbers in a context, the constant included.
+    pub(crate) context_width: usize,
+    pub(crate) warm: Option<&'a WarmStart>,
+    /// Draws a weight of cost against score as the scenario does for every prompt.
+    pub(crate) draw_preference: &'a (dyn Fn(&mut ChaCha8Rng) -> f64 + Sync),
+}
+
+/// Makes a fresh learner.
+type Learner<'a> = Box<dyn Fn(&Stream) -> Box<dyn OnlineRouter> + Send + Sync + 'a>;
+
+/// A router, ready to start an order.
+pub(crate) struct Ready<'a> {
+    /// A fresh learner; its chance comes from the stream.
+    pub(crate) start: Learner<'a>,
+    /// What was found out beforehand.
+    pub(crate) notes: BTreeMap<String, String>,
+    /// What that took.
+    pub(crate) paid: Meter,
+}
+
+/// Settings of `kind = "llm-bandit-online"`; what is trained before the first step is the preset "best".
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OnlineBanditSettings {
+    /// Of Adam, while learning online.
+    pub learning_rate: f64,
+    /// Choices after which the policy is changed: a step through the network for each would cost as much as all of them.
+    pub batch: usize,
+    /// Clipped steps on each batch.
+    pub epochs: usize,
+    /// Steps of the training on the warm start; absent, those of the preset.
+    pub steps: Option<usize>,
+}
+
+impl Default for OnlineBanditSettings {
+    fn default() -> Self {
+        OnlineBanditSettings { learning_rate: 3e-4, batch: 32, epochs: 4, steps: None }
+    }
+}
+
+struct OnlineBandit(OnlinePolicy);
+
+impl OnlineBanditSettings {
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        if !(0.0..=1.0).contains(&self.learning_rate) {
+            return Err(format!("`learning-rate` {} is not from 0 to 1", self.learning_rate));
+        }
+        if !(1..=10_000).contains(&self.batch) || !(1..=100).contains(&self.epochs) {
+            return Err("`batch` must be from 1 to 10000 and `epochs` from 1 to 100".into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn ready<'a>(&self, inputs: LearnerInputs<'a>, stream: &Stream) -> Result<Ready<'a>> {
+        let warm = inputs.warm.expect("a scenario with this router has a warm start: this was checked");
+        let training = Training::new(&warm.data, &warm.cost_models, stream.named("warm-start"));
+        let settings = LlmBanditSettings { steps: self.steps, ..LlmBanditSettings::default() };
+        let (pretrained, notes) = Pretrained::new(&settings, &training, &warm.replayed)?;
+        let (pretrained, paid) = (Arc::new(pretrained), training.meter());
+        let schedule = OnlineSchedule {
+            learning_rate: self.learning_rate as f32,
+            batch: self.batch,
+            epochs: self.epochs,
+        };
+        let start = move |_: &Stream| -> Box<dyn OnlineRouter> {
+            Box::new(OnlineBandit(OnlinePolicy::new(Arc::clone(&pretrained), schedule)))
+        };
+        Ok(Ready { start: Box::new(start), notes, paid })
+    }
+}
+
+impl OnlineRouter for OnlineBandit {
+    fn choose(&mut self, situation: &Situation<'_>, rng: &mut ChaCha8Rng) -> (usize, f64) {
+        self.0.choose(situation.prompt, situation.pool, situation.preference, rng)
+    }
+
+    fn learn(&mut self, situation: &Situation<'_>, arm: usize, outcome: Outcome) {
+        let utility = situation.preference.utility(outcome.score, outcome.cost_units);
+        self.0.learn(situation.prompt, situation.pool, situation.preference, (arm, utility));
+    }
 }

@@ -6,7 +6,7 @@
 //! tinyBenchmarks weighs each anchor by the size of its cluster; here the answers stand unweighted, because routers
 //! learn from answers, not from an estimate of a benchmark's total.
 
-use super::bank::ItemBank;
+use super::ItemBank;
 use crate::linalg::{Matrix, multiply};
 use crate::random::{ChaCha8Rng, categorical, index_below};
 use crate::router::training_data::column_means;

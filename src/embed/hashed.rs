@@ -1,7 +1,7 @@
 //! The encoder inside the program: hashed word and character n-grams, weighed by TF-IDF, cut to the directions in which the
 //! suite's texts differ most.
 //!
-//! A text is counted as words, pairs of words, and pieces of words of 3 to 5 characters ([`ngrams`]). A count c of an n-gram
+//! A text is counted as words, pairs of words, and pieces of words of 3 to 5 characters ([`Counts`]). A count c of an n-gram
 //! that d of n texts hold weighs (1 + ln c) (1 + ln((1 + n) / (1 + d))); words and pieces are scaled to unit length each, so
 //! that neither drowns the other. The embedding is the projection onto the right singular vectors of these rows (latent
 //! semantic analysis: Deerwester et al. 1990), found by a randomised range finder with power iteration (Halko, Martinsson, and
@@ -15,15 +15,10 @@
 //! nothing else: no outcome, no benchmark, no split enters. A report says so. Whoever holds a prompt may know its text; what
 //! may not be known is how models answer it.
 
-mod ngrams;
-mod sparse;
-
 use rayon::prelude::*;
 
-use self::ngrams::{Counts, LONGEST_TEXT_CHARS, N_BUCKETS, PIECES};
-use self::sparse::{SparseMatrix, add_product};
 use crate::hash::sha256;
-use crate::linalg::kernels::dot;
+use crate::linalg::kernels::{axpy, dot};
 use crate::linalg::{Cholesky, Matrix, multiply, orthonormalise};
 use crate::random::{sample_indices, standard_normal};
 use crate::seed::Stream;
@@ -183,5 +178,184 @@ pub(super) fn card(n_dimensions: usize, asked: usize) -> EncodedBy {
         dimensions: n_dimensions,
         sha256: sha256(settings.as_bytes()),
         learned_from: Some("the texts of all prompts, test prompts included, and to no outcome".into()),
+    }
+}
+
+/// Numbers that n-grams are hashed to; two that meet in one number are taken for the same.
+const N_BUCKETS: usize = 1 << 17;
+/// Characters of a text that are read; what a prompt is about shows at its beginning, and time stays bounded.
+const LONGEST_TEXT_CHARS: usize = 4000;
+/// Lengths in characters of the pieces of a word, whose ends are marked.
+const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
+
+/// Words and pieces are kept separate before they are hashed, and weighed separately.
+#[derive(Clone, Copy)]
+enum Kind {
+    Words = 1,
+    Pieces = 2,
+}
+
+/// How often each bucket occurs in a text, in the order of buckets.
+struct Counts {
+    /// Of words and of pairs of neighbouring words.
+    words: Vec<(u32, u32)>,
+    /// Of pieces of words.
+    pieces: Vec<(u32, u32)>,
+}
+
+impl Counts {
+    /// Counts the n-grams of a text.
+    fn new(text: &str) -> Self {
+        let words = words(text);
+        let (mut of_words, mut of_pieces) = (Vec::new(), Vec::new());
+        for (at, word) in words.iter().enumerate() {
+            of_words.push(bucket(Kind::Words, word.bytes()));
+            if let Some(next) = words.get(at + 1) {
+                let pair = word.bytes().chain([b' ']).chain(next.bytes());
+                of_words.push(bucket(Kind::Words, pair));
+            }
+            let marked = format!("<{word}>");
+            let mut ends: Vec<usize> = marked.char_indices().map(|(end, _)| end).collect();
+            ends.push(marked.len());
+            for length in PIECES {
+                for ends in ends.windows(length + 1) {
+                    of_pieces.push(bucket(Kind::Pieces, marked[ends[0]..ends[length]].bytes()));
+                }
+            }
+        }
+        Counts { words: counted(of_words), pieces: counted(of_pieces) }
+    }
+}
+
+/// Runs of letters and digits in lower case, and every other character that is no blank by itself.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for char in text.chars().take(LONGEST_TEXT_CHARS) {
+        let is_letter = char.is_alphanumeric();
+        match words.last_mut().filter(|_| is_open && is_letter) {
+            Some(word) => word.extend(char.to_lowercase()),
+            None if char.is_whitespace() => {}
+            None => words.push(char.to_lowercase().collect()),
+        }
+        is_open = is_letter;
+    }
+    words
+}
+
+/// FNV-1a of 64 bits, whose high bits are mixed by a product with the golden ratio.
+fn bucket(kind: Kind, bytes: impl Iterator<Item = u8>) -> u32 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let hash = std::iter::once(kind as u8).chain(bytes).fold(0xcbf2_9ce4_8422_2325, mix);
+    (hash.wrapping_mul(GOLDEN) >> (64 - N_BUCKETS.trailing_zeros())) as u32
+}
+
+fn counted(mut buckets: Vec<u32>) -> Vec<(u32, u32)> {
+    buckets.sort_unstable();
+    buckets.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
+}
+
+/// Rows of (column, value), columns ascending.
+struct SparseMatrix {
+    /// Where each row begins in `entries`, and where the last ends.
+    starts: Vec<usize>,
+    entries: Vec<(u32, f32)>,
+    n_columns: usize,
+}
+
+impl SparseMatrix {
+    /// A matrix of these rows.
+    fn new(rows: &[Vec<(u32, f32)>], n_columns: usize) -> Self {
+        let mut starts = vec![0];
+        starts.extend(rows.iter().scan(0, |end, row| {
+            *end += row.len();
+            Some(*end)
+        }));
+        SparseMatrix { starts, entries: rows.concat(), n_columns }
+    }
+
+    /// The transpose.
+    fn transposed(&self) -> Self {
+        let mut starts = vec![0; self.n_columns + 1];
+        self.entries.iter().for_each(|(column, _)| starts[*column as usize + 1] += 1);
+        for column in 0..self.n_columns {
+            starts[column + 1] += starts[column];
+        }
+        let mut ends = starts.clone();
+        let mut entries = vec![(0, 0.0); self.entries.len()];
+        for row in 0..self.n_rows() {
+            for (column, value) in self.row(row) {
+                let end = &mut ends[*column as usize];
+                entries[*end] = (row as u32, *value);
+                *end += 1;
+            }
+        }
+        SparseMatrix { starts, entries, n_columns: self.n_rows() }
+    }
+
+    /// Number of rows.
+    fn n_rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The product with a dense matrix that has as many rows as this has columns.
+    fn multiply(&self, dense: &Matrix) -> Matrix {
+        let mut product = Matrix::zeros(self.n_rows(), dense.n_columns());
+        let width = dense.n_columns().max(1);
+        product
+            .values_mut()
+            .par_chunks_mut(width)
+            .enumerate()
+            .for_each(|(row, sum)| add_product(self.row(row), dense, sum));
+        product
+    }
+
+    fn row(&self, row: usize) -> &[(u32, f32)] {
+        &self.entries[self.starts[row]..self.starts[row + 1]]
+    }
+}
+
+/// Adds the product of one sparse row with a dense matrix.
+fn add_product(row: &[(u32, f32)], dense: &Matrix, sum: &mut [f32]) {
+    row.iter().for_each(|(column, value)| axpy(*value, dense.row(*column as usize), sum));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_runs_of_letters_and_digits_and_signs_stand_alone() {
+        assert_eq!(words("Is  x2+1=\u{c9}?\n"), ["is", "x2", "+", "1", "=", "\u{e9}", "?"]);
+        assert!(words(" \n").is_empty());
+    }
+
+    #[test]
+    fn words_pairs_and_pieces_are_counted() {
+        let total = |counts: &[(u32, u32)]| counts.iter().map(|(_, count)| count).sum::<u32>();
+        let counts = Counts::new("abc ABC d");
+        // `abc` twice, `d`, and the pairs `abc abc` and `abc d`.
+        assert_eq!((counts.words.len(), total(&counts.words)), (4, 5));
+        // Of `<abc>` three of length 3, two of 4, one of 5, each twice; of `<d>` one.
+        assert_eq!((counts.pieces.len(), total(&counts.pieces)), (7, 13));
+        assert!(counts.pieces.is_sorted());
+    }
+
+    #[test]
+    fn buckets_are_pinned() {
+        assert_eq!(Counts::new("a").words, [(65925, 1)]);
+    }
+
+    #[test]
+    fn products_with_a_matrix_and_its_transpose_are_right() {
+        // 1 0 2
+        // 0 0 3
+        let sparse = SparseMatrix::new(&[vec![(0, 1.0), (2, 2.0)], vec![(2, 3.0)]], 3);
+        let dense = Matrix::new(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 2);
+        assert_eq!(sparse.multiply(&dense).values(), [11.0, 14.0, 15.0, 18.0]);
+        let dense = Matrix::new(vec![1.0, 10.0], 2, 1);
+        assert_eq!(sparse.transposed().multiply(&dense).values(), [1.0, 0.0, 32.0]);
     }
 }

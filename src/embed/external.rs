@@ -10,17 +10,16 @@
 //! An array names no prompt, so its ids stand in another file, one a line; or the caller says that its rows are those of the
 //! suite, in that order. That row counts agree is no proof of it.
 
-mod arrays;
-mod tables;
-
 use std::path::{Path, PathBuf};
 
-use self::tables::Row;
+use safetensors::tensor::SafeTensors;
+
+use crate::embed::{floats, halves, values};
 use crate::error::{Error, Result, suggestion};
-use crate::fs;
 use crate::hash::sha256;
 use crate::linalg::Matrix;
 use crate::suite::{EncodedBy, Prompt};
+use crate::{fs, npy};
 
 /// How the rows of an array are identified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +48,10 @@ pub(super) fn read(file: &Path, rows: &Rows, prompts: &[Prompt]) -> Result<(Matr
         ));
     }
     let (named_by, found) = match ending.as_str() {
-        "csv" => (file.to_owned(), tables::csv(file, &bytes)?),
-        "jsonl" => (file.to_owned(), tables::json_lines(file, &bytes)?),
-        "npy" => named(file, arrays::npy(file, &bytes)?, rows, prompts)?,
-        "safetensors" => named(file, arrays::safetensors(file, &bytes)?, rows, prompts)?,
+        "csv" => (file.to_owned(), csv(file, &bytes)?),
+        "jsonl" => (file.to_owned(), json_lines(file, &bytes)?),
+        "npy" => named(file, npy(file, &bytes)?, rows, prompts)?,
+        "safetensors" => named(file, safetensors(file, &bytes)?, rows, prompts)?,
         _ => {
             return Err(Error::file(file, "ends in none of `.npy`, `.safetensors`, `.csv`, and `.jsonl`"));
         }
@@ -147,4 +146,97 @@ fn joined(file: &Path, rows: Vec<Row>, prompts: &[Prompt]) -> Result<Matrix> {
             ))
         }
     }
+}
+
+/// The rows of a NumPy file.
+fn npy(path: &Path, bytes: &[u8]) -> Result<Matrix> {
+    let array = npy::parse(path, bytes, &[("<f2", 2), ("<f4", 4)])?;
+    let [n_rows, width] = array.shape[..] else {
+        return Err(Error::file(
+            path,
+            format!("has {} axes; rows and columns are needed", array.shape.len()),
+        ));
+    };
+    let values = if array.kind == "<f2" { halves(array.data) } else { floats(array.data) };
+    Ok(Matrix::new(values, n_rows, width))
+}
+
+/// The rows of the only tensor of a safetensors file or, of several, of that named `embeddings`.
+fn safetensors(path: &Path, bytes: &[u8]) -> Result<Matrix> {
+    let fault = |problem: String| Error::file(path, problem);
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|error| fault(format!("is no safetensors file: {error}")))?;
+    let tensors = file.tensors();
+    let chosen = match &tensors[..] {
+        [only] => Some(only),
+        several => several.iter().find(|(name, _)| name == "embeddings"),
+    };
+    let Some((name, tensor)) = chosen else {
+        return Err(fault(format!("holds {} tensors, none of which is named `embeddings`", tensors.len())));
+    };
+    let &[n_rows, width] = tensor.shape() else {
+        return Err(fault(format!("has {} axes; rows and columns are needed", tensor.shape().len())));
+    };
+    Ok(Matrix::new(values(path, name, tensor)?, n_rows, width))
+}
+
+/// A vector, and the line that it or its id stands on; 0 where the suite's order tells.
+struct Row {
+    id: String,
+    line: u64,
+    values: Vec<f32>,
+}
+
+/// The rows of a CSV file with a column `prompt_id`.
+fn csv(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
+    if let Some(problem) = fs::stand_in(path, bytes) {
+        return Err(Error::file(path, problem));
+    }
+    let mut reader = ::csv::Reader::from_reader(bytes);
+    let fault = |error: ::csv::Error| {
+        let line = error.position().map_or(1, ::csv::Position::line);
+        Error::line(path, line, error.to_string())
+    };
+    let header = reader.headers().map_err(fault)?.clone();
+    if let Some(used) = fs::other_delimiter(header.iter().map(str::as_bytes), b',') {
+        return Err(Error::line(path, 1, fs::used_instead(path, used)));
+    }
+    let Some(id) = header.iter().position(|name| name.trim() == "prompt_id") else {
+        return Err(Error::line(path, 1, "column `prompt_id` is missing"));
+    };
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(fault)?;
+        let line = record.position().map_or(1, ::csv::Position::line);
+        let numbers = record.iter().enumerate().filter(|(column, _)| *column != id);
+        let values = numbers.map(|(column, text)| {
+            text.trim().parse::<f32>().map_err(|_| {
+                Error::line(path, line, format!("column `{}`: `{text}` is not a number", &header[column]))
+            })
+        });
+        rows.push(Row { id: record[id].to_owned(), line, values: values.collect::<Result<_>>()? });
+    }
+    Ok(rows)
+}
+
+/// A line of a JSON lines file.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    prompt_id: String,
+    embedding: Vec<f32>,
+}
+
+/// The rows of a file of one JSON object a line; empty lines are passed over.
+fn json_lines(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let parsed: Line =
+            serde_json::from_slice(text).map_err(|error| Error::line(path, line, error.to_string()))?;
+        rows.push(Row { id: parsed.prompt_id, line, values: parsed.embedding });
+    }
+    Ok(rows)
 }
