@@ -68,7 +68,10 @@ pub(super) struct ImportArguments {
 #[derive(Args)]
 #[command(next_help_heading = "Columns of a table [default: guessed, and printed]")]
 struct ColumnArguments {
-    /// The prompt's id
+    /// Keys to the list whose elements are the rows, as in `results.results`: from the top of a document, or within each row
+    #[arg(long, value_name = "KEY.KEY")]
+    records: Option<String>,
+    /// The prompt's id; as everywhere, `object.part` names a part of an object, `=TEXT` stands for itself, and `-` for no column
     #[arg(long, value_name = "COLUMN")]
     prompt_id: Option<String>,
     /// The prompt's text
@@ -95,6 +98,9 @@ struct ColumnArguments {
     /// Tokens of the answer
     #[arg(long, value_name = "COLUMN")]
     output_tokens: Option<String>,
+    /// The part of a given split: train, validation, or test
+    #[arg(long, value_name = "COLUMN")]
+    split: Option<String>,
     /// A setting of the model, such as its reasoning effort: other values are other models
     #[arg(long, value_name = "COLUMN")]
     arm: Vec<String>,
@@ -120,6 +126,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
     let settings = ImportSettings {
         metrics: arguments.metric.clone(),
         columns: ColumnNames {
+            records: columns.records.clone(),
             prompt_id: columns.prompt_id.clone(),
             prompt: columns.prompt.clone(),
             benchmark: columns.benchmark.clone(),
@@ -129,6 +136,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
             cost: columns.cost.clone(),
             input_tokens: columns.input_tokens.clone(),
             output_tokens: columns.output_tokens.clone(),
+            split: columns.split.clone(),
             arms: columns.arm.clone(),
             repeats: columns.repeat.clone(),
             filters: columns.filter.clone(),

@@ -338,6 +338,23 @@ impl Cells {
         self.open.contains_key(&(prompt, model))
     }
 
+    /// Whether the file at hand scored a cell more than once.
+    pub(super) fn is_repeated(&self, prompt: usize, model: usize) -> bool {
+        self.open.get(&(prompt, model)).is_some_and(Sums::is_repeated)
+    }
+
+    /// Adds tokens and cost to an answer of the file at hand that has none.
+    pub(super) fn complete(&mut self, cell: (usize, usize), answer: Answer) {
+        let Some(sums) = self.open.get_mut(&cell) else { return };
+        let known = sums.answer();
+        sums.add(Answer {
+            score: None,
+            input_tokens: answer.input_tokens.filter(|_| known.input_tokens.is_none()),
+            output_tokens: answer.output_tokens.filter(|_| known.output_tokens.is_none()),
+            cost_usd: answer.cost_usd.filter(|_| known.cost_usd.is_none()),
+        });
+    }
+
     /// Whether the ids of the file at hand number its rows: each has one answer, though prompts of equal text have answers of
     /// several models.
     pub(super) fn ids_are_of_rows(&self) -> bool {

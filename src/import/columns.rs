@@ -1,12 +1,15 @@
 //! Which column of a table is what: as the user says, else guessed by common names, and the guess is printed.
 
 use super::cells::Cells;
-use super::rows::{Row, is_index, required};
+use super::looked::{Looked, Seen, last_part, plain};
+use super::rows::{Row, is_index};
 use crate::error::Result;
 
 /// Column names given by the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnNames {
+    /// Keys with dots between them to the list whose elements are the rows, from the top of a document or of each record.
+    pub records: Option<String>,
     /// The prompt's id.
     pub prompt_id: Option<String>,
     /// The prompt's text.
@@ -25,6 +28,8 @@ pub struct ColumnNames {
     pub input_tokens: Option<String>,
     /// Tokens of the answer.
     pub output_tokens: Option<String>,
+    /// The part of a given split: train, validation, or test.
+    pub split: Option<String>,
     /// Columns that are settings of a model: other values are other models.
     pub arms: Vec<String>,
     /// Columns that count repetitions: rows that differ in them are averaged.
@@ -59,25 +64,50 @@ impl ColumnNames {
         *self == ColumnNames::default()
     }
 
-    /// Why a row is to be left out; `None` where it counts.
+    /// The same with the full names of columns, and only columns that there are.
     ///
     /// # Errors
-    /// A condition on a column that there is not.
-    pub(super) fn leaves_out(&self, row: &Row<'_>) -> Result<Option<String>> {
-        if let Some((column, metric)) = &self.metric {
-            required(row, column)?;
-            if row.text(column).trim() != metric {
-                return Ok(Some(format!("`{column}` is not `{metric}`")));
-            }
+    /// A column that there is not.
+    pub(super) fn found_in(&self, looked: &Looked) -> Result<Self> {
+        let mut found = self.clone();
+        for name in [
+            &mut found.prompt_id,
+            &mut found.prompt,
+            &mut found.benchmark,
+            &mut found.task,
+            &mut found.model,
+            &mut found.score,
+            &mut found.cost,
+            &mut found.input_tokens,
+            &mut found.output_tokens,
+            &mut found.split,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(&mut found.arms)
+        .chain(&mut found.repeats)
+        .chain(found.filters.iter_mut().map(|filter| &mut filter.column))
+        .chain(found.metric.iter_mut().map(|(column, _)| column))
+        .filter(|name| *name != NONE)
+        {
+            *name = looked.column(name)?;
         }
-        for RowFilter { column, value, is_wanted } in &self.filters {
-            required(row, column)?;
-            if (row.text(column).trim() == value) != *is_wanted {
-                let verb = if *is_wanted { "is not" } else { "is" };
-                return Ok(Some(format!("`{column}` {verb} `{value}`")));
-            }
+        Ok(found)
+    }
+
+    /// Why a row is to be left out; `None` where it counts.
+    pub(super) fn leaves_out(&self, row: &Row<'_>) -> Option<String> {
+        if let Some((column, metric)) =
+            self.metric.as_ref().filter(|(column, metric)| row.text(column).trim() != metric)
+        {
+            return Some(format!("`{column}` is not `{metric}`"));
         }
-        Ok(None)
+        let failed =
+            |filter: &&RowFilter| (row.text(&filter.column).trim() == filter.value) != filter.is_wanted;
+        self.filters.iter().find(failed).map(|RowFilter { column, value, is_wanted }| {
+            let verb = if *is_wanted { "is not" } else { "is" };
+            format!("`{column}` {verb} `{value}`")
+        })
     }
 
     /// Whether a column is used for more than what [`Columns`] holds.
@@ -102,10 +132,15 @@ const PROMPT_IDS: &[&str] = &[
     "task_id",
     "doc_id",
     "global_index",
+    "key",
     "id",
     "qid",
     "uid",
 ];
+
+/// Ids that a prompt has only where they stand in no object: of parts, they are of anything.
+const IDS_OF_ANYTHING: &[&str] = &["key", "id", "qid", "uid"];
+
 const PROMPTS: &[&str] = &[
     "prompt",
     "question",
@@ -118,11 +153,30 @@ const PROMPTS: &[&str] = &[
     "conversation",
     "user_query",
 ];
-const BENCHMARKS: &[&str] = &["benchmark", "eval_name", "dataset", "dataset_name", "task_name", "task"];
+const BENCHMARKS: &[&str] =
+    &["benchmark", "eval_name", "dataset", "dataset_name", "task_name", "task", "eval"];
 const TASKS: &[&str] = &["task", "subject", "category", "subtask", "subset"];
-const MODELS: &[&str] =
-    &["model", "model_id", "model_name", "llm", "llm_selected", "generator", "engine", "system", "arm"];
-const SCORES: &[&str] = &[
+const MODELS: &[&str] = &[
+    "model",
+    "model_id",
+    "model_name",
+    "llm",
+    "llm_selected",
+    "generator",
+    "engine",
+    "system",
+    "arm",
+    "models",
+];
+
+/// What is called so within an object is a model too.
+const MODELS_WITHIN: &[&str] =
+    &["model", "model_id", "model_name", "llm", "llm_selected", "arm", "completion_fns"];
+
+/// An object may stand for a model by its id or its name.
+const MODEL_OBJECTS: &[&str] = &["model", "llm", "provider"];
+
+pub(super) const SCORES: &[&str] = &[
     "score",
     "performance",
     "is_correct",
@@ -133,7 +187,13 @@ const SCORES: &[&str] = &[
     "reward",
     "passed",
     "exact_match",
+    "score.value",
+    "scores",
 ];
+
+/// Scores where every value is 0 or 1.
+const VERDICTS: &[&str] = &["label", "is_right", "right", "verdict"];
+const SPLITS: &[&str] = &["split", "given_split", "data_split", "partition", "fold"];
 const COSTS: &[&str] = &[
     "cost_usd",
     "total_cost",
@@ -144,6 +204,7 @@ const COSTS: &[&str] = &[
     "usd_cost",
     "inference_cost",
     "dollars",
+    "costs",
 ];
 const INPUT_TOKENS: &[&str] = &[
     "input_tokens",
@@ -155,6 +216,13 @@ const INPUT_TOKENS: &[&str] = &[
     "tokens_input",
     "input_token_count",
     "tokens_prompt",
+    "tokens.input",
+    "tokens.prompt",
+    "tokens.in",
+    "usage.input",
+    "usage.prompt",
+    "token_usage.input",
+    "token_usage.prompt",
 ];
 const OUTPUT_TOKENS: &[&str] = &[
     "output_tokens",
@@ -166,9 +234,17 @@ const OUTPUT_TOKENS: &[&str] = &[
     "tokens_output",
     "output_token_count",
     "tokens_completion",
+    "tokens.output",
+    "tokens.completion",
+    "tokens.out",
+    "usage.output",
+    "usage.completion",
+    "token_usage.output",
+    "token_usage.completion",
 ];
 
-const TOTAL_TOKENS: &[&str] = &["total_tokens", "tokens_total", "num_total_tokens"];
+const TOTAL_TOKENS: &[&str] =
+    &["total_tokens", "tokens_total", "num_total_tokens", "tokens.total", "usage.total", "token_usage.total"];
 const CACHED_TOKENS: &[&str] = &[
     "cached_tokens",
     "cached_input_tokens",
@@ -207,6 +283,9 @@ pub(super) struct Columns {
     pub(super) cost: Option<String>,
     pub(super) input_tokens: Option<String>,
     pub(super) output_tokens: Option<String>,
+    pub(super) split: Option<String>,
+    /// What stands below an instruction.
+    pub(super) input: Option<String>,
     /// Settings of the model.
     pub(super) settings: Vec<String>,
     /// Where tokens are counted in more than two: their total, those cached, and those of thoughts.
@@ -214,39 +293,59 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The columns of a file by its first row.
-    ///
-    /// # Errors
-    /// A column that the user names and the file does not have.
-    pub(super) fn of(row: &Row<'_>, named: &ColumnNames) -> Result<Self> {
-        for used in named.arms.iter().chain(&named.repeats) {
-            required(row, used)?;
-        }
-        let column = |named: &Option<String>, common: &[&str]| match named {
-            Some(name) if name == NONE => Ok(None),
-            Some(name) => required(row, name).map(|()| Some(name.clone())),
-            None => Ok(guessed(row, common)),
+    /// The columns of a file by its first rows; `list` is what the rows are elements of within their records.
+    pub(super) fn of(looked: &Looked, named: &ColumnNames, list: &str) -> Self {
+        let column = |named: &Option<String>, common: &[&str], fits: &dyn Fn(&str, &Seen) -> bool| match named
+        {
+            Some(name) => Some(name.clone()).filter(|name| name != NONE),
+            None => looked.guessed(common, fits),
         };
+        let is_single = |_: &str, seen: &Seen| !seen.is_object;
+        let is_id = |name: &str, seen: &Seen| {
+            let is_of_anything = || IDS_OF_ANYTHING.contains(&last_part(name));
+            let is_own =
+                || !list.is_empty() && name.strip_suffix(last_part(name)) == Some(&format!("{list}."));
+            // What promptfoo calls so is a template.
+            let is_template = plain(name) == "promptid" && looked.seen.contains_key("testIdx");
+            seen.is_known
+                && !seen.is_object
+                && !is_template
+                && (!seen.is_part || !is_of_anything() || is_own())
+        };
+        let is_prompt = |_: &str, seen: &Seen| !seen.is_part || !seen.is_number;
+        let is_of_benchmark = |name: &str, seen: &Seen| {
+            !seen.is_object && (!seen.is_part || !["task", "task_name"].contains(&last_part(name)))
+        };
+        let is_whole = |_: &str, seen: &Seen| !seen.is_part && !seen.is_object;
         let mut columns = Columns {
-            prompt_id: column(&named.prompt_id, PROMPT_IDS)?,
-            prompt: column(&named.prompt, PROMPTS)?,
-            benchmark: column(&named.benchmark, BENCHMARKS)?,
-            task: column(&named.task, TASKS)?,
-            model: column(&named.model, MODELS)?,
-            score: column(&named.score, SCORES)?,
-            cost: column(&named.cost, COSTS)?,
-            input_tokens: column(&named.input_tokens, INPUT_TOKENS)?,
-            output_tokens: column(&named.output_tokens, OUTPUT_TOKENS)?,
+            prompt_id: column(&named.prompt_id, PROMPT_IDS, &is_id),
+            prompt: column(&named.prompt, PROMPTS, &is_prompt),
+            benchmark: column(&named.benchmark, BENCHMARKS, &is_of_benchmark),
+            task: column(&named.task, TASKS, &is_whole),
+            model: named.model.clone().or_else(|| guessed_model(looked)).filter(|name| name != NONE),
+            score: column(&named.score, SCORES, &is_single)
+                .or_else(|| looked.guessed(VERDICTS, &|_, seen| seen.is_known && seen.is_binary)),
+            cost: column(&named.cost, COSTS, &is_single),
+            input_tokens: column(&named.input_tokens, INPUT_TOKENS, &is_single),
+            output_tokens: column(&named.output_tokens, OUTPUT_TOKENS, &is_single),
+            split: column(&named.split, SPLITS, &|_, seen| {
+                seen.is_known && seen.names_parts && !seen.is_part
+            }),
+            input: None,
             settings: named.arms.clone(),
-            more_tokens: [TOTAL_TOKENS, CACHED_TOKENS, REASONING_TOKENS].map(|common| guessed(row, common)),
+            more_tokens: [TOTAL_TOKENS, CACHED_TOKENS, REASONING_TOKENS]
+                .map(|common| looked.guessed(common, &is_single)),
         };
-        let known = SETTINGS.iter().filter_map(|setting| guessed(row, &[setting]));
+        if columns.prompt.as_deref().is_some_and(|name| plain(name) == "instruction") {
+            columns.input = looked.guessed(&["input"], &|_, seen| seen.is_known && !seen.is_part);
+        }
+        let known = SETTINGS.iter().filter_map(|setting| looked.guessed(&[setting], &is_single));
         let free: Vec<String> = known.filter(|name| !columns.holds(name) && !named.uses(name)).collect();
         columns.settings.extend(free);
         if columns.task == columns.benchmark {
             columns.task = None;
         }
-        Ok(columns)
+        columns
     }
 
     /// Tells what is read as what.
@@ -256,9 +355,13 @@ impl Columns {
             let known = parts.iter().filter_map(|(what, column)| Some(format!("{what}{}", column.as_ref()?)));
             known.collect::<Vec<_>>().join(", ")
         };
+        let quoted_text = match &self.input {
+            Some(input) => quoted(&self.prompt).map(|prompt| format!("{prompt} and `{input}` below it")),
+            None => quoted(&self.prompt),
+        };
         let prompt = [
             ("id ", quoted(&self.prompt_id)),
-            ("text ", quoted(&self.prompt)),
+            ("text ", quoted_text),
             ("benchmark ", quoted(&self.benchmark)),
             ("task ", quoted(&self.task)),
         ];
@@ -271,6 +374,7 @@ impl Columns {
         for (what, words) in [
             ("score", listed(&[("", quoted(&self.score)), ("", metric.filter(|_| self.score.is_some()))])),
             ("cost", listed(&[("", quoted(&self.cost))])),
+            ("split", listed(&[("", quoted(&self.split))])),
             (
                 "tokens",
                 listed(&[
@@ -286,9 +390,16 @@ impl Columns {
         }
     }
 
-    /// The columns of a row that nothing is read from.
+    /// The columns of a row that nothing is read from; of objects their parts.
     pub(super) fn unread<'r>(&self, row: &'r Row<'_>, named: &ColumnNames) -> Vec<&'r str> {
-        row.columns().filter(|name| !is_index(name) && !self.holds(name) && !named.uses(name)).collect()
+        row.columns()
+            .filter(|name| !is_index(name) && !self.is_used(name, named) && !row.has_parts(name))
+            .collect()
+    }
+
+    /// Whether anything is read from a column.
+    pub(super) fn is_used(&self, column: &str, named: &ColumnNames) -> bool {
+        self.holds(column) || named.uses(column)
     }
 
     /// Whether a column is one of these.
@@ -303,15 +414,27 @@ impl Columns {
             &self.cost,
             &self.input_tokens,
             &self.output_tokens,
+            &self.split,
+            &self.input,
         ];
         all.into_iter().chain(&self.more_tokens).flatten().chain(&self.settings).any(|known| known == column)
     }
 }
 
-/// The first of the common names that the row has.
-pub(super) fn guessed(row: &Row<'_>, common: &[&str]) -> Option<String> {
-    let plain = |name: &str| name.to_lowercase().replace(['-', ' '], "_");
-    common.iter().find_map(|wanted| {
-        row.columns().find(|name| plain(name) == *wanted && !is_index(name)).map(str::to_owned)
-    })
+/// The column of models: one of names before one of numbers, and an object's id or name where an object stands for a model.
+fn guessed_model(looked: &Looked) -> Option<String> {
+    let is_name = |_: &str, seen: &Seen| seen.is_known && !seen.is_part && !seen.is_object && !seen.is_number;
+    let of_object = || {
+        let object =
+            looked.guessed(MODEL_OBJECTS, &|_, seen| seen.is_object && seen.is_known && !seen.is_part)?;
+        let part =
+            |key: &&str| looked.seen.get(&format!("{object}.{key}")).is_some_and(|seen| !seen.is_number);
+        ["id", "name", "model"].iter().find(|key| part(key)).map(|key| format!("{object}.{key}"))
+    };
+    let is_part = |_: &str, seen: &Seen| seen.is_part && !seen.is_object && !seen.is_number;
+    let is_any = |_: &str, seen: &Seen| !seen.is_part;
+    (looked.guessed(MODELS, &is_name))
+        .or_else(of_object)
+        .or_else(|| looked.guessed(MODELS_WITHIN, &is_part))
+        .or_else(|| looked.guessed(MODELS, &is_any))
 }

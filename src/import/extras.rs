@@ -24,6 +24,11 @@ impl Extras {
         }
     }
 
+    /// The part that a prompt is in.
+    pub(super) fn part(&self, prompt: usize) -> Option<Part> {
+        self.parts.get(&prompt).copied()
+    }
+
     /// Keeps the embedding of a prompt.
     ///
     /// # Errors

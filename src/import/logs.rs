@@ -13,7 +13,7 @@ use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::ColumnNames;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
-use super::rows::{ENDINGS, Row, each_row, shortened};
+use super::rows::{ENDINGS, Row, Rows, shortened};
 use super::source::{is_named, stem};
 use super::texts::first_turn;
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Importer for Logs {
         let mut columns: Option<LogColumns> = None;
         let mut known = BTreeSet::new();
         let benchmark = stem(path);
-        each_row(job.sources, path, &mut |row| {
+        Rows::plain(job.sources, path).each(&mut |row| {
             if columns.is_none() {
                 let found = LogColumns::of(row, &job.settings.columns)?;
                 cells.note(found.words());

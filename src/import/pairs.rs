@@ -6,11 +6,12 @@
 use std::path::Path;
 
 use super::cells::{Answer, Cells, PromptFacts};
-use super::columns::{ColumnNames, guessed};
+use super::columns::ColumnNames;
 use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
-use super::rows::{ENDINGS, Row, each_row, required, shortened};
+use super::looked::Looked;
+use super::rows::{ENDINGS, Row, Rows, shortened};
 use super::source::{is_named, stem};
 use super::texts::first_turn;
 use crate::error::Result;
@@ -50,17 +51,17 @@ impl Importer for Pairs {
 }
 
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-    let (sources, named) = (job.sources, &job.settings.columns);
+    let asked = &job.settings.columns;
     let benchmark_of_file = stem(path);
-    let mut is_first = true;
-    each_row(sources, path, &mut |row| {
-        if let Some(reason) = named.leaves_out(row)? {
+    let rows = Rows::spread(job.sources, path, asked.records.as_deref(), WINNERS);
+    let looked = Looked::at(&rows)?;
+    let named = asked.found_in(&looked)?;
+    let columns = PairColumns::of(&looked, &named)?;
+    columns.tell(cells);
+    rows.each(&mut |row| {
+        if let Some(reason) = named.leaves_out(row) {
             cells.skip(reason);
             return Ok(());
-        }
-        let columns = PairColumns::of(row, named)?;
-        if std::mem::take(&mut is_first) {
-            columns.tell(cells);
         }
         let text = match &columns.prompt {
             Some(column) => first_turn(row.text(column)).map_err(|problem| {
@@ -109,26 +110,17 @@ struct PairColumns {
 }
 
 impl PairColumns {
-    fn of(row: &Row<'_>, named: &ColumnNames) -> Result<Self> {
-        for column in [&named.prompt_id, &named.prompt, &named.benchmark, &named.score].into_iter().flatten()
-        {
-            required(row, column)?;
-        }
-        let column = |named: &Option<String>, common| named.clone().or_else(|| guessed(row, common));
-        let must = |common: &[&str]| match guessed(row, common) {
-            Some(column) => Ok(column),
-            None => required(row, common[0]).map(|()| common[0].to_owned()),
-        };
+    fn of(looked: &Looked, named: &ColumnNames) -> Result<Self> {
+        let guessed = |common: &[&str]| looked.guessed(common, &|_, seen| seen.is_known);
+        let column = |named: &Option<String>, common| named.clone().or_else(|| guessed(common));
+        let must = |common: &[&str]| guessed(common).map_or_else(|| looked.column(common[0]), Ok);
         let prompt = column(&named.prompt, PROMPTS);
         // A battle's own id would tell equal prompts apart: the text is the better id where there is one.
-        let prompt_id = named
-            .prompt_id
-            .clone()
-            .or_else(|| if prompt.is_some() { None } else { guessed(row, PROMPT_IDS) });
+        let prompt_id =
+            named.prompt_id.clone().or_else(|| if prompt.is_some() { None } else { guessed(PROMPT_IDS) });
         let winner = column(&named.score, WINNERS);
-        if winner.is_none() {
-            required(row, "winner_model_a")
-                .map_err(|_| required(row, "winner").err().unwrap_or_else(|| row.fault("has no winner")))?;
+        if winner.is_none() && looked.column("winner_model_a").is_err() {
+            looked.column("winner")?;
         }
         Ok(PairColumns {
             prompt_id,

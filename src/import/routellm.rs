@@ -10,7 +10,7 @@ use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::{Occurrences, text_id};
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines};
-use super::rows::{each_row, is_index};
+use super::rows::{Rows, is_index};
 use super::source::{At, Sources, is_named, stem};
 use crate::error::{Error, Result};
 
@@ -59,7 +59,7 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
     cells.reads("model", "a column each");
     let label = if task.is_empty() { benchmark.to_owned() } else { format!("{benchmark}/{task}") };
     let mut occurrences = Occurrences::default();
-    each_row(sources, path, &mut |row| {
+    Rows::plain(sources, path).each(&mut |row| {
         let text = row.text("prompt");
         if text.is_empty() {
             return Err(row.fault("has no `prompt`"));

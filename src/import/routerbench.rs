@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
-use super::rows::each_row;
+use super::rows::Rows;
 use super::source::is_named;
 use super::texts::{first_turn, unquoted};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ impl Importer for RouterBench {
 
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let mut models: Option<Vec<(String, String)>> = None;
-    each_row(job.sources, path, &mut |row| {
+    Rows::plain(job.sources, path).each(&mut |row| {
         let models = models.get_or_insert_with(|| {
             let costs = row.columns().filter_map(|name| Some((name.strip_suffix(COST)?, name)));
             costs.map(|(model, cost)| (model.to_owned(), cost.to_owned())).collect()

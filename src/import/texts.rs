@@ -98,7 +98,7 @@ fn content(value: &Value, levels: usize) -> Option<String> {
 }
 
 /// What Python or numpy prints of lists, tuples, dictionaries, and single values.
-fn python_value(text: &str) -> Option<Value> {
+pub(super) fn python_value(text: &str) -> Option<Value> {
     let (value, rest) = python_literal(text, MOST_LEVELS)?;
     rest.trim().is_empty().then_some(value)
 }

@@ -274,3 +274,87 @@ pub(super) fn pairs() -> Files {
     };
     vec![("battles.jsonl".into(), text((0..N_PROMPTS).map(of).collect()))]
 }
+
+/// A document with its rows two levels down, after a list that has no scores; objects for models, prompts, and tokens.
+pub(super) fn document() -> Files {
+    let row = |prompt: usize, at: usize, model: &str| {
+        json!({
+            "promptId": "template", "testIdx": prompt, "vars": {"n": prompt}, "success": is_right(at, prompt),
+            "prompt": {"raw": format!("What is {prompt}?"), "label": "What is {{n}}?"},
+            "provider": {"id": model, "label": ""},
+            "response": {"output": "x", "tokenUsage": {"total": 17, "prompt": 10, "completion": 7}},
+            "score": score(at, prompt), "cost": 0.25,
+        })
+    };
+    let rows: Vec<_> =
+        (0..N_PROMPTS).flat_map(|prompt| [row(prompt, 0, "one"), row(prompt, 1, "two")]).collect();
+    let templates = json!([{"raw": "What is {{n}}?", "metrics": {"score": 27.0}}]);
+    let whole = json!({"evalId": "e", "results": {"version": 3, "prompts": templates, "results": rows}});
+    vec![("run.json".into(), whole.to_string().into_bytes())]
+}
+
+/// A row a prompt, with a list of candidates that have several scores each.
+pub(super) fn candidates() -> Files {
+    let of = |prompt: usize| {
+        let candidate = |at: usize, model: &str| {
+            json!({
+                "model": model, "text": "x", "scores": {"match": score(at, prompt), "length": 0.5},
+                "usage": {"input": 10, "output": prompt}, "cost_usd": 0.25,
+            })
+        };
+        let both = json!([candidate(0, "one"), candidate(1, "two")]);
+        let (instruction, input) = if prompt == 0 { ("", "Just this.") } else { ("Add one.", "7") };
+        json!({"id": format!("set/{prompt}"), "instruction": instruction, "input": input, "candidates": both})
+            .to_string()
+    };
+    vec![("candidates.jsonl".into(), text((0..N_PROMPTS).map(of).collect()))]
+}
+
+/// The same with one score, which needs no flag.
+pub(super) fn candidates_of_one_score() -> Files {
+    let mut files = candidates();
+    let text = String::from_utf8(std::mem::take(&mut files[0].1)).unwrap_or_default();
+    files[0].1 = text.replace("\"match\"", "\"score\"").into_bytes();
+    files
+}
+
+/// A row a prompt, with an object for each model and a part of a given split.
+pub(super) fn objects() -> Files {
+    let of = |prompt: usize| {
+        let answer = |at: usize| json!({"num_input_tokens": 10, "num_output_tokens": prompt, "response": "x", "score": score(at, prompt)});
+        json!({
+            "key": format!("k{prompt}"), "dataset": "sums", "dataset level": 1, "prompt": format!("What is {prompt}?"),
+            "golden answer": "4", "split": (["train", "dev", "test"][prompt % 3]), "lab/one-4.1": answer(0), "two": answer(1),
+        })
+        .to_string()
+    };
+    vec![("objects.jsonl".into(), text((0..N_PROMPTS).map(of).collect()))]
+}
+
+/// A log of events: a head that names the model, and for every prompt a call and a verdict.
+pub(super) fn events() -> Files {
+    let mut lines = vec![
+        json!({"spec": {"completion_fns": ["one"], "eval_name": "sums.dev", "run_id": "r"}}).to_string(),
+    ];
+    for prompt in 0..N_PROMPTS {
+        let of = |kind: &str, data: serde_json::Value| {
+            json!({"run_id": "r", "sample_id": format!("sums.{prompt}"), "type": kind, "data": data})
+                .to_string()
+        };
+        let asked = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": format!("What is {prompt}?")}]);
+        let usage = json!({"prompt_tokens": 10, "completion_tokens": prompt});
+        lines.push(of("sampling", json!({"prompt": asked, "sampled": ["4"], "usage": usage})));
+        lines.push(of("match", json!({"correct": is_right(0, prompt), "expected": "4", "picked": "4"})));
+    }
+    lines.push(json!({"final_report": {"accuracy": 0.65}}).to_string());
+    vec![("events.jsonl".into(), text(lines))]
+}
+
+/// Lists of models, scores, and costs side by side.
+pub(super) fn lists() -> Files {
+    let of = |prompt: usize| {
+        let scores = [score(0, prompt), score(1, prompt)];
+        json!({"prompt": format!("What is {prompt}?"), "models": ["one", "two"], "scores": scores, "costs": [0.25, 0.5]}).to_string()
+    };
+    vec![("lists.jsonl".into(), text((0..N_PROMPTS).map(of).collect()))]
+}

@@ -59,6 +59,11 @@ garbled! {
     routerbench: "routerbench", fixtures::routerbench, 16;
     zeroeval: "zeroeval", fixtures::zeroeval, 16;
     table: "table", fixtures::table, 16;
+    documents: "table", fixtures::document, 16;
+    lists_of_candidates: "table", fixtures::candidates_of_one_score, 16;
+    objects_of_models: "table", fixtures::objects, 16;
+    logs_of_events: "table", fixtures::events, 16;
+    lists_side_by_side: "table", fixtures::lists, 16;
     pairs: "pairs", fixtures::pairs, 16;
     llmrouterbench: "llmrouterbench", routing::llmrouterbench, 16;
     routerarena: "routerarena", routing::routerarena, 16;

@@ -7,6 +7,7 @@ mod fixtures;
 mod formats;
 mod garbled;
 mod models;
+mod nested;
 mod prompts;
 mod routing;
 mod scores;

@@ -76,9 +76,15 @@ fn a_score_that_goes_by_the_prompt_alone_is_asked_about() {
 }
 
 #[test]
-fn an_object_is_no_name_of_a_model() {
+fn an_object_stands_for_a_model_by_its_id_and_by_nothing_else() {
     let line = r#"{"prompt": "x?", "model": {"id": "lab:one"}, "score": 1}"#;
-    let message = of_files("table", &[file("t.jsonl", line)], |_| {}).unwrap_err().to_string();
+    let (coverage, suite) = of_files("table", &[file("t.jsonl", line)], |_| {}).unwrap();
+    assert_eq!(
+        (suite.models[0].id.as_str(), &coverage.tally.readings["model"][0][..]),
+        ("lab:one", "`model.id`")
+    );
+    let other = line.replace("\"id\"", "\"family\"");
+    let message = of_files("table", &[file("t.jsonl", &other)], |_| {}).unwrap_err().to_string();
     assert!(message.contains("`--model model.PART`"), "{message}");
 }
 

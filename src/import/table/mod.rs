@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::cells::Cells;
-use super::columns::{ColumnNames, Columns};
+use super::columns::{ColumnNames, Columns, SCORES};
 use super::importer::{Importer, Job};
-use super::rows::{ENDINGS, first_rows};
+use super::looked::{Looked, N_LOOKED_AT, Seen, plain, quoted};
+use super::rows::{ENDINGS, Rows};
 use super::source::{is_named, stem};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -22,8 +23,8 @@ use reader::TableFile;
 use repetition::check_repetitions;
 use wide::Wide;
 
-/// Rows by the columns that distinguish them.
-const N_LOOKED_AT: usize = 100;
+/// An id that stands for so many texts on average is not a prompt's.
+const TEXTS_OF_AN_ID: usize = 4;
 
 /// Any table of scores.
 pub(super) struct Table;
@@ -46,59 +47,138 @@ impl Importer for Table {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        let named = &job.settings.columns;
-        let (columns, wide) = layout(path, job, cells)?;
+        let layout = Layout::of(path, job).map_err(|error| match error {
+            Undecided::Fault(error) => error,
+            Undecided::Choice(problem) => cells.undecided(Error::file(path, problem)),
+        })?;
+        let Layout { rows, looked, named, columns, id_of_many, wide } = layout;
         let benchmark = benchmark_of(path, job)?;
-        let mut file = TableFile { path, named, columns, benchmark, is_wide: wide.is_some() };
+        let mut file = TableFile { rows, looked, named, columns, benchmark, is_wide: wide.is_some() };
+        if let Some(id) = id_of_many {
+            cells.note(format!("`{id}` stands for many texts: prompts go by their text"));
+        }
         let mark = cells.mark();
         let mut is_repeated = match &wide {
-            Some(wide) => file.read_wide(wide, job, cells)?,
-            None => file.read_long(job, cells)?,
+            Some(wide) => file.read_wide(wide, cells)?,
+            None => file.read_long(cells)?,
         };
-        let is_guessed = wide.is_none() && named.prompt_id.is_none() && file.columns.prompt.is_some();
+        let is_guessed = wide.is_none() && file.named.prompt_id.is_none() && file.columns.prompt.is_some();
         if is_guessed && cells.ids_are_of_rows() {
             cells.go_back(mark);
             let id = file.columns.prompt_id.take().unwrap_or_default();
             cells.note(format!(
                 "`{id}` is another one on every row while texts repeat: prompts go by their text"
             ));
-            is_repeated = file.read_long(job, cells)?;
+            is_repeated = file.read_long(cells)?;
         }
         if is_repeated {
-            check_repetitions(&file, job, cells)?;
+            check_repetitions(&file, cells)?;
         }
         Ok(())
     }
 }
 
-/// Which columns are what, and the models of a wide table.
-///
-/// # Errors
-/// A file that cannot be read; columns that the user has to decide about.
-fn layout(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<(Columns, Option<Wide>)> {
-    let named = &job.settings.columns;
-    let mut columns: Option<Columns> = None;
-    let mut wide = Wide::default();
-    first_rows(job.sources, path, N_LOOKED_AT, &mut |row| {
-        if columns.is_none() {
-            columns = Some(Columns::of(row, named)?);
+/// Where the rows of a file are, which columns are what, and the models of a wide table.
+struct Layout<'a> {
+    rows: Rows<'a>,
+    looked: Looked,
+    /// What the user names, by full names.
+    named: ColumnNames,
+    columns: Columns,
+    /// What looked like a prompt's id and stands for many texts.
+    id_of_many: Option<String>,
+    wide: Option<Wide>,
+}
+
+/// Why a file has no layout.
+enum Undecided {
+    /// It cannot be read.
+    Fault(Error),
+    /// The user has to decide about its columns.
+    Choice(String),
+}
+
+impl From<Error> for Undecided {
+    fn from(error: Error) -> Self {
+        Undecided::Fault(error)
+    }
+}
+
+impl<'a> Layout<'a> {
+    fn of(path: &'a Path, job: &'a Job<'_>) -> std::result::Result<Self, Undecided> {
+        let asked = &job.settings.columns;
+        let rows = Rows::spread(job.sources, path, asked.records.as_deref(), SCORES);
+        let (rows, looked) = with_lists(rows, asked)?;
+        let named = asked.found_in(&looked)?;
+        let mut columns = Columns::of(&looked, &named, &rows.list());
+        let is_of_many = named.prompt_id.is_none() && is_id_of_many(&rows, &columns)?;
+        let id_of_many = columns.prompt_id.take_if(|_| is_of_many);
+        let (columns, wide) = decided(&looked, columns, &named).map_err(Undecided::Choice)?;
+        Ok(Layout { rows, looked, named, columns, id_of_many, wide })
+    }
+}
+
+/// The rows of a file or, where those are prompts with a list of the models' answers each, the elements of these lists.
+fn with_lists<'a>(rows: Rows<'a>, asked: &ColumnNames) -> std::result::Result<(Rows<'a>, Looked), Undecided> {
+    let looked = Looked::at(&rows)?;
+    let is_whole = |named: &Option<String>, guess: fn(&Columns) -> &Option<String>| match named {
+        Some(name) => looked.column(name).is_ok(),
+        None => {
+            let columns = Columns::of(&looked, &ColumnNames::default(), "");
+            guess(&columns).as_ref().is_some_and(|name| !looked.seen[name].lists_names)
         }
-        wide.look_at(row);
+    };
+    let is_long =
+        is_whole(&asked.model, |columns| &columns.model) && is_whole(&asked.score, |columns| &columns.score);
+    if asked.records.is_some() || is_long || !asked.models.is_empty() || asked.model_columns.is_some() {
+        return Ok((rows, looked));
+    }
+    let columns_with = |has: fn(&Seen) -> bool| -> Vec<&String> {
+        looked.seen.iter().filter(|(_, seen)| seen.is_known && has(seen)).map(|(name, _)| name).collect()
+    };
+    let is_named_so =
+        |name: &String| asked.model.as_ref().map_or_else(|| plain(name).contains("model"), |own| own == name);
+    let mut names = columns_with(|seen| seen.lists_names && !seen.is_part);
+    names.retain(|name| is_named_so(name));
+    let rows = match (&columns_with(|seen| seen.lists_models)[..], &names[..]) {
+        ([], [list]) => rows.unzipped(list),
+        ([list], _) => rows.within(list),
+        ([], _) => return Ok((rows, looked)),
+        (lists, _) => {
+            let first = lists[0];
+            return Err(Undecided::Choice(format!(
+                "has several lists of models: {}; choose one, as in `--records {first}`",
+                quoted(lists.iter().copied())
+            )));
+        }
+    };
+    let looked = Looked::at(&rows)?;
+    Ok((rows, looked))
+}
+
+/// Whether an id stands for many texts, as that of a template does: then it is no prompt's.
+fn is_id_of_many(rows: &Rows<'_>, columns: &Columns) -> Result<bool> {
+    let (Some(id), Some(prompt)) = (&columns.prompt_id, &columns.prompt) else { return Ok(false) };
+    let (mut ids, mut texts) = (BTreeSet::new(), BTreeSet::new());
+    rows.first(N_LOOKED_AT, &mut |row| {
+        let label =
+            |column: &Option<String>| column.as_ref().map_or("", |column| row.text(column)).to_owned();
+        ids.insert([row.text(id).to_owned(), label(&columns.benchmark), label(&columns.task)]);
+        texts.insert(row.text(prompt).to_owned());
         Ok(())
     })?;
-    let columns = columns.ok_or_else(|| Error::file(path, "holds no row"))?;
-    decided(columns, wide, named).map_err(|problem| cells.undecided(Error::file(path, problem)))
+    Ok(TEXTS_OF_AN_ID * ids.len() <= texts.len())
 }
 
 fn decided(
+    looked: &Looked,
     mut columns: Columns,
-    mut wide: Wide,
     named: &ColumnNames,
 ) -> std::result::Result<(Columns, Option<Wide>), String> {
     if columns.prompt_id.is_none() && columns.prompt.is_none() {
         let problem =
             "has no column that looks like a prompt or its id; name one with `--prompt-id` or `--prompt`";
-        return Err(format!("{problem}; there are {}", wide.all_columns()));
+        return Err(format!("{problem}; there are {}", looked.all()));
     }
     let are_models_named = !named.models.is_empty() || named.model_columns.is_some();
     if !are_models_named && columns.model.is_some() && columns.score.is_some() {
@@ -107,16 +187,17 @@ fn decided(
     if let Some(model) = columns.model.as_ref().filter(|_| !are_models_named) {
         return Err(format!(
             "has models in column `{model}`, but none that looks like a score; name it with `--score`; numbers stand in {}",
-            wide.numbers(&columns)
+            looked.numbers(&|name| columns.holds(name))
         ));
     }
     if let Some(score) = &named.score {
         return Err(format!(
-            "has scores in column `{score}`, but none that looks like a model; name it with `--model`; there are {}",
-            wide.all_columns()
+            "has scores in column `{score}`, but none that looks like a model; name it with `--model` (`--model =NAME` where all is \
+             of one model); there are {}",
+            looked.all()
         ));
     }
-    wide.find_models(&columns, named)?;
+    let wide = Wide::of(looked, &columns, named)?;
     (columns.model, columns.score, columns.cost) = (None, None, None);
     Ok((columns, Some(wide)))
 }
@@ -138,17 +219,16 @@ fn per_model_labels(job: &Job<'_>) -> BTreeMap<PathBuf, String> {
     for path in job.files {
         let mut found = BTreeSet::new();
         // A fault is told where the file is read.
-        let looked = first_rows(job.sources, path, N_LOOKED_AT, &mut |row| {
-            let columns = Columns::of(row, &job.settings.columns)?;
-            match (&columns.model, &columns.benchmark) {
-                (Some(model), None) => {
-                    found.insert(row.text(model).trim().to_owned());
-                    Ok(())
-                }
-                _ => Err(row.fault("is not of one model")),
-            }
+        let Ok(Layout { rows, columns: Columns { model: Some(model), benchmark: None, .. }, .. }) =
+            Layout::of(path, job)
+        else {
+            return BTreeMap::new();
+        };
+        let read = rows.first(N_LOOKED_AT, &mut |row| {
+            found.insert(row.text(&model).trim().to_owned());
+            Ok(())
         });
-        if looked.is_ok() && found.len() == 1 {
+        if read.is_ok() && found.len() == 1 {
             models.extend(found.into_iter().map(|model| (path, model)));
         } else {
             return BTreeMap::new();

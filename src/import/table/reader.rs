@@ -1,21 +1,24 @@
 //! Reads the rows of a table whose columns are known: one answer a row, or the answers of all models.
 
+use std::collections::BTreeMap;
+
 use super::wide::{Wide, WideModel};
 use crate::error::{Error, Result};
 use crate::import::cells::{Answer, Cells, PromptFacts, tokens_of_total};
 use crate::import::columns::{ColumnNames, Columns};
 use crate::import::ids::{Occurrences, text_id};
-use crate::import::importer::Job;
 use crate::import::json::is_blank;
+use crate::import::looked::{Looked, last_part};
 use crate::import::metric::is_loss;
-use crate::import::rows::{Row, each_row, is_index, shortened};
+use crate::import::rows::{Row, Rows, shortened};
 use crate::import::texts::first_turn;
-use std::path::Path;
+use crate::suite::Part;
 
 /// A table that is being read.
 pub(super) struct TableFile<'a> {
-    pub(super) path: &'a Path,
-    pub(super) named: &'a ColumnNames,
+    pub(super) rows: Rows<'a>,
+    pub(super) looked: Looked,
+    pub(super) named: ColumnNames,
     pub(super) columns: Columns,
     pub(super) benchmark: String,
     /// A row holds the answers of all models.
@@ -43,34 +46,81 @@ impl TableFile<'_> {
             })?,
             None => String::new(),
         };
+        let text = match columns.input.as_ref().map(|column| row.text(column)) {
+            Some(input) if text.trim().is_empty() => input.to_owned(),
+            Some(input) if !input.trim().is_empty() => format!("{text}\n{input}"),
+            _ => text,
+        };
         let task = columns.task.as_ref().map_or("", |column| row.text(column).trim());
         let benchmark = self.benchmark(row);
-        let id = match &columns.prompt_id {
-            Some(column) => row.text(column).trim().to_owned(),
-            None if text.trim().is_empty() => {
+        let own = columns.prompt_id.as_ref().map_or("", |column| row.text(column).trim());
+        let id = match own {
+            "" if text.trim().is_empty() => {
                 return Err(row.fault("a prompt without text and without an id"));
             }
-            None => text_id(benchmark, &text),
+            // A guessed id that a row does not have says nothing of its text.
+            "" if self.named.prompt_id.is_none() || columns.prompt_id.is_none() => text_id(benchmark, &text),
+            own => own.to_owned(),
         };
         let id = occurrences.map_or(id.clone(), |occurrences| occurrences.name(id));
         let facts = PromptFacts { id: &id, benchmark, task, text: &text, is_sent_text: false };
-        cells.prompt(facts).map_err(|problem| {
+        let prompt = cells.prompt(facts).map_err(|problem| {
             let column = columns.prompt_id.as_deref().unwrap_or("prompt");
             row.fault(format!(
                 "column `{column}`: {problem}; name what tells them apart with `--task` or `--benchmark`, go by the text with \
                  `--prompt-id -`, or by the id alone with `--prompt -`"
             ))
-        })
+        })?;
+        if let Some(column) = &columns.split {
+            self.give(prompt, column, row, cells)?;
+        }
+        Ok(prompt)
     }
 
-    /// The cell of a row; in a wide table that of any model.
-    pub(super) fn cell(&self, row: &Row<'_>, cells: &mut Cells) -> Result<(usize, usize)> {
-        let prompt = self.prompt(row, None, cells)?;
-        if self.is_wide {
-            return Ok((prompt, 0));
+    /// Puts a prompt in the part of the split that its row names.
+    fn give(&self, prompt: usize, column: &str, row: &Row<'_>, cells: &mut Cells) -> Result<()> {
+        let said = row.text(column).trim();
+        let part = Part::named(said);
+        if part.is_none() && !is_blank(said) {
+            let problem = format!(
+                "column `{column}`: `{}` is no part of a split (train, validation, test)",
+                shortened(said)
+            );
+            if self.named.split.is_some() {
+                return Err(row.fault(problem));
+            }
+            cells.note(format!("{problem}; such prompts have none"));
         }
+        let known = cells.extras.part(prompt);
+        if let (Some(known), Some(part)) = (known, part)
+            && known != part
+        {
+            let (known, part, id) = (known.name(), part.name(), &cells.prompts[prompt].id);
+            let error = row.fault(format!(
+                "column `{column}`: prompt `{id}` is in part `{part}` here and in `{known}` before; tell two prompts of one id apart \
+                 with `--task {column}`, or leave the split out with `--split -`"
+            ));
+            return Err(cells.undecided(error));
+        }
+        cells.extras.give(prompt, part);
+        Ok(())
+    }
+
+    /// The cell of a row; in a wide table that of any model. None where a row without a score names no prompt or no model, as
+    /// the heads and tails of logs do.
+    pub(super) fn cell(&self, row: &Row<'_>, cells: &mut Cells) -> Result<Option<(usize, usize)>> {
         let column = self.columns.model.as_deref().unwrap_or_default();
         let name = row.text(column).trim();
+        let is_blank_in =
+            |column: &Option<String>| column.as_ref().is_none_or(|column| is_blank(row.text(column)));
+        let is_nowhere = is_blank_in(&self.columns.prompt_id) && is_blank_in(&self.columns.prompt);
+        if !self.is_wide && (name.is_empty() || is_nowhere) && is_blank_in(&self.columns.score) {
+            return Ok(None);
+        }
+        let prompt = self.prompt(row, None, cells)?;
+        if self.is_wide {
+            return Ok(Some((prompt, 0)));
+        }
         if name.starts_with('{') || name.starts_with('[') {
             let shown = shortened(name);
             return Err(row.fault(format!(
@@ -81,76 +131,102 @@ impl TableFile<'_> {
             self.columns.settings.iter().map(|column| (column.clone(), row.text(column).trim().to_owned()));
         let settings = said.filter(|(_, value)| !is_blank(value)).collect();
         let model = cells.model_with(name, &settings).map_err(|problem| row.fault(problem))?;
-        Ok((prompt, model))
+        Ok(Some((prompt, model)))
+    }
+
+    /// Tells what is read as what.
+    fn tell(&self, wide: Option<&Wide>, cells: &mut Cells) {
+        self.columns.tell(cells, &self.named);
+        if let Some(wide) = wide {
+            cells.reads("model", wide.words());
+        }
+        let list = self.rows.list();
+        if !list.is_empty() {
+            cells.reads("rows", format!("the elements of `{list}`"));
+        }
+        let is_used =
+            |name: &str| self.columns.is_used(name, &self.named) || wide.is_some_and(|wide| wide.uses(name));
+        let unused: Vec<String> =
+            self.looked.unused(&is_used).into_iter().map(|name| format!("`{name}`")).collect();
+        if !unused.is_empty() {
+            cells.reads("unused", unused.join(", "));
+        }
     }
 
     /// Reads a row an answer; says whether a cell was answered twice.
     ///
     /// # Errors
     /// A value that is none; a guess that cannot be right.
-    pub(super) fn read_long(&self, job: &Job<'_>, cells: &mut Cells) -> Result<bool> {
-        let columns = &self.columns;
-        let score_column = columns.score.as_deref().unwrap_or_default();
+    pub(super) fn read_long(&self, cells: &mut Cells) -> Result<bool> {
+        let score_column = self.columns.score.as_deref().unwrap_or_default();
         let metric = self.named.metric.as_ref().map_or(score_column, |(_, metric)| metric);
-        let is_loss = is_loss(metric);
-        let (mut is_first, mut is_repeated) = (true, false);
-        let (mut status, mut n_failed) = (None::<String>, 0_usize);
-        each_row(job.sources, self.path, &mut |row| {
-            if std::mem::take(&mut is_first) {
-                columns.tell(cells, self.named);
-                let unread = columns.unread(row, self.named);
-                status = unread
-                    .iter()
-                    .find(|name| STATUS.contains(&name.to_lowercase().as_str()))
-                    .map(|name| (*name).to_owned());
-                tell_unread(&unread, cells);
-            }
-            if let Some(reason) = self.named.leaves_out(row)? {
+        let is_loss = is_loss(last_part(metric));
+        let is_status = |name: &&str| STATUS.contains(&last_part(name).to_lowercase().as_str());
+        let is_used = |name: &str| self.columns.is_used(name, &self.named);
+        let status = self.looked.unused(&is_used).into_iter().find(is_status);
+        let mut is_repeated = false;
+        let mut n_failed = 0_usize;
+        // What rows without a score say of a cell, as logs do that note a call and its verdict apart.
+        let mut apart: BTreeMap<(usize, usize), Answer> = BTreeMap::new();
+        self.tell(None, cells);
+        self.rows.each(&mut |row| {
+            if let Some(reason) = self.named.leaves_out(row) {
                 cells.skip(reason);
                 return Ok(());
             }
             if is_loss {
                 cells.is_lower_better(self.benchmark(row), metric).map_err(|problem| row.fault(problem))?;
             }
-            let (prompt, model) = self.cell(row, cells)?;
-            let number =
-                |column: &Option<String>| column.as_ref().map_or(Ok(None), |column| row.number(column));
-            let guessed = if self.named.score.is_none() {
-                "; where it is not the score, name that with `--score`"
-            } else {
-                ""
+            let Some(cell) = self.cell(row, cells)? else {
+                cells.skip("without a prompt, a model, or a score");
+                return Ok(());
             };
-            let score = row.score(score_column).map_err(|_| {
-                let shown = shortened(row.text(score_column));
-                row.fault(format!("column `{score_column}`: `{shown}` is no score{guessed}"))
-            })?;
-            let (input_tokens, output_tokens) = self.tokens(row)?;
-            let answer = Answer { score, input_tokens, output_tokens, cost_usd: number(&columns.cost)? };
+            let answer = self.answer(row, score_column)?;
             if answer.score.is_none() {
                 cells.skip("without a score");
+                if answer != Answer::default() {
+                    apart.insert(cell, answer);
+                }
                 return Ok(());
             }
-            is_repeated |= cells.is_open(prompt, model);
-            n_failed += usize::from(status.as_ref().is_some_and(|column| is_failure(row.text(column))));
+            is_repeated |= cells.is_open(cell.0, cell.1);
+            n_failed += usize::from(status.is_some_and(|column| is_failure(row.text(column))));
             cells.at(row.at());
-            cells.answer(prompt, model, answer).map_err(|problem| row.fault(problem))
+            cells.answer(cell.0, cell.1, answer).map_err(|problem| row.fault(problem))
         })?;
+        apart.into_iter().for_each(|(cell, answer)| cells.complete(cell, answer));
         if let Some(column) = status.filter(|_| 0 < n_failed) {
             cells.note(format!(
                 "{n_failed} rows count although `{column}` says that they failed; `--where {column}=success` (or what it says of the \
                  others) leaves them out"
             ));
         }
-        // `correct` is as often the right answer as the verdict; what is called a score is doubted only where chance is no excuse.
-        let least = if score_column.eq_ignore_ascii_case("correct") { 2 } else { 10 };
+        // `correct` and `label` are as often the right answer as the verdict; what is called a score is doubted only where chance is no excuse.
+        let least = if ["correct", "label"].contains(&score_column.to_lowercase().as_str()) { 2 } else { 10 };
         if self.named.score.is_none() && cells.scores_go_by_prompt(least) {
             let problem = format!(
                 "column `{score_column}`, guessed to be the score, is the same for all models on every prompt, as a right answer \
                  would be; name the score with `--score`"
             );
-            return Err(cells.undecided(Error::file(self.path, problem)));
+            return Err(cells.undecided(Error::file(self.rows.path, problem)));
         }
         Ok(is_repeated)
+    }
+
+    /// The answer on a row.
+    fn answer(&self, row: &Row<'_>, score_column: &str) -> Result<Answer> {
+        let score = row.score(score_column).map_err(|_| {
+            let guessed = if self.named.score.is_none() {
+                "; where it is not the score, name that with `--score`"
+            } else {
+                ""
+            };
+            let shown = shortened(row.text(score_column));
+            row.fault(format!("column `{score_column}`: `{shown}` is no score{guessed}"))
+        })?;
+        let (input_tokens, output_tokens) = self.tokens(row)?;
+        let cost_usd = self.columns.cost.as_ref().map_or(Ok(None), |column| row.number(column))?;
+        Ok(Answer { score, input_tokens, output_tokens, cost_usd })
     }
 
     /// Input and output tokens of a row, which add up to its total where it has one.
@@ -170,17 +246,12 @@ impl TableFile<'_> {
     ///
     /// # Errors
     /// A value that is none.
-    pub(super) fn read_wide(&self, wide: &Wide, job: &Job<'_>, cells: &mut Cells) -> Result<bool> {
+    pub(super) fn read_wide(&self, wide: &Wide, cells: &mut Cells) -> Result<bool> {
         let mut occurrences = Occurrences::default();
-        let (mut is_first, mut is_repeated) = (true, false);
-        each_row(job.sources, self.path, &mut |row| {
-            if std::mem::take(&mut is_first) {
-                self.columns.tell(cells, self.named);
-                cells.reads("model", wide.words());
-                let unread = self.columns.unread(row, self.named);
-                tell_unread(&unread.into_iter().filter(|name| !wide.uses(name)).collect::<Vec<_>>(), cells);
-            }
-            if let Some(reason) = self.named.leaves_out(row)? {
+        let mut is_repeated = false;
+        self.tell(Some(wide), cells);
+        self.rows.each(&mut |row| {
+            if let Some(reason) = self.named.leaves_out(row) {
                 cells.skip(reason);
                 return Ok(());
             }
@@ -210,12 +281,4 @@ fn is_failure(status: &str) -> bool {
     const FAILURES: [&str; 8] =
         ["error", "failed", "failure", "timeout", "cancelled", "canceled", "invalid", "invalidated"];
     FAILURES.iter().any(|failure| status.trim().eq_ignore_ascii_case(failure))
-}
-
-fn tell_unread(unread: &[&str], cells: &mut Cells) {
-    if !unread.is_empty() {
-        let named: Vec<String> =
-            unread.iter().filter(|name| !is_index(name)).map(|name| format!("`{name}`")).collect();
-        cells.reads("unused", named.join(", "));
-    }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reader::TableFile;
 use crate::error::Result;
 use crate::import::cells::Cells;
-use crate::import::importer::Job;
 use crate::import::json::{is_blank, score_of_text};
-use crate::import::rows::{each_row, shortened};
+use crate::import::looked::last_part;
+use crate::import::rows::shortened;
 use crate::import::source::{At, Spot};
 
 /// Columns that tell measurements apart, also where they hold numbers.
@@ -106,7 +106,7 @@ struct Profile {
 impl Profile {
     /// Whether its values are kinds of a measurement.
     fn is_kind(&self, name: &str) -> bool {
-        let plain = name.to_lowercase().replace(['-', ' ', '.'], "_");
+        let plain = last_part(name).to_lowercase().replace(['-', ' '], "_");
         if KINDS.contains(&plain.as_str()) {
             return true;
         }
@@ -122,15 +122,18 @@ impl Profile {
 ///
 /// # Errors
 /// There is such a column; it and the ways out are named.
-pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+pub(super) fn check_repetitions(file: &TableFile<'_>, cells: &mut Cells) -> Result<()> {
     let mut profiles: BTreeMap<String, Profile> = BTreeMap::new();
     let mut first: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
-    each_row(job.sources, file.path, &mut |row| {
-        if file.named.leaves_out(row)?.is_some() {
+    file.rows.each(&mut |row| {
+        if file.named.leaves_out(row).is_some() {
             return Ok(());
         }
-        let (prompt, model) = file.cell(row, cells)?;
-        let unread = file.columns.unread(row, file.named);
+        let Some((prompt, model)) = file.cell(row, cells)? else { return Ok(()) };
+        if !file.is_wide && !cells.is_repeated(prompt, model) {
+            return Ok(());
+        }
+        let unread = file.columns.unread(row, &file.named);
         let values: Vec<String> = unread.iter().map(|name| shortened(row.text(name).trim())).collect();
         for (name, value) in unread.iter().zip(&values) {
             if !profiles.contains_key(*name) {
@@ -160,8 +163,9 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut
         }
         Ok(())
     })?;
-    let rank =
-        |name: &str| KINDS.iter().position(|kind| name.eq_ignore_ascii_case(kind)).unwrap_or(KINDS.len());
+    let rank = |name: &str| {
+        KINDS.iter().position(|kind| last_part(name).eq_ignore_ascii_case(kind)).unwrap_or(KINDS.len())
+    };
     let mut kinds: Vec<(&String, &Profile)> = profiles
         .iter()
         .filter(|(name, profile)| profile.differs.is_some() && profile.is_kind(name))
@@ -172,7 +176,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, job: &Job<'_>, cells: &mut
     {
         let model = if file.is_wide { "a model" } else { cells.models[*model].name.as_str() };
         let problem = problem(name, [old, new], model, &cells.prompts[*prompt].id);
-        let spot = Spot { path: file.path.to_owned(), at: *at };
+        let spot = Spot { path: file.rows.path.to_owned(), at: *at };
         return Err(cells.undecided(spot.fault(problem)));
     }
     let repeated: Vec<String> = profiles
@@ -195,7 +199,7 @@ fn problem(column: &str, values: [&str; 2], model: &str, prompt: &str) -> String
     let good = values.into_iter().find(|value| GOOD.iter().any(|good| value.eq_ignore_ascii_case(good)));
     let kept = good.or(values.into_iter().find(|value| !value.is_empty())).unwrap_or_default();
     let is_metric =
-        ["metric", "metric_name", "scorer", "criterion"].contains(&column.to_lowercase().as_str());
+        ["metric", "metric_name", "scorer", "criterion"].contains(&last_part(column).to_lowercase().as_str());
     let flag = if is_metric { "metric-column" } else { "where" };
     let quoted = |value: &str| {
         if value.contains(' ') { format!("\"{column}={value}\"") } else { format!("{column}={value}") }
