@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use llm_bandit::report::plot::{Figure, LineKind, UtilityChart, UtilityLine};
+use llm_bandit::report::plot::{Figure, Line, LineKind, UtilityChart};
 use proptest::prelude::*;
 
 /// A picture of the figure lands in the scratch folder of the tests.
@@ -14,7 +14,7 @@ fn write(name: &str, chart: &UtilityChart) {
         .expect("a sample is drawn and written");
 }
 
-fn chart(lines: Vec<UtilityLine>) -> UtilityChart {
+fn chart(lines: Vec<Line>) -> UtilityChart {
     UtilityChart {
         title: "Utility of routers over preferences".into(),
         subtitle: "11 candidate models, 3,164 prompts; mean of 5 replicates".into(),
@@ -24,10 +24,10 @@ fn chart(lines: Vec<UtilityLine>) -> UtilityChart {
     }
 }
 
-fn line(label: &str, kind: LineKind, height: f64, slope: f64, band: f64) -> UtilityLine {
+fn line(label: &str, kind: LineKind, height: f64, slope: f64, band: f64) -> Line {
     let preferences = [0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0];
     let utility = |w: f64| height - slope * (1.0 + 8.0 * w).ln() + 0.01 * w.sqrt();
-    UtilityLine {
+    Line {
         label: label.into(),
         points: preferences.iter().map(|w| (*w, utility(*w))).collect(),
         band: (band > 0.0)
@@ -86,7 +86,7 @@ proptest! {
         band in prop::option::of(prop::collection::vec((any::<f64>(), any::<f64>(), any::<f64>()), 0..12)),
         label in any::<String>(),
     ) {
-        let line = UtilityLine { label, points, band, kind: LineKind::Router { index: 3 } };
+        let line = Line { label, points, band, kind: LineKind::Router { index: 3 } };
         chart(vec![line]).svg().unwrap();
     }
 }

@@ -12,6 +12,7 @@ use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
 use super::{RecordedPrompt, RecordedSuite, commitment};
 use crate::error::{Error, Result};
 use crate::hash::hex;
+use crate::metrics::curve::Point;
 use crate::router::Meter;
 use crate::router::online::Contexts;
 use crate::scenario::Mode;
@@ -303,7 +304,7 @@ impl OnlineRecord {
     /// The utility of an arm of the pool at a step.
     pub(crate) fn utility(&self, order: &Order, step: usize, arm: usize) -> f64 {
         let (score, cost_usd) = self.outcome(order, step, arm);
-        score - order.preferences[step] * cost_usd / self.manifest.cost_unit_usd
+        Point { score, cost_usd }.utility(order.preferences[step], self.manifest.cost_unit_usd)
     }
 
     /// What a learner's choices in an order revealed, and what producing it cost.

@@ -1,6 +1,6 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
-use super::plot::{Curve, LineKind, ModelPoint, ParetoChart, UtilityChart, UtilityLine};
+use super::plot::{Curve, Line, LineKind, ModelPoint, ParetoChart, UtilityChart};
 use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::{Bound, PolicyId};
@@ -94,7 +94,7 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
             let places = record.manifest.preferences.iter().zip(&bands.utility);
             places.filter_map(|(w, interval)| interval.map(|i| (*w, i.low, i.high))).collect()
         });
-        lines.push(UtilityLine { label: policy.name.clone(), points, band, kind });
+        lines.push(Line { label: policy.name.clone(), points, band, kind });
     }
     UtilityChart {
         title: title(record, "utility against preference"),

@@ -19,6 +19,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::Verdict;
+use crate::metrics::curve::Point;
 use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
 use crate::record::online::{Log, OnlineRecord, Order};
 use crate::scenario::Expectation;
@@ -353,14 +354,8 @@ fn follow(record: &OnlineRecord, order: &Order, arm: impl Fn(usize) -> usize) ->
 }
 
 fn best_of(record: &OnlineRecord, order: &Order, step: usize, value: impl Fn(usize) -> f64) -> usize {
-    let mut best: Option<(f64, usize)> = None;
-    for arm in record.pool(order, step) {
-        let value = value(arm);
-        if best.is_none_or(|(most, _)| value > most) {
-            best = Some((value, arm));
-        }
-    }
-    best.expect("a pool is never empty").1
+    let values = record.pool(order, step).into_iter().map(|arm| (arm, value(arm)));
+    statistics::argmax(values).expect("a pool is never empty")
 }
 
 fn best_single_warm(record: &OnlineRecord, order: &Order) -> Option<usize> {
@@ -368,15 +363,11 @@ fn best_single_warm(record: &OnlineRecord, order: &Order) -> Option<usize> {
     let weight = order.preferences.iter().sum::<f64>() / order.preferences.len() as f64;
     let is_there =
         |arm: usize| (0..record.manifest.n_steps).all(|step| record.is_available(order, step, arm));
-    let mut best: Option<(f64, usize)> = None;
-    for arm in 0..warm.score.len() {
-        let (Some(score), Some(cost_usd)) = (warm.score[arm], warm.cost_usd[arm]) else { continue };
-        let value = score - weight * cost_usd / record.manifest.cost_unit_usd;
-        if is_there(arm) && best.is_none_or(|(most, _)| value > most) {
-            best = Some((value, arm));
-        }
-    }
-    best.map(|(_, arm)| arm)
+    let value = |arm: usize| {
+        let point = Point { score: warm.score[arm]?, cost_usd: warm.cost_usd[arm]? };
+        is_there(arm).then(|| (arm, point.utility(weight, record.manifest.cost_unit_usd)))
+    };
+    statistics::argmax((0..warm.score.len()).filter_map(value))
 }
 
 /// What the zero router knows: mean score and cost in cost units of each arm; nothing of arms it has never seen.

@@ -2,7 +2,7 @@
 
 use crate::evaluate::online::{OnlineSummary, Series};
 use crate::record::online::OnlineRecord;
-use crate::report::plot::{LineKind, RegretChart, RegretLine};
+use crate::report::plot::{Line, LineKind, RegretChart};
 use crate::statistics::spread::Spread;
 
 /// The references that the figure shows, each with a look of its own.
@@ -36,7 +36,7 @@ fn cumulative(record: &OnlineRecord, summary: &OnlineSummary, reference: &str, c
         let (kind, curve) = (kind(position, series)?, curve(series)?);
         let points = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.mean));
         let band = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.low, spread.high));
-        Some(RegretLine {
+        Some(Line {
             label: series.policy.clone(),
             points: points.collect(),
             band: (!series.is_reference).then(|| band.collect()),
@@ -71,7 +71,7 @@ fn rates(
     summary: &OnlineSummary,
     (low, high): (usize, usize),
     width: usize,
-) -> Vec<RegretLine> {
+) -> Vec<Line> {
     let is_change = |step: usize| record.phases.iter().any(|phase| phase.from == step);
     let mut places: Vec<usize> = Vec::new();
     for (at, &step) in summary.checkpoints.iter().enumerate() {
@@ -87,7 +87,7 @@ fn rates(
             ((from + to) / 2.0, gained / (to - from))
         };
         let points = places.windows(2).map(rate).collect();
-        Some(RegretLine { label: series.policy.clone(), points, band: None, kind: kind(position, series)? })
+        Some(Line { label: series.policy.clone(), points, band: None, kind: kind(position, series)? })
     };
     summary.series.iter().enumerate().filter_map(line).collect()
 }
@@ -100,7 +100,7 @@ fn kind(position: usize, series: &Series) -> Option<LineKind> {
     Some(LineKind::Router { index: position })
 }
 
-fn dressed(record: &OnlineRecord, lines: Vec<RegretLine>, regret_label: String) -> RegretChart {
+fn dressed(record: &OnlineRecord, lines: Vec<Line>, regret_label: String) -> RegretChart {
     let (manifest, info) = (&record.manifest, &record.manifest.suite.info);
     let simulated = if info.simulated { " (simulated outcomes)" } else { "" };
     let suite =

@@ -34,9 +34,9 @@ pub(in crate::report) use lines::LineChart;
 pub use model_labels::ModelPoint;
 pub(in crate::report) use palette::properties;
 pub use pareto::{Curve, ParetoChart};
-pub use regret::{RegretChart, RegretLine};
+pub use regret::RegretChart;
 pub use scene::Scene;
-pub use utility::{UtilityChart, UtilityLine};
+pub use utility::UtilityChart;
 
 /// Whose line it is, and so how it is drawn.
 ///
@@ -53,6 +53,40 @@ pub enum LineKind {
         /// Position among the references; 4 looks are distinct, then they repeat.
         index: usize,
     },
+}
+
+/// What one router, or one reference, has over the values of an axis: utility over preferences, regret over steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Its name in the legend.
+    pub label: String,
+    /// Pairs of the value across and the value up, by rising value across.
+    pub points: Vec<(f64, f64)>,
+    /// Triples of the value across, and the low and the high value up, by rising value across.
+    pub band: Option<Vec<(f64, f64, f64)>>,
+    /// How it is drawn.
+    pub kind: LineKind,
+}
+
+impl Line {
+    /// The line without what no axis can show.
+    fn drawable(&self) -> Line {
+        let band = self.band.as_deref().map(drawable_band);
+        Line { label: self.label.clone(), points: drawable_pairs(&self.points), band, kind: self.kind }
+    }
+
+    /// Its entry in a legend, with or without a band.
+    fn entry(&self, band: bool) -> caption::Entry {
+        let swatch = caption::Swatch::Line { look: palette::look(self.kind), band };
+        caption::Entry { swatch, label: self.label.clone() }
+    }
+}
+
+/// The two edges of a band on a panel, low and high.
+fn edges(band: &[(f64, f64, f64)], panel: &panel::Panel) -> [Vec<scene::Point>; 2] {
+    let low = band.iter().filter_map(|(x, low, _)| panel.place((*x, *low)));
+    let high = band.iter().filter_map(|(x, _, high)| panel.place((*x, *high)));
+    [low.collect(), high.collect()]
 }
 
 /// Why a figure could not be drawn.

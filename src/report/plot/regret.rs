@@ -1,12 +1,12 @@
 //! Cumulative regret against steps, one line per learner with its band, and a rule where something changes.
 
 use super::axis::{self, Axis, Reach, Scale, Window};
-use super::caption::{self, Entry, MARGIN, Swatch};
+use super::caption::{self, Entry, MARGIN};
 use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, Look};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
-use super::{LineKind, drawable_band, drawable_pairs};
+use super::{Line, LineKind, edges};
 
 /// Regrets of learners over the steps of an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,26 +16,13 @@ pub struct RegretChart {
     /// How it was measured.
     pub subtitle: String,
     /// The learners and references.
-    pub lines: Vec<RegretLine>,
+    pub lines: Vec<Line>,
     /// The steps at which something changes.
     pub changes: Vec<f64>,
     /// Names the horizontal axis.
     pub step_label: String,
     /// Names the vertical axis.
     pub regret_label: String,
-}
-
-/// The regret of one learner.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RegretLine {
-    /// Its name in the legend.
-    pub label: String,
-    /// Pairs of step and regret, by rising step.
-    pub points: Vec<(f64, f64)>,
-    /// Triples of step, low, and high regret, by rising step: a band, or whiskers where the points are few.
-    pub band: Option<Vec<(f64, f64, f64)>>,
-    /// How it is drawn.
-    pub kind: LineKind,
 }
 
 impl Figure for RegretChart {
@@ -59,7 +46,7 @@ const WHISKER: f64 = 3.0;
 /// Without title, legend, and notes, which the page writes itself.
 fn on_page(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
-    let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
+    let lines: Vec<Line> = chart.lines.iter().map(Line::drawable).collect();
     let panel = panel(&lines, MARGIN);
     draw(&mut scene, &panel, chart, &lines);
     scene.height = MARGIN + HEIGHT + BELOW + MARGIN;
@@ -69,17 +56,10 @@ fn on_page(chart: &RegretChart) -> Scene {
 fn scene(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
     let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0;
-    let lines: Vec<RegretLine> = chart.lines.iter().map(shown).collect();
+    let lines: Vec<Line> = chart.lines.iter().map(Line::drawable).collect();
     let panel = panel(&lines, top);
     draw(&mut scene, &panel, chart, &lines);
-    let swatch = |look: Look, line: &RegretLine| Swatch::Line {
-        look,
-        band: line.band.is_some() && !has_whiskers(line),
-    };
-    let entry = |line: &RegretLine| Entry {
-        swatch: swatch(palette::look(line.kind), line),
-        label: line.label.clone(),
-    };
+    let entry = |line: &Line| line.entry(line.band.is_some() && !has_whiskers(line));
     let entries: Vec<Entry> = lines.iter().map(entry).collect();
     let bottom = caption::draw_legend(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
     scene.height = caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
@@ -87,12 +67,12 @@ fn scene(chart: &RegretChart) -> Scene {
 }
 
 /// What the eye does not see, without full stops.
-fn notes(chart: &RegretChart, lines: &[RegretLine], panel: &Panel) -> Vec<String> {
+fn notes(chart: &RegretChart, lines: &[Line], panel: &Panel) -> Vec<String> {
     let mut notes = Vec::new();
     if !chart.changes.is_empty() {
         notes.push("Upright dashes: something changes, as the report says".to_owned());
     }
-    let mut named = |words: &str, is_meant: &dyn Fn(&RegretLine) -> bool| {
+    let mut named = |words: &str, is_meant: &dyn Fn(&Line) -> bool| {
         let labels: Vec<&str> =
             lines.iter().filter(|line| is_meant(line)).map(|line| line.label.as_str()).collect();
         if !labels.is_empty() {
@@ -100,7 +80,7 @@ fn notes(chart: &RegretChart, lines: &[RegretLine], panel: &Panel) -> Vec<String
         }
     };
     let is_inside = |value: f64| panel.y.window.contains(value);
-    let band = |line: &RegretLine| line.band.clone().unwrap_or_default();
+    let band = |line: &Line| line.band.clone().unwrap_or_default();
     named("Beyond the axis in part", &|line| line.points.iter().any(|point| !is_inside(point.1)));
     named("Intervals beyond the axis in part", &|line| {
         band(line).iter().any(|(_, low, high)| !is_inside(*low) || !is_inside(*high))
@@ -111,7 +91,7 @@ fn notes(chart: &RegretChart, lines: &[RegretLine], panel: &Panel) -> Vec<String
     notes
 }
 
-fn has_whiskers(line: &RegretLine) -> bool {
+fn has_whiskers(line: &Line) -> bool {
     line.band.is_some() && line.points.len() <= MOST_WHISKERS
 }
 
@@ -138,7 +118,7 @@ fn marked(places: &[Point], line: usize) -> Vec<Point> {
 }
 
 /// Frame, changes, bands, and lines.
-fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[RegretLine]) {
+fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[Line]) {
     panel.draw_frame(scene, &panel.x.ticks(8, ""), &panel.y.ticks(7, ""), true);
     panel.draw_x_label(scene, &chart.step_label);
     panel.draw_y_label(scene, &chart.regret_label, MARGIN + 6.0);
@@ -155,8 +135,7 @@ fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[RegretLi
             draw_whiskers(scene, panel, band, aside, palette::look(line.kind));
             continue;
         }
-        let low: Vec<Point> = band.iter().filter_map(|(x, low, _)| panel.place((*x, *low))).collect();
-        let high: Vec<Point> = band.iter().filter_map(|(x, _, high)| panel.place((*x, *high))).collect();
+        let [low, high] = edges(band, panel);
         panel.draw_band(scene, &low, &high, palette::look(line.kind));
     }
     for (at, line) in lines.iter().enumerate().rev() {
@@ -167,20 +146,11 @@ fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[RegretLi
     }
 }
 
-fn shown(line: &RegretLine) -> RegretLine {
-    RegretLine {
-        label: line.label.clone(),
-        points: drawable_pairs(&line.points),
-        band: line.band.as_deref().map(drawable_band),
-        kind: line.kind,
-    }
-}
-
-fn panel(lines: &[RegretLine], top: f64) -> Panel {
-    let is_router = |line: &&RegretLine| matches!(line.kind, LineKind::Router { .. });
-    let regrets = |line: &RegretLine| line.points.iter().map(|point| point.1).collect::<Vec<f64>>();
+fn panel(lines: &[Line], top: f64) -> Panel {
+    let is_router = |line: &&Line| matches!(line.kind, LineKind::Router { .. });
+    let regrets = |line: &Line| line.points.iter().map(|point| point.1).collect::<Vec<f64>>();
     let main: Vec<f64> = lines.iter().filter(is_router).flat_map(regrets).collect();
-    let ends = |line: &RegretLine| {
+    let ends = |line: &Line| {
         let band = line.band.iter().flatten();
         band.flat_map(|(_, low, high)| [*low, *high]).collect::<Vec<f64>>()
     };
@@ -200,7 +170,7 @@ mod tests {
 
     #[test]
     fn equal_charts_give_equal_bytes_and_any_data_can_be_drawn() {
-        let line = |index: usize, slope: f64| RegretLine {
+        let line = |index: usize, slope: f64| Line {
             label: format!("line {index}"),
             points: (0..50).map(|step| (f64::from(step), slope * f64::from(step))).collect(),
             band: Some((0..50).map(|step| (f64::from(step), 0.0, slope * f64::from(step))).collect()),
@@ -225,7 +195,7 @@ mod tests {
 
     #[test]
     fn intervals_of_few_points_are_whiskers_that_cover_nothing_and_what_is_cut_is_said() {
-        let line = |index: usize, band: Vec<(f64, f64, f64)>| RegretLine {
+        let line = |index: usize, band: Vec<(f64, f64, f64)>| Line {
             label: format!("line {index}"),
             points: vec![(0.0, 0.9), (5.0, 0.8), (50.0, 0.95)],
             band: Some(band),

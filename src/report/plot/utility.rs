@@ -1,12 +1,12 @@
 //! Normalised utility against the preference for cheapness, one line per router.
 
 use super::axis::{self, Axis, Reach, Scale, Tick};
-use super::caption::{self, Entry, MARGIN, Swatch};
+use super::caption::{self, Entry, MARGIN};
 use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, PAPER};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
-use super::{LineKind, drawable_band, drawable_pairs};
+use super::{Line, LineKind, edges};
 
 /// Utilities of routers over a range of preferences.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,24 +16,11 @@ pub struct UtilityChart {
     /// How it was measured.
     pub subtitle: String,
     /// The routers and references.
-    pub lines: Vec<UtilityLine>,
+    pub lines: Vec<Line>,
     /// Names the horizontal axis, e.g. "preference w, weight of cost against score".
     pub preference_label: String,
     /// Names the vertical axis, e.g. "normalised utility".
     pub utility_label: String,
-}
-
-/// The utility of one router.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UtilityLine {
-    /// Its name in the legend.
-    pub label: String,
-    /// Pairs of preference w >= 0 and utility, by rising preference.
-    pub points: Vec<(f64, f64)>,
-    /// Triples of preference, low, and high utility, by rising preference.
-    pub band: Option<Vec<(f64, f64, f64)>>,
-    /// How it is drawn.
-    pub kind: LineKind,
 }
 
 impl Figure for UtilityChart {
@@ -71,7 +58,7 @@ const REACH: Reach = Reach { below: 0.5, above: 0.5 };
 
 fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     let mut scene = Scene::new(layout.width);
-    let lines: Vec<UtilityLine> = chart.lines.iter().map(shown).collect();
+    let lines: Vec<Line> = chart.lines.iter().map(shown).collect();
     let top = if layout.is_titled {
         caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
     } else {
@@ -90,8 +77,7 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     for (owner, line) in lines.iter().enumerate().rev() {
         if let Some(band) = &line.band {
             scene.owner(Some(owner));
-            let low: Vec<Point> = band.iter().filter_map(|(w, low, _)| panel.place((*w, *low))).collect();
-            let high: Vec<Point> = band.iter().filter_map(|(w, _, high)| panel.place((*w, *high))).collect();
+            let [low, high] = edges(band, &panel);
             panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
         }
     }
@@ -105,7 +91,7 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     scene.owner(None);
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
-        let entries: Vec<Entry> = lines.iter().map(entry).collect();
+        let entries: Vec<Entry> = lines.iter().map(|line| line.entry(line.band.is_some())).collect();
         let bottom = caption::draw_legend(&mut scene, &entries, bottom + 14.0);
         caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
     } else {
@@ -116,26 +102,19 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
 }
 
 /// The line without what no axis can show.
-fn shown(line: &UtilityLine) -> UtilityLine {
-    let mut line = line.clone();
-    line.points = drawable_pairs(&line.points);
+fn shown(line: &Line) -> Line {
+    let mut line = line.drawable();
     line.points.retain(|(w, _)| 0.0 <= *w);
-    line.band = line.band.map(|band| drawable_band(&band));
     line.band.iter_mut().for_each(|band| band.retain(|(w, ..)| 0.0 <= *w));
     line
 }
 
-fn entry(line: &UtilityLine) -> Entry {
-    let swatch = Swatch::Line { look: palette::look(line.kind), band: line.band.is_some() };
-    Entry { swatch, label: line.label.clone() }
-}
-
-fn panel(lines: &[UtilityLine], top: f64, layout: Frame) -> Panel {
-    let utilities = |line: &UtilityLine| -> Vec<f64> {
+fn panel(lines: &[Line], top: f64, layout: Frame) -> Panel {
+    let utilities = |line: &Line| -> Vec<f64> {
         let band = line.band.iter().flatten().flat_map(|(_, low, high)| [*low, *high]);
         line.points.iter().map(|point| point.1).chain(band).collect()
     };
-    let is_router = |line: &&UtilityLine| matches!(line.kind, LineKind::Router { .. });
+    let is_router = |line: &&Line| matches!(line.kind, LineKind::Router { .. });
     let mut main: Vec<f64> = lines.iter().filter(is_router).flat_map(utilities).collect();
     if main.iter().any(|utility| LOWEST < *utility) {
         main.iter_mut().for_each(|utility| *utility = utility.max(LOWEST));
@@ -162,10 +141,10 @@ fn draw_break(scene: &mut Scene, panel: &Panel) {
     }
 }
 
-fn notes(chart: &UtilityChart, lines: &[UtilityLine], panel: &Panel) -> Vec<String> {
-    let count = |lines: &[UtilityLine]| lines.iter().map(|line| line.points.len()).sum::<usize>();
+fn notes(chart: &UtilityChart, lines: &[Line], panel: &Panel) -> Vec<String> {
+    let count = |lines: &[Line]| lines.iter().map(|line| line.points.len()).sum::<usize>();
     let dropped = count(&chart.lines) - count(lines);
-    let outside = |line: &&UtilityLine| line.points.iter().any(|point| !panel.y.window.contains(point.1));
+    let outside = |line: &&Line| line.points.iter().any(|point| !panel.y.window.contains(point.1));
     let outside: Vec<&str> = lines.iter().filter(outside).map(|line| line.label.as_str()).collect();
     let mut notes = Vec::new();
     if !outside.is_empty() {

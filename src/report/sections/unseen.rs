@@ -9,7 +9,7 @@ use super::parts::{Page, Section};
 use crate::metrics::PolicyId;
 use crate::record::{Record, RecordedReplicate, RecordedUnseen};
 use crate::report::markup::{Column, Table, cells, paragraph};
-use crate::report::plot::{LineKind, OnPage, UtilityChart, UtilityLine};
+use crate::report::plot::{Line, LineKind, OnPage, UtilityChart};
 use crate::report::table::comparable;
 use crate::router::RouterSettings;
 use crate::router::quiz::QuizStrategy;
@@ -182,9 +182,9 @@ fn quizzed<'a>(page: &Page<'a>) -> Vec<Quizzed<'a>> {
 }
 
 /// One line a router and strategy. No answers and all answers are ends of every strategy's line.
-fn lines(page: &Page, quizzed: &[Quizzed]) -> Vec<UtilityLine> {
+fn lines(page: &Page, quizzed: &[Quizzed]) -> Vec<Line> {
     let is_end = |strategy| matches!(strategy, QuizStrategy::None | QuizStrategy::All);
-    let mut lines: Vec<UtilityLine> = Vec::new();
+    let mut lines: Vec<Line> = Vec::new();
     for (at, first) in quizzed.iter().enumerate() {
         let is_new = !quizzed[..at]
             .iter()
@@ -204,12 +204,7 @@ fn lines(page: &Page, quizzed: &[Quizzed]) -> Vec<UtilityLine> {
                 page.record.manifest.scenario.routers[first.router].label,
                 first.strategy.name()
             );
-            lines.push(UtilityLine {
-                label,
-                points,
-                band: None,
-                kind: LineKind::Router { index: lines.len() },
-            });
+            lines.push(Line { label, points, band: None, kind: LineKind::Router { index: lines.len() } });
         }
     }
     lines

@@ -6,7 +6,7 @@ use crate::evaluate::{ENOUGH, QuizPoint, first_enough, quiz_curve, shortest_enou
 use crate::record::Record;
 use crate::report::markup::{Cell, Column, Spread, Table, cells};
 use crate::report::numbers::bounds;
-use crate::report::plot::{Figure, LineKind, RegretChart, RegretLine};
+use crate::report::plot::{Figure, Line, LineKind, RegretChart};
 use crate::router::quiz::QuizStrategy;
 use crate::statistics::Interval;
 
@@ -171,7 +171,7 @@ pub(super) fn pictures(sweep: &Record, points: &[QuizPoint]) -> Vec<(String, Vec
             let band = |point: &QuizPoint| {
                 point.interval.map(|interval| (point.answers, interval.low, interval.high))
             };
-            RegretLine {
+            Line {
                 label: strategy.name().to_owned(),
                 points: curve.iter().filter_map(|point| at(point)).collect(),
                 band: Some(curve.iter().filter_map(|point| band(point)).collect()),
