@@ -39,6 +39,9 @@ pub(super) struct ImportArguments {
     /// The metric that is the score; may be named again for benchmarks that do not have the first [default: the first there is]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
+    /// The model of files that name none (`lm-eval`, `lighteval`)
+    #[arg(long, value_name = "NAME")]
+    model_name: Option<String>,
     /// The scores that mean 0 and 1, of all benchmarks or of one; the larger one first where less is better [default: 0,1]
     #[arg(long, value_name = "[BENCHMARK=]ZERO,ONE", value_parser = parse_range, allow_hyphen_values = true)]
     score_range: Vec<ScoreRange>,
@@ -101,6 +104,9 @@ struct ColumnArguments {
     /// The part of a given split: train, validation, or test
     #[arg(long, value_name = "COLUMN")]
     split: Option<String>,
+    /// Of `logs`: the chance with which the router chose the model, above 0 and up to 1
+    #[arg(long, value_name = "COLUMN")]
+    propensity: Option<String>,
     /// A setting of the model, such as its reasoning effort: other values are other models
     #[arg(long, value_name = "COLUMN")]
     arm: Vec<String>,
@@ -137,6 +143,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
             input_tokens: columns.input_tokens.clone(),
             output_tokens: columns.output_tokens.clone(),
             split: columns.split.clone(),
+            propensity: columns.propensity.clone(),
             arms: columns.arm.clone(),
             repeats: columns.repeat.clone(),
             filters: columns.filter.clone(),
@@ -144,6 +151,7 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
             models: columns.models.clone(),
             model_columns: columns.model_columns.clone(),
         },
+        model_name: arguments.model_name.clone(),
         score_ranges: arguments.score_range.clone(),
         lower_is_better: arguments.lower_is_better,
         missing: arguments.missing.clone(),

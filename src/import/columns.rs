@@ -30,6 +30,8 @@ pub struct ColumnNames {
     pub output_tokens: Option<String>,
     /// The part of a given split: train, validation, or test.
     pub split: Option<String>,
+    /// Of a log: the chance with which the model was chosen.
+    pub propensity: Option<String>,
     /// Columns that are settings of a model: other values are other models.
     pub arms: Vec<String>,
     /// Columns that count repetitions: rows that differ in them are averaged.

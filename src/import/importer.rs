@@ -22,6 +22,8 @@ pub struct ImportSettings {
     pub metrics: Vec<String>,
     /// The columns of a table.
     pub columns: ColumnNames,
+    /// The model of files that name none.
+    pub model_name: Option<String>,
     /// The scores that mean 0 and 1, for all benchmarks or for one; where there are none, 0 and 1.
     pub score_ranges: Vec<ScoreRange>,
     /// Less is better: where no range says otherwise, 0 is the best score and 1 the worst.
@@ -42,6 +44,7 @@ impl ImportSettings {
             sources,
             metrics: Vec::new(),
             columns: ColumnNames::default(),
+            model_name: None,
             score_ranges: Vec::new(),
             lower_is_better: false,
             missing: Vec::new(),
@@ -64,6 +67,11 @@ pub(super) trait Importer: Sync {
 
     /// Whether its columns can be named.
     fn has_columns(&self) -> bool {
+        false
+    }
+
+    /// Whether its files may leave open which model they are of.
+    fn may_lack_model(&self) -> bool {
         false
     }
 

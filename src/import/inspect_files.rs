@@ -15,7 +15,7 @@ use zip::{CompressionMethod, ZipArchive};
 use super::cells::tokens_of_total;
 use super::json::{Elements, Scalar, deserializer, fault, score_of_text, whole};
 use super::source::{At, Budget, Input, Progress, Sources, ZIP, Zstandard, limited};
-use super::texts::{MOST_LEVELS, user_text};
+use super::texts::{MOST_LEVELS, Turn, user_text};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -389,7 +389,7 @@ impl Sample {
 
     /// The prompt: a text, or the first user's turn in a list of messages.
     pub(super) fn text(&self) -> String {
-        user_text(&self.input, MOST_LEVELS).unwrap_or_default()
+        user_text(&self.input, Turn::First, MOST_LEVELS).unwrap_or_default()
     }
 
     /// Why the log itself says that the sample does not count.

@@ -1,5 +1,6 @@
 //! lighteval: `details/MODEL/TIME/details_TASK_TIME.parquet`, a row a sample with `__doc__`, `__model_response__`, and
-//! `__metric__`, which newer versions write without underscores.
+//! `__metric__`, which newer versions write without underscores; older ones, as of the first Open LLM Leaderboard, with
+//! `example` and `metrics`.
 //!
 //! The record names no model: the folders below `details` do. Tokens are counted from the lists of token ids, where these
 //! were kept.
@@ -35,14 +36,22 @@ impl Importer for LightEval {
         is_named(path, "details_", &[".parquet"])
     }
 
+    fn may_lack_model(&self) -> bool {
+        true
+    }
+
     fn has_metrics(&self) -> bool {
         true
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         let wanted = &job.settings.metrics;
-        let model = model_of(path)
-            .ok_or_else(|| Error::file(path, "lies not in `details/MODEL/TIME/`, which names the model"))?;
+        let model = job.settings.model_name.clone().or_else(|| model_of(path)).ok_or_else(|| {
+            Error::file(
+                path,
+                "lies not in `details/MODEL/TIME/`, which names the model; name it with `--model-name`",
+            )
+        })?;
         let name_of_file = name_of(path);
         let model = cells.model(&model).map_err(|problem| Error::file(path, problem))?;
         let mut metric: Option<String> = None;
@@ -68,7 +77,7 @@ impl Importer for LightEval {
             let name = task_name.as_deref().unwrap_or(&name_of_file);
             let (benchmark, task) = benchmark_and_task(name);
             benchmarks.insert(benchmark.to_owned());
-            let query = sample.doc.query.text().unwrap_or_default();
+            let query = sample.doc.query.text().or_else(|| sample.example.text()).unwrap_or_default();
             let id = match sample.doc.id.text().filter(|id| !id.is_empty()) {
                 Some(id) if task.is_empty() => format!("{benchmark}/{id}"),
                 Some(id) => format!("{benchmark}/{task}/{id}"),
@@ -99,14 +108,20 @@ impl Importer for LightEval {
     }
 }
 
-/// The folders between `details` and that of the time; without `details` the one above the time's.
+/// The folders between `details` and that of the time; without `details` the one above the time's, which the first Open LLM
+/// Leaderboard called `details_MAKER__MODEL`.
 fn model_of(path: &Path) -> Option<String> {
     let folders: Vec<String> =
         path.parent()?.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let (_, above) = folders.split_last()?;
+    let (time, above) = folders.split_last()?;
+    if !time.starts_with(|character: char| character.is_ascii_digit()) {
+        return None;
+    }
     let start =
         above.iter().rposition(|name| name == "details").map_or(above.len().checked_sub(1)?, |at| at + 1);
     let model = above[start..].join("/");
+    let published = model.strip_prefix("details_").and_then(|name| name.split_once("__"));
+    let model = published.map_or(model.clone(), |(maker, name)| format!("{maker}/{name}"));
     (!model.is_empty()).then_some(model)
 }
 
@@ -127,15 +142,18 @@ fn benchmark_and_task(name: &str) -> (&str, &str) {
 /// What is needed of a row.
 #[derive(serde::Deserialize)]
 struct Sample {
-    #[serde(alias = "__doc__")]
+    #[serde(default, alias = "__doc__")]
     doc: Doc,
+    /// What versions before 0.9 wrote in the place of `doc`.
+    #[serde(default)]
+    example: Scalar,
     #[serde(default, alias = "__model_response__")]
     model_response: Response,
-    #[serde(alias = "__metric__")]
+    #[serde(alias = "__metric__", alias = "metrics")]
     metric: Metrics,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Default, serde::Deserialize)]
 struct Doc {
     #[serde(default)]
     id: Scalar,
@@ -234,7 +252,11 @@ mod tests {
         assert_eq!((model_of(path).as_deref(), name_of(path).as_str()), (Some("org/model"), "x|sums|0"));
         let plain = Path::new("run/one/2026/details_my_task_2026-01-01T00-00-00.parquet");
         assert_eq!((model_of(plain).as_deref(), name_of(plain).as_str()), (Some("one"), "my_task"));
+        let published =
+            Path::new("details_lab__one/2023-07-19T12-00-00/details_harness|arc:challenge|25_2023.parquet");
+        assert_eq!(model_of(published).as_deref(), Some("lab/one"));
         assert_eq!(model_of(Path::new("details_x_y.parquet")), None);
+        assert_eq!(model_of(Path::new("some/downloads/details_x_y.parquet")), None, "no folder of a time");
         for (name, known) in [
             ("lighteval|mmlu:law|5|0", ("mmlu", "law")),
             ("gsm8k|0", ("gsm8k", "")),

@@ -1,23 +1,27 @@
 //! lm-evaluation-harness: with `--log_samples`, `samples_TASK_TIME.jsonl` and, beside it, `results_TIME.json` or, where the
-//! user named the output, `NAME_TIME.json`. Published details have `.json` in the place of `.jsonl` and no results; there the
-//! folder `MAKER__MODEL` is all that names the model.
+//! user named the output, `NAME_TIME.json`. Published details have `.json` or `.parquet` in the place of `.jsonl`, may be
+//! called `details_TASK_TIME`, and have no results; there the folder `MAKER__MODEL` is all that names the model.
 //!
 //! Prompts are joined on task and `doc_hash`, whatever the order of the rows. A line is one document under one filter of the
-//! answer; a metric is named `acc`, or `exact_match,strict-match` with the filter.
+//! answer; a metric is named `acc`, or `exact_match,strict-match` with the filter. Few-shot examples that were sent as turns
+//! of a chat are no part of the prompt: that is the last user's turn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::hash_id;
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines, whole};
+use super::lighteval::LightEval;
 use super::metric::{Choice, remember, unknown_metric};
-use super::source::{At, is_named};
-use super::texts::first_turn;
+use super::parquet;
+use super::source::{At, Spot, is_named};
+use super::texts::{MOST_LEVELS, Turn, is_message, turn, user_text};
 use crate::error::{Error, Result};
 use crate::fs;
 
@@ -34,7 +38,12 @@ impl Importer for LmEval {
     }
 
     fn is_wanted(&self, path: &Path) -> bool {
-        is_named(path, "samples_", &[".jsonl", ".json"])
+        is_named(path, "samples_", &[".jsonl", ".json", ".parquet"])
+            || is_named(path, "details_", &[".parquet"])
+    }
+
+    fn may_lack_model(&self) -> bool {
+        true
     }
 
     fn has_metrics(&self) -> bool {
@@ -42,8 +51,22 @@ impl Importer for LmEval {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
+        // The Open LLM Leaderboard had both harnesses write details under one name.
+        if parquet::is_parquet(path)
+            && !parquet::columns(job.sources, path)?.iter().any(|name| name == "doc_id")
+        {
+            return LightEval.read(path, job, cells);
+        }
         read(path, job, cells)
     }
+}
+
+/// Calls `each` with every sample of a file.
+fn each_sample(path: &Path, job: &Job<'_>, mut each: impl FnMut(At, Sample) -> Result<()>) -> Result<()> {
+    if parquet::is_parquet(path) {
+        return parquet::rows(job.sources, path, |number, sample| each(At::Record(number), sample));
+    }
+    lines(job.sources.open(path)?, |line, sample| each(At::Line(line), sample))
 }
 
 /// Reads the samples of one model on one task.
@@ -57,16 +80,24 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             (results.model(&results_path)?, results)
         }
         None => {
-            cells.reads("model", "the folder `MAKER__MODEL`, for want of results of the same time");
-            (model_of_folder(path, &time)?, Results::default())
+            let (name, source) = match &job.settings.model_name {
+                Some(name) => (name.clone(), "`--model-name`"),
+                None => (model_of_folder(path, &task, &time)?, "the folder `MAKER__MODEL`"),
+            };
+            cells.reads("model", format!("{source}, for want of results of the same time"));
+            (name, Results::default())
         }
     };
     let settings = results.settings();
-    cells.reads("prompt", "`doc_hash` within the task; its text is the first request");
+    cells.reads(
+        "prompt",
+        "`doc_hash` within the task; its text is the first request, of a chat the last user's turn",
+    );
     let mut choice: Option<(Choice, String)> = None;
     let mut known: BTreeSet<String> = BTreeSet::new();
-    lines(sources.open(path)?, |line, sample: Sample| {
-        let fault = |problem: String| Error::line(path, line, problem);
+    each_sample(path, job, |at, sample| {
+        let spot = Spot { path: path.to_owned(), at };
+        let fault = |problem: String| spot.fault(problem);
         for metric in sample.metrics.keys() {
             remember(&mut known, format!("{metric},{}", sample.filter));
         }
@@ -93,7 +124,7 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             is_sent_text: true,
             ..PromptFacts::default()
         };
-        cells.at(At::Line(line));
+        cells.at(at);
         let prompt = cells.prompt(facts).map_err(fault)?;
         let model = cells.model_with(&name, &settings).map_err(fault)?;
         cells.answer(prompt, model, Answer { score: Some(score), ..Answer::default() }).map_err(fault)
@@ -133,12 +164,13 @@ fn chosen(sample: &Sample, metrics: &[String]) -> Option<Choice> {
 /// The parts of `samples_TASK_TIME.jsonl`; the time has no underscore.
 fn task_and_time(path: &Path) -> Result<(String, String)> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let parts = name.strip_prefix("samples_").and_then(|name| name.rsplit_once('_'));
-    let Some((task, rest)) = parts.filter(|(task, _)| !task.is_empty()) else {
+    let bare = name.strip_prefix("samples_").or_else(|| name.strip_prefix("details_"));
+    let parts = bare.and_then(|name| name.rsplit_once('_')).filter(|(task, _)| !task.is_empty());
+    let Some((task, rest)) = parts else {
         return Err(Error::file(path, "is not called `samples_TASK_TIME.jsonl`"));
     };
-    let time = rest.split(".json").next().unwrap_or(rest);
-    Ok((task.to_owned(), time.to_owned()))
+    let ending = [".json", ".parquet"].into_iter().find_map(|ending| rest.find(ending));
+    Ok((task.to_owned(), rest[..ending.unwrap_or(rest.len())].to_owned()))
 }
 
 /// The results file of the same run: it bears the same time.
@@ -164,15 +196,19 @@ fn results_of(path: &Path, time: &str) -> Result<Option<PathBuf>> {
     }
 }
 
-/// The model in whose folder a file lies, where the folder's name has the form that the harness gives it.
-fn model_of_folder(path: &Path, time: &str) -> Result<String> {
+/// The model in whose folder a file lies, where the folder's name has the form that the harness gives it; published details
+/// may add the task.
+fn model_of_folder(path: &Path, task: &str, time: &str) -> Result<String> {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
-    match folder.split_once("__") {
+    let bare = ["-private-details", "-details"].iter().find_map(|ending| folder.strip_suffix(ending));
+    let bare = bare.or_else(|| folder.strip_suffix(task)?.strip_suffix("__")).unwrap_or(&folder);
+    match bare.split_once("__") {
         Some((maker, model)) if !maker.is_empty() && !model.is_empty() => Ok(format!("{maker}/{model}")),
         _ => Err(Error::file(
             path,
             format!(
-                "has no `results_{time}.json` beside it, which names the model, and its folder is no `MAKER__MODEL`"
+                "has no `results_{time}.json` beside it, which names the model, and its folder is no `MAKER__MODEL`; name it \
+                 with `--model-name`"
             ),
         )),
     }
@@ -194,9 +230,9 @@ struct Results {
 #[derive(Default, serde::Deserialize)]
 struct Config {
     #[serde(default)]
-    model_args: serde_json::Value,
+    model_args: Value,
     #[serde(default)]
-    gen_kwargs: serde_json::Value,
+    gen_kwargs: Value,
 }
 
 /// Arguments of a model that make it another one.
@@ -237,11 +273,11 @@ impl Results {
         };
         for arguments in [&self.config.model_args, &self.config.gen_kwargs] {
             match arguments {
-                serde_json::Value::String(text) => {
+                Value::String(text) => {
                     let pairs = text.split(',').filter_map(|argument| argument.split_once('='));
                     pairs.for_each(|(key, value)| keep(key.trim(), value.trim().to_owned()));
                 }
-                serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                Value::Object(map) => map.iter().for_each(|(key, value)| {
                     keep(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
                 }),
                 _ => {}
@@ -314,17 +350,51 @@ impl<'de> Visitor<'de> for SampleVisitor {
 }
 
 /// The prompt of the first request, in `{"gen_args_0": {"arg_0": ...}}` or `[["...", ...]]`: a text, or a chat.
-fn prompt_of(arguments: &serde_json::Value) -> String {
-    let text = first_text(arguments).unwrap_or_default();
-    first_turn(&text).unwrap_or(text)
+fn prompt_of(arguments: &Value) -> String {
+    let Some(sent) = first_argument(arguments) else { return String::new() };
+    match sent {
+        Value::String(text) => turn(text, Turn::Last).unwrap_or_else(|_| text.clone()),
+        chat => user_text(chat, Turn::Last, MOST_LEVELS).unwrap_or_default(),
+    }
 }
 
-/// The first text within arguments.
-fn first_text(arguments: &serde_json::Value) -> Option<String> {
+/// The first argument of the first request: within objects and lists of no messages the first value.
+fn first_argument(arguments: &Value) -> Option<&Value> {
     match arguments {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Array(values) => values.iter().find_map(first_text),
-        serde_json::Value::Object(values) => values.values().find_map(first_text),
+        Value::String(_) => Some(arguments),
+        Value::Array(values) if values.iter().any(is_message) => Some(arguments),
+        Value::Array(values) => values.iter().find_map(first_argument),
+        Value::Object(values) => values.values().find_map(first_argument),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompt_of_a_few_shot_chat_is_the_question() {
+        let chat = serde_json::json!([
+            {"role": "system", "content": "s"}, {"role": "user", "content": "example"},
+            {"role": "assistant", "content": "a"}, {"role": "user", "content": "question"}]);
+        for arguments in [
+            serde_json::json!({"gen_args_0": {"arg_0": [chat.to_string()], "arg_1": {"until": ["x"]}}}),
+            serde_json::json!({"gen_args_0": {"arg_0": chat}, "gen_args_1": {"arg_0": "other"}}),
+            serde_json::json!([[chat.to_string(), {"until": ["x"]}]]),
+            serde_json::json!([["question", " answer"], ["other", ""]]),
+        ] {
+            assert_eq!(prompt_of(&arguments), "question", "{arguments}");
+        }
+    }
+
+    #[test]
+    fn folders_of_published_details_name_the_model() {
+        for folder in ["lab__one", "lab__one-details", "lab__one__leaderboard_sums"] {
+            let path = Path::new("x").join(folder).join("samples_leaderboard_sums_2026-01-01T00-00-00.json");
+            let (task, time) = task_and_time(&path).unwrap();
+            assert_eq!((task.as_str(), time.as_str()), ("leaderboard_sums", "2026-01-01T00-00-00"));
+            assert_eq!(model_of_folder(&path, &task, &time).unwrap(), "lab/one");
+        }
     }
 }

@@ -87,6 +87,10 @@ impl Importer for Logs {
                 cells.note(found.words());
                 columns = Some(found);
             }
+            if let Some(reason) = job.settings.columns.leaves_out(row) {
+                cells.skip(reason);
+                return Ok(());
+            }
             match &columns {
                 Some(columns) => columns.read(row, &benchmark, &mut known, cells),
                 None => Ok(()),
@@ -101,7 +105,7 @@ struct LogColumns {
     id: String,
     model: String,
     text: Option<String>,
-    score: Option<String>,
+    score: String,
     cost: Option<String>,
     input_tokens: Option<String>,
     output_tokens: Option<String>,
@@ -128,17 +132,32 @@ impl LogColumns {
         let missing = |what: &str, flag: &str| {
             row.fault(format!("has no column that looks like {what}; name one with `{flag}`"))
         };
+        if let Some(column) =
+            named.arms.iter().chain(&named.repeats).chain(&named.models).chain(&named.model_columns).next()
+        {
+            return Err(row.fault(format!(
+                "a request of a log has one model and one answer: `{column}` cannot be used"
+            )));
+        }
+        for filter in &named.filters {
+            given(&Some(filter.column.clone()))?;
+        }
         let id = found(&named.prompt_id, IDS)?.ok_or_else(|| missing("a request's id", "--prompt-id"))?;
         let model = found(&named.model, MODELS)?.ok_or_else(|| missing("the chosen model", "--model"))?;
         Ok(LogColumns {
             id,
             model,
             text: found(&named.prompt, TEXTS)?,
-            score: found(&named.score, SCORES)?,
+            score: found(&named.score, SCORES)?.ok_or_else(|| {
+                row.fault(
+                    "has no column that looks like a score, and no log of costs alone says which choice was better; add your \
+                     users' feedback or a judge's verdict as a column `score`, or name one with `--score`",
+                )
+            })?,
             cost: found(&named.cost, COSTS)?,
             input_tokens: found(&named.input_tokens, INPUT_TOKENS)?,
             output_tokens: found(&named.output_tokens, OUTPUT_TOKENS)?,
-            propensity: found(&None, PROPENSITIES)?,
+            propensity: found(&named.propensity, PROPENSITIES)?,
             status: found(&None, STATUSES)?,
             benchmark: given(&named.benchmark)?,
             task: given(&named.task)?,
@@ -151,7 +170,7 @@ impl LogColumns {
             ("request", Some(&self.id)),
             ("chosen model", Some(&self.model)),
             ("prompt", self.text.as_ref()),
-            ("score", self.score.as_ref()),
+            ("score", Some(&self.score)),
             ("cost", self.cost.as_ref()),
             ("input tokens", self.input_tokens.as_ref()),
             ("output tokens", self.output_tokens.as_ref()),
@@ -191,10 +210,7 @@ impl LogColumns {
             return Ok(());
         }
         let amount = |column: &Option<String>| number(row, column.as_deref());
-        let score = match &self.score {
-            Some(column) => score(row, column)?,
-            None => None,
-        };
+        let score = score(row, &self.score)?;
         if score.is_none() {
             cells.skip("without a score");
             return Ok(());

@@ -151,6 +151,14 @@ fn check_settings(settings: &ImportSettings) -> Result<()> {
     if !importer.has_columns() && !settings.columns.is_empty() {
         return Err(Error::Usage(format!("`{name}` has no columns to name; only `table` and `pairs` have")));
     }
+    if name != "logs" && settings.columns.propensity.is_some() {
+        return Err(Error::Usage(format!("`{name}` has no propensities; `--propensity` is for `logs`")));
+    }
+    if !importer.may_lack_model() && settings.model_name.is_some() {
+        return Err(Error::Usage(format!(
+            "`{name}` names its models; `--model-name` is for `lm-eval` and `lighteval`"
+        )));
+    }
     if !importer.has_metrics() && !settings.metrics.is_empty() {
         let hint = if importer.has_columns() { "; name the column with `--score`" } else { "" };
         return Err(Error::Usage(format!("`{name}` has no metrics to choose{hint}")));

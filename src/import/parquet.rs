@@ -44,6 +44,26 @@ pub(super) fn is_parquet(path: &Path) -> bool {
     fs::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok()) && head == *MAGIC
 }
 
+/// The names of the outermost columns.
+///
+/// # Errors
+/// A damaged file.
+pub(super) fn columns(sources: &Sources<'_>, path: &Path) -> Result<Vec<String>> {
+    let (_, metadata) = opened(sources, path)?;
+    Ok(metadata.file_metadata().schema().get_fields().iter().map(|field| field.name().to_owned()).collect())
+}
+
+/// The file, and what its end says of it.
+fn opened(sources: &Sources<'_>, path: &Path) -> Result<(Arc<Chunks>, ParquetMetaData)> {
+    let file = Arc::new(Chunks::of(sources.open_binary(path, MAGIC)?).map_err(Error::io(path, "read"))?);
+    let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&*file));
+    Ok((file, metadata.map_err(|error| damaged(path, &error))?))
+}
+
+fn damaged(path: &Path, problem: &dyn Display) -> Error {
+    Error::file(path, format!("is no whole Parquet file: {problem}"))
+}
+
 /// Calls `each` with every row and its number, counted from 0.
 ///
 /// # Errors
@@ -53,10 +73,8 @@ pub(super) fn rows<T: DeserializeOwned>(
     path: &Path,
     mut each: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
-    let file = Arc::new(Chunks::of(sources.open_binary(path, MAGIC)?).map_err(Error::io(path, "read"))?);
-    let damaged = |problem: &dyn Display| Error::file(path, format!("is no whole Parquet file: {problem}"));
-    let metadata = guarded(|| ParquetMetaDataReader::new().parse_and_finish(&*file));
-    let metadata = metadata.map_err(|error| damaged(&error))?;
+    let (file, metadata) = opened(sources, path)?;
+    let damaged = |problem: &dyn Display| damaged(path, problem);
     check_packing(path, &metadata)?;
     let schema = readable(&metadata).map_err(|problem| damaged(&problem))?;
     let mut number = 0;

@@ -7,20 +7,37 @@ use super::json::parsed;
 /// Nesting that is followed.
 pub(super) const MOST_LEVELS: usize = 32;
 
+/// Which of a user's turns in a conversation is the prompt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The one that opens it.
+    First,
+    /// The one that is to be answered: those before it are examples.
+    Last,
+}
+
 /// The first thing that a user says in a field, whatever it is written as; a text that is none of these stands for itself.
 ///
 /// # Errors
 /// What begins like a conversation and cannot be read: its text would hold answers.
 pub(super) fn first_turn(field: &str) -> Result<String, String> {
+    turn(field, Turn::First)
+}
+
+/// As [`first_turn`], of any turn.
+///
+/// # Errors
+/// As `first_turn`.
+pub(super) fn turn(field: &str, which: Turn) -> Result<String, String> {
     let trimmed = field.trim();
     let squeezed: String = trimmed.chars().filter(|c| !c.is_whitespace()).take(16).collect();
     if !["[", "{", "(", "array("].iter().any(|start| squeezed.starts_with(start)) {
         return Ok(field.to_owned());
     }
     let value = parsed::<Value>(trimmed).ok().or_else(|| python_value(trimmed));
-    match value.as_ref().map(|value| user_text(value, MOST_LEVELS)) {
+    match value.as_ref().map(|value| user_text(value, which, MOST_LEVELS)) {
         // A conversation that was written as text twice over.
-        Some(Some(text)) if text != trimmed && is_conversation(&text) => first_turn(&text),
+        Some(Some(text)) if text != trimmed && is_conversation(&text) => turn(&text, which),
         Some(Some(text)) => Ok(text),
         _ if is_conversation(&squeezed) && ["role", "content", "from"].iter().any(|key| trimmed.contains(key)) => {
             Err("begins like a conversation, but none of a user can be read in it, neither as JSON nor as Python prints it".into())
@@ -39,13 +56,16 @@ fn is_conversation(text: &str) -> bool {
             .any(|key| start.starts_with(key))
 }
 
-/// The first user's turn of a value: of messages the first of a user, of texts the first.
-pub(super) fn user_text(value: &Value, levels: usize) -> Option<String> {
+/// A user's turn of a value: of messages one of a user, of texts the first.
+pub(super) fn user_text(value: &Value, which: Turn, levels: usize) -> Option<String> {
     let levels = levels.checked_sub(1)?;
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Array(turns) if turns.iter().all(is_part) => content(value, levels),
-        Value::Array(turns) => turns.iter().find_map(|turn| user_text(turn, levels)),
+        Value::Array(turns) if which == Turn::Last && turns.iter().any(is_message) => {
+            turns.iter().rev().find_map(|turn| user_text(turn, which, levels))
+        }
+        Value::Array(turns) => turns.iter().find_map(|turn| user_text(turn, which, levels)),
         Value::Object(message) => match role(message) {
             Some(role) if ["user", "human", "prompter"].contains(&role) => {
                 ["content", "value", "text", "parts"]
@@ -65,7 +85,7 @@ pub(super) fn user_text(value: &Value, levels: usize) -> Option<String> {
                 "user",
             ]
             .iter()
-            .find_map(|key| user_text(message.get(*key)?, levels)),
+            .find_map(|key| user_text(message.get(*key)?, which, levels)),
         },
         _ => None,
     }
@@ -74,6 +94,11 @@ pub(super) fn user_text(value: &Value, levels: usize) -> Option<String> {
 fn role(message: &Map<String, Value>) -> Option<&str> {
     let role = message.get("role").or_else(|| message.get("from")).or_else(|| message.get("author"))?;
     role.as_str().or_else(|| role.get("role")?.as_str())
+}
+
+/// Whether a value is a message with a role.
+pub(super) fn is_message(value: &Value) -> bool {
+    value.as_object().is_some_and(|message| role(message).is_some())
 }
 
 /// Whether a value is a part of one message, such as `{"type": "text", "text": "..."}`.
@@ -205,7 +230,7 @@ fn string(text: &str, quote: char) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_turn, unquoted};
+    use super::{Turn, first_turn, turn, unquoted};
 
     #[test]
     fn the_prompt_is_the_first_turn_however_it_is_written() {
@@ -229,6 +254,15 @@ mod tests {
         }
         assert!(first_turn("[{'role': 'user', 'content': 'cut").is_err());
         assert!(first_turn(r#"[{"role":"assistant","content":"a"}]"#).is_err());
+    }
+
+    #[test]
+    fn examples_are_turns_before_the_one_that_is_to_be_answered() {
+        let chat = r#"[{"role":"system","content":"s"},{"role":"user","content":"example"},{"role":"assistant","content":"a"},
+            {"role":"user","content":[{"type":"text","text":"question"}]},{"role":"assistant","content":"Answer:"}]"#;
+        assert_eq!(turn(chat, Turn::Last).as_deref(), Ok("question"));
+        assert_eq!(first_turn(chat).as_deref(), Ok("example"));
+        assert_eq!(turn(r#"["sent", "more"]"#, Turn::Last).as_deref(), Ok("sent"));
     }
 
     #[test]

@@ -126,9 +126,12 @@ fn what_stands_in_the_place_of_data_is_recognised_and_the_way_out_named() {
     // A workbook is one whatever it is called, and in the place of any other binary file too.
     let sheet =
         |name: &str| fixtures::archive_of_bytes(&[("_rels/.rels".into(), vec![]), (name.into(), vec![])]);
-    for (format, name) in
-        [("table", "t.tsv"), ("table", "t.csv"), ("logs", "t.jsonl"), ("lighteval", "m/t/details_t.parquet")]
-    {
+    for (format, name) in [
+        ("table", "t.tsv"),
+        ("table", "t.csv"),
+        ("logs", "t.jsonl"),
+        ("lighteval", "m/2026/details_t.parquet"),
+    ] {
         let message = of_file(format, name, &sheet("xl/workbook.xml"));
         assert!(message.ends_with("workbook; save its sheet as CSV (UTF-8)"), "{message}");
     }
@@ -137,7 +140,7 @@ fn what_stands_in_the_place_of_data_is_recognised_and_the_way_out_named() {
     for (format, name) in [
         ("npz", "t.npz"),
         ("inspect", "t.eval"),
-        ("lighteval", "m/t/details_t.parquet"),
+        ("lighteval", "m/2026/details_t.parquet"),
         ("table", "t.csv.gz"),
     ] {
         let message = of_file(format, name, pointer);

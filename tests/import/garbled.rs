@@ -70,5 +70,6 @@ garbled! {
     npz: "npz", routing::npz, 16;
     parquet: "table", routing::parquet, 16;
     lighteval: "lighteval", routing::lighteval, 16;
+    lm_eval_parquet: "lm-eval", routing::lm_eval_parquet, 16;
     logs: "logs", routing::langfuse, 16;
 }

@@ -243,6 +243,50 @@ fn details_of_lighteval_are_read_by_metric() {
     assert_eq!(counts(&suite)["lab/one"], (n, 1.0 - mean));
 }
 
+/// One model as plain questions in a folder `MAKER__MODEL`, the other as few-shot chats, in another order and packing, as
+/// published details.
+#[test]
+fn details_of_lm_eval_in_parquet_are_joined_and_examples_are_no_prompt() {
+    let (coverage, suite) = imported(&settings("lm-eval", &here("lm-eval"))).unwrap();
+    assert_same(&counts(&suite), &known(["lab/one", "lab/two"]));
+    assert_eq!((suite.benchmarks.as_slice(), suite.prompts.len()), (&["sums".to_owned()][..], N_PROMPTS));
+    assert_eq!(suite.prompts[7].text, "How much is 7 + 1?");
+    assert_eq!(
+        coverage.tally.differing_texts, 0,
+        "the chat's last turn is the question that was sent plainly"
+    );
+    runs(&suite);
+}
+
+#[test]
+fn a_model_that_nothing_names_is_asked_for() {
+    let lone = |format: &str, name: &str, file: PathBuf| {
+        let folder = folder(&[(name.to_owned(), fs::read(file).unwrap())]);
+        let mut settings = settings(format, &folder.path().join("raw"));
+        let message = imported(&settings).unwrap_err().to_string();
+        assert!(message.ends_with("name it with `--model-name`"), "{message}");
+        settings.model_name = Some("lab/mine".into());
+        let (_, suite) = imported(&settings).unwrap();
+        assert_eq!(suite.models[0].id, "lab/mine");
+        counts(&suite)["lab/mine"]
+    };
+    let time = "2026-01-01T00-00-00";
+    let of_harness = here("lm-eval").join(format!("lab__one/samples_sums_{time}.000001.parquet"));
+    let of_lighteval = here("lighteval").join(format!("details/lab/one/{time}/details_sums_{time}.parquet"));
+    let name = format!("details_sums_{time}.parquet");
+    let (n, mean) = known(["lab/one", "lab/two"])["lab/one"];
+    for found in [
+        lone("lm-eval", &name, of_harness),
+        lone("lm-eval", &name, of_lighteval.clone()),
+        lone("lighteval", &name, of_lighteval),
+    ] {
+        assert_eq!((found.0, (found.1 - mean).abs() < 1e-9), (n, true));
+    }
+    let mut table = settings("table", Path::new("t.csv"));
+    table.model_name = Some("x".into());
+    assert!(imported(&table).unwrap_err().to_string().contains("`--model-name` is for"));
+}
+
 /// The same requests as LiteLLM, OpenRouter, Langfuse, and Helicone write them; model one on even requests, two on odd.
 fn logs(shape: &str) -> Files {
     let line = |request: usize| {
@@ -323,10 +367,34 @@ fn what_a_log_lacks_is_said_with_the_flag_to_give() {
         message(r#"{"request_id": 1, "model": "a", "scores": {"x": 1, "y": 0}}"#),
         "R/raw/log.jsonl:1: column `scores` holds 2 scores; name one with `--score scores.NAME`"
     );
+    assert!(
+        message(r#"{"request_id": 1, "model": "a", "spend": 0.1}"#).ends_with("or name one with `--score`")
+    );
     assert_eq!(
         message(r#"{"request_id": 1, "model": "a", "score": 1, "propensity": 0}"#),
         "R/raw/log.jsonl:1: a propensity of 0; the chance of what was chosen lies above 0 and up to 1"
     );
+}
+
+#[test]
+fn a_column_of_propensities_is_named_and_requests_are_chosen() {
+    let log = "id,model,score,chance,kind\n1,a,1,0.25,chat\n2,b,0,0.5,chat\n3,a,1,,batch\n";
+    let folder = folder(&[("log.csv".to_owned(), log.as_bytes().to_vec())]);
+    let mut settings = settings("logs", &folder.path().join("raw"));
+    assert!(!imported(&settings).unwrap().1.outcomes.extra.contains_key("propensity"));
+    settings.columns.propensity = Some("chance".into());
+    settings.columns.filters =
+        vec![llm_bandit::import::RowFilter { column: "kind".into(), value: "chat".into(), is_wanted: true }];
+    let (coverage, suite) = imported(&settings).unwrap();
+    let propensities = &suite.outcomes.extra["propensity"];
+    assert_eq!((propensities.get(0, 0), propensities.get(1, 1)), (Some(0.25), Some(0.5)));
+    assert_eq!((suite.prompts.len(), coverage.tally.skipped["`kind` is not `chat`"]), (2, 1));
+    settings.columns.propensity = Some("chanse".into());
+    assert!(imported(&settings).unwrap_err().to_string().contains("there is no column `chanse`"));
+}
+
+pub(super) fn lm_eval_parquet() -> Files {
+    from_disk("lm-eval")
 }
 
 pub(super) fn parquet() -> Files {
