@@ -1,8 +1,9 @@
 //! What a trained router would have earned on the requests of a log, of which each knows the outcome of one model alone.
 //!
 //! The log is a suite with a known cell a prompt, as `import logs` makes it, and an extra column `propensity`: the chance with
-//! which the model was chosen. Without that column the models' shares in the log stand in, which is right only where the
-//! log chose without looking at the prompt. The router answers every request with its most probable model.
+//! which the model was chosen. Without that column there is no estimate, unless the caller vouches that the log chose without
+//! looking at the prompt: then the models' shares in the log are those chances. The router answers every request with its
+//! most probable model, or with one drawn by its probabilities.
 //!
 //! Where the router goes to models that the log never, or hardly ever, chose there, no reweighting can tell what they would
 //! have earned. Then the mean weight, 1 in expectation, falls short of 1, and [`LogEstimates::doubt`] says so.
@@ -28,8 +29,24 @@ const Z: f64 = 1.96;
 /// Short of 1 by more than this, a mean weight speaks of missing support, whatever its standard error.
 const SHORT: f64 = 0.02;
 
+/// A router that draws gives every model some probability; less than this in all is no missing support.
+const SMALLEST_SHARE: f64 = 1e-3;
+
 /// An effective sample size below this says too little.
 const FEWEST: f64 = 30.0;
+
+/// How a log is read, and how the router answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EstimateSettings {
+    /// The weight of cost against score that the router is asked with.
+    pub preference: Preference,
+    /// Weights above this count as this.
+    pub clip: f64,
+    /// The models' shares in a log without propensities are the chances with which it chose.
+    pub shares_are_propensities: bool,
+    /// The router draws a model by its probabilities, in the place of taking the most probable one.
+    pub draws: bool,
+}
 
 /// Estimates of a router from a log.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +55,7 @@ pub struct LogEstimates {
     pub n_requests: usize,
     /// Whether the log says with which chance it chose.
     pub has_propensities: bool,
-    /// Share of requests that the router sends to a model that the log never chose.
+    /// Share of requests that the router sends to a model that the log never chose; of a router that draws, in expectation.
     pub unsupported_share: f64,
     /// Mean weight of a request and its standard error; 1 in expectation where the log supports the router.
     pub mean_weight: Estimated,
@@ -59,27 +76,41 @@ pub struct LogValue {
     pub estimates: Vec<(Estimator, Estimated)>,
 }
 
-/// Estimates what a router would have earned on a log; weights above `clip` count as `clip`. `folder` is for messages.
+/// Estimates what a router would have earned on a log. `folder` is for messages.
 ///
 /// # Errors
-/// A suite with two answers to a prompt; embeddings of another width than the router's; a propensity outside (0, 1].
+/// A suite with two answers to a prompt; embeddings of another width than the router's; a propensity outside (0, 1]; none at
+/// all where nobody vouches for the models' shares.
 pub fn estimate_log(
     folder: &Path,
     suite: &Suite,
     router: &SavedRouter,
-    preference: Preference,
-    clip: f64,
+    settings: EstimateSettings,
 ) -> Result<LogEstimates> {
     let requests = requests(folder, suite)?;
-    let choices = choices(folder, suite, router, preference, &requests)?;
     let has_propensities = suite.outcomes.extra.contains_key(PROPENSITY);
-    Ok(estimates(&requests, &choices, suite.models.len(), has_propensities, clip))
+    if !has_propensities && !settings.shares_are_propensities {
+        return Err(Error::file(
+            folder,
+            "says nowhere with which chance each model was chosen, and without that no reweighting is right; import the log \
+             with `--propensity COLUMN`, or, where it chose at random without looking at the prompt, say \
+             `--shares-are-propensities`",
+        ));
+    }
+    let target = target(folder, suite, router, settings, &requests)?;
+    Ok(estimates(&requests, &target, suite.models.len(), has_propensities, settings.clip))
 }
 
-/// The estimates of choices, one a request, of which some may be no model of the log.
+/// How probable each model of the log is under the router, request by request, and behind them, last, all other models.
+struct Target {
+    n_columns: usize,
+    probabilities: Vec<f64>,
+}
+
+/// The estimates of a router.
 fn estimates(
     requests: &[Request],
-    choices: &[Option<usize>],
+    target: &Target,
     n_models: usize,
     has_propensities: bool,
     clip: f64,
@@ -90,17 +121,21 @@ fn estimates(
     let propensity = |request: &Request| request.propensity.unwrap_or(n_chosen[request.model] as f64 / n);
     let steps = |values: &[f64]| -> Vec<LoggedStep> {
         let expected = OthersMeans::new(requests, values, n_models);
-        let step = |(at, (request, &choice)): (usize, (&Request, &Option<usize>))| LoggedStep {
-            reward: values[at],
-            propensity: propensity(request),
-            target: f64::from(u8::from(choice == Some(request.model))),
-            expected: expected.of(request.model, request.model, values[at]),
-            expected_of_target: match choice {
-                Some(model) => expected.of(model, request.model, values[at]),
-                None => expected.of_any(values[at]),
-            },
+        let step = |(at, request): (usize, &Request)| {
+            let of = |model: usize| match model {
+                model if model < n_models => expected.of(model, request.model, values[at]),
+                _ => expected.of_any(values[at]),
+            };
+            let likely = target.row(at).iter().enumerate().filter(|(_, probability)| 0.0 < **probability);
+            LoggedStep {
+                reward: values[at],
+                propensity: propensity(request),
+                target: target.row(at)[request.model],
+                expected: of(request.model),
+                expected_of_target: likely.map(|(model, probability)| probability * of(model)).sum(),
+            }
         };
-        requests.iter().zip(choices).enumerate().map(step).collect()
+        requests.iter().enumerate().map(step).collect()
     };
     let scores: Vec<f64> = requests.iter().map(|request| request.score).collect();
     let costs: Option<Vec<f64>> =
@@ -112,14 +147,18 @@ fn estimates(
         let estimates = Estimator::ALL.map(|estimator| (estimator, estimate(&steps, estimator, clip)));
         Some(LogValue { name, logged: logged.iter().sum::<f64>() / n, estimates: estimates.to_vec() })
     };
-    let n_unsupported =
-        choices.iter().filter(|choice| choice.is_none_or(|model| n_chosen[model] == 0)).count();
+    let is_logged = |model: usize| n_chosen.get(model).is_some_and(|&count| 0 < count);
+    let of_row = |at: usize| {
+        let row = target.row(at).iter().enumerate();
+        row.filter(|(model, _)| !is_logged(*model)).map(|(_, probability)| probability).sum::<f64>()
+    };
+    let unsupported: f64 = (0..requests.len()).map(of_row).sum();
     // The mean weight is the inverse propensity estimate of a reward that is always 1.
     let weights = steps(&vec![1.0; requests.len()]);
     LogEstimates {
         n_requests: requests.len(),
         has_propensities,
-        unsupported_share: n_unsupported as f64 / n,
+        unsupported_share: unsupported / n,
         mean_weight: estimate(&weights, Estimator::InversePropensity, f64::INFINITY),
         effective_sample_size: effective_sample_size(&weights),
         values: named.into_iter().filter_map(value).collect(),
@@ -131,7 +170,7 @@ impl LogEstimates {
     pub fn doubt(&self) -> Option<String> {
         let Estimated { value, standard_error } = self.mean_weight;
         let upper = value + Z * standard_error;
-        if 0.0 < self.unsupported_share {
+        if SMALLEST_SHARE < self.unsupported_share {
             return Some(format!(
                 "the router sends {:.1} % of the requests to models that the log never chose; what those earn cannot be \
                  estimated from it",
@@ -155,6 +194,9 @@ impl LogEstimates {
 
 impl fmt::Display for LogEstimates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(doubt) = self.doubt() {
+            writeln!(f, "no estimate: {doubt}\n")?;
+        }
         writeln!(f, "requests                {}", self.n_requests)?;
         let source = if self.has_propensities {
             "as logged"
@@ -177,10 +219,7 @@ impl fmt::Display for LogEstimates {
                 writeln!(f, "  {:<6} {value:.4} ± {:.4}", estimator.name(), Z * standard_error)?;
             }
         }
-        match self.doubt() {
-            Some(doubt) => writeln!(f, "\nno estimate: {doubt}"),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -219,14 +258,14 @@ fn requests(folder: &Path, suite: &Suite) -> Result<Vec<Request>> {
     Ok(requests)
 }
 
-/// What the router chooses for every request, as a model of the suite; none where the suite does not have it.
-fn choices(
+/// What the router makes of every request.
+fn target(
     folder: &Path,
     suite: &Suite,
     router: &SavedRouter,
-    preference: Preference,
+    settings: EstimateSettings,
     requests: &[Request],
-) -> Result<Vec<Option<usize>>> {
+) -> Result<Target> {
     let width = suite.embeddings.as_ref().map_or(0, |embeddings| embeddings.n_dimensions());
     if width != router.embedding_width() {
         let needed = router.embedding_width();
@@ -263,8 +302,34 @@ fn choices(
     let embeddings = Matrix::new(values, requests.len(), width);
     let tokens = requests.iter().map(tokens).collect();
     let prompts = Prompts::unrecorded(embeddings, tokens, None, router.models().len());
-    let decisions = router.decide(&prompts, &vec![preference; requests.len()]);
-    Ok(decisions.iter().map(|decision| in_suite[decision.model]).collect())
+    let decisions = router.decide(&prompts, &vec![settings.preference; requests.len()]);
+    let n_models = suite.models.len();
+    let mut target = Target::new(requests.len(), n_models);
+    for (at, decision) in decisions.iter().enumerate() {
+        let mut add = |model: usize, probability: f64| {
+            target.add(at, in_suite[model].unwrap_or(n_models), probability);
+        };
+        if settings.draws {
+            decision.probabilities.iter().for_each(|&(model, probability)| add(model, probability.into()));
+        } else {
+            add(decision.model, 1.0);
+        }
+    }
+    Ok(target)
+}
+
+impl Target {
+    fn new(n_requests: usize, n_models: usize) -> Self {
+        Target { n_columns: n_models + 1, probabilities: vec![0.0; n_requests * (n_models + 1)] }
+    }
+
+    fn add(&mut self, request: usize, model: usize, probability: f64) {
+        self.probabilities[request * self.n_columns + model] += probability;
+    }
+
+    fn row(&self, request: usize) -> &[f64] {
+        &self.probabilities[request * self.n_columns..][..self.n_columns]
+    }
 }
 
 /// What a model earns on other requests than the one at hand: the mean over them, so that it does not depend on the reward
@@ -308,11 +373,19 @@ mod tests {
         Request { prompt: 0, model, score, cost_usd: None, propensity }
     }
 
+    /// A router that takes these models.
+    fn takes(choices: &[Option<usize>], n_models: usize) -> Target {
+        let mut target = Target::new(choices.len(), n_models);
+        choices.iter().enumerate().for_each(|(at, choice)| target.add(at, choice.unwrap_or(n_models), 1.0));
+        target
+    }
+
     #[test]
     fn a_small_log_gives_what_is_computed_by_hand() {
         let requests = [(0, 1.0, 0.5), (1, 0.0, 0.5), (0, 0.0, 0.25), (1, 1.0, 0.5)]
             .map(|(m, s, p)| request(m, s, Some(p)));
-        let found = estimates(&requests, &[Some(0), Some(0), Some(0), Some(1)], 2, true, f64::INFINITY);
+        let found =
+            estimates(&requests, &takes(&[Some(0), Some(0), Some(0), Some(1)], 2), 2, true, f64::INFINITY);
         // Weights 2, 0, 4, 2; rewards 1, 0, 0, 1.
         assert_eq!(found.mean_weight.value, 2.0);
         assert_eq!(found.effective_sample_size, 64.0 / 24.0);
@@ -326,17 +399,37 @@ mod tests {
     }
 
     #[test]
+    fn a_router_that_draws_is_weighed_by_its_own_probabilities() {
+        let requests = [(0, 1.0), (1, 0.0)].map(|(model, score)| request(model, score, Some(0.5)));
+        let mut target = Target::new(2, 2);
+        for (at, row) in [[0.75, 0.125, 0.125], [0.25, 0.5, 0.25]].into_iter().enumerate() {
+            row.into_iter().enumerate().for_each(|(model, probability)| target.add(at, model, probability));
+        }
+        let found = estimates(&requests, &target, 2, true, f64::INFINITY);
+        // Weights 1.5 and 1; rewards 1 and 0.
+        assert_eq!((found.mean_weight.value, found.unsupported_share), (1.25, 0.1875));
+        let of = |at: usize| found.values[0].estimates[at].1.value;
+        assert_eq!([of(1), of(2)], [0.75, 0.6]);
+        // Each request has one other, which earned 0 and 1: no model has another request of its own but the other one's.
+        assert_eq!(
+            of(0),
+            (0.75 * 0.0 + 0.125 * 0.0 + 0.125 * 0.0 + 0.25 * 1.0 + 0.5 * 1.0 + 0.25 * 1.0) / 2.0
+        );
+        assert!(found.doubt().unwrap().contains("18.8 %"));
+    }
+
+    #[test]
     fn a_log_that_never_goes_where_the_router_does_gives_no_estimate() {
         let requests: Vec<Request> = (0..300).map(|at| request(0, f64::from(at % 2), Some(1.0))).collect();
         let choices: Vec<Option<usize>> = (0..300).map(|at| Some(at % 3)).collect();
-        let unseen = estimates(&requests, &choices, 3, true, 100.0);
+        let unseen = estimates(&requests, &takes(&choices, 3), 3, true, 100.0);
         assert_eq!(unseen.unsupported_share, 2.0 / 3.0);
         assert!((unseen.mean_weight.value - 1.0 / 3.0).abs() < 1e-12);
         assert!(unseen.doubt().unwrap().contains("66.7 %"));
         // Each model is logged, but never where the router asks for it.
         let requests: Vec<Request> = (0..300).map(|at| request(at % 3, 1.0, Some(1.0))).collect();
         let elsewhere: Vec<Option<usize>> = (0..300).map(|at| Some((at + 1) % 3)).collect();
-        let apart = estimates(&requests, &elsewhere, 3, true, 100.0);
+        let apart = estimates(&requests, &takes(&elsewhere, 3), 3, true, 100.0);
         assert_eq!((apart.unsupported_share, apart.mean_weight.value), (0.0, 0.0));
         assert!(apart.doubt().unwrap().contains("mean nothing"));
     }

@@ -194,6 +194,21 @@ fn a_log_of_one_model_a_request_tells_what_the_router_would_have_earned() {
     let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     // Four standard errors, of which the interval's half width is 1.96.
     assert!((numbers[0] - truth).abs() <= 2.05 * numbers[1], "{line}, but {truth}");
+    let drawn = ["estimate", "log", "--router", "r.safetensors", "--preference", "0.5", "--draws"];
+    let drawn = String::from_utf8(llm_bandit(here, &drawn, "").stdout).unwrap();
+    assert!(drawn.contains("mean weight") && drawn != text, "{drawn}");
+    // Without propensities somebody has to vouch for the shares.
+    suite.outcomes.extra.remove("propensity");
+    fs::create_dir(here.join("bare")).unwrap();
+    suite.write(&here.join("bare")).unwrap();
+    let mut bare = vec!["estimate", "bare", "--router", "r.safetensors", "--preference", "0.5"];
+    let refusal = error(&llm_bandit(here, &bare, ""));
+    assert!(
+        refusal.contains("`--propensity COLUMN`") && refusal.ends_with("say `--shares-are-propensities`")
+    );
+    bare.push("--shares-are-propensities");
+    let shares = llm_bandit(here, &bare, "");
+    assert!(String::from_utf8(shares.stdout).unwrap().contains("the models' shares in the log"));
     let width =
         llm_bandit(here, &["estimate", SUITE, "--router", "r.safetensors", "--preference", "0.5"], "");
     assert!(error(&width).contains("has scores of several models; a log of requests has one each"));
