@@ -1,6 +1,7 @@
 //! Choices made elsewhere and written into a file, replayed as they stand.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, suggestion};
@@ -14,6 +15,9 @@ use crate::router::{
 /// The columns; the second may be left out.
 const COLUMNS: [&str; 3] = ["prompt_id", "preference", "model"];
 
+/// Candidates named in a message.
+const N_NAMED: usize = 12;
+
 /// Preferences that differ by less than this share are the same, written with fewer digits.
 const PREFERENCE_TOLERANCE: f64 = 1e-6;
 
@@ -22,16 +26,62 @@ const PREFERENCE_TOLERANCE: f64 = 1e-6;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DecisionsSettings {
     /// A CSV file with the columns `prompt_id`, `preference`, and `model`, relative to the working directory. An empty
-    /// preference, or no such column, means: whatever the preference.
+    /// preference, or no such column, means: whatever the preference. Or a router's predictions of RouterArena, `.json`.
     pub(crate) file: String,
 }
 
-/// A decision and the line it stands on.
+/// A decision and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Decision {
     preference: Option<f64>,
     model: u16,
-    line: u64,
+    place: Place,
+}
+
+/// A decision as it is written.
+struct Row {
+    prompt: String,
+    preference: Option<f64>,
+    model: String,
+    place: Place,
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// A line, counted from 1.
+    Line(u64),
+    /// An element of an array, counted from 0.
+    Record(usize),
+}
+
+impl Place {
+    fn fault(self, path: &Path, problem: String) -> Error {
+        match self {
+            Place::Line(line) => Error::line(path, line, problem),
+            Place::Record(_) => Error::file(path, format!("{self}: {problem}")),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(line) => write!(f, "on line {line}"),
+            Place::Record(number) => write!(f, "record {number} (from 0)"),
+        }
+    }
+}
+
+/// An element of the predictions of RouterArena: what a router chose for a prompt of the benchmark.
+#[derive(serde::Deserialize)]
+struct Prediction {
+    #[serde(rename = "global index", alias = "global_index")]
+    index: serde_json::Value,
+    prediction: Option<String>,
+    /// An answer of another model than the chosen one, there for comparison.
+    #[serde(default)]
+    for_optimality: bool,
 }
 
 /// All decisions of a file by prompt.
@@ -73,57 +123,31 @@ impl Decisions {
         if let Some(problem) = fs::stand_in(path, bytes) {
             return Err(Error::file(path, problem));
         }
-        let mut reader = csv::Reader::from_reader(bytes);
-        let fault = |error: csv::Error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            match error.kind() {
-                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                    Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
-                }
-                csv::ErrorKind::Utf8 { .. } => Error::line(path, line, "is not UTF-8"),
-                _ => Error::line(path, line, error.to_string()),
-            }
+        let rows = if path.extension().is_some_and(|ending| ending == "json") {
+            rows_of_predictions(path, bytes)?
+        } else {
+            rows_of_table(path, bytes)?
         };
-        let header = reader.headers().map_err(fault)?.clone();
-        if let Some(used) = fs::other_delimiter(header.iter().map(str::as_bytes), b',') {
-            return Err(Error::line(path, 1, fs::used_instead(path, used)));
-        }
-        let column = |name: &str| header.iter().position(|column| column.trim() == name);
-        let needed = |name: &str| {
-            column(name).ok_or_else(|| {
-                let near = suggestion(name, header.iter()).replace("did you mean", "is it called");
-                Error::line(path, 1, format!("column `{name}` is missing{near}"))
-            })
-        };
-        let [prompt_column, model_column] = [needed(COLUMNS[0])?, needed(COLUMNS[2])?];
-        let preference_column = column(COLUMNS[1]);
         let mut by_prompt: BTreeMap<String, Vec<Decision>> = BTreeMap::new();
-        for row in reader.records() {
-            let row = row.map_err(fault)?;
-            let line = row.position().map_or(1, csv::Position::line);
-            let fault = |problem: String| Err(Error::line(path, line, problem));
-            let written = preference_column.map_or("", |column| row[column].trim());
-            let preference = match (written, written.parse().ok().and_then(Preference::new)) {
-                ("", _) => None,
-                (_, Some(preference)) => Some(preference.weight()),
-                _ => return fault(format!("preference `{written}` is no number from 0 up")),
+        for Row { prompt, preference, model, place } in rows {
+            let Some(model) = names.model(&model).or_else(|| without_maker(&model, names)) else {
+                let near = suggestion(&model, names.model_ids());
+                let known = || names.model_ids().take(N_NAMED).collect::<Vec<_>>().join("`, `");
+                let near = if near.is_empty() { format!("; there are `{}`", known()) } else { near };
+                return Err(place.fault(path, format!("chooses `{model}`, which is no candidate{near}")));
             };
-            let name = &row[model_column];
-            let Some(model) = names.model(name) else {
-                let near = suggestion(name, names.model_ids());
-                return fault(format!("chooses `{name}`, which is no candidate{near}"));
-            };
-            let decision = Decision { preference, model: model_number(model), line };
-            let decided = by_prompt.entry(row[prompt_column].to_owned()).or_default();
+            let decided = by_prompt.entry(prompt.clone()).or_default();
             if let Some(earlier) = decided.iter().find(|earlier| earlier.is_for(preference)) {
-                let prompt = &row[prompt_column];
-                return fault(format!(
-                    "prompt `{prompt}` is decided a second time{}; the first is on line {}",
-                    at(preference),
-                    earlier.line
+                return Err(place.fault(
+                    path,
+                    format!(
+                        "prompt `{prompt}` is decided a second time{}; the first is {}",
+                        at(preference),
+                        earlier.place
+                    ),
                 ));
             }
-            decided.push(decision);
+            decided.push(Decision { preference, model: model_number(model), place });
         }
         if by_prompt.is_empty() {
             return Err(Error::file(path, "holds no decision"));
@@ -145,7 +169,7 @@ impl Decisions {
         if !prompts.is_available(prompt, usize::from(decision.model)) {
             let name = &self.names[usize::from(decision.model)];
             let problem = format!("chooses `{name}`, which is not in the pool of prompt `{id}`");
-            return Err(Error::line(&self.path, decision.line, problem));
+            return Err(decision.place.fault(&self.path, problem));
         }
         Ok(decision.model)
     }
@@ -168,6 +192,86 @@ impl Decision {
             _ => true,
         }
     }
+}
+
+/// The rows of a table.
+fn rows_of_table(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let fault = |error: csv::Error| {
+        let line = error.position().map_or(1, csv::Position::line);
+        match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
+            }
+            csv::ErrorKind::Utf8 { .. } => Error::line(path, line, "is not UTF-8"),
+            _ => Error::line(path, line, error.to_string()),
+        }
+    };
+    let header = reader.headers().map_err(fault)?.clone();
+    if let Some(used) = fs::other_delimiter(header.iter().map(str::as_bytes), b',') {
+        return Err(Error::line(path, 1, fs::used_instead(path, used)));
+    }
+    let column = |name: &str| header.iter().position(|column| column.trim() == name);
+    let needed = |name: &str| {
+        column(name).ok_or_else(|| {
+            let near = suggestion(name, header.iter()).replace("did you mean", "is it called");
+            Error::line(path, 1, format!("column `{name}` is missing{near}"))
+        })
+    };
+    let [prompt, model] = [needed(COLUMNS[0])?, needed(COLUMNS[2])?];
+    let preference = column(COLUMNS[1]);
+    let row = |row: csv::Result<csv::StringRecord>| {
+        let row = row.map_err(fault)?;
+        let line = row.position().map_or(1, csv::Position::line);
+        let written = preference.map_or("", |column| row[column].trim());
+        let preference = match (written, written.parse().ok().and_then(Preference::new)) {
+            ("", _) => None,
+            (_, Some(preference)) => Some(preference.weight()),
+            _ => {
+                return Err(Error::line(
+                    path,
+                    line,
+                    format!("preference `{written}` is no number from 0 up"),
+                ));
+            }
+        };
+        Ok(Row {
+            prompt: row[prompt].to_owned(),
+            preference,
+            model: row[model].to_owned(),
+            place: Place::Line(line),
+        })
+    };
+    reader.records().map(row).collect()
+}
+
+/// The rows of RouterArena's predictions, without the answers that are there for comparison.
+fn rows_of_predictions(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
+    let predictions: Vec<Prediction> = serde_json::from_slice(bytes).map_err(|error| {
+        let problem = format!("is no list of predictions of RouterArena: {error}");
+        Error::line(path, error.line().max(1) as u64, problem)
+    })?;
+    let chosen = predictions.into_iter().enumerate().filter(|(_, prediction)| !prediction.for_optimality);
+    let row = |(number, prediction): (usize, Prediction)| {
+        let place = Place::Record(number);
+        let prompt = match prediction.index {
+            serde_json::Value::String(index) => index,
+            index => index.to_string(),
+        };
+        let none = || place.fault(path, format!("chooses no model for prompt `{prompt}`"));
+        let model = prediction.prediction.filter(|model| !model.is_empty()).ok_or_else(none)?;
+        Ok(Row { prompt, preference: None, model, place })
+    };
+    chosen.map(row).collect()
+}
+
+/// The one candidate whose name is the same but for a maker before a slash that one of the two leaves out.
+fn without_maker(name: &str, names: Names<'_>) -> Option<usize> {
+    let is_in = |short: &str, long: &str| long.rsplit_once('/').is_some_and(|(_, bare)| bare == short);
+    let mut same =
+        names.model_ids().enumerate().filter(|(_, known)| is_in(name, known) || is_in(known, name));
+    let (at, _) = same.next()?;
+    same.next().is_none().then_some(at)
 }
 
 fn at(preference: Option<f64>) -> String {
@@ -196,8 +300,12 @@ mod tests {
     }
 
     fn asked(text: &str) -> Result<Vec<u16>> {
+        asked_of("d.csv", text)
+    }
+
+    fn asked_of(name: &str, text: &str) -> Result<Vec<u16>> {
         let suite = suite();
-        let decisions = Decisions::parse(Path::new("d.csv"), text.as_bytes(), Names::of(&suite))?;
+        let decisions = Decisions::parse(Path::new(name), text.as_bytes(), Names::of(&suite))?;
         let prompts = Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &[0, 1]);
         let preferences = [0.0, 0.1 + 0.2].map(|weight| Preference::new(weight).unwrap());
         decisions.ask(&prompts, &preferences).map(|asked| asked.choices.models().to_vec())
@@ -256,6 +364,29 @@ mod tests {
             "d.csv:1: column `prompt_id` is missing; is it called `prompt`?"
         );
         assert_eq!(asked("prompt_id,model\n").unwrap_err().to_string(), "d.csv: holds no decision");
+    }
+
+    #[test]
+    fn predictions_of_routerarena_choose_whatever_the_preference() {
+        let text = r#"[{"global index": "p0", "prompt": "?", "prediction": "lab/large", "for_optimality": false},
+            {"global_index": "p0", "prediction": "odd", "for_optimality": true},
+            {"global index": "p1", "prediction": "small", "accuracy": 1.0, "cost": 0.1}]"#;
+        assert_eq!(asked_of("r.json", text).unwrap(), [1, 0, 1, 0]);
+        let fault = |from: &str, to: &str| {
+            assert!(text.contains(from), "{from}");
+            asked_of("r.json", &text.replacen(from, to, 1)).unwrap_err().to_string()
+        };
+        assert_eq!(
+            fault("lab/large", "lab/larg"),
+            "r.json: record 0 (from 0): chooses `lab/larg`, which is no candidate; there are `small`, `large`, `odd`"
+        );
+        assert_eq!(fault("\"small\"", "null"), "r.json: record 2 (from 0): chooses no model for prompt `p1`");
+        assert_eq!(fault("p1", "p2"), "r.json: decides nothing for prompt `p1`; did you mean `p0`?");
+        assert_eq!(
+            fault("true", "false"),
+            "r.json: record 1 (from 0): prompt `p0` is decided a second time; the first is record 0 (from 0)"
+        );
+        assert!(fault("[{", "{").starts_with("r.json:1: is no list of predictions of RouterArena: "));
     }
 
     proptest! {
