@@ -191,7 +191,7 @@ fn run_and_report() {
     let rebuild = |folder: &Path| {
         let record = report::read_record(&folder.join("out"))?;
         assert!(record == new);
-        report::rebuild(&folder.join("out"), &record, &summary, &[])
+        report::rebuild(&folder.join("out"), &record, &summary, &[], false)
     };
     let n_rebuilt = walk("report", &spoiled, &rebuild, &look_at_report);
     assert!(n_again.min(n_rebuilt) > 50);

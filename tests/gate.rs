@@ -104,3 +104,56 @@ fn a_diff_names_the_flips_and_decisions_can_be_kept_in_a_file() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     assert!(reader.records().map(Result::unwrap).count() > 0);
 }
+
+/// Rows of a Parquet file, each field as text, as the crate that reads it shows them.
+fn parquet_rows(bytes: Vec<u8>) -> Vec<Vec<String>> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    let file = SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap();
+    let rows = file.get_row_iter(None).unwrap().map(Result::unwrap);
+    let field = |field: &parquet::record::Field| match field {
+        parquet::record::Field::Null => String::new(),
+        parquet::record::Field::Str(text) => text.clone(),
+        parquet::record::Field::Double(number) => number.to_string(),
+        other => other.to_string(),
+    };
+    rows.map(|row| row.get_column_iter().map(|(_, value)| field(value)).collect()).collect()
+}
+
+fn csv_rows(bytes: &[u8]) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).from_reader(bytes);
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn parquet_holds_what_the_csv_files_hold() {
+    let own = tempfile::tempdir().unwrap();
+    let folder = own.path();
+    run(folder, "mine", &format!("{HEAD}{PREFERENCES}{KNN}"));
+    let decisions = |format: &[&str]| {
+        let arguments = [&["decisions", "mine", "--router", "knn"], format].concat();
+        llm_bandit(folder, &arguments).stdout
+    };
+    let parquet = decisions(&["--format", "parquet"]);
+    assert_eq!(parquet, decisions(&["--format", "parquet"]), "equal decisions give equal bytes");
+    assert_eq!(parquet_rows(parquet.clone()), csv_rows(&decisions(&[])));
+    // Our own reader takes it: what a router's choices came to is a table of answers.
+    fs::write(folder.join("choices.parquet"), parquet).unwrap();
+    let import =
+        ["import", "table", "choices.parquet", "--repeat", "replicate", "--repeat", "from_preference"];
+    let (code, _, said) = told(folder, &[&import[..], &["--licence", "MIT", "--out", "choices"]].concat());
+    assert_eq!(code, 0, "{said}");
+
+    let report = folder.join("mine");
+    assert!(!report.join("points.parquet").exists());
+    let (code, _, said) = told(folder, &["report", "mine", "--format", "parquet"]);
+    assert_eq!(code, 0, "{said}");
+    for name in ["points", "summary"] {
+        let bytes = fs::read(report.join(format!("{name}.parquet"))).unwrap();
+        let rows = parquet_rows(bytes.clone());
+        assert_eq!(rows, csv_rows(&fs::read(report.join(format!("{name}.csv"))).unwrap()), "{name}");
+        // Kept up to date from then on.
+        fs::write(report.join(format!("{name}.parquet")), "old").unwrap();
+        assert_eq!(told(folder, &["report", "mine"]).0, 0);
+        assert_eq!(fs::read(report.join(format!("{name}.parquet"))).unwrap(), bytes);
+    }
+}

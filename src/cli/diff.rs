@@ -12,7 +12,7 @@ use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 
-use super::output::{print, say};
+use super::output::{print, print_bytes, say};
 
 /// Arguments of `diff`.
 #[derive(Args)]
@@ -138,10 +138,37 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
     Ok(if arguments.exit_code && differs { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
+/// Arguments of `decisions`.
+#[derive(Args)]
+pub(super) struct DecisionsArguments {
+    /// The report's folder
+    folder: PathBuf,
+    /// The label of the router
+    #[arg(long, value_name = "LABEL")]
+    router: String,
+    /// How the decisions are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: DecisionsFormat,
+}
+
+/// How decisions are printed.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum DecisionsFormat {
+    /// A text to commit and to compare by `diff`: a header, then CSV
+    #[default]
+    Csv,
+    /// The same rows for pandas, DuckDB, and the like; `diff` does not read it
+    Parquet,
+}
+
 /// Prints the decisions of a router as a file to keep.
-pub(super) fn decisions(folder: &Path, label: &str) -> Result<ExitCode> {
-    let decisions = Side::read(folder)?.decisions(label).map_err(|error| named(folder, error))?;
-    print(decisions.to_text().trim_end())?;
+pub(super) fn decisions(arguments: &DecisionsArguments) -> Result<ExitCode> {
+    let DecisionsArguments { folder, router, format } = arguments;
+    let decisions = Side::read(folder)?.decisions(router).map_err(|error| named(folder, error))?;
+    match format {
+        DecisionsFormat::Csv => print(decisions.to_text().trim_end()),
+        DecisionsFormat::Parquet => print_bytes(&decisions.to_parquet()),
+    }?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -58,7 +58,8 @@ enum Command {
     Run(run::RunArguments),
     /// Rebuilds the tables and plots of reports from their records, without training anything
     #[command(
-        after_help = "Examples:\n  llm-bandit report reports/quickstart\n  llm-bandit report reports/paper --splice README.md"
+        after_help = "Examples:\n  llm-bandit report reports/quickstart\n  llm-bandit report reports/paper --splice README.md\n  \
+            llm-bandit report reports/mine --format parquet"
     )]
     Report(run::ReportArguments),
     /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
@@ -79,14 +80,9 @@ enum Command {
     )]
     Diff(diff::DiffArguments),
     /// Prints the decisions of a router as a small file to commit and to compare by `diff`
-    #[command(after_help = "Example:\n  llm-bandit decisions reports/mine --router knn > golden.csv")]
-    Decisions {
-        /// The report's folder
-        folder: PathBuf,
-        /// The label of the router
-        #[arg(long, value_name = "LABEL")]
-        router: String,
-    },
+    #[command(after_help = "Examples:\n  llm-bandit decisions reports/mine --router knn > golden.csv\n  \
+            llm-bandit decisions reports/mine --router knn --format parquet > choices.parquet")]
+    Decisions(diff::DecisionsArguments),
     /// Embeds the prompts of a suite: built in, by a sentence-transformer, or from vectors made elsewhere
     #[command(
         after_help = "Examples:\n  llm-bandit embed ~/suites/mine\n  llm-bandit embed ~/suites/mine --encoder ~/all-MiniLM-L6-v2 --force\n  \
@@ -179,7 +175,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
-        Command::Decisions { folder, router } => diff::decisions(&folder, &router),
+        Command::Decisions(arguments) => diff::decisions(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),

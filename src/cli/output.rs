@@ -2,7 +2,7 @@
 //! of writing, or gives a command to the program that runs this one. What other programs read is printed as it is.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use llm_bandit::error::{Error, Result, escaped};
@@ -17,6 +17,18 @@ pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     is_read(out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
         .map(drop)
+}
+
+/// Prints a binary file.
+///
+/// # Errors
+/// A terminal, which would take it for commands.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if out.is_terminal() {
+        return Err(Error::Usage("this is no text for a terminal; send it to a file with `> FILE`".into()));
+    }
+    is_read(out.write_all(bytes).and_then(|()| out.flush())).map(drop)
 }
 
 /// Prints everything else.

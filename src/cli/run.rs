@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{self, Verdict, judge, summarise};
@@ -105,16 +105,26 @@ pub(super) struct ReportArguments {
     /// suites whose licence allows publishing figures
     #[arg(long, value_name = "FILE")]
     splice: Option<PathBuf>,
+    /// Writes `points` and `summary` in this format too, beside the CSV files; once written they are kept up to date
+    #[arg(long, value_enum)]
+    format: Option<TableFormat>,
+}
+
+/// A format of tables for other programs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TableFormat {
+    /// For pandas, DuckDB, and the like
+    Parquet,
 }
 
 /// Rebuilds a report, or all reports of a folder and their overall table.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
-    let ReportArguments { folder, splice } = arguments;
+    let ReportArguments { folder, splice, format } = arguments;
     let is_one = report::is_report(folder) || !folder.is_dir();
     let reports = if is_one { vec![folder.clone()] } else { report::overall::report_folders(folder)? };
     let mut code = ExitCode::SUCCESS;
     for report in &reports {
-        if !rebuild(report)? {
+        if !rebuild(report, *format == Some(TableFormat::Parquet))? {
             code = ExitCode::from(1);
         }
     }
@@ -127,18 +137,18 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn rebuild(folder: &Path) -> Result<bool> {
+fn rebuild(folder: &Path, with_parquet: bool) -> Result<bool> {
     match report::read_recorded(folder)? {
         Recorded::Offline(record) => {
             let summary = summarise(&record);
             let verdicts = judge(&record, &summary)?;
-            report::rebuild(folder, &record, &summary, &verdicts)?;
+            report::rebuild(folder, &record, &summary, &verdicts, with_parquet)?;
             tell(&record.manifest.scenario.name, folder, &verdicts)
         }
         Recorded::Online(record) => {
             let summary = evaluate::online::summarise(&record);
             let verdicts = evaluate::online::judge(&record, &summary)?;
-            report::online::rebuild(folder, &record, &summary, &verdicts)?;
+            report::online::rebuild(folder, &record, &summary, &verdicts, with_parquet)?;
             tell(&record.manifest.scenario.name, folder, &verdicts)
         }
     }

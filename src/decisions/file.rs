@@ -8,6 +8,7 @@ use std::path::Path;
 use super::{Decided, Decisions, Span};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::report::markup::{Table, Types, cells};
 
 /// The number of the file format.
 pub const FORMAT: u32 = 1;
@@ -23,20 +24,8 @@ impl Decisions {
     /// The decisions as a file.
     pub fn to_text(&self) -> String {
         let mut text = format!("{TITLE}{FORMAT}\n");
-        let [preferences, weights] =
-            [&self.preferences, &self.weights].map(|all| all.iter().map(f64::to_string).collect::<Vec<_>>());
-        let _ = write!(
-            text,
-            "# suite: {}\n# content-hash: {}\n# scenario: {}\n# seed: {}\n# router: {}\n# preferences: {}\n",
-            self.suite.replace(['\n', '\r'], " "),
-            self.content_hash,
-            self.scenario,
-            self.seed,
-            self.router,
-            preferences.join(" ")
-        );
-        if !weights.is_empty() {
-            let _ = writeln!(text, "# weights: {}", weights.join(" "));
+        for (name, fact) in self.facts() {
+            let _ = writeln!(text, "# {name}: {fact}");
         }
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut row =
@@ -48,7 +37,7 @@ impl Decisions {
                     &decided.prompt,
                     &decided.benchmark,
                     &decided.replicate.to_string(),
-                    &preferences[span.first],
+                    &self.preferences[span.first].to_string(),
                     &span.model,
                     &span.score.to_string(),
                     &span.cost_usd.map_or(String::new(), |cost| cost.to_string()),
@@ -58,6 +47,42 @@ impl Decisions {
         let bytes = writer.into_inner().expect("writing into memory does not fail");
         text.push_str(&String::from_utf8(bytes).expect("only text was written"));
         text
+    }
+
+    /// The rows of [`Decisions::to_text`] as Parquet, with the header's values in its footer.
+    pub fn to_parquet(&self) -> Vec<u8> {
+        let mut table = Table::of_names(&COLUMNS);
+        for decided in &self.prompts {
+            for span in &decided.spans {
+                table.row(cells![
+                    &decided.prompt,
+                    &decided.benchmark,
+                    decided.replicate,
+                    self.preferences[span.first],
+                    &span.model,
+                    span.score,
+                    span.cost_usd
+                ]);
+            }
+        }
+        let types = Types { numbers: &["from_preference", "score", "cost_usd"], wholes: &["replicate"] };
+        table.parquet(types, &self.facts().collect::<Vec<_>>())
+    }
+
+    /// The header: what holds for all decisions.
+    fn facts(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let words = |all: &[f64]| all.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+        let weights = (!self.weights.is_empty()).then(|| ("weights", words(&self.weights)));
+        [
+            ("suite", self.suite.replace(['\n', '\r'], " ")),
+            ("content-hash", self.content_hash.clone()),
+            ("scenario", self.scenario.clone()),
+            ("seed", self.seed.to_string()),
+            ("router", self.router.clone()),
+            ("preferences", words(&self.preferences)),
+        ]
+        .into_iter()
+        .chain(weights)
     }
 
     /// Reads such a file.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::numbers::parquet_files;
 use super::{render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{Summary, Verdict};
@@ -60,13 +61,20 @@ pub fn write_stressed_run(
 }
 
 /// Rebuilds the report of a folder from its record, with that of its shifts where there are any; other files of the folder
-/// stay.
+/// stay. `points` and `summary` are written as Parquet too where that is asked for, or was before.
 ///
 /// # Errors
 /// A folder that another run is writing, or that cannot be written.
-pub fn rebuild(folder: &Path, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+pub fn rebuild(
+    folder: &Path,
+    record: &Record,
+    summary: &Summary,
+    verdicts: &[Verdict],
+    with_parquet: bool,
+) -> Result<()> {
     rebuild_with(folder, |staged| {
         fs::write_all(staged, render(record, summary, verdicts))?;
+        write_parquet(staged, with_parquet, || parquet_files(record, summary))?;
         stress::rebuild(staged, record)
     })
 }
@@ -80,6 +88,19 @@ pub(crate) fn replace(claim: &Claim, fill: impl FnOnce(&Path) -> Result<()>) -> 
 pub(crate) fn rebuild_with(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     record_folder(folder)?;
     claim(folder)?.replace_folder(|_| true, fill)
+}
+
+/// Writes the tables that a report has as Parquet: where they are asked for, or are there from before and would go stale.
+pub(crate) fn write_parquet(
+    staged: &Path,
+    is_asked_for: bool,
+    files: impl FnOnce() -> Vec<(&'static str, Vec<u8>)>,
+) -> Result<()> {
+    if is_asked_for || staged.join("summary.parquet").exists() {
+        fs::write_all(staged, files())
+    } else {
+        Ok(())
+    }
 }
 
 /// The folder of the record in a report that is being filled.

@@ -18,7 +18,7 @@ pub use documents::overview;
 pub use folder::{
     claim, is_report, partial_folder, read_record, read_recorded, rebuild, write_run, write_stressed_run,
 };
-pub(crate) use folder::{rebuild_with, record_in, replace};
+pub(crate) use folder::{rebuild_with, record_in, replace, write_parquet};
 pub use verify::{Verified, verify};
 
 use self::plot::{Columns, Figure};
@@ -31,8 +31,8 @@ use crate::record::Record;
 /// If a figure cannot be drawn, which no data can cause.
 pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(&'static str, Vec<u8>)> {
     let mut files = vec![
-        ("points.csv", numbers::points_csv(record, summary)),
-        ("summary.csv", numbers::summary_csv(record, summary)),
+        ("points.csv", numbers::points(record, summary).csv()),
+        ("summary.csv", numbers::summary_table(record, summary).csv()),
         ("comparisons.csv", numbers::comparisons_csv(record, summary)),
         ("summary.json", numbers::summary_json(record, summary, verdicts)),
         ("report.tex", documents::report_tex(record, summary).into_bytes()),

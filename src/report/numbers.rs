@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::markup::{Table, cells};
+use super::markup::{Table, Types, cells};
 use crate::evaluate::{Comparison, Evidence, PolicyKind, Row, Summary, Verdict};
 use crate::record::Record;
 use crate::statistics::Interval;
@@ -13,7 +13,7 @@ use crate::statistics::paired::WinTieLoss;
 
 /// Every operating point of every policy in every replicate, and their means as replicate `all`. Costs are in US
 /// dollars per 1,000 prompts.
-pub(super) fn points_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+pub(super) fn points(record: &Record, summary: &Summary) -> Table {
     let mut table = Table::of_names(&[
         "scenario",
         "policy",
@@ -41,12 +41,12 @@ pub(super) fn points_csv(record: &Record, summary: &Summary) -> Vec<u8> {
             }
         }
     }
-    table.csv()
+    table
 }
 
 /// Every metric in every replicate, and its mean over the replicates that reached it as replicate `all`, with its 95 %
 /// interval where it has one; an infinite bound is `inf`. An empty value means "not reached" or "not defined".
-pub(super) fn summary_csv(record: &Record, summary: &Summary) -> Vec<u8> {
+pub(super) fn summary_table(record: &Record, summary: &Summary) -> Table {
     let names = ["scenario", "router", "metric", "replicate", "value", "low", "high"];
     let mut table = Table::of_names(&names);
     let scenario = &record.manifest.scenario.name;
@@ -60,8 +60,22 @@ pub(super) fn summary_csv(record: &Record, summary: &Summary) -> Vec<u8> {
         }
         push("all".to_owned(), row.aggregate().map(|aggregate| aggregate.mean), row.interval);
     }
-    table.csv()
+    table
 }
+
+/// [`points`] and [`summary_table`] as Parquet, by the names of the files.
+pub(super) fn parquet_files(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> {
+    let of_points = Types { numbers: &["preference", "score", "cost_usd_per_1000"], wholes: &["replicate"] };
+    let facts = [("suite", record.manifest.suite.info.name.clone())];
+    vec![
+        ("points.parquet", points(record, summary).parquet(of_points, &facts)),
+        ("summary.parquet", summary_table(record, summary).parquet(SUMMARY, &facts)),
+    ]
+}
+
+/// The numbers of a `summary` of either mode; a replicate is a number or `all`.
+pub(super) const SUMMARY: Types<'_> =
+    Types { numbers: &["value", "mean", "low", "high"], wholes: &["orders"] };
 
 /// Every router against the rival on every metric that both have.
 pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {

@@ -1,13 +1,15 @@
-//! One table, however it is shown: as Markdown, HTML, LaTeX, aligned text, or CSV.
+//! One table, however it is shown: as Markdown, HTML, LaTeX, aligned text, CSV, or Parquet.
 //!
 //! Whoever has something to show builds a [`Table`] and knows of no format; a format knows of no metric. Text is escaped where
 //! it is rendered, so that no name of a model or a benchmark can become markup.
 
 mod html;
 mod latex;
+mod parquet;
 
 pub(crate) use html::paragraph;
 pub(crate) use latex::{Spreads, comment};
+pub(crate) use parquet::Types;
 
 use maud::Markup;
 

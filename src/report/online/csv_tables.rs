@@ -24,14 +24,14 @@ pub(super) fn regret_csv(summary: &OnlineSummary) -> Vec<u8> {
 }
 
 /// Every policy's metrics.
-pub(super) fn summary_csv(record: &OnlineRecord, summary: &OnlineSummary) -> Vec<u8> {
+pub(super) fn summary_table(record: &OnlineRecord, summary: &OnlineSummary) -> Table {
     let mut table = Table::of_names(&["scenario", "policy", "metric", "orders", "mean", "low", "high"]);
     for value in &summary.values {
         let Spread { mean, low, high } = value.spread();
         let scenario = &record.manifest.scenario.name;
         table.row(cells![scenario, &value.policy, &value.metric, value.values.len(), mean, low, high]);
     }
-    table.csv()
+    table
 }
 
 /// How well each estimator did, by logger and target.

@@ -12,10 +12,11 @@ use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, judge, summarise};
 use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
+use crate::report::numbers::SUMMARY;
 use crate::report::plot::Figure;
-use crate::report::{rebuild_with, record_in, replace};
+use crate::report::{rebuild_with, record_in, replace, write_parquet};
 
-use self::csv_tables::{off_policy_csv, regret_csv, summary_csv};
+use self::csv_tables::{off_policy_csv, regret_csv, summary_table};
 use self::figure::chart;
 pub use self::markdown::overview;
 use self::markdown::report_md;
@@ -45,8 +46,15 @@ pub fn rebuild(
     record: &OnlineRecord,
     summary: &OnlineSummary,
     verdicts: &[Verdict],
+    with_parquet: bool,
 ) -> Result<()> {
-    rebuild_with(folder, |staged| fs::write_all(staged, render(record, summary, verdicts)))
+    rebuild_with(folder, |staged| {
+        fs::write_all(staged, render(record, summary, verdicts))?;
+        write_parquet(staged, with_parquet, || {
+            let facts = [("suite", record.manifest.suite.info.name.clone())];
+            vec![("summary.parquet", summary_table(record, summary).parquet(SUMMARY, &facts))]
+        })
+    })
 }
 
 /// Every file of the report of a record, by name.
@@ -67,7 +75,7 @@ fn render(
     let drawn = "any finite data can be drawn";
     vec![
         ("regret.csv", regret_csv(summary)),
-        ("summary.csv", summary_csv(record, summary)),
+        ("summary.csv", summary_table(record, summary).csv()),
         ("off_policy.csv", off_policy_csv(record, summary)),
         ("report.md", report_md(record, summary, verdicts).into_bytes()),
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
