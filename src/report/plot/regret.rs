@@ -97,13 +97,12 @@ fn has_whiskers(line: &Line) -> bool {
 
 /// Intervals at single points, open where the axis cuts them.
 fn draw_whiskers(scene: &mut Scene, panel: &Panel, band: &[(f64, f64, f64)], aside: f64, look: Look) {
-    let rectangle = panel.rectangle();
     let stroke = Stroke { dash: &[], width: 1.2, ..look.stroke };
     for (x, low, high) in band {
         let (Some((x, low)), Some((_, high))) = (panel.place((*x, *low)), panel.place((*x, *high))) else {
             continue;
         };
-        let x = (x + aside).clamp(rectangle.left + WHISKER, rectangle.right - WHISKER);
+        let x = x + aside;
         panel.draw_line(scene, &[(x, low), (x, high)], stroke);
         for y in [low, high] {
             panel.draw_line(scene, &[(x - WHISKER, y), (x + WHISKER, y)], stroke);
@@ -158,7 +157,10 @@ fn panel(lines: &[Line], top: f64) -> Panel {
     let others: Vec<f64> = others.chain(lines.iter().flat_map(ends)).collect();
     let most = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
     let least = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(most, f64::min);
-    let steps = Window { low: least, high: if most > least { most } else { least + 1.0 } };
+    let most = if most > least { most } else { least + 1.0 };
+    // Whiskers at either end stand inside of the panel.
+    let aside = if lines.iter().any(has_whiskers) { 0.03 * (most - least) } else { 0.0 };
+    let steps = Window { low: least - aside, high: most + aside };
     let x = Axis { scale: Scale::Linear, window: steps, start: LEFT, end: WIDTH - MARGIN - 6.0, zero: None };
     let window = axis::linear_window(&main, &others, REACH);
     Panel { x, y: Axis { scale: Scale::Linear, window, start: top + HEIGHT, end: top, zero: None } }
@@ -214,7 +216,9 @@ mod tests {
             let marks = chart.scene(Layout::Report).marks;
             marks.iter().filter(|mark| matches!(mark, super::super::scene::Mark::Area { .. })).count()
         };
-        assert_eq!(areas(&chart), 0);
+        let mut bare = chart.clone();
+        bare.lines.iter_mut().for_each(|line| line.band = None);
+        assert_eq!(areas(&chart), areas(&bare), "markers alone are areas");
         let svg = chart.svg().unwrap();
         assert!(!svg.contains("Intervals beyond") && !svg.contains("without an interval"));
         chart.lines[1] = line(1, vec![(0.0, -40.0, 60.0), (50.0, 0.9, 1.0)]);
