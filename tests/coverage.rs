@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use llm_bandit::evaluate::{SIGNIFICANCE, Summary, summarise};
+use llm_bandit::evaluate::{Row, SIGNIFICANCE, Summary, summarise};
 use llm_bandit::gate::{FAMILY_WISE_ERROR, Gate, GateSettings, Judgement, RouterState, check};
 use llm_bandit::metrics::area::aiq;
 use llm_bandit::metrics::curve::Point;
@@ -38,11 +38,12 @@ struct Chance {
     exploring: f64,
 }
 
-/// A router: a name, and the share of prompts on which it chooses any model beside those of [`Chance`].
-type Contestant = (String, f64);
+/// A router: a name, the share of prompts on which it chooses any model beside those of [`Chance`], and how far at most another
+/// training moves that share up or down, so that routers may be alike on average and differ in how much training matters.
+type Contestant = (String, f64, f64);
 
 fn two_alike() -> Vec<Contestant> {
-    vec![("a".to_owned(), 0.0), ("b".to_owned(), 0.0)]
+    vec![("a".to_owned(), 0.0, 0.0), ("b".to_owned(), 0.0, 0.0)]
 }
 
 /// How probable it is that a model is right, by type of prompt, and what routers are like.
@@ -61,7 +62,7 @@ impl World {
         let settings =
             SyntheticSettings { n_prompts: 100, n_models: N_MODELS, ..SyntheticSettings::default() };
         let router =
-            |(label, _): &Contestant| format!("[[router]]\nlabel = \"{label}\"\nkind = \"random\"\n");
+            |(label, ..): &Contestant| format!("[[router]]\nlabel = \"{label}\"\nkind = \"random\"\n");
         let routers: String = contestants.iter().map(router).collect();
         let text = format!("replicates = {n_replicates}\n{SCENARIO}{routers}");
         let mut scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
@@ -166,8 +167,9 @@ impl World {
                 tested.extend(&all[..N_TESTED / 2]);
             }
             tested.sort_unstable();
-            let mut route = |(_, careless): &Contestant| {
-                let exploring = self.chance.exploring + careless;
+            let mut route = |(_, careless, wobble): &Contestant| {
+                let moved = if *wobble > 0.0 { wobble * (2.0 * uniform(rng) - 1.0) } else { 0.0 };
+                let exploring = self.chance.exploring + careless + moved;
                 let table = self.train(rng);
                 let mut models = Vec::new();
                 for of_types in &table {
@@ -289,48 +291,62 @@ fn routers_that_are_alike_are_told_apart_in_five_of_a_hundred() {
     }
 }
 
-/// Thirty routers: ten that are alike and the best, ten that choose any model on one prompt in ten, ten that do on nine of ten
-/// prompts. A mark says that a router is the best or cannot be distinguished from it.
-#[test]
-fn of_thirty_routers_the_best_are_marked_and_clear_losers_seldom() {
-    let contestants: Vec<Contestant> =
-        (0..30).map(|n| (format!("r{n:02}"), [0.0, 0.1, 0.9][n / 10])).collect();
+/// Of thirty routers: ten that are alike and the best, ten that are careless on a tenth more of the prompts, ten on most prompts.
+/// A mark says that a router is the best or cannot be distinguished from it. Gives how often the best are not marked, as a share
+/// of them and as the share of runs in which any is not, then the marked share of the careless and of the careless on most; for the
+/// expected utility and for AIQ.
+#[expect(clippy::print_stdout, reason = "the figures of a thorough look")]
+fn marks_of_thirty(name: &str, contestants: &[Contestant], n_replicates: usize) -> [[f64; 4]; 2] {
     let (n_simulations, n_resamples) = size();
     let n_simulations = if n_simulations <= 300 { 24 } else { n_simulations / 4 };
-    for n_replicates in [3, 5] {
-        let chance = Chance { training_noise: 0.05, exploring: 0.0 };
-        let mut contestants = contestants.clone();
-        contestants[0].0 = "a".to_owned();
-        let world = World::new(chance, contestants.clone(), n_replicates, n_resamples);
-        let summaries: Vec<Summary> =
-            (0..n_simulations).into_par_iter().map(|n| world.simulate(500 + n)).collect();
-        for metric in ["expected-utility", "aiq"] {
-            let is_marked = |summary: &Summary, n: usize| {
-                summary.rows.iter().any(|row| {
-                    row.policy == contestants[n].0 && row.metric.name == metric && row.is_among_best
-                })
-            };
-            let unmarked = |summary: &Summary, routers: std::ops::Range<usize>| {
-                routers.filter(|&n| !is_marked(summary, n)).count()
-            };
-            let n = n_simulations as f64;
-            let a_best_left_out =
-                summaries.iter().filter(|summary| !is_marked(summary, 0)).count() as f64 / n;
-            let any_best_left_out =
-                summaries.iter().filter(|summary| unmarked(summary, 0..10) > 0).count() as f64 / n;
-            let [careless, losers] = [10..20, 20..30].map(|routers: std::ops::Range<usize>| {
-                let n_unmarked: usize =
-                    summaries.iter().map(|summary| unmarked(summary, routers.clone())).sum();
-                1.0 - n_unmarked as f64 / (10.0 * n)
-            });
-            println!(
-                "{n_replicates} replicates, {metric}: one of the best is left out in {a_best_left_out:.3}, any of ten in \
-                 {any_best_left_out:.3}; marked of those careless on 10 %: {careless:.3}, on 90 %: {losers:.4}"
-            );
-            assert!(a_best_left_out < 0.05 + 2.0 * (0.05 * 0.95 / n).sqrt(), "{a_best_left_out}");
-            // Three replicates leave two degrees of freedom where training is what differs, and Holm asks 29 comparisons
-            // for p below 0.2 %: then even a difference of twenty standard errors is not always enough.
-            assert!(losers < 0.5 * careless.max(0.1), "{losers} of {careless}");
+    let chance = Chance { training_noise: 0.05, exploring: 0.0 };
+    let world = World::new(chance, contestants.to_vec(), n_replicates, n_resamples);
+    let summaries: Vec<Summary> =
+        (0..n_simulations).into_par_iter().map(|n| world.simulate(500 + n)).collect();
+    ["expected-utility", "aiq"].map(|metric| {
+        let is_marked = |summary: &Summary, n: usize| {
+            let is_row = |row: &&Row| row.policy == contestants[n].0 && row.metric.name == metric;
+            summary.rows.iter().find(is_row).unwrap().is_among_best
+        };
+        let marked = |routers: std::ops::Range<usize>| {
+            let n_marked = |summary: &Summary| routers.clone().filter(|&n| is_marked(summary, n)).count();
+            summaries.iter().map(n_marked).sum::<usize>() as f64 / (10 * summaries.len()) as f64
+        };
+        let has_left_out = |summary: &&Summary| (0..10).any(|n| !is_marked(summary, n));
+        let any_left_out = summaries.iter().filter(has_left_out).count() as f64 / summaries.len() as f64;
+        let shares = [1.0 - marked(0..10), any_left_out, marked(10..20), marked(20..30)];
+        println!(
+            "{name}, {n_replicates} replicates, {metric}, {n_simulations} runs x {n_resamples} resamples: of the best left out \
+             {:.4}, any of ten in {:.3} of runs; marked of those careless on a tenth {:.3}, on most prompts {:.4}",
+            shares[0], shares[1], shares[2], shares[3]
+        );
+        shares
+    })
+}
+
+/// Thirty routers that vary alike between trainings, and thirty of which every third varies much more: then the variance that
+/// they say together is too small for some of them, and the best may be one of these. Clear losers are never marked where routers vary
+/// alike and seldom where they do not, and each of the best nearly always.
+#[test]
+fn of_thirty_routers_the_best_are_marked_and_clear_losers_never() {
+    let contestants = |careless: [f64; 3], wobble: f64| -> Vec<Contestant> {
+        let label = |n: usize| if n == 0 { "a".to_owned() } else { format!("r{n:02}") };
+        let wobble = |n: usize| if n.is_multiple_of(3) && n < 20 { wobble } else { 0.0 };
+        (0..30).map(|n| (label(n), careless[n / 10], wobble(n))).collect()
+    };
+    let worlds = [
+        ("alike", contestants([0.0, 0.1, 0.9], 0.0), 0.0),
+        ("unequal", contestants([0.1, 0.2, 0.9], 0.1), 0.1),
+    ];
+    // The best of one run are left out together.
+    let n_simulations = if size().0 <= 300 { 24 } else { size().0 / 4 };
+    let most_left_out = 0.05 + 2.0 * (0.05 * 0.95 / n_simulations as f64).sqrt();
+    for (name, contestants, most_losers) in &worlds {
+        for n_replicates in [3, 5] {
+            for [best_left_out, _, _, losers] in marks_of_thirty(name, contestants, n_replicates) {
+                assert!(best_left_out < most_left_out, "{name}, {n_replicates}: {best_left_out}");
+                assert!(losers <= *most_losers, "{name}, {n_replicates}: {losers}");
+            }
         }
     }
 }
@@ -344,7 +360,7 @@ fn false_alarms(
 ) -> [f64; 2] {
     let chance = Chance { training_noise: 0.0, exploring: 1.0 };
     let label = |n: usize| if n == 0 { "a".to_owned() } else { format!("r{n:02}") };
-    let contestants = (0..n_routers).map(|n| (label(n), 0.0)).collect();
+    let contestants = (0..n_routers).map(|n| (label(n), 0.0, 0.0)).collect();
     let world = World::new(chance, contestants, n_replicates, n_resamples);
     // Nothing is too small to matter: whatever is lost by chance counts.
     let settings =

@@ -10,7 +10,7 @@ use crate::metrics::{Bound, METRICS, Metric, PolicyId, metric};
 use crate::record::Record;
 use crate::router::PredictorSettings;
 use crate::seed::Stream;
-use crate::statistics::bootstrap::{Estimate, estimate};
+use crate::statistics::bootstrap::{Estimate, Prior, estimate_among, variance_ratio};
 use crate::statistics::correction::{benjamini_hochberg, holm};
 use crate::statistics::overlap::corrected_t_test;
 use crate::statistics::paired::{WinTieLoss, detection_factor, standardised_effect, two_sided_p};
@@ -100,10 +100,7 @@ pub(super) fn weigh(record: &Record, replays: &[Replay], rows: &mut [Row]) -> Ev
     let bands = bands(replays, &curves, &of_curves, &stream.named("bands"));
     let table = Table { replays, values: &values, stream: stream.named("replicates") };
     for row in rows.iter_mut().filter(|row| row.kind != PolicyKind::Model) {
-        row.interval = table.find(row.id, row.metric).and_then(|place| {
-            let observed: Vec<f64> = row.values.iter().copied().collect::<Option<_>>()?;
-            Some(table.estimate(&observed, &[place], row)?.interval.not_below(row.metric.lowest))
-        });
+        row.interval = table.alone(row).map(|estimate| estimate.interval.not_below(row.metric.lowest));
     }
     mark_best(&table, rows);
     let comparisons =
@@ -144,29 +141,47 @@ impl Table<'_> {
         Some((position, column))
     }
 
-    /// The estimate for one column, or for the difference of two.
-    fn estimate(&self, observed: &[f64], places: &[Place], row: &Row) -> Option<Estimate> {
-        let column = |place: &Place| &self.values[place.0][place.1];
-        let mut stream = self.stream.named(&row.policy).named(row.metric.name);
-        let resampled = match places {
-            [one, other] => {
-                stream = stream.numbered(other.0);
-                column(one).iter().zip(column(other)).map(|(one, other)| one - other).collect()
-            }
-            _ => column(&places[0]).clone(),
-        };
-        estimate(observed, &resampled, LEVEL, &mut stream.generator())
+    /// The estimate of one row by itself.
+    fn alone(&self, row: &Row) -> Option<Estimate> {
+        let (position, column) = self.find(row.id, row.metric)?;
+        let observed: Vec<f64> = row.values.iter().copied().collect::<Option<_>>()?;
+        let mut rng = self.stream.named(&row.policy).named(row.metric.name).generator();
+        estimate_among(&observed, &self.values[position][column], LEVEL, None, &mut rng)
     }
 
-    /// The difference of two rows: its values by replicate, and its estimate.
-    fn difference(&self, row: &Row, rival: &Row) -> Option<(Vec<f64>, Estimate)> {
-        let places = [self.find(row.id, row.metric)?, self.find(rival.id, rival.metric)?];
+    /// The difference of two rows, by replicate and in resamples; `None` where either has no value.
+    fn difference(&self, row: &Row, rival: &Row) -> Option<Difference> {
+        let [one, other] = [self.find(row.id, row.metric)?, self.find(rival.id, rival.metric)?];
         let pairs = row.values.iter().zip(&rival.values);
-        let observed: Vec<f64> =
-            pairs.map(|(one, other)| Some((*one)? - (*other)?)).collect::<Option<_>>()?;
-        let estimate = self.estimate(&observed, &places, row)?;
-        Some((observed, estimate))
+        let observed = pairs.map(|(one, other)| Some((*one)? - (*other)?)).collect::<Option<_>>()?;
+        let column = |place: Place| &self.values[place.0][place.1];
+        let resampled = column(one).iter().zip(column(other)).map(|(one, other)| one - other).collect();
+        let stream = self.stream.named(&row.policy).named(row.metric.name).numbered(other.0);
+        Some(Difference { observed, resampled, stream })
     }
+
+    /// The differences of several rows from a rival's, with what they say together of how much training adds.
+    fn differences(&self, rows: &[&Row], rival: &Row) -> Vec<Option<(Vec<f64>, Estimate)>> {
+        let all: Vec<Option<Difference>> = rows.iter().map(|row| self.difference(row, rival)).collect();
+        let ratio = |pair: &Difference| variance_ratio(&pair.observed, &pair.resampled);
+        let ratios: Vec<f64> = all.iter().flatten().filter_map(ratio).collect();
+        let prior = Prior::of(&ratios, self.replays.len() as f64 - 1.0);
+        let estimated = |pair: Difference| {
+            let mut rng = pair.stream.generator();
+            let estimate = estimate_among(&pair.observed, &pair.resampled, LEVEL, prior, &mut rng)?;
+            Some((pair.observed, estimate))
+        };
+        all.into_iter().map(|pair| pair.and_then(estimated)).collect()
+    }
+}
+
+/// One row less another.
+struct Difference {
+    /// By replicate.
+    observed: Vec<f64>,
+    /// Resample-major, then by replicate.
+    resampled: Vec<f64>,
+    stream: Stream,
 }
 
 /// Marks the routers that are best at a metric or cannot be distinguished from the best: those whose difference from it has a
@@ -183,8 +198,12 @@ fn mark_best(table: &Table<'_>, rows: &mut [Row]) {
             at.iter().filter_map(|&at| mean_of(at).map(|mean| (at, sign * mean))).collect();
         let Some(best) = argmax(reached.iter().copied()) else { continue };
         let others: Vec<usize> = reached.iter().map(|(at, _)| *at).filter(|at| *at != best).collect();
-        let p_of = |&at: &usize| table.difference(&rows[at], &rows[best]).map_or(1.0, |(_, e)| e.p_of_zero);
-        let adjusted = holm(&others.iter().map(p_of).collect::<Vec<f64>>());
+        let differences =
+            table.differences(&others.iter().map(|&at| &rows[at]).collect::<Vec<&Row>>(), &rows[best]);
+        let p_of = |difference: &Option<(Vec<f64>, Estimate)>| {
+            difference.as_ref().map_or(1.0, |(_, estimate)| estimate.p_of_zero)
+        };
+        let adjusted = holm(&differences.iter().map(p_of).collect::<Vec<f64>>());
         let alike: Vec<usize> = others
             .into_iter()
             .zip(adjusted)
@@ -222,7 +241,7 @@ fn compare(
         .collect();
     let n_exchanges = record.manifest.scenario.evidence.resamples;
     let exchanged = exchanges(record, replays, (rival_position, &common), n_exchanges, stream);
-    let find = |id: PolicyId, metric: &Metric| rows.iter().find(|row| row.id == id && row.metric == metric);
+    let mut estimated = against_rival(table, rows, against);
     let primary = primary(record);
     let factor = detection_factor(POWER).unwrap_or(f64::NAN);
     let mut comparisons = Vec::new();
@@ -231,13 +250,13 @@ fn compare(
         for (at, &(column, _)) in common.iter().enumerate() {
             let metric = replays[0].metrics(position)[column];
             let id = replays[0].evaluated.policies[position].id;
-            let (Some(row), Some(rival)) = (find(id, metric), find(against, metric)) else { continue };
-            let Some((observed, estimate)) = table.difference(row, rival) else { continue };
+            let found = rows.iter().position(|row| row.id == id && row.metric == metric);
+            let Some((observed, estimate)) = found.and_then(|at| estimated[at].take()) else { continue };
             let permuted: Vec<f64> = exchanged[position][at].chunks_exact(replays.len()).map(mean).collect();
             let difference = mean(&observed);
             let sign_flip_p = two_sided_p(difference, &permuted);
             comparisons.push(Comparison {
-                router: row.policy.clone(),
+                router: replays[0].evaluated.policies[position].name.clone(),
                 metric,
                 is_primary: metric == primary,
                 difference,
@@ -257,6 +276,22 @@ fn compare(
     adjust(&mut comparisons, true, holm);
     adjust(&mut comparisons, false, benjamini_hochberg);
     comparisons
+}
+
+/// The difference of every router's row from the rival's of the same metric, by row; none of other rows.
+fn against_rival(table: &Table<'_>, rows: &[Row], against: PolicyId) -> Vec<Option<(Vec<f64>, Estimate)>> {
+    let mut found: Vec<Option<(Vec<f64>, Estimate)>> = rows.iter().map(|_| None).collect();
+    for rival in rows.iter().filter(|row| row.id == against && row.metric.is_headline) {
+        let is_own =
+            |row: &Row| row.kind == PolicyKind::Router && row.id != against && row.metric == rival.metric;
+        let places: Vec<usize> = (0..rows.len()).filter(|&at| is_own(&rows[at])).collect();
+        let of_metric: Vec<&Row> = places.iter().map(|&at| &rows[at]).collect();
+        places
+            .iter()
+            .zip(table.differences(&of_metric, rival))
+            .for_each(|(&at, difference)| found[at] = difference);
+    }
+    found
 }
 
 fn adjust(comparisons: &mut [Comparison], is_primary: bool, correction: impl Fn(&[f64]) -> Vec<f64>) {
