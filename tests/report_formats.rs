@@ -130,3 +130,26 @@ fn comparisons_are_the_same_in_every_file() {
         assert_eq!(row[9].parse::<f64>().ok(), comparison["adjusted-p"].as_f64());
     }
 }
+
+#[test]
+fn the_metric_declared_primary_is_the_first_column_and_leads_the_headline() {
+    for (metric, title, most) in [
+        ("expected-utility", "expected utility", "highest"),
+        ("cost-at-w0-usd", "cost at w = 0, USD per 1,000 prompts", "lowest"),
+    ] {
+        let files = report("tiny", &format!("{TINY}\n[evidence]\nprimary = \"{metric}\"\nresamples = 200\n"));
+        assert!(
+            files["report.md"].contains(&format!("\n| router | {title} | AIQ |")),
+            "{}",
+            files["report.md"]
+        );
+        assert!(files["report.tex"].contains(&format!("router\n& {title}\n")), "{}", files["report.tex"]);
+        let page = words_of_page(&files["report.html"]);
+        let (_, headline) = page.split_once("<h1>").unwrap();
+        let (headline, rest) = headline.split_once("</h1>").unwrap();
+        let is_led = headline.contains(&format!("has the {most} {title}"))
+            || headline.contains(&format!("is the best of 5 routers by {title}"));
+        assert!(is_led, "{headline}");
+        assert!(rest.contains(&format!("Its {title} is ")), "{rest}");
+    }
+}

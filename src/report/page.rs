@@ -68,7 +68,7 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
         breakdown: breakdown(record),
         by_cost: mixes::by_cost(summary),
         opens_at: mixes::opens_at(record),
-        leader: headline::leader(summary),
+        leader: headline::leader(record, summary),
         marks: (0..summary.replicates[0].policies.len()).map(mark).collect(),
     }
 }

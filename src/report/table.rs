@@ -4,14 +4,21 @@ use maud::Markup;
 
 use super::markup::{Cell, Column, Spread, Table};
 use crate::evaluate::{Evaluated, PolicyKind, Row, Summary};
-use crate::metrics::Metric;
 use crate::metrics::table::{self, Better, Missing, Need, shown_in};
+use crate::metrics::{self, Metric};
 use crate::record::Record;
 use crate::statistics::Interval;
 
-/// The columns of the main table.
+/// The columns of the main table: the metric that the scenario declares primary first. A headline is about the first.
 pub(super) fn main_columns(record: &Record) -> Vec<&'static Metric> {
-    shown_in(if record.manifest.suite.has_cost { table::Table::Main } else { table::Table::WithoutCosts })
+    let has_cost = record.manifest.suite.has_cost;
+    let mut columns = shown_in(if has_cost { table::Table::Main } else { table::Table::WithoutCosts });
+    let declared = record.manifest.scenario.evidence.primary.as_deref().filter(|_| has_cost);
+    if let Some(primary) = declared.and_then(metrics::metric) {
+        columns.retain(|column| *column != primary);
+        columns.insert(0, primary);
+    }
+    columns
 }
 
 /// What other benchmarks publish, as far as the suite has what it needs.

@@ -37,7 +37,10 @@ impl<'a> Shown<'a> {
         let verdict = match (comparison.is_better(), comparison.is_worse()) {
             (true, _) => "better",
             (_, true) => "worse",
-            _ => "not distinguished",
+            _ if comparison.interval.contains(0.0) => "not distinguished",
+            // The interval is of this pair alone, and of new prompts and training: what takes the difference back is said.
+            _ if comparison.p < SIGNIFICANCE => "not distinguished after correction",
+            _ => "not distinguished by sign flips",
         };
         let smallest = Some(comparison.smallest_detectable).filter(|smallest| smallest.is_finite());
         Shown {
@@ -78,7 +81,7 @@ fn part(evidence: &Evidence, is_primary: bool) -> Vec<Shown<'_>> {
     part.map(Shown::of).collect()
 }
 
-const DIFFERENCE: &str = "difference [95\u{a0}%]";
+const DIFFERENCE: &str = "difference [95\u{a0}% of this pair]";
 const ADJUSTED_P: &str = "adjusted p";
 const VERDICT: &str = "verdict";
 const SMALLEST: &str = "smallest detectable";
@@ -159,9 +162,10 @@ fn others(evidence: &Evidence, page: &Page) -> (usize, Table) {
 /// Below the comparisons.
 fn legend(evidence: &Evidence) -> String {
     format!(
-        "Paired on prompts and replicates. Intervals: hierarchical bootstrap, {} resamples; p: sign flips, adjusted by Holm over \
-         the routers on the primary metric and by Benjamini and Hochberg over all others. Better or worse: adjusted p below \
-         {SIGNIFICANCE}. Win / tie / loss: prompts on which the router's utility, mean over the declared preferences, is above, \
+        "Paired on prompts and replicates. Intervals: hierarchical bootstrap, {} resamples, each of its pair alone and not adjusted; \
+         p: the greater of the sign flips' and the bootstrap's, adjusted for the number of comparisons by Holm over the routers on \
+         the primary metric and by Benjamini and Hochberg over all others. Better or worse: adjusted p below {SIGNIFICANCE}; an \
+         interval may leave out 0 where a pair is not distinguished after that correction. Win / tie / loss: prompts on which the router's utility, mean over the declared preferences, is above, \
          equal to, and below the rival's; effect: the mean of these differences over their standard deviation. Smallest \
          detectable: the true difference that would be found with a power of 80 %.",
         evidence.n_resamples,
@@ -257,6 +261,33 @@ fn p_value(p: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pair_whose_interval_leaves_out_zero_says_what_took_the_difference_back() {
+        let verdict = |low: f64, p: f64, adjusted_p: f64| {
+            let comparison = Comparison {
+                router: "linear".into(),
+                metric: crate::metrics::metric("aiq").unwrap(),
+                is_primary: true,
+                difference: 0.0061,
+                interval: crate::statistics::Interval { low, high: 0.0117 },
+                sign_flip_p: p,
+                p,
+                adjusted_p,
+                overlap_p: None,
+                standard_error: 0.003,
+                training_variance: 0.0,
+                smallest_detectable: 0.008,
+                prompts: crate::statistics::paired::WinTieLoss::default(),
+                effect: None,
+            };
+            Shown::of(&comparison).verdict
+        };
+        assert_eq!(verdict(0.0005, 0.03, 0.09), "not distinguished after correction");
+        assert_eq!(verdict(0.0005, 0.06, 0.06), "not distinguished by sign flips");
+        assert_eq!(verdict(-0.0005, 0.06, 0.18), "not distinguished");
+        assert_eq!(verdict(0.0005, 0.01, 0.03), "better");
+    }
 
     #[test]
     fn a_small_p_is_not_zero() {

@@ -7,25 +7,31 @@ use maud::{Markup, html};
 use super::evidence;
 use super::parts::Page;
 use super::setting::setting_md;
-use crate::evaluate::{Policy, PolicyKind, Row, Summary};
+use crate::evaluate::{Policy, PolicyKind, Summary};
 use crate::metrics::table::Better;
 use crate::metrics::{Bound, Metric, PolicyId};
+use crate::record::Record;
 use crate::report::markup::paragraph;
 use crate::report::table::{bounds, comparable, main_columns};
 use crate::statistics::argmax;
 
-/// The position of the router with the highest AIQ or, without costs, score.
-pub(in crate::report) fn leader(summary: &Summary) -> usize {
+/// The position of the router that is best by the metric that the headline is about: the one that the scenario declares primary;
+/// without one AIQ or, without costs, the score.
+pub(in crate::report) fn leader(record: &Record, summary: &Summary) -> usize {
+    let metric = main_columns(record)[0];
+    let sign = if metric.is_better(1.0, 0.0) { 1.0 } else { -1.0 };
     let policies = summary.replicates[0].policies.iter().enumerate();
     let routers = policies.filter(|(_, policy)| policy.kind == PolicyKind::Router);
     let value = |(position, policy): (usize, &Policy)| {
-        main_row(summary, policy.id).and_then(comparable).map(|value| (position, value))
+        summary.find(policy.id, metric.name).and_then(comparable).map(|value| (position, sign * value))
     };
     argmax(routers.filter_map(value)).unwrap_or(0)
 }
 
-fn main_row(summary: &Summary, policy: PolicyId) -> Option<&Row> {
-    summary.find(policy, "aiq").or_else(|| summary.find(policy, "score-at-w0"))
+/// What the headline is about, and whether more of it is better.
+fn superlative(metric: &Metric) -> String {
+    let most = if metric.better == Better::Lower { "lowest" } else { "highest" };
+    format!("has the {most} {}", metric.title)
 }
 
 /// Title, result, and setting.
@@ -59,8 +65,10 @@ fn title(page: &Page) -> Markup {
     let leader = &summary.replicates[0].policies[page.leader];
     let routers = &page.record.manifest.scenario.routers;
     let n_routers = routers.iter().filter(|entry| !entry.settings.traits().asks_judge).count();
-    let metric = measured(&main_columns(page.record));
-    let is_among_best = |policy: &Policy| main_row(summary, policy.id).is_some_and(|row| row.is_among_best);
+    let metric = main_columns(page.record)[0];
+    let best = superlative(metric);
+    let row = |policy: &Policy| summary.find(policy.id, metric.name);
+    let is_among_best = |policy: &Policy| row(policy).is_some_and(|row| row.is_among_best);
     let alike: Vec<&str> = (summary.replicates[0].policies.iter().enumerate())
         .filter(|(at, policy)| {
             *at != page.leader && policy.kind == PolicyKind::Router && is_among_best(policy)
@@ -70,27 +78,18 @@ fn title(page: &Page) -> Markup {
     let words = if n_routers == 1 {
         "is the only router here".to_owned()
     } else if summary.evidence.is_none() {
-        format!("has the highest {metric} of {n_routers} routers")
+        format!("{best} of {n_routers} routers")
     } else if !is_among_best(leader) {
-        format!("has the highest {metric}, but no router can be distinguished from it")
+        format!("{best}, but no router can be distinguished from it")
     } else {
         match &alike[..] {
-            [] => format!("is the best of {n_routers} routers by {metric}"),
-            [one] => format!("has the highest {metric}; {one} cannot be distinguished from it"),
-            [one, other] => {
-                format!("has the highest {metric}; {one} and {other} cannot be distinguished from it")
-            }
-            more => {
-                format!("has the highest {metric}; {} others cannot be distinguished from it", more.len())
-            }
+            [] => format!("is the best of {n_routers} routers by {}", metric.title),
+            [one] => format!("{best}; {one} cannot be distinguished from it"),
+            [one, other] => format!("{best}; {one} and {other} cannot be distinguished from it"),
+            more => format!("{best}; {} others cannot be distinguished from it", more.len()),
         }
     };
     html! { b { (leader.name) } " " (words) }
-}
-
-fn measured(columns: &[&Metric]) -> &'static str {
-    debug_assert!(columns[0].better == Better::Higher, "the first column is what a headline is about");
-    columns[0].title
 }
 
 /// How many routers were distinguished from their rival on the primary metric.
@@ -118,22 +117,19 @@ fn standfirst(page: &Page) -> String {
     let leader = summary.replicates[0].policies[page.leader].id;
     let mean = |policy: PolicyId, metric: &str| summary.find(policy, metric).and_then(comparable);
     let mut text = String::new();
-    let value = main_row(summary, leader).and_then(comparable);
-    if let Some(value) = value {
-        let columns = main_columns(page.record);
-        let what = measured(&columns);
-        let _ = write!(text, "Its {what} is {value:.4}");
-        let interval = main_row(summary, leader).and_then(|row| row.interval);
-        if let Some([low, high]) = interval.map(|interval| bounds(columns[0], interval)) {
+    let metric = main_columns(page.record)[0];
+    let row = summary.find(leader, metric.name);
+    if let Some(value) = row.and_then(comparable) {
+        let _ = write!(text, "Its {} is {}", metric.title, metric.shown(value));
+        if let Some([low, high]) = row.and_then(|row| row.interval).map(|interval| bounds(metric, interval)) {
             let _ = write!(text, " [{low}, {high}]");
         }
-        if let Some(zero) = mean(PolicyId::Bound(Bound::ZeroRouter), "aiq") {
-            let difference = value - zero;
-            let side = if difference > 0.0 { "above" } else { "below" };
+        if let Some(zero) = mean(PolicyId::Bound(Bound::ZeroRouter), metric.name) {
+            let side = if value > zero { "above" } else { "below" };
+            let difference = metric.shown((value - zero).abs());
             let _ = write!(
                 text,
-                ", {:.4} {side} that of the zero router, the best mixture of single models",
-                difference.abs()
+                ", {difference} {side} that of the zero router, the best mixture of single models"
             );
         }
         text.push_str(". ");
