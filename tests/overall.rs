@@ -85,11 +85,34 @@ fn the_overall_table_holds_the_means_and_ranks_of_its_runs() {
         let rank = runs.iter().map(rank).sum::<f64>() / 3.0;
         assert!((number(3) - rank).abs() < 1e-12, "{router}");
     }
-    assert!(few.join("critical-difference.svg").is_file());
+    // Three scenarios cannot tell an order from chance, and nothing is drawn that says so.
+    assert!(!few.join("critical-difference.svg").exists());
     let printed = succeed(folder.path(), &["compare", "reports/few"]);
     let written = fs::read_to_string(few.join("overall.md")).unwrap();
     assert_eq!(written, format!("# Overall\n\n{printed}"));
     snapshot::assert_snapshot("overall.md", &written);
+}
+
+#[test]
+fn ranks_are_tested_from_five_scenarios_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenarios = folder.path().join("scenarios/many");
+    fs::create_dir_all(&scenarios).unwrap();
+    for seed in 0..5 {
+        let head = "suite = \"simulated-open-suite\"\npool = { benchmarks = [\"gsm8k\"] }\nevidence = { resamples = 200 }\n";
+        let routers = "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n";
+        let text = format!("description = \"d\"\nseed = {seed}\n{head}{routers}");
+        fs::write(scenarios.join(format!("s{seed}.toml")), text).unwrap();
+    }
+    succeed(folder.path(), &["run", "scenarios/many", "--quiet"]);
+    let many = folder.path().join("reports/many");
+    assert!(many.join("critical-difference.svg").is_file());
+    assert!(fs::read_to_string(many.join("overall.md")).unwrap().contains("Friedman test p ="));
+    let four: Vec<String> = (0..4).map(|seed| format!("reports/many/s{seed}")).collect();
+    let arguments: Vec<&str> = std::iter::once("compare").chain(four.iter().map(String::as_str)).collect();
+    let words = succeed(folder.path(), &arguments);
+    assert!(words.contains("Ranks of 2 routers on 4 scenarios: no rank test below 5 scenarios"), "{words}");
+    assert!(!words.contains("Friedman") && !words.contains("Nemenyi"), "{words}");
 }
 
 #[test]

@@ -171,3 +171,25 @@ fn threads_locale_time_zone_folder_and_order_of_rows_change_no_byte() {
         }
     }
 }
+
+#[test]
+fn the_command_on_a_page_gives_the_same_bytes_from_another_folder_whatever_the_flags() {
+    let [here, elsewhere] = [0, 1].map(|_| tempfile::tempdir().unwrap());
+    let here = here.path();
+    fs::create_dir_all(here.join("data/small")).unwrap();
+    suite(5).write(&here.join("data/small")).unwrap();
+    for (name, text) in [("stress", STRESS), ("online", ONLINE)] {
+        fs::write(here.join(format!("{name}.toml")), text).unwrap();
+        let file = format!("{name}.toml");
+        let flags = ["--seed", "7", "--replicates", "3", "--datasets", "data", "--out", name, "--quiet"];
+        said(here, &[], &[&["run", file.as_str()][..], &flags].concat());
+        let page = fs::read_to_string(here.join(name).join("report.html")).unwrap();
+        let (_, command) = page.split_once("<code>llm-bandit run ").unwrap();
+        let (command, _) = command.split_once("</code>").unwrap();
+        assert_eq!(command, "FOLDER --datasets DIR --out AGAIN");
+        let [folder, data] = [name, "data"].map(|name| here.join(name).display().to_string());
+        let arguments = ["run", &folder, "--datasets", &data, "--out", name, "--quiet"];
+        said(elsewhere.path(), &[], &arguments);
+        assert!(files(&here.join(name)) == files(&elsewhere.path().join(name)), "{name}");
+    }
+}

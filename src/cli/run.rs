@@ -25,7 +25,8 @@ use super::{DatasetArguments, use_threads};
 /// Arguments of `run`.
 #[derive(Args)]
 pub(super) struct RunArguments {
-    /// Scenario files, or folders of them; `quickstart` is built in
+    /// Scenario files, folders of them, or a report's folder, whose scenario is run again with every setting as it was;
+    /// `quickstart` is built in
     #[arg(required = true)]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
@@ -89,7 +90,7 @@ fn base(arguments: &RunArguments) -> PathBuf {
     let reports = PathBuf::from("reports");
     match (&arguments.out, &arguments.scenarios[..]) {
         (Some(out), _) => out.clone(),
-        (None, [folder]) if folder.is_dir() => {
+        (None, [folder]) if folder.is_dir() && !report::is_report(folder) => {
             folder.file_name().map_or_else(|| reports.clone(), |name| reports.join(name))
         }
         _ => reports,
@@ -155,17 +156,24 @@ fn rebuild(folder: &Path, with_parquet: bool) -> Result<bool> {
 }
 
 fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
-    let mut experiment = Experiment::read(path)?;
+    let mut experiment = if report::is_report(path) {
+        match report::read_recorded(path)? {
+            Recorded::Offline(record) => Experiment::Offline(Box::new(record.manifest.scenario)),
+            Recorded::Online(record) => Experiment::Online(Box::new(record.manifest.scenario)),
+        }
+    } else {
+        Experiment::read(path)?
+    };
     let prices = arguments.prices.as_deref().map(|book| (book, arguments.prices_date));
     experiment.put(arguments.seed, arguments.replicates, prices)?;
     Ok(experiment)
 }
 
-/// The files named, and those in the folders named.
+/// The files and reports named, and the files in the other folders named.
 fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
-        if !path.is_dir() {
+        if !path.is_dir() || report::is_report(path) {
             files.push(path.clone());
             continue;
         }

@@ -10,6 +10,7 @@ use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, Value};
 use crate::record::online::OnlineRecord;
 use crate::report::page::document;
+use crate::report::sections::setting::again_html;
 use crate::report::plot::{OnPage, RegretChart, swatch};
 use crate::statistics::spread::Spread;
 
@@ -170,13 +171,9 @@ fn provenance(text: &mut String, record: &OnlineRecord) {
     let settings = serde_json::to_string_pretty(&manifest.scenario).expect("a scenario is plain data");
     let _ = write!(
         text,
-        "<section aria-labelledby=\"again\">\n<h2 id=\"again\">How to get it again</h2>\n<pre><code>llm-bandit run {}.toml --seed {} \
-         --replicates {} --datasets DIR</code></pre>\n<p>Every table and figure is rebuilt from the record beside this file with \
-         <code>llm-bandit report FOLDER</code>, and checked with <code>llm-bandit verify FOLDER</code>.</p>\n<details><summary>The \
-         scenario with every default written out</summary>\n<pre><code>{}</code></pre></details>\n</section>\n",
-        escape(&manifest.scenario.name),
-        manifest.scenario.seed,
-        record.orders.len(),
+        "<section aria-labelledby=\"again\">\n<h2 id=\"again\">How to get it again</h2>\n{}<details><summary>The scenario with every \
+         default written out</summary>\n<pre><code>{}</code></pre></details>\n</section>\n",
+        again_html(&manifest.scenario.suite, &manifest.scenario.cost).into_string(),
         settings.lines().map(escape).collect::<Vec<_>>().join("\n")
     );
 }

@@ -23,6 +23,10 @@ const BOUNDS: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
 /// The metric that routers are ranked by.
 pub const RANKED_BY: &str = "aiq";
 
+/// With fewer runs there is no rank test: the chi-squared and F distributions behind it are far off, and even the same order in
+/// all of them is no evidence (Demšar 2006, section 3.2.2, asks for more than ten).
+pub const LEAST_RUNS: usize = 5;
+
 /// The chance of telling any two routers apart that are alike.
 pub const SIGNIFICANCE: f64 = 0.05;
 
@@ -55,7 +59,7 @@ pub struct Overall {
     pub scenarios: Vec<String>,
     /// Routers by mean rank, those that not every run has after them, then bounds.
     pub rows: Vec<OverallRow>,
-    /// What the ranks are worth; absent with fewer than two runs or routers in all of them.
+    /// What the ranks are worth; absent with fewer than [`LEAST_RUNS`] runs or two routers in all of them.
     pub ranking: Option<Ranking>,
 }
 
@@ -197,14 +201,15 @@ fn rank(runs: &[Finished], rows: &mut [OverallRow]) -> Option<Ranking> {
     let of_run = |run: &Finished| ranked.iter().filter_map(|&at| mean(run, &rows[at].policy)).collect();
     let values: Vec<Vec<f64>> = runs.iter().map(of_run).collect();
     let ranks = Ranks::new(&values, true).filter(|ranks| ranks.n_suites > 1)?;
-    let critical_difference = ranks.critical_difference(SIGNIFICANCE)?;
+    for (&at, &rank) in ranked.iter().zip(&ranks.mean) {
+        rows[at].mean_rank = Some(rank);
+    }
+    let critical_difference =
+        ranks.critical_difference(SIGNIFICANCE).filter(|_| ranks.n_suites >= LEAST_RUNS)?;
     let mut order: Vec<usize> = (0..ranked.len()).collect();
     order.sort_by(|&a, &b| ranks.mean[a].total_cmp(&ranks.mean[b]));
     let place = |router: Option<&usize>| order.iter().position(|at| Some(at) == router);
     let ends = |clique: Vec<usize>| Some((place(clique.first())?, place(clique.last())?));
     let cliques = ranks.cliques(critical_difference).into_iter().filter_map(ends).collect();
-    for (&at, &rank) in ranked.iter().zip(&ranks.mean) {
-        rows[at].mean_rank = Some(rank);
-    }
     Some(Ranking { friedman: ranks.friedman(), critical_difference, cliques })
 }

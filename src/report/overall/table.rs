@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Estimate, Overall};
+use super::{Estimate, LEAST_RUNS, Overall};
 use crate::evaluate::PolicyKind;
 use crate::report::markup::{ABSENT, Cell, Column, Table, cells};
 use crate::report::numbers::{bounds, kind};
@@ -22,8 +22,15 @@ pub fn overall_md(overall: &Overall) -> String {
     let mut text = table_md(overall);
     let n = overall.scenarios.len();
     let _ = writeln!(text, "\n{LEGEND}\n\n{n} scenarios: {}.", overall.scenarios.join(", "));
+    let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
+    if n_ranked > 1 && n < LEAST_RUNS {
+        let _ = writeln!(
+            text,
+            "\nRanks of {n_ranked} routers on {n} scenarios: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
+             from chance."
+        );
+    }
     if let Some(ranking) = &overall.ranking {
-        let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
         let _ = write!(text, "\nRanks of {n_ranked} routers on {n} scenarios");
         if let Some(friedman) = &ranking.friedman {
             let _ = write!(

@@ -139,16 +139,16 @@ fn models(record: &Record, summary: &Summary, page: Option<&Page>) -> Table {
     let mut table =
         Table::new([Column::text("model"), Column::number("mean score"), Column::number(cost_title)]);
     for ModelLine { name, model, score, cost_usd } in model_lines(record, summary) {
-        let (name, cost) = match page {
+        let name = match page {
             Some(page) => {
                 let rank = page.by_cost.iter().position(|other| *other == model).unwrap_or_default();
                 let shade = html! { i.shade style=(mixes::shade(page, rank)) {} };
-                let cost = |usd: f64| Cell::from(dollars(usd)).exact(usd);
-                (Cell::from(name).after(shade), cost_usd.map(cost))
+                Cell::from(name).after(shade)
             }
-            None => (Cell::from(name), cost_usd.map(|usd| Cell::from(format!("{usd:.4}")))),
+            None => Cell::from(name),
         };
-        let cost = cost.unwrap_or_else(|| Cell::placeholder("unknown"));
+        let cost = |usd: f64| Cell::from(dollars(usd)).exact(usd);
+        let cost = cost_usd.map_or_else(|| Cell::placeholder("unknown"), cost);
         table.row(vec![name, Cell::from(format!("{score:.4}")).exact(score), cost]);
     }
     table

@@ -8,7 +8,8 @@ use super::parts::{Page, Section};
 use crate::evaluate::Verdict;
 use crate::record::{Manifest, Record, RecordedSuite};
 use crate::report::markup::paragraph;
-use crate::suite::CostBasis;
+use crate::scenario::CostSettings;
+use crate::suite::{CostBasis, EMBEDDED_NAME};
 
 /// What was run on what, in a paragraph.
 pub(in crate::report) fn setting_md(record: &Record) -> String {
@@ -155,21 +156,29 @@ pub(in crate::report) fn expectations_html(verdicts: &[Verdict]) -> Option<Secti
     (!verdicts.is_empty()).then(|| Section::new("expectations", "Expectations", body))
 }
 
+/// The command that gives the same report again, whatever flags the run had: its record holds the scenario as it was run.
+pub(in crate::report) fn again_html(suite: &str, cost: &CostSettings) -> Markup {
+    let is_built_in = suite == EMBEDDED_NAME;
+    let has_files = [&cost.prices, &cost.tokenizer].into_iter().flatten().any(|file| file != "built-in");
+    html! {
+        pre { code { "llm-bandit run FOLDER" @if !is_built_in { " --datasets DIR" } " --out AGAIN" } } "\n"
+        p {
+            "FOLDER is the folder of this page, whose record holds the scenario with the seed and all other settings of the run; "
+            @if !is_built_in { "DIR holds the folder " code { (suite) } " of the suite; " }
+            "AGAIN becomes a folder of the same bytes. "
+            @if has_files { "Price books and tokenizers are looked for in the working directory. " }
+            "Every table and figure is rebuilt from the record with " code { "llm-bandit report FOLDER" }
+            ", without a suite and without training, and checked with " code { "llm-bandit verify FOLDER" } "."
+        } "\n"
+    }
+}
+
 /// Where the numbers come from, and how to get them again.
 pub(in crate::report) fn provenance_html(page: &Page) -> Section {
     let scenario = &page.record.manifest.scenario;
-    let command = format!(
-        "llm-bandit run {}.toml --seed {} --replicates {} --datasets DIR",
-        scenario.name, scenario.seed, scenario.replicates
-    );
     let settings = serde_json::to_string_pretty(scenario).expect("a scenario is plain data");
     let body = html! {
-        pre { code { (command) } } "\n"
-        p {
-            "With the suite " code { (scenario.suite) } " inside of DIR, or built in. Every table and figure is rebuilt from the \
-             record beside this file with " code { "llm-bandit report FOLDER" } ", without a suite and without training, and \
-             checked with " code { "llm-bandit verify FOLDER" } "."
-        } "\n"
+        (again_html(&scenario.suite, &scenario.cost))
         (facts(&page.record.manifest))
         details {
             summary { "The scenario with every default written out" } "\n"
