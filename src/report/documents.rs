@@ -1,6 +1,6 @@
 //! The sections that `report.md` and `report.tex` show, each in its order, and the few lines that `run` prints when it is done.
 
-use super::markup::{Cell, Column, Spreads, Table, comment};
+use super::markup::{Cell, Column, Spreads, Table, comment, name, prose};
 use super::sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
 use super::sections::{evidence, routers, unseen};
 use super::table::comparable;
@@ -13,7 +13,8 @@ use crate::record::Record;
 pub(super) fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
     let manifest = &record.manifest;
     let suite = &manifest.suite;
-    let mut text = format!("# {}\n\n{}\n\n", manifest.scenario.name, manifest.scenario.description);
+    let mut text =
+        format!("# {}\n\n{}\n\n", name(&manifest.scenario.name), prose(&manifest.scenario.description));
     if suite.info.simulated {
         text.push_str("**The outcomes of this suite are simulated.** Ranks and figures say nothing about real models.\n\n");
     }

@@ -21,10 +21,10 @@ const KNOWN_OUTCOME_COLUMNS: [&str; 6] =
     ["prompt_id", "model_id", "score", "input_tokens", "output_tokens", "cost_usd"];
 
 /// Tables of more cells than this do not fit into the memory of most machines: each takes 8 bytes in four tables or more.
-const MOST_CELLS: usize = 200_000_000;
+pub(super) const MOST_CELLS: usize = 200_000_000;
 
 /// More benchmarks than this are ids in the wrong column.
-const MOST_BENCHMARKS: usize = 10_000;
+pub(super) const MOST_BENCHMARKS: usize = 10_000;
 
 impl Suite {
     /// Reads a suite folder.

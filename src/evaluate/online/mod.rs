@@ -179,8 +179,11 @@ pub(crate) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
 /// Judges every expectation of a record's scenario, on means over orders.
 ///
 /// # Errors
-/// An expectation that names an unknown router or metric.
+/// An expectation that names an unknown router or metric; a value that is no finite number.
 pub fn judge(record: &OnlineRecord, summary: &OnlineSummary) -> Result<Vec<Verdict>> {
+    if let Some(value) = summary.values.iter().find(|value| !value.spread().mean.is_finite()) {
+        return Err(Error::Usage(format!("`{}` of `{}` is no finite number", value.metric, value.policy)));
+    }
     record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
 }
 

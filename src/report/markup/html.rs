@@ -63,7 +63,18 @@ impl Cell {
 
 /// Words written for Markdown, without its signs.
 pub(crate) fn paragraph(words: &str) -> String {
-    words.trim().replace(['*', '`'], "")
+    unescaped(&words.trim().replace(['*', '`'], ""))
+}
+
+/// Without the backslashes that Markdown has before a sign.
+pub(crate) fn unescaped(words: &str) -> String {
+    let mut text = String::with_capacity(words.len());
+    let mut letters = words.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_escape = letter == '\\' && letters.peek().is_some_and(char::is_ascii_punctuation);
+        text.push(if is_escape { letters.next().unwrap_or(letter) } else { letter });
+    }
+    text
 }
 
 fn class(names: &[&str]) -> Option<String> {

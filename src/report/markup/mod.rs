@@ -7,7 +7,7 @@ mod html;
 mod latex;
 mod parquet;
 
-pub(crate) use html::paragraph;
+pub(crate) use html::{paragraph, unescaped};
 pub(crate) use latex::{Spreads, comment};
 pub(crate) use parquet::Types;
 
@@ -178,7 +178,7 @@ impl Cell {
 
     /// As Markdown, in which a bar would end the cell.
     fn markdown(&self) -> String {
-        let text = self.text.replace('|', "\\|");
+        let text = name(&self.text);
         let mut words = match self.emphasis {
             Emphasis::Plain => text,
             Emphasis::Strong => format!("**{text}**"),
@@ -195,6 +195,49 @@ impl Cell {
         }
         words
     }
+}
+
+/// Somebody else's sentences as a part of a paragraph of Markdown: emphasis and code stay, but nothing in it is a tag, a link, a
+/// heading, or a list. [`paragraph`] takes the escapes away again.
+pub(crate) fn prose(words: &str) -> String {
+    let text = escaped(words.trim(), &[]);
+    // What makes a block of a line that begins with it.
+    let is_block = |text: &str| {
+        let (number, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+        text.starts_with(['#', '>', '+', '-', '=', '~', '|'])
+            || text.starts_with("* ")
+            || text.starts_with("```")
+            || (!number.is_empty() && rest.starts_with(['.', ')']))
+    };
+    match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) if is_block(&text) => format!("{}\\{}", &text[..at], &text[at..]),
+        _ => text,
+    }
+}
+
+/// A name as Markdown shows it letter by letter, in a cell of a table too.
+pub(crate) fn name(words: &str) -> String {
+    escaped(words, &['|', '*', '`'])
+}
+
+/// On one line, with a backslash before these signs and before what opens a tag or a link's address.
+fn escaped(words: &str, signs: &[char]) -> String {
+    let mut text = String::with_capacity(words.len());
+    let mut letters = words.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let next = letters.peek().copied().unwrap_or(' ');
+        let is_sign = match letter {
+            '<' => next.is_ascii_alphabetic() || ['/', '!', '?'].contains(&next),
+            ']' => next == '(',
+            '\\' => next.is_ascii_punctuation(),
+            other => signs.contains(&other),
+        };
+        if is_sign {
+            text.push('\\');
+        }
+        text.push(if letter.is_control() { ' ' } else { letter });
+    }
+    text
 }
 
 impl From<String> for Cell {
@@ -355,11 +398,28 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_else_wrote_is_no_tag_link_heading_or_list() {
+        for (words, expected) in [
+            ("CC-BY 4.0, < 5 % `x`", "CC-BY 4.0, < 5 % `x`"),
+            ("<img src=x> [a](http://b)\n# c", "\\<img src=x> [a\\](http://b) # c"),
+            ("# a", "\\# a"),
+            ("- a", "\\- a"),
+            ("1. a", "1\\. a"),
+            ("2023 prompts", "2023 prompts"),
+            ("a \\< b \\x", "a \\\\< b \\x"),
+        ] {
+            assert_eq!(prose(words), expected);
+            assert_eq!(paragraph(expected), words.replace(['\n'], " ").replace('`', ""), "{words}");
+        }
+        assert_eq!(name("a|*b*`c`"), "a\\|\\*b\\*\\`c\\`");
+    }
+
+    #[test]
     fn a_name_stays_a_name_in_every_format() {
         let table = table();
         assert_eq!(
             table.markdown(),
-            "| router | AIQ, % |\n|---|---:|\n| a\\|b_<c> | **-0.5** [-1, \u{221e}] |\n| *bounds* | |\n| oracle | \u{2013} (1/2) |\n"
+            "| router | AIQ, % |\n|---|---:|\n| a\\|b_\\<c> | **-0.5** [-1, \u{221e}] |\n| *bounds* | |\n| oracle | \u{2013} (1/2) |\n"
         );
         assert_eq!(table.lines("  "), ["router   AIQ, %", "a|b_<c>    -0.5", "oracle        \u{2013}"]);
         assert_eq!(table.csv(), "router,\"AIQ, %\"\na|b_<c>,-0.5\noracle,\u{2013}\n".as_bytes());

@@ -9,14 +9,15 @@ use crate::metrics::online::{OnlineMetric, shown_in};
 use crate::metrics::table::Table as InTable;
 use crate::preference::DistributionKind;
 use crate::record::online::OnlineRecord;
-use crate::report::markup::{Cell, Column, Table, cells};
+use crate::report::markup::{Cell, Column, Table, cells, name, prose};
 use crate::report::sections::setting::{expectations_md, prices_md, provenance_md};
 use crate::statistics::spread::Spread;
 
 /// The page.
 pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {
     let (manifest, suite) = (&record.manifest, &record.manifest.suite);
-    let mut text = format!("# {}\n\n{}\n\n", manifest.scenario.name, manifest.scenario.description);
+    let mut text =
+        format!("# {}\n\n{}\n\n", name(&manifest.scenario.name), prose(&manifest.scenario.description));
     if suite.info.simulated {
         text.push_str(
             "**The outcomes of this suite are simulated.** Ranks and figures say nothing about real models.\n\n",
@@ -98,7 +99,7 @@ fn setting(record: &OnlineRecord) -> String {
     }
     let licence = manifest.scenario.licence.as_deref().unwrap_or(&suite.info.licence);
     if !licence.is_empty() {
-        let _ = write!(text, "Licence of the data: {licence}. ");
+        let _ = write!(text, "Licence of the data: {}. ", prose(licence));
     }
     text.truncate(text.trim_end().len());
     text.push_str("\n\n");

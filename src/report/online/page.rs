@@ -9,9 +9,10 @@ use super::markdown::{interval, report_md};
 use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, Value};
 use crate::record::online::OnlineRecord;
+use crate::report::markup::unescaped;
 use crate::report::page::document;
-use crate::report::sections::setting::again_html;
 use crate::report::plot::{OnPage, RegretChart, swatch};
+use crate::report::sections::setting::again_html;
 use crate::statistics::spread::Spread;
 
 /// The whole page.
@@ -228,8 +229,11 @@ fn table(text: &mut String, lines: &[&str]) {
 
 /// Words with their code, bold, and italics.
 fn markup(words: &str) -> String {
+    // Signs that are escaped are no signs: they are set aside where no text has anything.
+    const ASIDE: [(&str, &str); 2] = [("\\*", "\u{e000}"), ("\\`", "\u{e001}")];
     let mut text = String::new();
-    for (at, part) in escape_lines(words).split('`').enumerate() {
+    let words = ASIDE.iter().fold(escape_lines(words), |words, (sign, aside)| words.replace(sign, aside));
+    for (at, part) in words.split('`').enumerate() {
         if at % 2 == 1 {
             let _ = write!(text, "<code>{part}</code>");
             continue;
@@ -247,7 +251,8 @@ fn markup(words: &str) -> String {
             };
         }
     }
-    text
+    let text = unescaped(&text);
+    ASIDE.iter().fold(text, |text, (sign, aside)| text.replace(aside, &sign[1..]))
 }
 
 fn escape_lines(words: &str) -> String {

@@ -75,6 +75,7 @@ pub fn report_folders(folder: &Path) -> Result<Vec<PathBuf>> {
 /// One run and what it took.
 fn finished(record: Record, folder: &Path) -> Result<Finished> {
     let summary = summarise(&record);
+    summary.check().map_err(|error| Error::file(folder, error.to_string()))?;
     let path = folder.join(TIMINGS);
     let timings = if path.is_file() { read_timings(&path)? } else { Vec::new() };
     Ok(Finished { record, summary, timings })

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::parts::{Page, Section};
 use crate::evaluate::Verdict;
 use crate::record::{Manifest, Record, RecordedSuite};
-use crate::report::markup::paragraph;
+use crate::report::markup::{name, paragraph, prose};
 use crate::scenario::CostSettings;
 use crate::suite::{CostBasis, EMBEDDED_NAME};
 
@@ -39,7 +39,7 @@ pub(in crate::report) fn setting_md(record: &Record) -> String {
         let _ = write!(text, "Embeddings: {encoder}. ");
     }
     if !suite.info.licence.is_empty() {
-        let _ = write!(text, "Licence of the data: {}. ", suite.info.licence);
+        let _ = write!(text, "Licence of the data: {}. ", prose(&suite.info.licence));
     }
     text.truncate(text.trim_end().len());
     text.push_str("\n\n");
@@ -130,7 +130,7 @@ pub(crate) fn provenance_md(seed: u64, program_version: &str, suite: &RecordedSu
     format!(
         "Seed {seed}, llm-bandit {program_version}, suite {} (SHA-256 {}). Rebuild every table and figure from the record in \
          this folder with `llm-bandit report`.\n",
-        suite.info.name,
+        name(&suite.info.name),
         &suite.content_hash[..16.min(suite.content_hash.len())],
     )
 }

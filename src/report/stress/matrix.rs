@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Column;
 use crate::evaluate::{Move, MovedMetric, N_RESAMPLES, PolicyKind, moves};
 use crate::record::Record;
-use crate::report::markup::{self, Cell, Spread, Table, cells};
+use crate::report::markup::{self, Cell, Spread, Table, cells, name, prose};
 use crate::report::numbers::bounds;
 use crate::report::plot::{Figure, HeatCell, HeatChart};
 use crate::scenario::shift::{Change, Stage};
@@ -17,7 +17,9 @@ pub(super) fn head(twin: &Record) -> String {
     format!(
         "# {}: under stress\n\n{} Everything here stands beside the run as it is, `../report.md`, and is computed from the \
          records in `records` and `../record`. Means of {} replicates; intervals are 95 %, of differences on the same prompts.\n\n",
-        scenario.name, scenario.description, scenario.replicates
+        name(&scenario.name),
+        prose(&scenario.description),
+        scenario.replicates
     )
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, suggestion};
+use crate::suite::read::{MOST_BENCHMARKS, MOST_CELLS};
 use crate::{fs, toml_file};
 
 /// The settings of a synthetic suite; every key is optional.
@@ -192,6 +193,21 @@ impl SyntheticSettings {
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Some(format!("`{name}` is 0"));
         }
+        let [n_prompts, n_latent, n_benchmarks, n_clusters, n_models, _] = counts.map(|(_, count)| count);
+        if n_benchmarks > MOST_BENCHMARKS {
+            return Some(format!("`n-benchmarks` is {n_benchmarks}, more than {MOST_BENCHMARKS}"));
+        }
+        // What is kept at once; the factors before they are multiplied, where a product would overflow.
+        let tables = [
+            ("`n-prompts` x `n-models`", n_prompts, n_models),
+            ("`n-prompts` x `n-dimensions`", n_prompts, self.n_dimensions),
+            ("`n-models` x `n-latent-dimensions`", n_models.max(self.n_families), n_latent),
+            ("`n-clusters-per-benchmark` x `n-benchmarks`", n_clusters, n_benchmarks),
+            ("clusters x `n-latent-dimensions`", n_clusters.saturating_mul(n_benchmarks), n_latent),
+        ];
+        if let Some((what, n, m)) = tables.iter().find(|(_, n, m)| n.saturating_mul(*m) > MOST_CELLS) {
+            return Some(format!("{what} are {n} x {m} numbers, more than {MOST_CELLS}"));
+        }
         // One dimension more, so that the length of the latent position survives the normalisation.
         (self.n_dimensions <= self.n_latent_dimensions).then(|| {
             format!(
@@ -303,6 +319,24 @@ mod tests {
         };
         assert_eq!(problem(|_| ()), "");
         assert_eq!(problem(|s| s.n_prompts = 0), "`n-prompts` is 0");
+        // Their product would overflow.
+        assert_eq!(
+            problem(|s| (s.n_clusters_per_benchmark, s.n_benchmarks) = (usize::MAX / 2, 3)),
+            format!(
+                "`n-clusters-per-benchmark` x `n-benchmarks` are {} x 3 numbers, more than 200000000",
+                usize::MAX / 2
+            )
+        );
+        assert_eq!(problem(|s| s.n_benchmarks = 10_001), "`n-benchmarks` is 10001, more than 10000");
+        for large in [
+            (|s| s.n_prompts = usize::MAX) as fn(&mut SyntheticSettings),
+            |s| s.n_models = usize::MAX,
+            |s| s.n_families = usize::MAX,
+            |s| s.n_dimensions = usize::MAX,
+            |s| (s.n_latent_dimensions, s.n_dimensions) = (usize::MAX - 1, usize::MAX),
+        ] {
+            assert!(problem(large).ends_with("numbers, more than 200000000"), "{}", problem(large));
+        }
         assert_eq!(problem(|s| s.missing = 1.0), "`missing` is 1 but must lie between 0 and 0.999");
         assert_eq!(
             problem(|s| s.family_share = f64::NAN),
