@@ -6,6 +6,7 @@
 //! well: the suite grows in a hidden folder beside its own, which it takes in one step.
 
 mod alpaca_eval;
+mod answers;
 mod build;
 mod cells;
 mod columns;
