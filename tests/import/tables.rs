@@ -135,3 +135,45 @@ fn a_column_that_goes_by_the_prompt_alone_is_no_score() {
         }
     }
 }
+
+#[test]
+fn costs_that_cannot_be_right_are_warned_of_at_once() {
+    let head = "prompt_id,model,score,cost,input_tokens,output_tokens\n";
+    let row = |prompt: usize, model: &str, cost: f64| {
+        format!("p{prompt},{model},1,{cost},{},100\n", 500 + 10 * prompt)
+    };
+    let rows = (0..4).flat_map(|prompt| {
+        let dollars = (500.0 + 10.0 * prompt as f64) * 2.5e-6 + 100.0 * 1e-5;
+        // One in cents, one of which a cost is unknown and written as 0.
+        [
+            row(prompt, "openai/gpt-4o", 100.0 * dollars),
+            row(prompt, "other", if prompt == 0 { 0.0 } else { 0.001 }),
+        ]
+    });
+    let text: String = std::iter::once(head.to_owned()).chain(rows).collect();
+    let (coverage, _) = of_file("t.csv", &text, |_| {}).unwrap();
+    let told = coverage.to_string();
+    for words in [
+        "`openai/gpt-4o`: its costs are 100.000 times what its tokens cost",
+        "`other`: 1 of 4 costs are 0 among paid ones",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
+fn the_columns_of_published_routing_data_need_no_flag() {
+    let irt = "question,llm,performance,input_tokens,output_tokens,task,answer,response\nA?,one,1.0,10,20,sums,a,b\nA?,two,0.5,10,20,sums,a,c\n";
+    let (_, suite) = of_file("t.csv", irt, |_| {}).unwrap();
+    assert_eq!((suite.benchmarks[0].as_str(), suite.outcomes.output_tokens.get(0, 1)), ("sums", Some(20.0)));
+    let vision =
+        "question,img_path,gpt-4o_correct,gpt-4o_cost,qwen_correct,qwen_cost\nWhat?,a.png,1,0.01,0,0.001\n";
+    let (_, suite) = of_file("t.csv", vision, |_| {}).unwrap();
+    assert_eq!(suite.models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["gpt-4o", "qwen"]);
+    assert_eq!(suite.outcomes.cost_usd.row(0).collect::<Vec<_>>(), [Some(0.01), Some(0.001)]);
+    let arena = r#"{"id": "u", "model_a": "x", "model_b": "y", "winner": "both_bad", "evaluation_order": 1, "conv_metadata": {"turns": 1},
+        "conversation_a": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}], "category_tag": {"if": {"score": 4}}}"#;
+    let folder = super::folder(&[super::file("a.jsonl", &arena.replace('\n', " "))]);
+    let (_, suite) = imported(&settings("pairs", &folder.path().join("raw"))).unwrap();
+    assert_eq!((suite.prompts[0].text.as_str(), suite.comparisons[0].score_a), ("Hi", 0.5));
+}
