@@ -121,6 +121,7 @@ pub mod preference;
 pub mod random;
 pub mod record;
 pub mod report;
+pub mod route;
 pub mod router;
 pub mod run;
 pub mod scenario;
