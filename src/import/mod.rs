@@ -53,7 +53,7 @@ pub use source::Progress;
 use crate::error::{Error, Result, suggestion};
 use crate::fs::{self, Claim};
 use crate::hash::hex;
-use crate::suite::{ImportInfo, ImportedFile, SuiteCheck, SuiteInfo};
+use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo};
 use cells::Cells;
 use importer::{Importer, Job};
 use metric::Scale;
@@ -103,16 +103,32 @@ impl Format {
 pub fn import(settings: &ImportSettings, out: &Path, progress: &dyn Fn(Progress<'_>)) -> Result<Coverage> {
     check_settings(settings)?;
     let claim = claim(out)?;
+    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let (suite, coverage) = read(settings, name, progress)?;
+    claim.replace_folder(|_| false, |staged| suite.write(staged))?;
+    Ok(coverage)
+}
+
+/// The suite of that name that [`import`] would write.
+///
+/// # Errors
+/// As [`import`].
+pub fn read(
+    settings: &ImportSettings,
+    name: String,
+    progress: &dyn Fn(Progress<'_>),
+) -> Result<(Suite, Coverage)> {
+    check_settings(settings)?;
     let sources = Sources::new(progress);
     let cells = gather(settings, &sources)?;
     let opened = sources.opened();
     let n_bytes = opened.iter().map(|path| fs::n_bytes(path)).sum();
-    let info = info(settings, &cells, &opened, out)?;
+    let info = info(settings, &cells, &opened, name)?;
     let (suite, tally) = cells.into_suite(info).map_err(|problem| {
         Error::Usage(format!("the {} files of `{}` {problem}", opened.len(), settings.format.name()))
     })?;
-    claim.replace_folder(|_| false, |staged| suite.write(staged))?;
-    Ok(Coverage { n_files: opened.len(), n_bytes, tally, check: SuiteCheck::new(&suite) })
+    let check = SuiteCheck::new(&suite);
+    Ok((suite, Coverage { n_files: opened.len(), n_bytes, tally, check }))
 }
 
 fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
@@ -181,8 +197,7 @@ fn claim(out: &Path) -> Result<Claim> {
     Ok(claim)
 }
 
-fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], out: &Path) -> Result<SuiteInfo> {
-    let name = out.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+fn info(settings: &ImportSettings, cells: &Cells, opened: &[PathBuf], name: String) -> Result<SuiteInfo> {
     let mut metrics: Vec<String> = cells.metrics.values().cloned().collect();
     metrics.sort();
     metrics.dedup();
