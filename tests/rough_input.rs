@@ -98,7 +98,10 @@ fn output_that_cannot_be_written_is_an_error_and_a_reader_who_leaves_is_none() {
     let run = llm_bandit(folder, &["run", "r.toml", "--quiet", "--out", "out"]);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     for arguments in [
-        &["list"][..],
+        &["--help"][..],
+        &["run", "--help"],
+        &["--version"],
+        &["list"],
         &["prices"],
         &["verify", "out"],
         &["report", "out"],

@@ -18,6 +18,7 @@ mod run;
 mod timings;
 mod train;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use llm_bandit::error::{Error, Result, shortened};
 
-use output::say_aside;
+use output::{is_read, say_aside};
 
 /// Replays recorded LLM-routing benchmarks, trains and compares routers on them, and writes Pareto tables and plots.
 #[derive(Parser)]
@@ -164,7 +165,7 @@ pub(crate) fn main() -> ExitCode {
             say_aside(&one_line(&error.to_string()));
             return ExitCode::from(2);
         }
-        Err(help) => help.exit(),
+        Err(help) => return told(&help),
     };
     let done = match arguments.command {
         Command::List(datasets) => inspect::list(&datasets.datasets),
@@ -187,6 +188,18 @@ pub(crate) fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        Err(error) => {
+            say_aside(&format!("error: {error}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Prints help or the version, which were asked for, or the help on what to ask for.
+fn told(help: &clap::Error) -> ExitCode {
+    let code = u8::from(help.use_stderr()) * 2;
+    match is_read(help.print().and_then(|()| io::stdout().flush())) {
+        Ok(_) => ExitCode::from(code),
         Err(error) => {
             say_aside(&format!("error: {error}"));
             ExitCode::from(2)
