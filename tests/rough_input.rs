@@ -85,6 +85,10 @@ fn what_does_not_go_together_on_a_command_line_is_said_in_one_line() {
     let long = "x".repeat(100_000);
     assert!(said(&["run", "quickstart", "--replicates", &long]).contains("xxx\u{2026}' for '--replicates"));
     assert!(said(&["verify", &long]).len() < 600);
+    // As a CI system sets what it does not know.
+    let mut list = Command::new(env!("CARGO_BIN_EXE_llm-bandit"));
+    let listed = list.arg("list").current_dir(folder).env("LLM_BANDIT_DATASETS", "").output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let help = llm_bandit(folder, &["run", "--help"]);
     assert!(help.status.success() && !help.stdout.is_empty());
 }

@@ -51,7 +51,7 @@ pub(super) struct EmbedArguments {
 
 pub(super) fn embed(arguments: &EmbedArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let folder = match suite::locate(&arguments.suite, &arguments.datasets.datasets)? {
+    let folder = match suite::locate(&arguments.suite, &arguments.datasets.folders())? {
         SuitePlace::Folder(folder) => folder,
         SuitePlace::Embedded => {
             return Err(Error::Usage(format!("suite `{}` is built in and has no texts", arguments.suite)));

@@ -18,6 +18,7 @@ mod run;
 mod timings;
 mod train;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -148,7 +149,14 @@ enum Command {
 struct DatasetArguments {
     /// Folders of suites; looked through in order, then `datasets`, then the suite built in
     #[arg(long, value_name = "DIR", env = "LLM_BANDIT_DATASETS", value_delimiter = ':')]
-    datasets: Vec<PathBuf>,
+    datasets: Vec<OsString>,
+}
+
+impl DatasetArguments {
+    /// The folders; a variable that is set to nothing names none.
+    fn folders(&self) -> Vec<PathBuf> {
+        self.datasets.iter().filter(|folder| !folder.is_empty()).map(PathBuf::from).collect()
+    }
 }
 
 /// More threads than these wait for each other.
@@ -168,8 +176,8 @@ pub(crate) fn main() -> ExitCode {
         Err(help) => return told(&help),
     };
     let done = match arguments.command {
-        Command::List(datasets) => inspect::list(&datasets.datasets),
-        Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.datasets),
+        Command::List(datasets) => inspect::list(&datasets.folders()),
+        Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.folders()),
         Command::Run(arguments) => run::run(&arguments),
         Command::Report(arguments) => run::report(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),

@@ -197,7 +197,7 @@ struct Ran<'a> {
 fn run_one(path: &Path, experiment: &Experiment, claim: &Claim, arguments: &RunArguments) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
     let (suite, embeddings) = experiment.suite();
-    let suite = suite_of(suite, embeddings, &arguments.datasets.datasets).map_err(named)?;
+    let suite = suite_of(suite, embeddings, &arguments.datasets.folders()).map_err(named)?;
     let progress = Progress::new(experiment.name(), experiment.unit(), arguments.quiet);
     let timings = Timings::default();
     let kept = program().map(|program| CellCache::new(report::partial_folder(claim), program));

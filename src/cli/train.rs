@@ -47,7 +47,7 @@ pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     let target = SavedRouter::claim(&arguments.out)?;
     let named = |error: Error| Scenario::place(path, error);
     let suite =
-        simulation::suite_of(&scenario.suite, scenario.embeddings.as_deref(), &arguments.datasets.datasets)
+        simulation::suite_of(&scenario.suite, scenario.embeddings.as_deref(), &arguments.datasets.folders())
             .map_err(named)?;
     let router =
         simulation::train(&scenario, suite, &arguments.router, arguments.replicate).map_err(named)?;
