@@ -22,8 +22,7 @@ const MOST_BYTES_PER_TOKEN: f64 = 40.0;
 
 /// What is implausible about a suite's costs and tokens, a line a model and kind.
 pub(super) fn implausible_amounts(suite: &Suite) -> Vec<String> {
-    // A test reads the book inside the program.
-    let book = PriceBook::built_in().ok();
+    let book = PriceBook::built_in();
     let mut found = Vec::new();
     for (k, model) in suite.models.iter().enumerate() {
         let mut say = |problem: String| found.push(format!("`{}`: {problem}", model.id));
@@ -31,7 +30,7 @@ pub(super) fn implausible_amounts(suite: &Suite) -> Vec<String> {
         zero_among_paid(&costs).into_iter().for_each(&mut say);
         constant(suite, "cost", &costs).into_iter().for_each(&mut say);
         let own = model.price_in_usd_per_1m.zip(model.price_out_usd_per_1m);
-        let listed = book.as_ref().map_or_else(Vec::new, |book| prices(book, &model.id));
+        let listed = prices(book, &model.id);
         let prices: Vec<(f64, f64)> =
             own.into_iter().chain(listed.iter().map(|price| (price.input, price.output))).collect();
         far_from_prices(suite, k, &costs, &prices).into_iter().for_each(&mut say);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -127,13 +128,16 @@ struct WrittenModel {
 }
 
 impl PriceBook {
-    /// The book inside the program.
+    /// The book inside the program, which is read once.
     ///
-    /// # Errors
-    /// None: a test reads it.
-    pub fn built_in() -> Result<PriceBook> {
-        let book = PriceBook::parse_beside(Path::new(BUILT_IN_PATH), BUILT_IN_TEXT, None)?;
-        Ok(PriceBook { name: BUILT_IN.to_owned(), ..book })
+    /// # Panics
+    /// Never: a test reads it.
+    pub fn built_in() -> &'static PriceBook {
+        static BOOK: LazyLock<PriceBook> = LazyLock::new(|| {
+            let book = PriceBook::parse_beside(Path::new(BUILT_IN_PATH), BUILT_IN_TEXT, None);
+            PriceBook { name: BUILT_IN.to_owned(), ..book.expect("the book inside the program is in order") }
+        });
+        &BOOK
     }
 
     /// Reads a book; the path `built-in` is the one inside the program.
@@ -142,7 +146,7 @@ impl PriceBook {
     /// Whatever is wrong with it, with path and line.
     pub fn read(path: &Path) -> Result<PriceBook> {
         if path == Path::new(BUILT_IN) {
-            return PriceBook::built_in();
+            return Ok(PriceBook::built_in().clone());
         }
         PriceBook::parse(path, &fs::read_text(path)?)
     }
@@ -152,7 +156,7 @@ impl PriceBook {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: &str) -> Result<PriceBook> {
-        PriceBook::parse_beside(path, text, Some(&PriceBook::built_in()?))
+        PriceBook::parse_beside(path, text, Some(PriceBook::built_in()))
     }
 
     /// The file's name, or `built-in`.
@@ -445,7 +449,7 @@ price = [{ from = "2024-01-01", input = 1, output = 2, source = "our bill" }]
 
     #[test]
     fn the_built_in_book_is_sound_and_knows_what_routing_suites_are_made_of() {
-        let book = PriceBook::built_in().unwrap();
+        let book = PriceBook::built_in();
         assert!(book.models().len() >= 60);
         for (name, date, input, output) in [
             ("gpt-4-1106-preview", None, 10.0, 30.0),
