@@ -1,14 +1,16 @@
 //! Decisions as a text file: a header of `# name: value` lines, then CSV with a row for each preference from which on
 //! another model is chosen. Small enough to be committed, and a changed decision is a changed line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
 use super::{Decided, Decisions, Span};
 use crate::error::{Error, Result};
 use crate::fs;
+use crate::preference::Preference;
 use crate::report::markup::{Table, Types, cells};
+use crate::suite::LARGEST_AMOUNT;
 
 /// The number of the file format.
 pub const FORMAT: u32 = 1;
@@ -118,8 +120,11 @@ impl Decisions {
             found.ok_or_else(|| fault(1, format!("the header has no line `# {name}: ...`")))
         };
         let numbers = |name: &str, (line, written): (usize, &str)| {
-            let all = written.split(' ').map(str::parse).collect::<std::result::Result<Vec<f64>, _>>();
-            all.map_err(|_| fault(line, format!("`{name}` are not all numbers")))
+            let all = written
+                .split(' ')
+                .map(|number| number.parse().ok().filter(|number: &f64| number.is_finite()));
+            all.collect::<Option<Vec<f64>>>()
+                .ok_or_else(|| fault(line, format!("`{name}` are not all numbers")))
         };
         let (line, written) = field("preferences")?;
         let preferences = numbers("preferences", (line, written))?;
@@ -158,26 +163,28 @@ fn rows(text: &str, preferences: &[f64], fault: &dyn Fn(usize, String) -> Error)
         return Err(fault(1, format!("the columns are not `{}`", COLUMNS.join(","))));
     }
     let mut prompts: Vec<Decided> = Vec::new();
+    let mut decided: BTreeSet<(String, usize)> = BTreeSet::new();
     for row in reader.records() {
         let row = row.map_err(|error| {
             fault(error.position().map_or(1, |at| at.line() as usize), "is no row of seven fields".into())
         })?;
         let line = row.position().map_or(1, |at| at.line() as usize);
-        let number = |column: usize| -> Result<f64> {
-            let value: Option<f64> = row[column].parse().ok().filter(|value: &f64| value.is_finite());
-            value
-                .ok_or_else(|| fault(line, format!("`{}` is no number: `{}`", COLUMNS[column], &row[column])))
+        let number = |column: usize, most: f64| -> Result<f64> {
+            let value: Option<f64> = row[column].parse().ok().filter(|value| (0.0..=most).contains(value));
+            let problem =
+                || format!("`{}` is no number from 0 to {most:?}: `{}`", COLUMNS[column], &row[column]);
+            value.ok_or_else(|| fault(line, problem()))
         };
         let replicate = row[2]
             .parse()
             .map_err(|_| fault(line, format!("`replicate` is no whole number: `{}`", &row[2])))?;
-        let from = number(3)?;
+        let from = number(3, Preference::LARGEST)?;
         let first = preferences.iter().position(|&weight| weight == from);
         let first = first.ok_or_else(|| {
             fault(line, format!("`from_preference` {from} is not among those of the header"))
         })?;
-        let cost_usd = if row[6].is_empty() { None } else { Some(number(6)?) };
-        let span = Span { first, model: row[4].to_owned(), score: number(5)?, cost_usd };
+        let cost_usd = if row[6].is_empty() { None } else { Some(number(6, LARGEST_AMOUNT)?) };
+        let span = Span { first, model: row[4].to_owned(), score: number(5, 1.0)?, cost_usd };
         match prompts.last_mut() {
             Some(last) if last.prompt == row[0] && last.replicate == replicate => {
                 if last.spans.last().is_some_and(|before| first <= before.first) {
@@ -193,6 +200,11 @@ fn rows(text: &str, preferences: &[f64], fault: &dyn Fn(usize, String) -> Error)
             }
             _ => {
                 let (prompt, benchmark) = (row[0].to_owned(), row[1].to_owned());
+                if !decided.insert((prompt.clone(), replicate)) {
+                    let problem =
+                        format!("prompt `{prompt}` is decided a second time in replicate {replicate}");
+                    return Err(fault(line, problem));
+                }
                 prompts.push(Decided { prompt, benchmark, replicate, spans: vec![span] });
             }
         }
@@ -286,11 +298,19 @@ prompt_id,benchmark,replicate,from_preference,model,score,cost_usd
             fault("0,2,0@", "0,3,0@"),
             "d.csv:10: `from_preference` 3 is not among those of the header"
         );
-        assert_eq!(fault("0@0.1,0,0.1", "0@0.1,x,0.1"), "d.csv:10: `score` is no number: `x`");
+        assert_eq!(fault("0@0.1,0,0.1", "0@0.1,x,0.1"), "d.csv:10: `score` is no number from 0 to 1.0: `x`");
+        assert_eq!(
+            fault("0@0.1,0,0.1", "0@0.1,1e308,0.1"),
+            "d.csv:10: `score` is no number from 0 to 1.0: `1e308`"
+        );
         assert_eq!(
             fault("math,0,0,", "math,0,2,"),
             "d.csv:9: prompt `#1` has no decision at the lowest preference"
         );
+        let twice = format!("{TEXT}{}\n", TEXT.lines().nth(8).unwrap());
+        let error = Decisions::parse(Path::new("d.csv"), &twice).unwrap_err().to_string();
+        assert!(error.ends_with("prompt `#1` is decided a second time in replicate 0"), "{error}");
+        assert!(fault("0 0.5 2", "0 0.5 inf").ends_with("`preferences` are not all numbers"));
         assert_eq!(
             fault(",cost_usd", ",cost"),
             "d.csv:8: the columns are not `prompt_id,benchmark,replicate,from_preference,model,score,cost_usd`"
