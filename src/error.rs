@@ -161,13 +161,20 @@ pub fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a st
 /// contains what was written.
 fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = written.to_lowercase();
-    let limit = (wanted.chars().count() / 3).max(1);
+    let n_wanted = wanted.chars().count();
+    // The time grows with the product of the lengths, and what is so long was no slip of a key.
+    if n_wanted > LONGEST_QUOTE {
+        return None;
+    }
+    let limit = (n_wanted / 3).max(1);
     candidates
         .into_iter()
         .filter_map(|name| {
             let lower = name.to_lowercase();
-            let distance = strsim::damerau_levenshtein(&wanted, &lower);
+            let n_more = lower.chars().count().abs_diff(n_wanted);
             let contained = wanted.len() >= 3 && lower.contains(&wanted);
+            // It takes an edit at least for each character more or less.
+            let distance = if n_more > limit { n_more } else { strsim::damerau_levenshtein(&wanted, &lower) };
             (distance <= limit || contained).then_some((distance, name))
         })
         .min_by_key(|&(distance, _)| distance)
@@ -186,6 +193,10 @@ mod tests {
             "; did you mean `mistralai/Mixtral-8x7B`?"
         );
         assert_eq!(suggestion("zebra", ["prompt_id", "score"]), "");
+        // Compared letter by letter, these would take hours.
+        let long = "[".repeat(1_000_000);
+        assert_eq!(suggestion(&long, [long.as_str()]), "");
+        assert_eq!(suggestion("score", [long.as_str(), "scores"]), "; did you mean `scores`?");
     }
 
     #[test]
