@@ -74,10 +74,10 @@ struct Factorisation {
 impl RouterKind for EmbedLlmSettings {
     fn check(&self) -> Result<()> {
         if !(1..=4096).contains(&self.dimensions) {
-            return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));
+            return Err(Error::setting("dimensions", "`dimensions` must be from 1 to 4096"));
         }
         if self.noise.is_some_and(|noise| !(0.0..=10.0).contains(&noise)) {
-            return Err(Error::Usage("`noise` must be a number from 0 to 10".into()));
+            return Err(Error::setting("noise", "`noise` must be a number from 0 to 10"));
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ impl RouterKind for PpoFixedSettings {
 
     fn check(&self) -> Result<()> {
         if !(WATCH_EVERY..=1_000_000).contains(&self.steps) {
-            return Err(Error::Usage(format!("`steps` must be from {WATCH_EVERY} to 1000000")));
+            return Err(Error::setting("steps", format!("`steps` must be from {WATCH_EVERY} to 1000000")));
         }
         Ok(())
     }

@@ -77,10 +77,10 @@ impl RouterKind for RoutellmMfSettings {
 
     fn check(&self) -> Result<()> {
         if !(1..=4096).contains(&self.dimensions) {
-            return Err(Error::Usage("`dimensions` must be from 1 to 4096".into()));
+            return Err(Error::setting("dimensions", "`dimensions` must be from 1 to 4096"));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            return Err(Error::Usage("`learning-rate` must be above 0 and at most 1".into()));
+            return Err(Error::setting("learning-rate", "`learning-rate` must be above 0 and at most 1"));
         }
         Ok(())
     }

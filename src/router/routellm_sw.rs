@@ -59,7 +59,7 @@ impl RouterKind for RoutellmSwSettings {
 
     fn check(&self) -> Result<()> {
         if self.gamma.is_some_and(|gamma| !(1.0..=1e30).contains(&gamma)) {
-            return Err(Error::Usage("`gamma` must be a number from 1 to 1e30".into()));
+            return Err(Error::setting("gamma", "`gamma` must be a number from 1 to 1e30"));
         }
         Ok(())
     }

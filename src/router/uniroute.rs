@@ -95,7 +95,7 @@ impl RouterKind for UniRouteSettings {
 
     fn check(&self) -> Result<()> {
         if self.clusters.is_some_and(|clusters| !(1..=10_000).contains(&clusters)) {
-            return Err(Error::Usage("`clusters` must be from 1 to 10000".into()));
+            return Err(Error::setting("clusters", "`clusters` must be from 1 to 10000"));
         }
         Ok(())
     }

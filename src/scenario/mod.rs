@@ -516,11 +516,11 @@ mod tests {
         );
         assert_eq!(
             fault("model = \"knn\"", "model = \"linear\"\nridge = -1.0"),
-            "x/s.toml:7: `ridge` must be a number from 0.001 up"
+            "x/s.toml:10: `ridge` must be a number from 0.001 up"
         );
         assert_eq!(
             fault("model = \"knn\"", "model = \"linear\"\nneighbours = 3"),
-            "x/s.toml:7: `neighbours` is a setting of `knn` alone"
+            "x/s.toml:10: `neighbours` is a setting of `knn` alone"
         );
     }
 

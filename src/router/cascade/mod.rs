@@ -112,7 +112,7 @@ impl RouterKind for CascadeSettings {
 
     fn check(&self) -> Result<()> {
         if !(0.0..=1.0).contains(&self.judge_error) {
-            return Err(Error::Usage("`judge-error` must be a share from 0 to 1".into()));
+            return Err(Error::setting("judge-error", "`judge-error` must be a share from 0 to 1"));
         }
         Ok(())
     }

@@ -96,16 +96,19 @@ impl RouterKind for CommandSettings {
     }
 
     fn check(&self) -> Result<()> {
-        let fault = |problem: &str| Err(Error::Usage(problem.to_owned()));
+        let fault = |key: &str, problem: &str| Err(Error::setting(key, problem));
         let is_time = |seconds: f64| seconds > 0.0 && seconds <= MOST_SECONDS;
         if self.command.first().is_none_or(String::is_empty) {
-            return fault("`command` names no program");
+            return fault("command", "`command` names no program");
         }
         if !is_time(self.time_limit_s) || !is_time(self.start_limit_s) {
-            return fault("`time-limit-s` and `start-limit-s` are seconds above 0, a million at most");
+            return fault(
+                "time-limit-s",
+                "`time-limit-s` and `start-limit-s` are seconds above 0, a million at most",
+            );
         }
         if !(1..=100_000).contains(&self.batch) {
-            return fault("`batch` must be from 1 to 100000 requests");
+            return fault("batch", "`batch` must be from 1 to 100000 requests");
         }
         Ok(())
     }

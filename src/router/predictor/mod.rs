@@ -65,22 +65,22 @@ impl RouterKind for PredictorSettings {
     }
 
     fn check(&self) -> Result<()> {
-        let fault = |problem: &str| Err(Error::Usage(problem.into()));
+        let fault = |key: &str, problem: &str| Err(Error::setting(key, problem));
         if self.neighbours.is_some() && self.model != PredictorModel::Knn {
-            return fault("`neighbours` is a setting of `knn` alone");
+            return fault("neighbours", "`neighbours` is a setting of `knn` alone");
         }
         if self.ridge.is_some() && self.model != PredictorModel::Linear {
-            return fault("`ridge` is a setting of `linear` alone");
+            return fault("ridge", "`ridge` is a setting of `linear` alone");
         }
         if self.heads.is_some() && self.model != PredictorModel::Mlp {
-            return fault("`heads` is a setting of `mlp` alone");
+            return fault("heads", "`heads` is a setting of `mlp` alone");
         }
         if self.neighbours == Some(0) {
-            return fault("`neighbours` must be at least 1");
+            return fault("neighbours", "`neighbours` must be at least 1");
         }
         // Below, rounding can make the equations unsolvable.
         if self.ridge.is_some_and(|ridge| !(ridge >= 0.001 && ridge.is_finite())) {
-            return fault("`ridge` must be a number from 0.001 up");
+            return fault("ridge", "`ridge` must be a number from 0.001 up");
         }
         Ok(())
     }
