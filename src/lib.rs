@@ -108,6 +108,8 @@ pub mod evaluate;
 #[cfg(test)]
 mod fault_walk;
 pub mod fs;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 mod gzip;
 mod hash;

@@ -13,7 +13,7 @@ use std::path::Path;
 const ORDER: &[&str] = &[
     "error", "fs", "gzip", "hash", "npy", "toml_file", "date", "index", "seed", "random", "preference",
     "linalg", "network", "statistics", "metrics", "suite", "import", "embed", "router", "scenario", "record", "run",
-    "evaluate", "estimate", "route", "report", "gate", "decisions",
+    "evaluate", "estimate", "route", "report", "gate", "decisions", "fuzzing",
 ];
 
 /// A path of names, from the root of the crate.

@@ -72,17 +72,29 @@ fn yes() -> bool {
 /// A program that is ready.
 struct Program {
     process: Mutex<Process>,
-    settings: CommandSettings,
-    names: Vec<String>,
+    protocol: Protocol,
     texts: BTreeMap<String, String>,
     costs: CostModel,
 }
 
+/// How questions and answers are read.
+pub(super) struct Protocol {
+    pub(super) settings: CommandSettings,
+    /// The candidates, in pool order.
+    pub(super) names: Vec<String>,
+}
+
 /// What the answers to all requests came to.
-struct Tally {
+pub(super) struct Tally {
     models: Vec<u16>,
     cost_usd: f64,
     n_costs: usize,
+}
+
+impl Tally {
+    pub(super) fn new(n_decisions: usize) -> Tally {
+        Tally { models: vec![0; n_decisions], cost_usd: 0.0, n_costs: 0 }
+    }
 }
 
 impl RouterKind for CommandSettings {
@@ -137,8 +149,10 @@ impl RouterKind for CommandSettings {
         let text = |prompt: &crate::suite::Prompt| (prompt.id.clone(), prompt.text.clone());
         let program = Program {
             process: Mutex::new(process),
-            settings: self.clone(),
-            names: names.model_ids().map(str::to_owned).collect(),
+            protocol: Protocol {
+                settings: self.clone(),
+                names: names.model_ids().map(str::to_owned).collect(),
+            },
             texts: names.prompts.iter().map(text).collect(),
             costs: training.costs(self.cost).model.clone(),
         };
@@ -149,27 +163,27 @@ impl RouterKind for CommandSettings {
 impl External for Program {
     fn ask(&self, prompts: &Prompts, preferences: &[Preference]) -> Result<Asked> {
         let mut process = self.process.lock().expect("no thread panics while it asks");
+        let settings = &self.protocol.settings;
         let weights: Vec<f64> = preferences.iter().map(|preference| preference.weight()).collect();
-        let per_prompt = if self.settings.at_once { 1 } else { weights.len() };
+        let per_prompt = if settings.at_once { 1 } else { weights.len() };
         let n_requests = prompts.len() * per_prompt;
         let costs = self.costs.predict(prompts);
-        let mut tally = Tally { models: vec![0; prompts.len() * weights.len()], cost_usd: 0.0, n_costs: 0 };
-        for start in (0..n_requests).step_by(self.settings.batch) {
-            let batch = start..(start + self.settings.batch).min(n_requests);
+        let mut tally = Tally::new(prompts.len() * weights.len());
+        for start in (0..n_requests).step_by(settings.batch) {
+            let batch = start..(start + settings.batch).min(n_requests);
             let mut lines = Vec::new();
             for request in batch.clone() {
                 let (prompt, preference) = (request / per_prompt, request % per_prompt);
-                let asked =
-                    if self.settings.at_once { &weights[..] } else { &weights[preference..=preference] };
+                let asked = if settings.at_once { &weights[..] } else { &weights[preference..=preference] };
                 self.write_request(prompts, prompt, asked, &mut lines);
             }
             lines.push(b'\n');
             process.send(lines, batch.len());
             for request in batch {
                 let (prompt, preference) = (request / per_prompt, request % per_prompt);
-                let asked = if self.settings.at_once { 0..weights.len() } else { preference..preference + 1 };
-                let answer = process.receive(Duration::from_secs_f64(self.settings.time_limit_s))?;
-                let taken = self.take(
+                let asked = if settings.at_once { 0..weights.len() } else { preference..preference + 1 };
+                let answer = process.receive(Duration::from_secs_f64(settings.time_limit_s))?;
+                let taken = self.protocol.take(
                     &answer,
                     (prompts, prompt),
                     (preferences, asked),
@@ -196,23 +210,25 @@ impl Program {
     fn write_request(&self, prompts: &Prompts, prompt: usize, weights: &[f64], lines: &mut Vec<u8>) {
         let models: Vec<&str> = (0..prompts.n_models())
             .filter(|&model| prompts.is_available(prompt, model))
-            .map(|model| self.names[model].as_str())
+            .map(|model| self.protocol.names[model].as_str())
             .collect();
         let id = &prompts.ids[prompt];
-        let is_known = self.settings.embedding && prompts.has_embedding[prompt];
+        let is_known = self.protocol.settings.embedding && prompts.has_embedding[prompt];
         let request = Request {
             id,
             prompt: self.texts.get(id).map_or("", String::as_str),
             embedding: is_known.then(|| prompts.embeddings.row(prompt)),
             input_tokens: prompts.input_tokens[prompt],
             models: &models,
-            preference: (!self.settings.at_once).then(|| weights[0]),
-            preferences: self.settings.at_once.then_some(weights),
+            preference: (!self.protocol.settings.at_once).then(|| weights[0]),
+            preferences: self.protocol.settings.at_once.then_some(weights),
         };
         serde_json::to_writer(&mut *lines, &request).expect("a request is plain data");
         lines.push(b'\n');
     }
+}
 
+impl Protocol {
     /// Checks whose answer it is: in batches it could be that of another question.
     fn check_echo(&self, answer: &Answer, id: &str, asked: &[Preference]) -> std::result::Result<(), String> {
         match &answer.id {
@@ -236,7 +252,7 @@ impl Program {
     }
 
     /// Takes an answer down, or says what is wrong with it.
-    fn take(
+    pub(super) fn take(
         &self,
         answer: &[u8],
         (prompts, prompt): (&Prompts, usize),

@@ -85,7 +85,7 @@ struct Prediction {
 }
 
 /// All decisions of a file by prompt.
-struct Decisions {
+pub(super) struct Decisions {
     path: PathBuf,
     names: Vec<String>,
     by_prompt: BTreeMap<String, Vec<Decision>>,
@@ -114,7 +114,7 @@ impl RouterKind for DecisionsSettings {
 }
 
 impl Decisions {
-    fn read(path: &Path, names: Names<'_>) -> Result<Decisions> {
+    pub(super) fn read(path: &Path, names: Names<'_>) -> Result<Decisions> {
         let bytes = fs::read(path)?;
         Decisions::parse(path, &bytes, names)
     }
