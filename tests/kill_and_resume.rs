@@ -216,12 +216,45 @@ fn a_link_under_the_name_of_something_staged_is_not_written_through() {
 }
 
 const SYNTH: &str = "n-prompts = 300\nn-models = 3\nn-dimensions = 8\n";
+const STRESS: &str = "[[shift]]\nkind = \"price\"\nmodel = \"gpt-4o\"\nfactor = 2.0\n";
+
+/// Every command that writes, each over what an earlier one wrote, and whether its output is one folder.
+const WRITING: [(&[&str], bool); 10] = [
+    (&["run", "tiny.toml", "--seed", "1", "--quiet", "--out", "report"], true),
+    (&["run", "online.toml", "--seed", "1", "--quiet", "--out", "online"], true),
+    (&["run", "stress.toml", "--seed", "1", "--quiet", "--out", "stressed"], true),
+    (&["report", "spoiled"], true),
+    (&["synth", "synth.toml", "--out", "suite", "--force", "--seed", "2"], true),
+    (&["import", "table", "t.csv", "--out", "imported"], true),
+    (&["reprice", "report", "--prices", "prices.toml", "--out", "repriced"], true),
+    (&["embed", "./texts", "--force", "--dimension", "64"], false),
+    (&["train", "router.toml", "--router", "llm-bandit", "--out", "r.safetensors"], false),
+    (&["compare", "report", "--out", "overall"], false),
+];
 
 /// A folder with what every writing command needs.
 fn everything() -> tempfile::TempDir {
     let folder = cheap_folder();
     let path = folder.path();
-    run(path, "report", &[]);
+    let small = "models = [\"gpt-4o\", \"mistral-7b\"]\n";
+    fs::write(
+        path.join("stress.toml"),
+        CHEAP
+            .replace("[[router]]", &format!("{STRESS}[[router]]"))
+            .replace("[preferences]", &format!("{small}[preferences]")),
+    )
+    .unwrap();
+    fs::write(path.join("online.toml"), online(2, "regret").replace("[[router]]\nkind = \"barp\"\n", ""))
+        .unwrap();
+    for (scenario, out) in
+        [("tiny", "report"), ("tiny", "spoiled"), ("online", "online"), ("stress", "stressed")]
+    {
+        let output =
+            command(path, &["run", &format!("{scenario}.toml"), "--quiet", "--out", out]).output().unwrap();
+        assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // As another version wrote it.
+    fs::write(path.join("spoiled/report.md"), "as it was").unwrap();
     fs::write(path.join("synth.toml"), SYNTH).unwrap();
     fs::write(path.join("prices.toml"), include_str!("../datasets/prices.toml")).unwrap();
     let rows: Vec<String> = (0..2000).map(|row| format!("p{row},m{},0.5,a text\n", row % 2)).collect();
@@ -235,49 +268,116 @@ fn everything() -> tempfile::TempDir {
     folder
 }
 
+type Files = std::collections::BTreeMap<String, Vec<u8>>;
+
+/// Makes a folder hold these files and nothing else.
+fn put_back(folder: &Path, wanted: &Files) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+    for (name, bytes) in wanted {
+        fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+/// What a reader finds.
+fn shown(folder: &Path) -> Files {
+    let mut found = files(folder);
+    found.retain(|name, _| !name.split('/').any(|part| part.starts_with('.')));
+    found
+}
+
+/// Kills a command at some moment of its time. What stood there before is whole, or the new is; the next one ends as if
+/// nothing had been. True where it was hit.
+fn killed(
+    folder: &Path,
+    (arguments, is_folder): (&[&str], bool),
+    [before, after]: [&Files; 2],
+    delay: Duration,
+) -> bool {
+    put_back(folder, before);
+    let mut child = command(folder, arguments).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(delay);
+    let _ = child.kill();
+    let is_hit = !child.wait().unwrap().success();
+    let found = shown(folder);
+    let wanted = |name: &str| [before, after].map(|files| files.get(name));
+    for (name, bytes) in &found {
+        assert!(wanted(name).contains(&Some(bytes)), "{arguments:?}: {name}");
+    }
+    if is_folder {
+        // A folder that was moved aside is put back by whoever looks at it next.
+        let out = arguments.iter().skip_while(|argument| **argument != "--out").nth(1).unwrap_or(&"spoiled");
+        let is_whole = found == *before || found == *after || !folder.join(out).exists();
+        assert!(is_whole, "{arguments:?}: mixed");
+    }
+    if arguments[0] == "import" && folder.join("imported").exists() {
+        fs::remove_dir_all(folder.join("imported")).unwrap();
+    }
+    let output = command(folder, arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}, then: {}", String::from_utf8_lossy(&output.stderr));
+    let found = files(folder);
+    let differs = found.keys().chain(after.keys()).find(|name| found.get(*name) != after.get(*name));
+    assert!(differs.is_none(), "{arguments:?}, then: {differs:?}");
+    is_hit
+}
+
+/// `LLM_BANDIT_KILLS=500` shares so many among the commands.
 #[test]
 fn killing_any_writing_command_leaves_the_earlier_output_or_the_new_one() {
+    let kills = std::env::var("LLM_BANDIT_KILLS").map_or(2, |n| n.parse::<usize>().unwrap() / WRITING.len());
     let folder = everything();
     let folder = folder.path();
-    for arguments in [
-        &["report", "report"][..],
-        &["synth", "synth.toml", "--out", "suite", "--force", "--seed", "2"],
-        &["import", "table", "t.csv", "--out", "imported"],
-        &["embed", "./texts", "--force", "--dimension", "64"],
-        &["train", "router.toml", "--router", "llm-bandit", "--out", "r.safetensors"],
-        &["compare", "report", "--out", "overall"],
-        &["reprice", "report", "--prices", "prices.toml", "--out", "repriced"],
-    ] {
-        let name = arguments[0];
-        let before = files(folder);
+    let before = files(folder);
+    let mut n_hit = 0;
+    for (arguments, is_folder) in WRITING {
+        put_back(folder, &before);
         #[expect(clippy::disallowed_methods, reason = "a kill is to hit every part of a command")]
         let start = Instant::now();
         let output = command(folder, arguments).output().unwrap();
         let duration = start.elapsed();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         let after = files(folder);
-        for kill in 0..3 {
-            if name == "import" {
-                fs::remove_dir_all(folder.join("imported")).unwrap();
+        assert!(before != after && hidden(folder).is_empty(), "{arguments:?}");
+        for kill in 0..kills {
+            let share =
+                Stream::root(7).named(&arguments.join(" ")).numbered(kill).word() as f64 / u64::MAX as f64;
+            let is_hit = killed(folder, (arguments, is_folder), [&before, &after], duration.mul_f64(share));
+            n_hit += usize::from(is_hit);
+        }
+    }
+    println!("{} kills, of which {n_hit} hit a running command", kills * WRITING.len());
+    assert!(n_hit > 0, "no kill hit a command");
+}
+
+#[test]
+fn of_several_commands_on_one_target_some_write_and_the_others_are_refused() {
+    let folder = everything();
+    let folder = folder.path();
+    let before = files(folder);
+    for (arguments, _) in WRITING {
+        put_back(folder, &before);
+        assert!(command(folder, arguments).output().unwrap().status.success(), "{arguments:?}");
+        let after = files(folder);
+        for n in [2, 8] {
+            put_back(folder, &before);
+            let start = |_| command(folder, arguments).stderr(Stdio::piped()).spawn().unwrap();
+            let running: Vec<_> = (0..n).map(start).collect();
+            let mut n_done = 0;
+            for child in running {
+                let output = child.wait_with_output().unwrap();
+                let text = String::from_utf8(output.stderr).unwrap();
+                let last = text.lines().last().unwrap_or_default();
+                let is_refused = last.starts_with("error: ")
+                    && (last.contains("is being written by another run")
+                        || last.contains("exists; choose another"));
+                n_done += usize::from(output.status.success());
+                assert!(output.status.success() || is_refused, "{arguments:?}: {text}");
             }
-            let share = Stream::root(7).named(name).numbered(kill).word() as f64 / u64::MAX as f64;
-            let mut child = command(folder, arguments).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(duration.mul_f64(share));
-            let _ = child.kill();
-            let _ = child.wait();
             let found = files(folder);
-            let is_hidden = |name: &str| name.split('/').any(|part| part.starts_with('.'));
-            for (path, bytes) in found.iter().filter(|(path, _)| !is_hidden(path)) {
-                assert!(
-                    [&before, &after].iter().any(|files| files.get(path) == Some(bytes)),
-                    "{name}: {path}"
-                );
-            }
-            if name == "import" && folder.join("imported").exists() {
-                fs::remove_dir_all(folder.join("imported")).unwrap();
-            }
-            assert!(command(folder, arguments).output().unwrap().status.success(), "{name} after a kill");
-            assert!(files(folder) == after, "{name} after a kill");
+            let differs = found.keys().chain(after.keys()).find(|name| found.get(*name) != after.get(*name));
+            assert!(n_done > 0 && differs.is_none(), "{n} times {arguments:?}: {n_done} done; {differs:?}");
         }
     }
 }
