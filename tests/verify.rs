@@ -1,6 +1,8 @@
 //! `verify` on reports: what is sound passes, and whatever is changed is found and named in one line.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+#[path = "common/folder.rs"]
+mod folder;
 #[path = "common/program.rs"]
 mod program;
 
@@ -8,8 +10,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use llm_bandit::seed::Stream;
 use sha2::{Digest, Sha256};
 
+use folder::files;
 use program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
@@ -341,4 +345,91 @@ fn a_forged_online_record_is_found_however_much_of_it_is_hashed_anew() {
 fn change_score_to_one(content: &mut [u8]) {
     let start = 10 + usize::from(u16::from_le_bytes([content[8], content[9]]));
     content[start..start + 8].copy_from_slice(&1.0_f64.to_le_bytes());
+}
+
+/// As cheap as they can be: a report with records under shifts, and one of learners.
+const STRESSED: &str = "description = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+    models = [\"gpt-4o\", \"mistral-7b\"]\n[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n[evidence]\nresamples = 200\n\
+    [[router]]\nkind = \"random\"\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n\
+    [[shift]]\nkind = \"price\"\nmodel = \"gpt-4o\"\nfactor = 2.0\n";
+const LEARNING: &str = "mode = \"online\"\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\n\
+    benchmarks = [\"gsm8k\"]\nmodels = [\"gpt-4o\", \"mistral-7b\"]\n[online]\norders = 2\ndimensions = 4\n\
+    [[router]]\nkind = \"linucb\"\n[[router]]\nkind = \"random\"\n";
+
+/// Forges one file in one of ten ways, chosen by a word; says which. None where the file cannot be forged so.
+fn forge(path: &Path, bytes: &[u8], word: u64) -> Option<&'static str> {
+    let choose = |n: usize| (word >> 8) as usize % n.max(1);
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let line = choose(lines.len());
+    let around = |middle: &[&[u8]]| {
+        let (before, after) = (&lines[..line], lines.get(line + 1..).unwrap_or_default());
+        [before.concat(), middle.concat(), after.concat()].concat()
+    };
+    let numbers: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at].is_ascii_digit()).collect();
+    let (how, forged) = match word % 10 {
+        0..=2 => {
+            let at = *numbers.get(choose(numbers.len()))?;
+            let mut forged = bytes.to_vec();
+            forged[at] = b'0' + (forged[at] - b'0' + 1 + (word >> 40) as u8 % 9) % 10;
+            ("another digit", forged)
+        }
+        3 => ("a line less", around(&[])),
+        4 => ("a line twice", around(&[lines[line], lines[line]])),
+        5 => {
+            let next = lines.get(line + 1)?;
+            let forged =
+                [lines[..line].concat(), next.to_vec(), lines[line].to_vec(), lines[line + 2..].concat()];
+            ("two lines the other way round", forged.concat())
+        }
+        6 => ("other line ends", bytes.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..])),
+        7 => {
+            fs::remove_file(path).unwrap();
+            return Some("gone");
+        }
+        8 => {
+            fs::rename(path, path.with_extension("old")).unwrap();
+            return Some("another name");
+        }
+        _ => ("a byte more", [bytes, b" "].concat()),
+    };
+    if forged == bytes {
+        return None;
+    }
+    fs::write(path, forged).unwrap();
+    Some(how)
+}
+
+/// `LLM_BANDIT_FORGED=1000` forges so many.
+#[test]
+fn whatever_is_forged_is_found() {
+    let n: usize = std::env::var("LLM_BANDIT_FORGED").map_or(16, |n| n.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut n_forged = std::collections::BTreeMap::<&str, usize>::new();
+    for (name, scenario) in [("stressed", STRESSED), ("learning", LEARNING)] {
+        fs::write(folder.join(format!("{name}.toml")), scenario).unwrap();
+        let run = llm_bandit(folder, &["run", &format!("{name}.toml"), "--quiet", "--out", name]);
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let out = folder.join(name);
+        llm_bandit::report::verify(&out).unwrap();
+        let whole: Vec<(String, Vec<u8>)> = files(&out).into_iter().collect();
+        let stream = Stream::root(8).named(name);
+        let (mut done, mut number) = (0, 0);
+        while done < n / 2 {
+            number += 1;
+            let stream = stream.numbered(number);
+            let (file, bytes) = &whole[stream.named("file").word() as usize % whole.len()];
+            let path = out.join(file);
+            let Some(how) = forge(&path, bytes, stream.named("how").word()) else { continue };
+            let found = llm_bandit::report::verify(&out);
+            let message = found.err().unwrap_or_else(|| panic!("{how}: {name}/{file} passes")).to_string();
+            assert_eq!(message.lines().count(), 1);
+            let _ = fs::remove_file(path.with_extension("old"));
+            fs::write(&path, bytes).unwrap();
+            *n_forged.entry(how).or_default() += 1;
+            done += 1;
+        }
+        llm_bandit::report::verify(&out).unwrap();
+    }
+    println!("forged and found: {n_forged:?}");
 }
