@@ -1,5 +1,7 @@
 //! Every writing command with a fault at every step of reading and writing: what lay there before is whole afterwards, or
 //! the new is, and nothing is left behind. Kills from outside are in `tests/kill_and_resume.rs`.
+//!
+//! `LLM_BANDIT_FAULTS=all cargo test --lib fault_walk -- --nocapture` puts every fault at every step, and prints how many.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,9 +86,12 @@ fn walk(
     let (new, hidden) = files(new.path());
     assert!(hidden.is_empty() && old != new, "{name}: {hidden:?}");
     let mut n_faults = 0;
+    #[expect(clippy::disallowed_methods, reason = "a thorough look takes longer than a test may")]
+    let is_thorough = std::env::var("LLM_BANDIT_FAULTS").is_ok();
     for fault in FAULTS {
-        // Death at every step, what ends more gently at some.
+        // Death at every step, what ends more gently at some, unless all are asked for.
         let stride = match fault {
+            _ if is_thorough => 1,
             Fault::Crash => 1,
             Fault::Refused(28) => 3,
             _ => 7,
@@ -130,6 +135,7 @@ fn walk(
             }
         }
     }
+    println!("{name}: {n_faults} faults");
     assert!(n_faults > 20, "{name} has {n_faults}");
     n_faults
 }
@@ -209,6 +215,7 @@ fn cells_that_a_run_keeps() {
         fs::write(&folder.join("done"), b"")
     };
     stay_on_this_thread();
+    let mut n_faults = 0;
     for fault in FAULTS {
         for at in 0.. {
             let folder = folder();
@@ -216,11 +223,14 @@ fn cells_that_a_run_keeps() {
             if n_steps <= at {
                 break;
             }
+            n_faults += 1;
             assert!(done.is_ok() == folder.path().join("done").exists() || fault == Fault::Crash);
             run(folder.path()).unwrap();
             assert_eq!(files(folder.path()).0.len(), 1);
         }
     }
+    println!("cells that a run keeps: {n_faults} faults");
+    assert!(n_faults > 50);
 }
 
 #[test]
@@ -313,12 +323,14 @@ fn a_check_reads_all_of_a_record_or_fails() {
     let folder = folder();
     let expected = record(1);
     write_report(folder.path(), &expected).unwrap();
+    let mut n_faults = 0;
     for fault in FAULTS {
         for at in 0.. {
             let (read, n_steps) = with_fault(at, fault, || report::read_record(&folder.path().join("out")));
             if n_steps <= at {
                 break;
             }
+            n_faults += 1;
             match (fault, read) {
                 (_, Ok(read)) => assert!(read == expected, "{fault:?} at {at}"),
                 (Fault::Short | Fault::Interrupted, Err(error)) => panic!("{fault:?} at {at}: {error}"),
@@ -326,6 +338,8 @@ fn a_check_reads_all_of_a_record_or_fails() {
             }
         }
     }
+    println!("check: {n_faults} faults");
+    assert!(n_faults > 50);
 }
 
 #[test]
