@@ -112,6 +112,9 @@ impl Error {
 /// A value that is quoted in a message is cut after so many characters.
 const LONGEST_QUOTE: usize = 200;
 
+/// A message of more characters than this quotes something that is full of quotes; its middle says nothing.
+const LONGEST_MESSAGE: usize = 2000;
+
 /// A path of more characters than this is none.
 const LONGEST_PATH: usize = 400;
 
@@ -126,7 +129,14 @@ fn shown(path: &Path) -> String {
 /// A message as one line that a terminal shows as it is, whatever was quoted in it.
 fn one_line(message: &str) -> String {
     let message = message.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
-    shortened(&shortened(&escaped(&message), '`'), '"')
+    let message = shortened(&shortened(&escaped(&message), '`'), '"');
+    let n_characters = message.chars().count();
+    if n_characters <= LONGEST_MESSAGE {
+        return message;
+    }
+    let head = message.chars().take(LONGEST_MESSAGE / 2);
+    let tail = message.chars().skip(n_characters - LONGEST_MESSAGE / 4);
+    head.chain(['\u{2026}']).chain(tail).collect()
 }
 
 /// A text whose values between two of these quotes are cut where they are long.
@@ -215,6 +225,8 @@ mod tests {
                     )
             );
         }
+        let odd = message(format!("`{}` is no number; write one", "`x\"".repeat(5000)));
+        assert!(odd.chars().count() < 2000 && odd.ends_with("` is no number; write one"), "{odd}");
         assert_eq!(Error::Usage("a\nb".into()).to_string(), "a\\nb");
     }
 
