@@ -71,7 +71,7 @@ fn each_forged_line_of_a_manifest_is_refused() {
             "\"seed\": 0, \"evidence\": {\"resamples\": 1000000000000}",
             "`resamples` is 1000000000000",
         ),
-        ("\"high\": 10.0,", "\"high\": 1e308,", "0 < low < high <= 1e12"),
+        ("\"high\": 10.0,", "\"high\": 1e308,", "1e-12 <= low < high <= 1e12"),
         ("\"cost-unit-usd\": ", "\"cost-unit-usd\": 1e300, \"n-x\": ", "unknown field"),
         ("\"preferences\": [\n    0.0,", "\"preferences\": [\n    1e300,", "are not those of the scenario"),
         ("\"preference-weights\": [", "\"preference-weights\": [ 0.5,", "are not one share a preference"),
@@ -142,4 +142,48 @@ fn a_file_that_unpacks_without_end_is_not_read_to_its_end() {
     bytes.extend(vec![0; 1 << 24]);
     fs::write(&path, packed(&bytes)).unwrap();
     assert!(said(folder).contains("not read further"));
+}
+
+#[test]
+fn each_forged_line_of_the_manifest_of_an_online_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let scenario = "mode = \"online\"\ndescription = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
+        models = [\"gpt-4o\", \"mistral-7b\"]\n[online]\norders = 2\ndimensions = 4\nwarm-start = 0.2\n\
+        [[online.change]]\nat = 0.5\nprice = { model = \"gpt-4o\", factor = 0.5 }\n[[router]]\nkind = \"linucb\"\n[[router]]\nkind = \"random\"\n";
+    fs::write(folder.join("s.toml"), scenario).unwrap();
+    let run = llm_bandit(folder, &["run", "s.toml", "--quiet", "--out", "out"]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let path = folder.join("out/record/manifest.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&good).unwrap();
+    for (pointer, value, expected) in [
+        ("/scenario/name", serde_json::json!("../s"), "`../s` is no name for a scenario"),
+        ("/scenario/routers/0/label", serde_json::json!("random"), "two routers are labelled `random`"),
+        ("/phases/1/from", serde_json::json!(1_000_000), "has phases from [0, 1000000] on in"),
+        ("/phases/1/from", serde_json::json!(0), "has phases from [0, 0] on in"),
+        ("/warm-start/score", serde_json::json!([0.5]), "`warm-start` is not one amount an arm"),
+        ("/warm-start/cost-usd/0", serde_json::json!(1e300), "`warm-start` is not one amount an arm"),
+        ("/cost-unit-usd", serde_json::json!(1e300), "has a cost unit of 1e300 US dollars"),
+        ("/routers/0/paid/dollars", serde_json::json!(1e300), "tells of 1e300 dollars"),
+        (
+            "/scenario/online/orders",
+            serde_json::json!(1_000_000_000_000_u64),
+            "tells of 1000000000000 orders",
+        ),
+        ("/suite/models/0", serde_json::json!("mistral-7b"), "candidate `mistral-7b` stands twice"),
+    ] {
+        let mut forged = manifest.clone();
+        *forged.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}: {good}")) = value;
+        fs::write(&path, serde_json::to_string_pretty(&forged).unwrap()).unwrap();
+        for arguments in [["report", "out"], ["verify", "out"]] {
+            let output = llm_bandit(folder, &arguments);
+            let text = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{text}");
+            assert!(
+                text.starts_with("error: out/record/manifest.json: ") && text.contains(expected),
+                "{text}"
+            );
+        }
+    }
 }

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use super::Manifest;
+use super::{Manifest, RecordedSuite};
 use crate::preference::PreferenceGrid;
 use crate::scenario::label::is_file_name;
 use crate::scenario::{MOST_REPLICATES, RESAMPLES};
 use crate::suite::LARGEST_AMOUNT;
 
 /// A cost unit is a mean cost; what costs less than this costs nothing.
-const LEAST_COST_UNIT_USD: f64 = 1e-15;
+pub(super) const LEAST_COST_UNIT_USD: f64 = 1e-15;
 
 /// The first thing in a manifest that cannot be used, in words.
 pub(super) fn problem(manifest: &Manifest) -> Option<String> {
-    scenario_problem(manifest).or_else(|| suite_problem(manifest)).or_else(|| {
+    scenario_problem(manifest).or_else(|| suite_problem(&manifest.suite)).or_else(|| {
         let replicates = 0..manifest.replicates.len();
         replicates.into_iter().find_map(|replicate| {
             replicate_problem(manifest, replicate).map(|problem| format!("replicate {replicate}: {problem}"))
@@ -22,22 +22,28 @@ pub(super) fn problem(manifest: &Manifest) -> Option<String> {
     })
 }
 
+/// Names are file names, and no two routers have the same.
+pub(super) fn name_problem<'a>(name: &str, labels: impl Iterator<Item = &'a str>) -> Option<String> {
+    if !is_file_name(name) {
+        return Some(format!("`{name}` is no name for a scenario"));
+    }
+    let mut known = BTreeSet::new();
+    for label in labels {
+        if !is_file_name(label) {
+            return Some(format!("`{label}` is no label"));
+        }
+        if !known.insert(label) {
+            return Some(format!("two routers are labelled `{label}`"));
+        }
+    }
+    known.is_empty().then(|| "names no router".into())
+}
+
 fn scenario_problem(manifest: &Manifest) -> Option<String> {
     let Manifest { scenario, preferences, preference_weights, replicates, .. } = manifest;
-    if !is_file_name(&scenario.name) {
-        return Some(format!("`{}` is no name for a scenario", scenario.name));
-    }
-    let mut labels = BTreeSet::new();
-    for entry in &scenario.routers {
-        if !is_file_name(&entry.label) {
-            return Some(format!("`{}` is no label", entry.label));
-        }
-        if !labels.insert(&entry.label) {
-            return Some(format!("two routers are labelled `{}`", entry.label));
-        }
-    }
-    if labels.is_empty() {
-        return Some("names no router".into());
+    let problem = name_problem(&scenario.name, scenario.routers.iter().map(|entry| entry.label.as_str()));
+    if problem.is_some() {
+        return problem;
     }
     if !RESAMPLES.contains(&scenario.evidence.resamples) {
         return Some(format!(
@@ -67,8 +73,7 @@ fn scenario_problem(manifest: &Manifest) -> Option<String> {
     None
 }
 
-fn suite_problem(manifest: &Manifest) -> Option<String> {
-    let suite = &manifest.suite;
+pub(super) fn suite_problem(suite: &RecordedSuite) -> Option<String> {
     if !(1..=usize::from(u16::MAX)).contains(&suite.models.len()) {
         return Some(format!("has {} candidates", suite.models.len()));
     }
@@ -112,6 +117,6 @@ fn replicate_problem(manifest: &Manifest, replicate: usize) -> Option<String> {
     None
 }
 
-fn is_amount(value: f64) -> bool {
+pub(super) fn is_amount(value: f64) -> bool {
     (0.0..=LARGEST_AMOUNT).contains(&value)
 }

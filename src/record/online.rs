@@ -8,16 +8,17 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::check::{LEAST_COST_UNIT_USD, is_amount, name_problem, suite_problem};
 use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
 use super::{RecordedPrompt, RecordedSuite, commitment};
 use crate::error::{Error, Result};
 use crate::hash::hex;
 use crate::metrics::curve::Point;
+use crate::preference::Preference;
 use crate::router::Meter;
 use crate::router::online::Contexts;
 use crate::scenario::Mode;
-use crate::scenario::label::is_file_name;
-use crate::scenario::online::OnlineScenario;
+use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
 use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, gzip, npy};
 
@@ -206,9 +207,8 @@ impl OnlineRecord {
     pub fn read(folder: &Path) -> Result<OnlineRecord> {
         let path = folder.join(MANIFEST);
         let manifest: OnlineManifest = read_manifest(folder, Mode::Online)?;
-        let mut labels = manifest.scenario.routers.iter().map(|entry| &entry.label);
-        if let Some(label) = labels.find(|label| !is_file_name(label)) {
-            return Err(Error::file(&path, format!("`{label}` is no label")));
+        if let Some(problem) = problem(&manifest) {
+            return Err(Error::file(&path, problem));
         }
         let prompts = read_prompts(&folder.join(PROMPTS))?;
         let contexts = read_contexts(&folder.join(CONTEXTS), prompts.len())?;
@@ -221,9 +221,6 @@ impl OnlineRecord {
             phases.push(Phase { from: phase.from, words: phase.words.clone(), score, cost_usd });
         }
         let shape = [manifest.scenario.online.orders, manifest.n_steps];
-        if phases.is_empty() || manifest.n_steps == 0 || phases[0].from != 0 {
-            return Err(Error::file(&path, "has no phase that begins at step 0, or no steps"));
-        }
         let order_path = folder.join(ORDERS);
         let bytes = read_unpacked(&order_path)?;
         let places = array(&order_path, &bytes, ("<u4", 4), shape)?;
@@ -336,6 +333,41 @@ impl OnlineRecord {
     }
 }
 
+/// The first thing in a manifest that cannot be used, in words; as `check::problem` of an offline one.
+fn problem(manifest: &OnlineManifest) -> Option<String> {
+    let OnlineManifest { scenario, suite, phases, n_steps, .. } = manifest;
+    let labels = scenario.routers.iter().map(|entry| entry.label.as_str());
+    let problem = name_problem(&scenario.name, labels).or_else(|| suite_problem(suite));
+    if problem.is_some() {
+        return problem;
+    }
+    if !(1..=MOST_ORDERS).contains(&scenario.online.orders) {
+        return Some(format!("tells of {} orders, not of 1 to {MOST_ORDERS}", scenario.online.orders));
+    }
+    let starts: Vec<usize> = phases.iter().map(|phase| phase.from).collect();
+    let is_inside = starts.first() == Some(&0) && starts.last().is_some_and(|last| last < n_steps);
+    if !is_inside || !starts.is_sorted_by(|a, b| a < b) {
+        return Some(format!("has phases from {starts:?} on in {n_steps} steps"));
+    }
+    let unit = manifest.cost_unit_usd;
+    if !(is_amount(unit) && (unit >= LEAST_COST_UNIT_USD || !suite.has_cost)) {
+        return Some(format!("has a cost unit of {unit:e} US dollars"));
+    }
+    for values in manifest.warm_start.iter().flat_map(|start| [&start.score, &start.cost_usd]) {
+        if values.len() != suite.models.len() || !values.iter().flatten().all(|value| is_amount(*value)) {
+            return Some("`warm-start` is not one amount an arm".into());
+        }
+    }
+    if manifest.routers.len() != scenario.routers.len() {
+        return Some("does not tell of every router".into());
+    }
+    let mut meters =
+        manifest.routers.iter().flat_map(|learner| learner.revealed.iter().chain([&learner.paid]));
+    meters
+        .find(|meter| !is_amount(meter.dollars))
+        .map(|meter| format!("tells of {:e} dollars", meter.dollars))
+}
+
 /// The phase of a step.
 pub(crate) fn phase_at(phases: &[Phase], step: usize) -> usize {
     phases.partition_point(|phase| phase.from <= step) - 1
@@ -363,8 +395,11 @@ fn read_numbers(path: &Path, shape: [usize; 2]) -> Result<Vec<f64>> {
     let data = array(path, &bytes, ("<f8", 8), shape)?;
     let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("a chunk has eight bytes"));
     let values: Vec<f64> = data.chunks_exact(8).map(number).collect();
-    if values.iter().any(|value| !(value.is_finite() && *value >= 0.0)) {
-        return Err(Error::file(path, "holds a value that is not a number from 0 up"));
+    if values.iter().any(|value| !(0.0..=Preference::LARGEST).contains(value)) {
+        return Err(Error::file(
+            path,
+            format!("holds a value that is not a number from 0 to {:e}", Preference::LARGEST),
+        ));
     }
     Ok(values)
 }
