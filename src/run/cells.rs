@@ -119,7 +119,7 @@ impl RunCells<'_> {
         let path = self.path(number, entry);
         let bytes = fs::read(&path).ok()?;
         let (hash, packed) = bytes.split_at_checked(64)?;
-        if hash != sha256(packed).as_bytes() {
+        if hash != seal(&path, packed).as_bytes() {
             return None;
         }
         serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()
@@ -133,14 +133,21 @@ impl RunCells<'_> {
         let folder: &Path = &self.cache.folder;
         fs::create_folder(folder)?;
         let packed = gzip::pack(json(cell).as_bytes());
-        let bytes = [sha256(&packed).as_bytes(), &packed].concat();
-        fs::write_whole(&self.path(number, entry), &bytes)
+        let path = self.path(number, entry);
+        let bytes = [seal(&path, &packed).as_bytes(), &packed].concat();
+        fs::write_whole(&path, &bytes)
     }
 
     fn path(&self, number: usize, entry: &impl Serialize) -> PathBuf {
         let key = sha256_of_texts([self.inputs.as_str(), &number.to_string(), &json(entry)]);
         self.cache.folder.join(format!("{key}.cell"))
     }
+}
+
+/// The hash of a content under its name: a whole cell under the name of another is not taken for it.
+fn seal(path: &Path, packed: &[u8]) -> String {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    sha256(&[name, packed].concat())
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -240,6 +247,8 @@ mod tests {
             fs::write(&path, &whole[..at]).unwrap();
             assert!(cells.find(0, entry).is_none(), "{at} bytes");
         }
+        fs::write(&cells.path(1, entry), &whole).unwrap();
+        assert!(cells.find(1, entry).is_none(), "a whole cell of another replicate");
         cells.keep(0, entry, &cell("another label")).unwrap();
         assert!(cells.find(0, entry).is_none());
     }
