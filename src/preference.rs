@@ -80,18 +80,22 @@ pub struct PreferenceGrid {
     weights: Vec<f64>,
 }
 
+/// Below this a preference weighs nothing, and products of it are lost.
+const LEAST: f64 = 1e-12;
+
 impl PreferenceGrid {
     /// The grid of these settings.
     ///
     /// # Errors
-    /// Bounds that are not positive, in order, and at most [`Preference::LARGEST`], fewer than two points, or a distribution beyond the grid.
+    /// Bounds that are not in order, from 1e-12 up, and at most [`Preference::LARGEST`]; fewer than two points, or more than
+    /// there are numbers; a distribution beyond the grid.
     pub fn new(settings: &PreferenceSettings) -> Result<Self> {
         let PreferenceSettings { low, high, count, distribution } = *settings;
         let fault = |key: &str, problem: String| {
             Err(Error::setting(format!("preferences.{key}"), format!("[preferences]: {problem}")))
         };
-        if !(low > 0.0 && low < high && high <= Preference::LARGEST && (2..=10_000).contains(&count)) {
-            let is_low = !(low > 0.0 && low < high);
+        if !(low >= LEAST && low < high && high <= Preference::LARGEST && (2..=10_000).contains(&count)) {
+            let is_low = !(low >= LEAST && low < high);
             let key = if is_low {
                 "low"
             } else if high > Preference::LARGEST {
@@ -102,7 +106,7 @@ impl PreferenceGrid {
             return fault(
                 key,
                 format!(
-                    "0 < low < high <= {:e} and a count from 2 to 10000 are needed, not {low:?}, {high:?}, {count}",
+                    "{LEAST:e} <= low < high <= {:e} and a count from 2 to 10000 are needed, not {low:?}, {high:?}, {count}",
                     Preference::LARGEST
                 ),
             );
@@ -115,6 +119,12 @@ impl PreferenceGrid {
         let step = (high / low).ln() / (count - 1) as f64;
         let weights = std::iter::once(0.0).chain((0..count).map(|i| low * (step * i as f64).exp()));
         let preferences: Vec<Preference> = weights.map(Preference).collect();
+        if !preferences.is_sorted_by(|one, next| one.0 < next.0) {
+            return fault(
+                "count",
+                format!("there are no {count} different numbers from {low:?} to {high:?}"),
+            );
+        }
         // The mean of a function known on the grid and taken as linear between: in w, or in ln w.
         let coordinate = |weight: f64| if is_log { weight.ln() } else { weight };
         let coordinates: Vec<f64> = preferences.iter().map(|preference| coordinate(preference.0)).collect();
@@ -197,7 +207,7 @@ mod tests {
         let settings = PreferenceSettings { high: 1e308, ..Default::default() };
         assert_eq!(
             PreferenceGrid::new(&settings).unwrap_err().to_string(),
-            "[preferences]: 0 < low < high <= 1e12 and a count from 2 to 10000 are needed, not 0.005, 1e308, 60"
+            "[preferences]: 1e-12 <= low < high <= 1e12 and a count from 2 to 10000 are needed, not 0.005, 1e308, 60"
         );
     }
 

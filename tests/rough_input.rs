@@ -159,7 +159,9 @@ fn what_would_fail_after_training_is_refused_before() {
     let long = "k".repeat(250);
     let label = format!("kind = \"random\"\nlabel = \"{long}\"");
     for (from, to, expected) in [
-        ("high = 10.0", "high = 1e308", "r.toml:7: [preferences]: 0 < low < high <= 1e12"),
+        ("high = 10.0", "high = 1e308", "r.toml:7: [preferences]: 1e-12 <= low < high <= 1e12"),
+        ("low = 0.01", "low = 1e-320", "r.toml:6: [preferences]: 1e-12 <= low < high <= 1e12"),
+        ("[preferences]", "[split]\ntest = 1.5\n[preferences]", "r.toml:6: [split]: "),
         ("kind = \"random\"", label.as_str(), "r.toml:11: label `kkk"),
     ] {
         fs::write(folder.join("r.toml"), SCENARIO.replace(from, to)).unwrap();

@@ -149,14 +149,13 @@ pub(crate) fn split_of(scenario: &Scenario, suite: &Suite, replicate: usize) -> 
 /// # Errors
 /// As [`run`](super::run), before training.
 pub fn check(scenario: &Scenario, suite: Suite) -> Result<String> {
-    let mut suite = suite.in_order_of_ids();
-    put_licence(&mut suite.info, scenario.licence.as_ref())?;
-    let (_, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
-    check_fit(scenario, &suite, has_cost)?;
+    let prepared = prepare(scenario, suite)?;
+    prepared.splits(scenario)?;
+    let Prepared { suite, facts: SuiteFacts { left_out, .. }, .. } = &prepared;
     let (n_models, n_prompts) = (suite.models.len(), suite.prompts.len());
     let left_out = left_out.in_words();
     let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
-    let unseen = unseen_of(scenario, &suite)?
+    let unseen = unseen_of(scenario, suite)?
         .map_or_else(String::new, |n_unseen| format!(", {n_unseen} of them unseen"));
     Ok(format!("{n_models} candidates{unseen}, {n_prompts} prompts{rest}"))
 }
