@@ -203,7 +203,7 @@ mod tests {
             band: Some(band),
             kind: LineKind::Router { index },
         };
-        let near = vec![(0.0, 0.85, 0.95), (5.0, 0.78, 0.82), (50.0, 0.9, 1.0)];
+        let near = vec![(0.0, 0.85, 0.95), (5.0, 0.78, 0.82), (50.0, 0.9, 0.99)];
         let mut chart = RegretChart {
             title: "t".into(),
             subtitle: "s".into(),
