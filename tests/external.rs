@@ -12,7 +12,8 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-const NAMES: [&str; 3] = ["small", "large", "odd"];
+/// In the order of ids, which is that of a record.
+const NAMES: [&str; 3] = ["cheap", "large", "odd"];
 
 fn suite() -> Suite {
     let settings = SyntheticSettings { n_prompts: 60, n_models: 3, ..SyntheticSettings::default() };
@@ -95,9 +96,9 @@ fn decisions_of_a_file_are_those_of_the_router_that_wrote_them() {
     let hopeless = "[[router]]\nkind = \"command\"\ncommand = [\"no such program\"]\n";
     let missing = fault(&format!("{hopeless}{decisions}"));
     assert!(missing.contains("decisions.csv: decides nothing for prompt `"), "{missing}");
-    fs::write(&path, text.replacen("small", "smal", 1)).unwrap();
+    fs::write(&path, text.replacen("cheap", "chea", 1)).unwrap();
     let unknown = check(&scenario(&decisions), suite()).unwrap_err().to_string();
-    assert!(unknown.ends_with(": chooses `smal`, which is no candidate; did you mean `small`?"), "{unknown}");
+    assert!(unknown.ends_with(": chooses `chea`, which is no candidate; did you mean `cheap`?"), "{unknown}");
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn no_choice_made_elsewhere_is_taken_up_from_an_interrupted_run() {
         let record = resume(&scenario(&routers), suite(), Some(&kept), &|_| {}).unwrap();
         all_choices(&record, 1).to_vec()
     };
-    assert!(choices_of("small").iter().all(|&model| model == 0));
+    assert!(choices_of("cheap").iter().all(|&model| model == 0));
     assert_eq!(fs::read_dir(folder.path().join("cells")).unwrap().count(), 1);
     assert!(choices_of("odd").iter().all(|&model| model == 2));
 }
@@ -133,7 +134,7 @@ fn a_program_chooses_and_says_what_it_is_and_what_it_costs() {
 #[test]
 fn a_program_may_answer_line_by_line_or_whole_batches_and_all_preferences_at_once() {
     let sequence = format!(
-        "n=0; while read -r line; do [ -z \"$line\" ] && continue; {ID}; n=$(( (n * 7 + 3) % 3 )); case $n in 0) m=small;; \
+        "n=0; while read -r line; do [ -z \"$line\" ] && continue; {ID}; n=$(( (n * 7 + 3) % 3 )); case $n in 0) m=cheap;; \
          1) m=large;; *) m=odd;; esac; n=$((n + 1)); printf '{{\"id\": \"%s\", \"model\": \"%s\"}}\\n' \"$id\" $m; done"
     );
     let choices = |batch: &str| all_choices(&record(&shell(&sequence, batch)), 0).to_vec();
@@ -147,7 +148,7 @@ fn a_program_may_answer_line_by_line_or_whole_batches_and_all_preferences_at_onc
          printf '{{\"id\": \"%s\", \"model\": \"odd\"}}\\n' $id; done; ids=; done"
     );
     assert!(choices_are(&record(&shell(&by_batch, "batch = 5")), 2));
-    let at_once = always("{\"models\": [\"small\", \"large\", \"odd\", \"small\"]}");
+    let at_once = always("{\"models\": [\"cheap\", \"large\", \"odd\", \"cheap\"]}");
     let record = record(&shell(&at_once, "at-once = true"));
     let chosen: Vec<u16> = (0..4).map(|at| record.choices[0][0].at_preference(at)[3]).collect();
     assert_eq!(chosen, [0, 1, 2, 0]);
@@ -165,8 +166,8 @@ fn scores_are_weighed_against_costs_as_those_of_any_predictor() {
             suite.outcomes.cost_usd.set(prompt, model, Some(cost));
         }
     }
-    let answer = always("{\"scores\": {\"small\": 0.5, \"odd\": 0.6, \"large\": 0.9}}");
-    // In units of the most expensive: 0.25, 1, 0.5. At w = 0 large, at 0.1 large, at 1 small before odd and large, at 10 small.
+    let answer = always("{\"scores\": {\"cheap\": 0.5, \"odd\": 0.6, \"large\": 0.9}}");
+    // In units of the most expensive: 0.25, 1, 0.5. At w = 0 large, at 0.1 large, at 1 cheap before odd and large, at 10 cheap.
     for more in ["cost = \"mean\"", "cost = \"mean\"\nat-once = true"] {
         let record = run(&scenario(&shell(&answer, more)), suite.clone(), &|_| {}).unwrap();
         let chosen: Vec<u16> = (0..4).map(|at| record.choices[0][0].at_preference(at)[3]).collect();

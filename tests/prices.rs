@@ -308,7 +308,7 @@ fn the_program_prices_runs_and_reports() {
     );
     let early = error(&reprice(&["--prices", "built-in", "--date", "2023-01-01", "--out", "early"]));
     assert!(
-        early.contains("has no price of `gpt-4o` on 2023-01-01; the first is from 2024-05-13"),
+        early.contains("has no price of `claude-3-5-sonnet` on 2023-01-01; the first is from 2024-10-22"),
         "{early}"
     );
     assert!(!at.join("early").exists());

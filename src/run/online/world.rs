@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn a_replaced_model_gives_the_answers_of_one_that_is_no_arm() {
         let world = world("[[online.change]]\nat = 0.5\nreplace = { model = \"#0\", by = \"#3\" }");
-        let suite = suite(100);
+        let suite = suite(100).in_order_of_ids();
         assert_eq!(world.n_arms(), 3);
         for prompt in 0..100 {
             let now = |phase: usize| world.phases[phase].score.get(prompt, 0);
