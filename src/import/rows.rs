@@ -399,6 +399,9 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// More columns than models anybody compares; what looks for groups among them compares names with names.
+const MOST_COLUMNS: usize = 20_000;
+
 /// The rows of one file; their columns are told apart anew only where they change.
 struct Sheet<'p> {
     path: &'p Path,
@@ -416,6 +419,14 @@ impl Sheet<'_> {
         if self.names.len() != fields.len()
             || self.names.iter().zip(fields).any(|(known, (name, _))| known != name)
         {
+            if MOST_COLUMNS < fields.len() {
+                let row = Row { path: self.path, at, columns: &self.columns, fields: &[] };
+                return Err(row.fault(format!(
+                    "{} columns, where {MOST_COLUMNS} are the most; each row is a prompt, or a prompt and a model: does this table \
+                     lie on its side?",
+                    fields.len()
+                )));
+            }
             self.names = fields.iter().map(|(name, _)| name.clone().into_owned()).collect();
             self.columns.clear();
             for (at, name) in self.names.iter().enumerate() {

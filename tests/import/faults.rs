@@ -185,3 +185,15 @@ fn an_existing_folder_is_left_alone() {
     assert!(Format::named("lm_eval").unwrap_err().to_string().contains("did you mean `lm-eval`?"));
     assert!(Path::new(&folder.path().join("raw/answers.csv")).exists());
 }
+
+#[test]
+fn a_table_on_its_side_is_refused_before_its_columns_are_compared() {
+    let names: String = (0..20_001).map(|n| format!(",q{n}")).collect();
+    let message =
+        of_file("table", "wide.csv", format!("model{names}\nm{}\n", ",1".repeat(20_001)).as_bytes());
+    assert_eq!(
+        message,
+        "R/wide.csv:2: 20002 columns, where 20000 are the most; each row is a prompt, or a prompt and a model: does this table lie \
+         on its side?"
+    );
+}
