@@ -5,7 +5,7 @@
 //! the twin is ([`Stage`]).
 //!
 //! A kind of shift is one place in a file of this folder and one line in the list below: the settings that a block has
-//! ([`Settings`]), and what one shift of them changes ([`Effect`]), often the same type.
+//! (`Settings`), and what one shift of them changes (`Effect`), often the same type.
 
 pub mod candidates;
 pub mod learning;
