@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use llm_bandit::date::Date;
-use llm_bandit::error::Result;
+use llm_bandit::error::{Result, WIDEST_COLUMN};
 use llm_bandit::suite::prices::{BUILT_IN, ModelPrices, Price, PriceBook};
 
 use super::output::say;
@@ -54,7 +54,9 @@ fn row(model: &ModelPrices, price: &Price) -> [String; 6] {
 /// Columns of equal width, numbers to the right.
 fn table(header: [String; 6], rows: &[[String; 6]]) -> String {
     let rows: Vec<&[String; 6]> = std::iter::once(&header).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count().min(WIDEST_COLUMN)).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..5).map(width).collect();
     let line = |row: &&[String; 6]| {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {

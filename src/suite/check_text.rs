@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::check::{MIN_COVERAGE, SuiteCheck};
+use crate::error::WIDEST_COLUMN;
 
 impl fmt::Display for SuiteCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -138,6 +139,7 @@ fn table<const N: usize>(
 ) -> fmt::Result {
     let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let widths = widths.map(|width| width.min(WIDEST_COLUMN));
     writeln!(f)?;
     for row in rows {
         let mut line = String::new();

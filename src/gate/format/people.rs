@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{cells, columns, conclusion, heading, remarks, rows, state, yardstick};
+use crate::error::WIDEST_COLUMN;
 use crate::gate::verdict::{Gate, Judgement};
 use crate::report::markup::{Cell, Column, Table};
 
@@ -53,7 +54,8 @@ pub fn text(gate: &Gate) -> String {
     for reason in &gate.changed {
         let _ = writeln!(text, "allowed: {reason}");
     }
-    let widest = gate.routers.iter().map(|router| router.label.chars().count()).max().unwrap_or(0).max(6);
+    let widest = gate.routers.iter().map(|router| router.label.chars().count()).max().unwrap_or(0);
+    let widest = widest.clamp(6, WIDEST_COLUMN);
     let mut columns = columns();
     columns[0] = Column::text("router").width(widest);
     let mut table = Table::new(columns);

@@ -13,6 +13,8 @@ pub(crate) use parquet::Types;
 
 use maud::Markup;
 
+use crate::error::WIDEST_COLUMN;
+
 /// Stands where a value is not defined.
 pub(crate) const ABSENT: &str = "\u{2013}";
 
@@ -353,7 +355,7 @@ impl Table {
         let lines: Vec<Vec<String>> = std::iter::once(titles).chain(texts).collect();
         let width = |(at, column): (usize, &Column)| {
             let widest = lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-            widest.max(column.least_width)
+            widest.max(column.least_width).min(WIDEST_COLUMN)
         };
         let widths: Vec<usize> = self.columns.iter().enumerate().map(width).collect();
         let aligned = |line: &Vec<String>| {

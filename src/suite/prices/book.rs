@@ -26,6 +26,9 @@ const N_NEAR: usize = 3;
 /// Names less alike than this (normalised Damerau-Levenshtein) are not near.
 const LEAST_LIKENESS: f64 = 0.5;
 
+/// Bytes of the longest names that are compared letter by letter.
+const LONGEST_COMPARED: usize = 200;
+
 /// Dated prices of models. Every price is plausible, and no two models share a name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PriceBook {
@@ -286,6 +289,8 @@ impl PriceBook {
     fn near(&self, name: &str) -> String {
         let folded = fold(name);
         let names = self.models.iter().flat_map(|model| std::iter::once(&model.name).chain(&model.aliases));
+        // The time grows with the product of the lengths, and what is so long is no slip of a key.
+        let names = names.filter(|other| folded.len().max(other.len()) <= LONGEST_COMPARED);
         let mut near: Vec<(f64, &String)> = names
             .map(|other| (strsim::normalized_damerau_levenshtein(&folded, &fold(other)), other))
             .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
@@ -346,6 +351,12 @@ price = [{ from = "2024-01-01", input = 1, output = 2, source = "our bill" }]
 
     fn day(text: &str) -> Option<Date> {
         Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_name_of_a_million_letters_is_compared_with_none() {
+        let error = PriceBook::built_in().model(&"[".repeat(1_000_000)).unwrap_err().to_string();
+        assert!(error.contains("or of any name like it"));
     }
 
     #[test]
