@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::answers::Sums;
 pub(super) use super::answers::{Answer, tokens_of_total};
+use super::arms::{Models, Settings};
 use super::extras::Extras;
 use super::metric::{Scale, is_loss};
+pub(super) use super::prompts::PromptFacts;
+use super::prompts::{FoundPrompt, PromptFault, Prompts};
 use super::report::{Tally, Trace};
 use super::source::{At, Spot};
 use crate::error::{Error, Result};
@@ -26,38 +29,6 @@ const LARGEST_AMOUNT: f64 = 1e12;
 /// Cells that are traced back to their places.
 const N_TRACED: usize = 3;
 
-/// Positions by name. Only looked up, never iterated, so its order cannot reach any output.
-#[expect(clippy::disallowed_types, reason = "lookups only; ids are long and many")]
-type Index<T> = std::collections::HashMap<String, T>;
-
-/// What a source says of a prompt; what is unknown is empty.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PromptFacts<'a> {
-    pub(super) id: &'a str,
-    pub(super) benchmark: &'a str,
-    pub(super) task: &'a str,
-    pub(super) text: &'a str,
-    /// The id stands for the content, and the text is what one model was sent: others may have been sent another one.
-    pub(super) is_sent_text: bool,
-}
-
-/// A prompt as gathered.
-pub(super) struct GatheredPrompt {
-    pub(super) id: String,
-    pub(super) benchmark: String,
-    pub(super) task: String,
-    pub(super) text: String,
-    /// Whether another source gave another text; counted once.
-    differs: bool,
-}
-
-/// A model as gathered: what a router would choose.
-pub(super) struct GatheredModel {
-    pub(super) name: String,
-    /// What it was set to, by the name of the setting: reasoning effort, adapter, revision, ...
-    pub(super) settings: BTreeMap<String, String>,
-}
-
 /// A cell as gathered, and the file it came from first.
 #[derive(Clone, Copy)]
 pub(super) struct Cell {
@@ -67,8 +38,8 @@ pub(super) struct Cell {
 
 /// Everything gathered so far.
 pub(super) struct Cells {
-    pub(super) prompts: Vec<GatheredPrompt>,
-    pub(super) models: Vec<GatheredModel>,
+    pub(super) prompts: Prompts,
+    pub(super) models: Models,
     /// By prompt, then model.
     pub(super) cells: BTreeMap<(usize, usize), Cell>,
     pub(super) comparisons: Vec<Comparison>,
@@ -78,9 +49,6 @@ pub(super) struct Cells {
     /// What few sources have.
     pub(super) extras: Extras,
     scale: Scale,
-    /// Prompts by id: several where benchmarks or tasks use the same ids.
-    prompt_index: Index<Vec<usize>>,
-    model_index: Index<usize>,
     sources: Vec<PathBuf>,
     /// The cells of the file at hand.
     open: BTreeMap<(usize, usize), Sums>,
@@ -103,16 +71,14 @@ impl Cells {
     /// Nothing yet.
     pub(super) fn new(scale: Scale) -> Self {
         Cells {
-            prompts: Vec::new(),
-            models: Vec::new(),
+            prompts: Prompts::default(),
+            models: Models::default(),
             cells: BTreeMap::new(),
             comparisons: Vec::new(),
             tally: Tally::default(),
             metrics: BTreeMap::new(),
             extras: Extras::default(),
             scale,
-            prompt_index: Index::new(),
-            model_index: Index::new(),
             sources: Vec::new(),
             open: BTreeMap::new(),
             at: At::File,
@@ -157,8 +123,6 @@ impl Cells {
         self.models.truncate(mark.n_models);
         self.comparisons.truncate(mark.n_comparisons);
         self.extras.truncate(mark.n_prompts);
-        self.prompt_index.values_mut().for_each(|known| known.retain(|&at| at < mark.n_prompts));
-        self.model_index.retain(|_, at| *at < mark.n_models);
         (self.tally, self.metrics, self.scale) = (mark.tally, mark.metrics, mark.scale);
     }
 
@@ -171,7 +135,7 @@ impl Cells {
         if let (Some(old), Some(new)) = (cell.answer.score, new.score) {
             if SAME_SCORE < (old - new).abs() {
                 self.is_undecided = true;
-                let (prompt, model) = (&self.prompts[key.0].id, &self.models[key.1].name);
+                let (prompt, model) = (&self.prompts.get(key.0).id, self.models.name(key.1));
                 let earlier = self.sources[cell.source].display();
                 let problem = format!(
                     "scores model `{model}` on prompt `{prompt}` with {new}, but `{earlier}` with {old}; import one of the two"
@@ -198,55 +162,17 @@ impl Cells {
     /// An empty id; another text than before, where the text does not depend on the model; an id of several tasks where none
     /// is named.
     pub(super) fn prompt(&mut self, facts: PromptFacts<'_>) -> std::result::Result<usize, String> {
-        if facts.id.is_empty() {
-            return Err("a prompt without an id".into());
-        }
-        let known = self.prompt_index.get(facts.id).map_or(&[][..], Vec::as_slice);
-        let in_benchmark = known.iter().filter(|&&at| self.prompts[at].benchmark == facts.benchmark);
-        let task = |at: usize| self.prompts[at].task.as_str();
-        let same: Vec<usize> = in_benchmark
-            .copied()
-            .filter(|&at| task(at) == facts.task || task(at).is_empty() || facts.task.is_empty())
-            .collect();
-        let at = match same.iter().find(|&&at| task(at) == facts.task).or(same.first()) {
-            Some(&at) if 1 < same.len() && task(at) != facts.task => {
-                let (id, benchmark) = (facts.id, facts.benchmark);
-                return Err(format!(
-                    "prompt `{id}` of `{benchmark}` belongs to several tasks, and none is named here"
-                ));
+        match self.prompts.at(facts) {
+            Ok(FoundPrompt { at, differs_now }) => {
+                self.tally.differing_texts += usize::from(differs_now);
+                Ok(at)
             }
-            Some(&at) => at,
-            None => {
-                let at = self.prompts.len();
-                self.prompt_index.entry(facts.id.to_owned()).or_default().push(at);
-                let [id, benchmark, task, text] =
-                    [facts.id, facts.benchmark, facts.task, facts.text].map(str::to_owned);
-                self.prompts.push(GatheredPrompt { id, benchmark, task, text, differs: false });
-                return Ok(at);
-            }
-        };
-        let known = &mut self.prompts[at];
-        if known.task.is_empty() {
-            facts.task.clone_into(&mut known.task);
-        }
-        if known.text.is_empty() {
-            facts.text.clone_into(&mut known.text);
-        } else if !facts.text.is_empty()
-            && known.text != facts.text
-            && !known.text.split_whitespace().eq(facts.text.split_whitespace())
-        {
-            if !facts.is_sent_text {
+            Err(PromptFault::Facts(problem)) => Err(problem),
+            Err(PromptFault::TwoTexts(problem)) => {
                 self.is_undecided = true;
-                let [old, new] = [known.text.as_str(), facts.text].map(super::rows::shortened);
-                return Err(format!(
-                    "id `{}` stands for two prompts: `{old}` before, `{new}` here",
-                    facts.id
-                ));
+                Err(problem)
             }
-            self.tally.differing_texts += usize::from(!known.differs);
-            known.differs = true;
         }
-        Ok(at)
     }
 
     /// The position of a model without settings, which is new or known.
@@ -254,7 +180,7 @@ impl Cells {
     /// # Errors
     /// An empty name.
     pub(super) fn model(&mut self, name: &str) -> std::result::Result<usize, String> {
-        self.model_with(name, &BTreeMap::new())
+        self.model_with(name, &Settings::default())
     }
 
     /// The position of a model with these settings, which is new or known.
@@ -264,19 +190,9 @@ impl Cells {
     pub(super) fn model_with(
         &mut self,
         name: &str,
-        settings: &BTreeMap<String, String>,
+        settings: &Settings,
     ) -> std::result::Result<usize, String> {
-        let with_settings = (!settings.is_empty()).then(|| format!("{name}\0{settings:?}"));
-        let key = with_settings.as_deref().unwrap_or(name);
-        if let Some(&at) = self.model_index.get(key) {
-            return Ok(at);
-        }
-        if name.trim().is_empty() {
-            return Err("a model without a name".into());
-        }
-        self.model_index.insert(key.to_owned(), self.models.len());
-        self.models.push(GatheredModel { name: name.to_owned(), settings: settings.clone() });
-        Ok(self.models.len() - 1)
+        self.models.at(name, settings)
     }
 
     /// Says which metric the scores of a benchmark are.
@@ -367,7 +283,7 @@ impl Cells {
             if last.replace(prompt) == Some(prompt) {
                 return false;
             }
-            let text = self.prompts[prompt].text.trim();
+            let text = self.prompts.get(prompt).text.trim();
             is_shared |= !text.is_empty() && *model_by_text.entry(text).or_insert(model) != model;
         }
         is_shared
@@ -422,7 +338,7 @@ impl Cells {
             self.tally.traces.push(trace);
         }
         if let Some(score) = answer.score {
-            answer.score = Some(self.scale.unit(&self.prompts[prompt].benchmark, score, spot));
+            answer.score = Some(self.scale.unit(&self.prompts.get(prompt).benchmark, score, spot));
         }
         for (name, amount) in [
             ("input tokens", answer.input_tokens),
@@ -546,16 +462,5 @@ mod tests {
         assert!(cells.check_scale().is_ok());
         add(&mut cells, "c", &[("q", "n", 1.0)]).unwrap();
         assert_eq!(cells.cells.keys().copied().collect::<Vec<_>>(), [(0, 0), (1, 1)]);
-    }
-
-    #[test]
-    fn an_id_stands_for_one_prompt_of_a_benchmark_and_task() {
-        let mut cells = cells(1.0);
-        let mut at = |task, text| {
-            cells.prompt(PromptFacts { id: "0", benchmark: "b", task, text, is_sent_text: false })
-        };
-        assert_eq!([at("law", "A?"), at("algebra", "B?"), at("law", " A? ")], [Ok(0), Ok(1), Ok(0)]);
-        assert_eq!(at("law", "C?").unwrap_err(), "id `0` stands for two prompts: `A?` before, `C?` here");
-        assert!(at("", "A?").unwrap_err().contains("several tasks"));
     }
 }

@@ -270,7 +270,25 @@ const SETTINGS: &[&str] = &[
     "model_args",
     "quantization",
     "system_prompt",
+    "system_message",
     "temperature",
+];
+
+/// The same where two of its values answered one prompt; else they may go by the prompt.
+pub(super) const SETTINGS_OF_TASKS: &[&str] = &[
+    "top_p",
+    "top_k",
+    "min_p",
+    "max_tokens",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_completion_tokens",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "verbosity",
+    "gen_kwargs",
+    "completion_args",
 ];
 
 /// The columns that a table is read by.
@@ -341,7 +359,10 @@ impl Columns {
         if columns.prompt.as_deref().is_some_and(|name| plain(name) == "instruction") {
             columns.input = looked.guessed(&["input"], &|_, seen| seen.is_known && !seen.is_part);
         }
-        let known = SETTINGS.iter().filter_map(|setting| looked.guessed(&[setting], &is_single));
+        let known = SETTINGS
+            .iter()
+            .chain(SETTINGS_OF_TASKS)
+            .filter_map(|setting| looked.guessed(&[setting], &is_single));
         let free: Vec<String> = known.filter(|name| !columns.holds(name) && !named.uses(name)).collect();
         columns.settings.extend(free);
         if columns.task == columns.benchmark {

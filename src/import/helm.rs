@@ -10,7 +10,9 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
+use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
 use super::json::{Elements, Scalar, deserializer, elements, fault, whole};
@@ -35,6 +37,21 @@ const MAIN_METRICS: [(&str, &str); 10] = [
 /// What HELM counts beside the metrics, under the names of the counts that are kept.
 const INPUT_TOKENS: &str = "num_prompt_tokens";
 const OUTPUT_TOKENS: [&str; 2] = ["num_output_tokens", "num_completion_tokens"];
+
+/// Of how a scenario asks a model what another run may do otherwise.
+const SETTINGS: [&str; 11] = [
+    "model_deployment",
+    "temperature",
+    "max_tokens",
+    "num_outputs",
+    "method",
+    "instructions",
+    "global_prefix",
+    "global_suffix",
+    "output_prefix",
+    "max_train_instances",
+    "reasoning_effort",
+];
 
 /// HELM.
 pub(super) struct Helm;
@@ -66,9 +83,11 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let (sources, metrics) = (job.sources, &job.settings.metrics);
     let spec_path = path.with_file_name("run_spec.json");
     let spec: RunSpec = whole(sources.open(&spec_path)?)?;
-    let name = spec.adapter_spec.model_deployment.filter(|name| !name.is_empty());
-    let name = spec.adapter_spec.model.filter(|name| !name.is_empty()).or(name);
+    let of_adapter = |key: &str| spec.adapter_spec[key].as_str().filter(|name| !name.is_empty());
+    let name = of_adapter("model").or_else(|| of_adapter("model_deployment"));
     let name = name.ok_or_else(|| Error::file(&spec_path, "has no `adapter_spec.model`"))?;
+    let mut settings = Settings::default();
+    SETTINGS.iter().for_each(|key| settings.add_of_task(key, &spec.adapter_spec[*key]));
     let task = without_model(&spec.name);
     let benchmark = task.split([':', ',']).next().unwrap_or(&task).to_owned();
     let label = task.strip_prefix(&benchmark).unwrap_or("").trim_start_matches([':', ',']).to_owned();
@@ -99,7 +118,7 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             PromptFacts { id: &id, benchmark: &benchmark, task: &label, text, ..PromptFacts::default() };
         cells.at(At::Record(number));
         let prompt = cells.prompt(facts).map_err(fault)?;
-        let model = cells.model(&name).map_err(fault)?;
+        let model = cells.model_with(name, &settings).map_err(fault)?;
         let answer = Answer {
             score: Some(score),
             input_tokens: stats.get(INPUT_TOKENS).copied(),
@@ -163,13 +182,8 @@ fn without_model(name: &str) -> String {
 #[derive(serde::Deserialize)]
 struct RunSpec {
     name: String,
-    adapter_spec: AdapterSpec,
-}
-
-#[derive(serde::Deserialize)]
-struct AdapterSpec {
-    model: Option<String>,
-    model_deployment: Option<String>,
+    #[serde(default)]
+    adapter_spec: Value,
 }
 
 #[derive(serde::Deserialize)]

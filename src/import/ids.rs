@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::hash::sha256_of_texts;
 
+/// Positions by name. Only looked up, never iterated, so its order cannot reach any output.
+#[expect(clippy::disallowed_types, reason = "lookups only; ids are long and many")]
+pub(super) type Index<T> = std::collections::HashMap<String, T>;
+
 /// Hexadecimal digits of a hash: 64 bits, by which a million prompts collide with probability 3e-8.
 const N_DIGITS: usize = 16;
 

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::arms::Settings;
 use super::cells::tokens_of_total;
 use super::json::{Elements, Scalar, deserializer, fault, score_of_text, whole};
 use super::source::{At, Budget, Input, Progress, Sources, ZIP, Zstandard, limited};
@@ -70,7 +71,7 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let (mut eval, mut results, mut has_samples) = (None, None, false);
+        let (mut eval, mut plan, mut results, mut has_samples) = (None, None, None, false);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "status" => {
@@ -80,13 +81,14 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
                     }
                 }
                 "eval" => eval = Some(map.next_value::<Eval>()?),
+                "plan" => plan = map.next_value::<Option<Plan>>()?,
                 "results" => results = map.next_value::<Option<Results>>()?,
                 "samples" => {
                     // Inspect writes them last.
                     let Some(eval) = eval.take() else {
                         return Err(self.refused("has `samples` before `eval`"));
                     };
-                    let facts = LogFacts::new(eval, results.take());
+                    let facts = LogFacts::new(eval, plan.take(), results.take());
                     let each = &mut *self.each;
                     let mut of_element =
                         |number: usize, sample: Sample| each(&facts, At::Record(number), Ok(sample));
@@ -137,7 +139,7 @@ pub(super) fn each_of_zip(
     if let Some(reason) = is_void(header.status.as_deref()) {
         return Ok(Some(reason));
     }
-    let facts = LogFacts::new(header.eval, header.results);
+    let facts = LogFacts::new(header.eval, header.plan, header.results);
     let mut samples: Vec<&String> =
         names.iter().filter(|name| name.starts_with("samples/") && name.ends_with(".json")).collect();
     samples.sort();
@@ -152,6 +154,8 @@ pub(super) fn each_of_zip(
 #[derive(serde::Deserialize)]
 struct Header {
     eval: Eval,
+    #[serde(default)]
+    plan: Option<Plan>,
     #[serde(default)]
     results: Option<Results>,
     #[serde(default)]
@@ -205,61 +209,30 @@ pub(super) struct LogFacts {
     pub(super) arguments: String,
     pub(super) model: String,
     /// What the model was set to.
-    pub(super) settings: BTreeMap<String, String>,
+    pub(super) settings: Settings,
     /// Roles, such as a grader's, that another model has: their use is not among that of the model.
     roles_of_others: Vec<String>,
     /// Names of scorers, in their order.
     pub(super) scorers: Vec<String>,
 }
 
-/// Settings of a call that change neither the model nor what it says.
-const OF_THE_CALL: [&str; 28] = [
-    "max_retries",
-    "timeout",
-    "attempt_timeout",
-    "max_connections",
-    "adaptive_connections",
-    "batch",
-    "batch_size",
-    "max_batch_size",
-    "cache",
-    "seed",
-    "num_choices",
-    "api_key",
-    "api_version",
-    "base_url",
-    "host",
-    "port",
-    "device",
-    "device_map",
-    "tokenizer",
-    "tokenizer_path",
-    "tensor_parallel_size",
-    "gpu_memory_utilization",
-    "max_model_len",
-    "logprobs",
-    "top_logprobs",
-    "best_of",
-    "parallel_tool_calls",
-    "internal_tools",
-];
+/// What a run as a whole may use, by which some answers are cut off.
+const LIMITS: [&str; 6] =
+    ["message_limit", "token_limit", "turn_limit", "time_limit", "working_limit", "cost_limit"];
 
 impl LogFacts {
     /// From the parts of a log; a log of an unfinished run has no results.
-    fn new(eval: Eval, results: Option<Results>) -> Self {
+    fn new(eval: Eval, plan: Option<Plan>, results: Option<Results>) -> Self {
         let scorers = results.map(|results| results.scores).unwrap_or_default();
         let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let arguments: Vec<String> =
             eval.task_args.iter().flatten().map(|(key, value)| format!("{key}={}", words(value))).collect();
-        let said = eval.model_args.iter().chain(&eval.model_generate_config).flatten();
-        let settings = said
-            .filter(|(key, value)| !value.is_null() && !OF_THE_CALL.contains(&key.as_str()))
-            .map(|(key, value)| (key.clone(), words(value)));
+        let settings = eval.settings(&plan.unwrap_or_default());
         let is_of_other = |role: &Role| role.model.as_deref() != Some(&eval.model);
         let others = eval.model_roles.iter().flatten().filter(|(_, role)| is_of_other(role));
         LogFacts {
             arguments: arguments.join(","),
-            settings: settings.collect(),
+            settings,
             roles_of_others: others.map(|(name, _)| name.clone()).collect(),
             task: eval.task,
             model: eval.model,
@@ -280,6 +253,47 @@ struct Eval {
     model_generate_config: Option<BTreeMap<String, Value>>,
     #[serde(default)]
     model_roles: Option<BTreeMap<String, Role>>,
+    #[serde(default)]
+    solver: Value,
+    #[serde(default)]
+    solver_args: Value,
+    #[serde(default)]
+    config: Value,
+}
+
+impl Eval {
+    /// What the model was set to. What the plan has beyond that may be the task's own.
+    fn settings(&self, plan: &Plan) -> Settings {
+        let mut settings = Settings::default();
+        for (key, value) in self.model_args.iter().chain(&self.model_generate_config).flatten() {
+            settings.add(key, value);
+        }
+        plan.config.iter().flatten().for_each(|(key, value)| settings.add_of_task(key, value));
+        settings.add_of_task("solver", &self.solver);
+        settings.add_of_task("solver_args", &self.solver_args);
+        LIMITS.iter().for_each(|limit| settings.add_of_task(limit, &self.config[*limit]));
+        for step in plan.steps.iter().flatten().filter(|step| step.solver == "system_message") {
+            settings.add_of_task("system_prompt", &step.params["template"]);
+        }
+        settings
+    }
+}
+
+/// How the samples were solved: what the task asks for, and what the user set beyond that.
+#[derive(Default, serde::Deserialize)]
+struct Plan {
+    #[serde(default)]
+    config: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    steps: Option<Vec<Step>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Step {
+    #[serde(default)]
+    solver: String,
+    #[serde(default)]
+    params: Value,
 }
 
 #[derive(serde::Deserialize)]

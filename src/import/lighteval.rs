@@ -6,15 +6,18 @@
 //! were kept.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
+use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::text_id;
 use super::importer::{Importer, Job};
-use super::json::Scalar;
+use super::json::{Scalar, whole};
 use super::metric::{remember, unknown_metric};
 use super::parquet;
 use super::source::{At, is_named, stem};
@@ -53,7 +56,8 @@ impl Importer for LightEval {
             )
         })?;
         let name_of_file = name_of(path);
-        let model = cells.model(&model).map_err(|problem| Error::file(path, problem))?;
+        let settings = settings(path, job)?;
+        let model = cells.model_with(&model, &settings).map_err(|problem| Error::file(path, problem))?;
         let mut metric: Option<String> = None;
         let (mut known, mut benchmarks) = (BTreeSet::new(), BTreeSet::new());
         parquet::rows(job.sources, path, |number, sample: Sample| {
@@ -123,6 +127,24 @@ fn model_of(path: &Path) -> Option<String> {
     let published = model.strip_prefix("details_").and_then(|name| name.split_once("__"));
     let model = published.map_or(model.clone(), |(maker, name)| format!("{maker}/{name}"));
     (!model.is_empty()).then_some(model)
+}
+
+/// What the model was set to, by `results/MODEL/results_TIME.json` beside `details/MODEL/TIME/`, where that is there.
+fn settings(path: &Path, job: &Job<'_>) -> Result<Settings> {
+    let mut settings = Settings::default();
+    let folders: Vec<&OsStr> = path.parent().into_iter().flat_map(Path::iter).collect();
+    let details = folders.iter().rposition(|name| *name == "details");
+    if let (Some(details), Some((time, above))) = (details, folders.split_last()) {
+        let mut folder: PathBuf = above[..details].iter().collect();
+        folder.push("results");
+        folder.extend(above.get(details + 1..).unwrap_or_default());
+        let results = folder.join(format!("results_{}.json", time.to_string_lossy()));
+        if results.exists() {
+            let results: Value = whole(job.sources.open(&results)?)?;
+            settings.add_all_by_name(&results["config_general"]["model_config"]);
+        }
+    }
+    Ok(settings)
 }
 
 /// What stands between `details_` and the time, which has no underscore.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::ids::hash_id;
 use super::importer::{Importer, Job};
@@ -88,7 +89,7 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             (name, Results::default())
         }
     };
-    let settings = results.settings();
+    let settings = results.settings(&task);
     cells.reads(
         "prompt",
         "`doc_hash` within the task; its text is the first request, of a chat the last user's turn",
@@ -224,7 +225,13 @@ struct Results {
     #[serde(default)]
     config: Config,
     #[serde(default)]
-    system_instruction: Scalar,
+    system_instruction: Value,
+    #[serde(default, rename = "n-shot")]
+    n_shot: Value,
+    #[serde(default)]
+    chat_template: Value,
+    #[serde(default)]
+    fewshot_as_multiturn: Value,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -233,29 +240,13 @@ struct Config {
     model_args: Value,
     #[serde(default)]
     gen_kwargs: Value,
+    #[serde(default)]
+    model: Value,
+    #[serde(default)]
+    random_seed: Value,
+    #[serde(default)]
+    fewshot_seed: Value,
 }
-
-/// Arguments of a model that make it another one.
-const SETTINGS: [&str; 18] = [
-    "revision",
-    "peft",
-    "delta",
-    "adapter",
-    "lora",
-    "dtype",
-    "load_in_4bit",
-    "load_in_8bit",
-    "quantization",
-    "gguf_file",
-    "subfolder",
-    "reasoning_effort",
-    "enable_thinking",
-    "think_end_token",
-    "temperature",
-    "top_p",
-    "max_gen_toks",
-    "system_prompt",
-];
 
 impl Results {
     fn model(&self, path: &Path) -> Result<String> {
@@ -263,27 +254,27 @@ impl Results {
         name.ok_or_else(|| Error::file(path, "has no `model_name`"))
     }
 
-    /// What the model was set to. Arguments are an object, or a text `key=value,...`.
-    fn settings(&self) -> BTreeMap<String, String> {
-        let mut settings = BTreeMap::new();
-        let mut keep = |key: &str, value: String| {
-            if SETTINGS.contains(&key) && !value.is_empty() && value != "null" {
-                settings.insert(key.to_owned(), value);
-            }
-        };
+    /// What the model was set to, and how it was asked. Arguments are an object, or a text `key=value,...`.
+    fn settings(&self, task: &str) -> Settings {
+        let mut settings = Settings::default();
         for arguments in [&self.config.model_args, &self.config.gen_kwargs] {
-            match arguments {
-                Value::String(text) => {
-                    let pairs = text.split(',').filter_map(|argument| argument.split_once('='));
-                    pairs.for_each(|(key, value)| keep(key.trim(), value.trim().to_owned()));
-                }
-                Value::Object(map) => map.iter().for_each(|(key, value)| {
-                    keep(key, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-                }),
-                _ => {}
+            for (key, value) in arguments
+                .as_str()
+                .into_iter()
+                .flat_map(|text| text.split(','))
+                .filter_map(|pair| pair.split_once('='))
+            {
+                settings.add_by_name(key.trim(), &value.trim().into());
             }
+            settings.add_all_by_name(arguments);
         }
-        keep("system_prompt", self.system_instruction.text().unwrap_or_default());
+        settings.add("system_prompt", &self.system_instruction);
+        settings.add_of_task("backend", &self.config.model);
+        settings.add_of_task("fewshot_seed", &self.config.fewshot_seed);
+        settings.add_of_task("seed", &self.config.random_seed);
+        settings.add_of_task("num_fewshot", &self.n_shot[task]);
+        settings.add_of_task("apply_chat_template", &self.chat_template.is_string().into());
+        settings.add_of_task("fewshot_as_multiturn", &self.fewshot_as_multiturn);
         settings
     }
 }

@@ -7,6 +7,7 @@
 
 mod alpaca_eval;
 mod answers;
+mod arms;
 mod build;
 mod cells;
 mod columns;
@@ -26,6 +27,7 @@ mod metric;
 mod npz;
 mod pairs;
 mod parquet;
+mod prompts;
 mod records;
 mod report;
 mod routellm;

@@ -8,8 +8,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
 use super::json::elements;
@@ -59,7 +60,9 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             .map_err(fault)?;
         cells.at(At::Record(number));
         let said = answer.generator.as_deref().filter(|name| !name.trim().is_empty());
-        let model = cells.model(said.unwrap_or(&name)).map_err(fault)?;
+        let mut settings = Settings::default();
+        answer.configs.iter().flatten().for_each(|(key, value)| settings.add_of_task(key, value));
+        let model = cells.model_with(said.unwrap_or(&name), &settings).map_err(fault)?;
         let score = Some(f64::from(u8::from(score)));
         cells.answer(prompt, model, Answer { score, ..Answer::default() }).map_err(fault)
     })
@@ -72,6 +75,9 @@ struct Output {
     id: Option<String>,
     session_id: Option<String>,
     generator: Option<String>,
+    /// What the model was set to.
+    #[serde(default)]
+    configs: Option<Map<String, Value>>,
     output: Vec<String>,
     question: Option<String>,
     #[serde(default)]

@@ -195,3 +195,165 @@ fn lm_eval_takes_the_results_of_the_same_time_and_never_another_models() {
     let message = of_files("lm-eval", &nameless, |_| {}).unwrap_err().to_string();
     assert!(message.contains("has no `results_2026-01-01T00-00-00.1.json` beside it"), "{message}");
 }
+
+/// The scores of two runs of one model, the second wrong on its first prompt, as arms of these names.
+fn two_arms(suite: &llm_bandit::suite::Suite, names: [&str; 2]) {
+    let found: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    assert_eq!(found, names);
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
+}
+
+#[test]
+fn runs_of_inspect_that_differ_in_one_setting_of_generation_are_two_arms() {
+    for (place, key, value, shown) in [
+        ("eval", "temperature", json!(0.7), "temperature=0.7"),
+        ("plan", "temperature", json!(0.7), "temperature=0.7"),
+        ("plan", "top_p", json!(0.5), "top_p=0.5"),
+        ("plan", "max_tokens", json!(64), "max_tokens=64"),
+        ("eval", "seed", json!(7), "seed=7"),
+        ("plan", "stop_seqs", json!(["\n"]), r#"stop_seqs=["\n"]"#),
+        (
+            "plan",
+            "extra_body",
+            json!({"thinking": {"type": "on"}}),
+            r#"extra_body={"thinking":{"type":"on"}}"#,
+        ),
+    ] {
+        let set = |log: &mut serde_json::Value| {
+            match place {
+                "eval" => log["eval"]["model_generate_config"] = json!({key: value, "max_connections": 9}),
+                _ => log["plan"] = json!({"steps": [], "config": {key: value, "max_retries": 9}}),
+            }
+            log["samples"][0]["scores"]["match"]["value"] = json!("I");
+        };
+        let (name, second) = (format!("m ({shown})"), log("m", set));
+        let files: Files = vec![("a.json".into(), log("m", |_| {})), ("b.json".into(), second.clone())];
+        two_arms(&of_files("inspect", &files, |_| {}).unwrap().1, ["m", &name]);
+        // The same in an archive, whose header says it.
+        let mut whole: serde_json::Value = serde_json::from_slice(&second).unwrap();
+        let sample = whole["samples"][0].take().to_string();
+        let members =
+            [("header.json".to_owned(), whole.to_string()), ("samples/1_epoch_1.json".to_owned(), sample)];
+        let files: Files = vec![files[0].clone(), ("b.eval".into(), super::fixtures::archive(&members))];
+        two_arms(&of_files("inspect", &files, |_| {}).unwrap().1, ["m", &name]);
+    }
+    let prompted = |text: &str, value: &str| {
+        let step = json!({"solver": "system_message", "params": {"template": text}});
+        log("m", |log| {
+            log["plan"] = json!({"steps": [step, {"solver": "generate", "params": {}}]});
+            log["samples"][0]["scores"]["match"]["value"] = json!(value);
+        })
+    };
+    let files: Files =
+        vec![("a.json".into(), prompted("Be brief.", "C")), ("b.json".into(), prompted("Think.", "I"))];
+    two_arms(
+        &of_files("inspect", &files, |_| {}).unwrap().1,
+        ["m (system_prompt=Be brief.)", "m (system_prompt=Think.)"],
+    );
+}
+
+#[test]
+fn a_setting_that_every_task_makes_for_itself_splits_no_model() {
+    let of = |task: &str, temperature: f64| {
+        log("m", |log| {
+            log["eval"]["task"] = json!(task);
+            log["plan"] = json!({"config": {"temperature": temperature, "max_tokens": 100.0 * temperature}});
+        })
+    };
+    let files: Files = vec![("a.json".into(), of("sums", 0.0)), ("b.json".into(), of("essays", 0.5))];
+    let (coverage, suite) = of_files("inspect", &files, |_| {}).unwrap();
+    assert_same(&counts(&suite), &known(&[("m", 2, 1.0)]));
+    let note = "`max_tokens`, `temperature` differ between runs of one model, but on no prompt: they count as settings of the benchmarks";
+    assert_eq!(coverage.tally.notes, [note]);
+}
+
+/// The two runs of a fixture as runs of one model, of which the second is changed.
+fn lm_eval_of_one_model(change: impl Fn(&mut serde_json::Value)) -> Files {
+    let mut files = super::fixtures::lm_eval();
+    for at in [0, 2] {
+        let mut results: serde_json::Value = serde_json::from_slice(&files[at].1).unwrap();
+        results["model_name"] = json!("lab/one");
+        if at == 2 {
+            change(&mut results);
+        }
+        files[at].1 = results.to_string().into_bytes();
+    }
+    files
+}
+
+#[test]
+fn runs_of_lm_eval_that_differ_in_how_they_asked_are_two_arms() {
+    let config =
+        |config: serde_json::Value| move |results: &mut serde_json::Value| results["config"] = config.clone();
+    for (files, shown) in [
+        (
+            lm_eval_of_one_model(config(json!({"gen_kwargs": "temperature=0.7,top_k=5"}))),
+            "temperature=0.7, top_k=5",
+        ),
+        (lm_eval_of_one_model(config(json!({"gen_kwargs": {"do_sample": true}}))), "do_sample=true"),
+        (
+            lm_eval_of_one_model(config(json!({"model_args": "pretrained=x,peft=lab/lora,batch_size=4"}))),
+            "peft=lab/lora",
+        ),
+        (lm_eval_of_one_model(config(json!({"model_args": {"max_length": 512}}))), "max_length=512"),
+        (lm_eval_of_one_model(|results| results["n-shot"] = json!({"sums": 5})), "num_fewshot=5"),
+        (
+            lm_eval_of_one_model(|results| results["system_instruction"] = json!("Think.")),
+            "system_prompt=Think.",
+        ),
+    ] {
+        let (_, suite) = of_files("lm-eval", &files, |_| {}).unwrap();
+        let names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+        assert_eq!(names, ["lab/one", &format!("lab/one ({shown})")]);
+        assert_eq!(counts(&suite)["lab/one"], (40, 26.0 / 40.0));
+        assert_eq!(counts(&suite)[names[1]], (40, 30.0 / 40.0));
+    }
+    let files = lm_eval_of_one_model(|results| results["chat_template"] = json!("{{ messages }}"));
+    let (_, suite) = of_files("lm-eval", &files, |_| {}).unwrap();
+    assert_eq!(suite.models[1].id, "lab/one (apply_chat_template=true)");
+}
+
+#[test]
+fn runs_of_helm_and_zeroeval_that_differ_in_their_settings_are_two_arms() {
+    let mut files = super::fixtures::helm();
+    for (name, bytes) in files.iter_mut().filter(|(name, _)| name.ends_with("run_spec.json")) {
+        let mut spec: serde_json::Value = serde_json::from_slice(bytes).unwrap();
+        let temperature = if name.contains("lab_1") { 0.7 } else { 0.0 };
+        spec["adapter_spec"] = json!({"model": "lab/one", "temperature": temperature, "max_tokens": 5});
+        *bytes = spec.to_string().into_bytes();
+    }
+    let (_, suite) = of_files("helm", &files, |_| {}).unwrap();
+    assert_same(
+        &counts(&suite),
+        &known(&[
+            ("lab/one (temperature=0)", 40, 26.0 / 40.0),
+            ("lab/one (temperature=0.7)", 40, 30.0 / 40.0),
+        ]),
+    );
+    let mut files = super::fixtures::zeroeval();
+    for (at, temperature) in [(0, 0.0), (1, 0.5)] {
+        let mut answers: Vec<serde_json::Value> = serde_json::from_slice(&files[at].1).unwrap();
+        for answer in &mut answers {
+            answer["generator"] = json!("one");
+            answer["configs"] = json!({"engine": "vllm", "temperature": temperature});
+        }
+        files[at].1 = json!(answers).to_string().into_bytes();
+    }
+    let (_, suite) = of_files("zeroeval", &files, |_| {}).unwrap();
+    assert_same(
+        &counts(&suite),
+        &known(&[("one (temperature=0)", 40, 26.0 / 40.0), ("one (temperature=0.5)", 40, 30.0 / 40.0)]),
+    );
+}
+
+#[test]
+fn limits_of_a_table_are_settings_only_where_two_answered_one_prompt() {
+    let table = "id,model,top_p,max_tokens,score\np,m,0.5,10,0\np,m,1,10,1\nq,m,1,99,0\n";
+    let (coverage, suite) = of_files("table", &[file("t.csv", table)], |_| {}).unwrap();
+    assert_same(&counts(&suite), &known(&[("m (top_p=0.5)", 1, 0.0), ("m (top_p=1)", 2, 0.5)]));
+    assert!(
+        coverage.tally.notes.iter().any(|note| note.starts_with("`max_tokens` differ")),
+        "{:?}",
+        coverage.tally.notes
+    );
+}

@@ -243,6 +243,24 @@ fn details_of_lighteval_are_read_by_metric() {
     assert_eq!(counts(&suite)["lab/one"], (n, 1.0 - mean));
 }
 
+#[test]
+fn runs_of_lighteval_that_differ_in_the_configuration_of_their_results_are_two_arms() {
+    let mut files = Files::new();
+    for (at, (model, temperature)) in [("one", 0.0), ("two", 0.7)].into_iter().enumerate() {
+        let time = format!("2026-01-0{}T00-00-00", at + 1);
+        let of_fixture = format!(
+            "lighteval/details/lab/{model}/2026-01-01T00-00-00/details_sums_2026-01-01T00-00-00.parquet"
+        );
+        let details = fs::read(here(&of_fixture)).unwrap();
+        files.push((format!("details/lab/one/{time}/details_sums_{time}.parquet"), details));
+        let config = json!({"model_name": "lab/one", "generation_parameters": {"temperature": temperature}, "cache_dir": time});
+        let results = json!({"config_general": {"model_config": config}});
+        files.push((format!("results/lab/one/results_{time}.json"), results.to_string().into_bytes()));
+    }
+    let (_, suite) = suite_of("lighteval", &files);
+    assert_same(&counts(&suite), &known(["lab/one (temperature=0)", "lab/one (temperature=0.7)"]));
+}
+
 /// One model as plain questions in a folder `MAKER__MODEL`, the other as few-shot chats, in another order and packing, as
 /// published details.
 #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::wide::{Wide, WideModel};
 use crate::error::{Error, Result};
+use crate::import::arms::Settings;
 use crate::import::cells::{Answer, Cells, PromptFacts, tokens_of_total};
-use crate::import::columns::{ColumnNames, Columns};
+use crate::import::columns::{ColumnNames, Columns, SETTINGS_OF_TASKS};
 use crate::import::ids::{Occurrences, text_id};
 use crate::import::json::is_blank;
 use crate::import::looked::{Looked, last_part};
@@ -95,7 +96,7 @@ impl TableFile<'_> {
         if let (Some(known), Some(part)) = (known, part)
             && known != part
         {
-            let (known, part, id) = (known.name(), part.name(), &cells.prompts[prompt].id);
+            let (known, part, id) = (known.name(), part.name(), &cells.prompts.get(prompt).id);
             let error = row.fault(format!(
                 "column `{column}`: prompt `{id}` is in part `{part}` here and in `{known}` before; tell two prompts of one id apart \
                  with `--task {column}`, or leave the split out with `--split -`"
@@ -127,9 +128,18 @@ impl TableFile<'_> {
                 "column `{column}`: `{shown}` is no name of a model but an object; name the part that is with `--model {column}.PART`"
             )));
         }
-        let said =
-            self.columns.settings.iter().map(|column| (column.clone(), row.text(column).trim().to_owned()));
-        let settings = said.filter(|(_, value)| !is_blank(value)).collect();
+        let mut settings = Settings::default();
+        for column in &self.columns.settings {
+            let value = row.text(column).trim();
+            if is_blank(value) {
+                continue;
+            }
+            if SETTINGS_OF_TASKS.contains(&last_part(column)) && !self.named.arms.contains(column) {
+                settings.add_of_task(column, &value.into());
+            } else {
+                settings.add(column, &value.into());
+            }
+        }
         let model = cells.model_with(name, &settings).map_err(|problem| row.fault(problem))?;
         Ok(Some((prompt, model)))
     }

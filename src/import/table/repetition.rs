@@ -174,8 +174,8 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, cells: &mut Cells) -> Resu
     if let Some((name, profile)) = kinds.first()
         && let Some(([old, new], at, prompt, model)) = &profile.differs
     {
-        let model = if file.is_wide { "a model" } else { cells.models[*model].name.as_str() };
-        let problem = problem(name, [old, new], model, &cells.prompts[*prompt].id);
+        let model = if file.is_wide { "a model" } else { cells.models.name(*model) };
+        let problem = problem(name, [old, new], model, &cells.prompts.get(*prompt).id);
         let spot = Spot { path: file.rows.path.to_owned(), at: *at };
         return Err(cells.undecided(spot.fault(problem)));
     }
