@@ -111,7 +111,6 @@ pub mod fs;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gate;
-mod gzip;
 mod hash;
 pub mod import;
 pub mod index;

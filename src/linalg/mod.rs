@@ -8,9 +8,8 @@ mod cholesky;
 mod gemm;
 pub(crate) mod kernels;
 mod matrix;
-mod principal;
 
 pub use cholesky::{Cholesky, NotPositiveDefinite};
 pub(crate) use gemm::{Strided, multiply, multiply_add};
 pub use matrix::Matrix;
-pub(crate) use principal::{orthonormalise, principal_directions};
+pub(crate) use matrix::{orthonormalise, principal_directions};

@@ -268,8 +268,8 @@ pub(crate) fn pointer<T: Tape<f32, Cpu>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
 
     #[test]
     fn gradients_of_attention_agree_with_finite_differences() {

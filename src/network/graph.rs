@@ -178,8 +178,8 @@ fn half(models: &Tensor2, start: usize) -> Strided<'_, f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
 
     fn edges() -> Arc<Edges> {
         let worth = vec![1.0, f32::NAN, -1.0, 0.5, 1.0, f32::NAN, -1.0, -0.2];

@@ -234,8 +234,8 @@ pub(crate) fn own_units<T: Tape<f32, Cpu>>(x: Tensor2<T>, v: &Tensor2) -> Tensor
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
 
     #[test]
     fn gradients_of_outer_agree_with_finite_differences() {

@@ -289,8 +289,8 @@ pub(crate) fn linear<T: Tape<f32, Cpu>>(
 #[cfg(test)]
 mod tests {
     use super::super::back_propagate;
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
 
     /// Minimises (x - 3)^2 / 2 from 0.
     fn descend(n_updates: usize) -> f32 {

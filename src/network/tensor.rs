@@ -163,8 +163,8 @@ pub(crate) fn layer_norm<T: Tape<f32, Cpu>>(x: Tensor2<T>, gamma: &Tensor2, beta
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
 
     #[test]
     fn a_view_shows_the_values_in_row_order() {

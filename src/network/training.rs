@@ -125,8 +125,8 @@ impl EarlyStopping {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::check_gradients;
     use super::*;
+    use crate::network::testing::check_gradients;
     use crate::network::view;
 
     #[test]

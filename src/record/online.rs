@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::check::{LEAST_COST_UNIT_USD, is_amount, name_problem, suite_problem};
+use super::commitment::{LEAST_COST_UNIT_USD, is_amount, name_problem, suite_problem};
 use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
 use super::{RecordedPrompt, RecordedSuite, commitment};
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::router::online::Contexts;
 use crate::scenario::Mode;
 use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
 use crate::suite::{CellTable, LARGEST_AMOUNT};
-use crate::{fs, gzip, npy};
+use crate::{fs, hash, npy};
 
 const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
@@ -171,9 +171,9 @@ impl OnlineRecord {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
         fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
-        fs::write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
+        fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
         let array = |name: &str, kind: &str, shape: [usize; 2], data: Vec<u8>| {
-            fs::write(&folder.join(name), &gzip::pack(&npy::format(kind, &shape, data)))
+            fs::write(&folder.join(name), &hash::pack(&npy::format(kind, &shape, data)))
         };
         let numbers =
             |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
@@ -181,8 +181,8 @@ impl OnlineRecord {
         array(CONTEXTS, "<f8", shape, numbers(self.contexts.values()))?;
         for (number, phase) in self.phases.iter().enumerate() {
             let [scores, costs] = phase_files(number);
-            fs::write(&folder.join(scores), &gzip::pack(&format_cells(&phase.score)))?;
-            fs::write(&folder.join(costs), &gzip::pack(&format_cells(&phase.cost_usd)))?;
+            fs::write(&folder.join(scores), &hash::pack(&format_cells(&phase.score)))?;
+            fs::write(&folder.join(costs), &hash::pack(&format_cells(&phase.cost_usd)))?;
         }
         let shape = [self.orders.len(), self.manifest.n_steps];
         let place = |&prompt: &usize| u32::try_from(prompt).expect("a suite has fewer than 2^32 prompts");

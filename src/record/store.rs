@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{
-    FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, check, commitment,
-};
+use super::{FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, commitment};
 use crate::error::{Error, Result};
 use crate::router::Choices;
 use crate::scenario::Mode;
 use crate::suite::{CellTable, LARGEST_AMOUNT};
-use crate::{fs, gzip, npy};
+use crate::{fs, hash, npy};
 
 const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
@@ -32,19 +30,19 @@ impl Record {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
         fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
-        fs::write(&folder.join(PROMPTS), &gzip::pack(&self.prompts_csv()))?;
-        fs::write(&folder.join(SCORES), &gzip::pack(&format_cells(&self.score)))?;
-        fs::write(&folder.join(COSTS), &gzip::pack(&format_cells(&self.cost_usd)))?;
+        fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
+        fs::write(&folder.join(SCORES), &hash::pack(&format_cells(&self.score)))?;
+        fs::write(&folder.join(COSTS), &hash::pack(&format_cells(&self.cost_usd)))?;
         if let Some(tokens) = &self.tokens {
-            fs::write(&folder.join(INPUT_TOKENS), &gzip::pack(&format_cells(&tokens.input)))?;
-            fs::write(&folder.join(OUTPUT_TOKENS), &gzip::pack(&format_cells(&tokens.output)))?;
+            fs::write(&folder.join(INPUT_TOKENS), &hash::pack(&format_cells(&tokens.input)))?;
+            fs::write(&folder.join(OUTPUT_TOKENS), &hash::pack(&format_cells(&tokens.output)))?;
         }
         for (replicate, choices) in self.choices.iter().enumerate() {
             for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
                 let shape = [choices.n_preferences(), choices.n_prompts()];
                 let data = choices.models().iter().flat_map(|model| model.to_le_bytes());
                 let path = folder.join(choices_file(replicate, &entry.label));
-                fs::write(&path, &gzip::pack(&npy::format("<u2", &shape, data)))?;
+                fs::write(&path, &hash::pack(&npy::format("<u2", &shape, data)))?;
             }
         }
         for (replicate, predictions) in self.predictions.iter().enumerate() {
@@ -53,7 +51,7 @@ impl Record {
                 let shape = [predictions.n_prompts(), self.manifest.suite.models.len()];
                 let data = predictions.steps().iter().flat_map(|step| [*step]);
                 let path = folder.join(predictions_file(replicate, &entry.label));
-                fs::write(&path, &gzip::pack(&npy::format("|u1", &shape, data)))?;
+                fs::write(&path, &hash::pack(&npy::format("|u1", &shape, data)))?;
             }
         }
         commitment::write_sums(folder)
@@ -66,7 +64,7 @@ impl Record {
     /// committed to.
     pub fn read(folder: &Path) -> Result<Record> {
         let manifest: Manifest = read_manifest(folder, Mode::Offline)?;
-        if let Some(problem) = check::problem(&manifest) {
+        if let Some(problem) = commitment::problem(&manifest) {
             return Err(Error::file(&folder.join(MANIFEST), problem));
         }
         let (prompts, test_prompts) = read_prompts(&folder.join(PROMPTS), manifest.replicates.len())?;
@@ -210,12 +208,12 @@ fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
 /// The bytes of a packed array of that shape; no more of a file are unpacked than such an array can have.
 pub(crate) fn read_array(path: &Path, shape: [usize; 2], width: usize) -> Result<Vec<u8>> {
     let most = shape[0].saturating_mul(shape[1]).saturating_mul(width).saturating_add(LONGEST_HEADER);
-    gzip::unpack(path, &fs::read(path)?, most)
+    hash::unpack(path, &fs::read(path)?, most)
 }
 
 /// The bytes of a packed file, of which no more than [`MOST_BYTES`] are unpacked.
 pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
-    gzip::unpack(path, &fs::read(path)?, MOST_BYTES)
+    hash::unpack(path, &fs::read(path)?, MOST_BYTES)
 }
 
 fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<usize>>)> {

@@ -1,8 +1,6 @@
-//! Reports: files made from a record and nothing else.
+//! Reports: files made from a record and nothing else, in a folder that holds a whole report at every moment.
 
-mod documents;
 mod figures;
-mod folder;
 pub(crate) mod markup;
 mod numbers;
 pub mod online;
@@ -14,16 +12,23 @@ mod stress;
 mod table;
 mod verify;
 
-pub use documents::overview;
-pub use folder::{
-    claim, is_report, partial_folder, read_record, read_recorded, rebuild, write_run, write_stressed_run,
-};
-pub(crate) use folder::{rebuild_with, record_in, replace, write_parquet};
-pub use verify::{Verified, verify};
+use std::path::{Path, PathBuf};
 
-use self::plot::{Columns, Figure};
-use crate::evaluate::{Summary, Verdict};
-use crate::record::Record;
+use markup::{Cell, Column, Spreads, Table, comment, name, prose};
+use plot::{Columns, Figure};
+use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
+use sections::{evidence, routers, unseen};
+
+use crate::error::{Error, Result};
+use crate::evaluate::{PolicyKind, Summary, Verdict};
+use crate::fs::{self, Claim};
+use crate::metrics::Metric;
+use crate::metrics::table::{Table as Group, shown_in};
+use crate::record::{Record, Recorded};
+use crate::run::Stressed;
+use numbers::parquet_files;
+use table::comparable;
+pub use verify::{Verified, verify};
 
 /// The files of a report by name. Equal records give equal bytes.
 ///
@@ -35,9 +40,9 @@ pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(
         ("summary.csv", numbers::summary_table(record, summary).csv()),
         ("comparisons.csv", numbers::comparisons_csv(record, summary)),
         ("summary.json", numbers::summary_json(record, summary, verdicts)),
-        ("report.tex", documents::report_tex(record, summary).into_bytes()),
+        ("report.tex", report_tex(record, summary).into_bytes()),
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
-        ("report.md", documents::report_md(record, summary, verdicts).into_bytes()),
+        ("report.md", report_md(record, summary, verdicts).into_bytes()),
     ];
     if record.manifest.suite.has_cost {
         files.extend(pictures(record, summary));
@@ -80,4 +85,230 @@ fn pictures(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> 
         files.extend(names.into_iter().zip(contents));
     }
     files
+}
+
+/// The record's folder inside a report.
+pub(crate) const RECORD: &str = "record";
+
+/// Claims a report's folder for a run, before anything is computed: it cannot be refused later.
+///
+/// # Errors
+/// A file, a folder that holds something other than a report, one that another run is writing, or one that cannot be
+/// written.
+pub fn claim(folder: &Path) -> Result<Claim> {
+    if folder.is_file() {
+        return Err(Error::file(folder, "is a file; a report is a folder"));
+    }
+    let claim = Claim::new(folder)?;
+    let holds_something = fs::entries(folder).is_ok_and(|entries| !entries.is_empty());
+    if holds_something && !is_report(folder) {
+        return Err(Error::file(folder, "holds something other than a report; choose another `--out`"));
+    }
+    Ok(claim)
+}
+
+/// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub fn write_run(claim: &Claim, record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Result<()> {
+    replace(claim, |staged| {
+        record.write(&record_in(staged)?)?;
+        fs::write_all(staged, render(record, summary, verdicts))
+    })
+}
+
+/// As [`write_run`], with a folder of what came of shifts and quizzes where there are any.
+///
+/// # Errors
+/// As `write_run`.
+pub fn write_stressed_run(
+    claim: &Claim,
+    stressed: &Stressed,
+    summary: &Summary,
+    verdicts: &[Verdict],
+) -> Result<()> {
+    replace(claim, |staged| {
+        stressed.twin.write(&record_in(staged)?)?;
+        stress::write_records(staged, stressed)?;
+        stress::write(staged, stressed)?;
+        fs::write_all(staged, render(&stressed.twin, summary, verdicts))
+    })
+}
+
+/// Rebuilds the report of a folder from its record, with that of its shifts where there are any; other files of the folder
+/// stay. `points` and `summary` are written as Parquet too where that is asked for, or was before.
+///
+/// # Errors
+/// A folder that another run is writing, or that cannot be written.
+pub fn rebuild(
+    folder: &Path,
+    record: &Record,
+    summary: &Summary,
+    verdicts: &[Verdict],
+    with_parquet: bool,
+) -> Result<()> {
+    rebuild_with(folder, |staged| {
+        fs::write_all(staged, render(record, summary, verdicts))?;
+        write_parquet(staged, with_parquet, || parquet_files(record, summary))?;
+        stress::rebuild(staged, record)
+    })
+}
+
+/// Puts a new report in the place of a folder's, as a whole or not at all.
+pub(crate) fn replace(claim: &Claim, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    claim.replace_folder(|_| false, fill)
+}
+
+/// As [`replace`], where the record and everything else that is not written anew stays.
+pub(crate) fn rebuild_with(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    record_folder(folder)?;
+    claim(folder)?.replace_folder(|_| true, fill)
+}
+
+/// Writes the tables that a report has as Parquet: where they are asked for, or are there from before and would go stale.
+pub(crate) fn write_parquet(
+    staged: &Path,
+    is_asked_for: bool,
+    files: impl FnOnce() -> Vec<(&'static str, Vec<u8>)>,
+) -> Result<()> {
+    if is_asked_for || staged.join("summary.parquet").exists() {
+        fs::write_all(staged, files())
+    } else {
+        Ok(())
+    }
+}
+
+/// The folder of the record in a report that is being filled.
+pub(crate) fn record_in(staged: &Path) -> Result<PathBuf> {
+    let inner = staged.join(RECORD);
+    fs::create_folder(&inner)?;
+    Ok(inner)
+}
+
+/// Whether a folder holds a report. One that a stopped run had moved aside to replace it is first moved back.
+pub fn is_report(folder: &Path) -> bool {
+    fs::restore(folder).is_ok() && folder.join(RECORD).is_dir()
+}
+
+/// Reads the record of the report of an offline run.
+///
+/// # Errors
+/// A folder that holds no report, one of an online run, or one that cannot be read.
+pub fn read_record(folder: &Path) -> Result<Record> {
+    Record::read(&record_folder(folder)?)
+}
+
+/// Reads the record of a report of either mode.
+///
+/// # Errors
+/// A folder that holds no report, or one that cannot be read.
+pub fn read_recorded(folder: &Path) -> Result<Recorded> {
+    Recorded::read(&record_folder(folder)?)
+}
+
+/// The folder of the record of a report.
+///
+/// # Errors
+/// A folder that holds no report.
+pub(crate) fn record_folder(folder: &Path) -> Result<PathBuf> {
+    fs::restore(folder)?;
+    let inner = folder.join(RECORD);
+    if !inner.is_dir() {
+        return Err(Error::file(folder, format!("holds no report: there is no folder `{RECORD}` in it")));
+    }
+    Ok(inner)
+}
+
+/// The hidden folder beside a report in which a run keeps its finished cells until the report is written.
+pub fn partial_folder(claim: &Claim) -> PathBuf {
+    claim.beside("partial")
+}
+
+/// The tables a person reads, the best router of each column in bold.
+fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
+    let manifest = &record.manifest;
+    let suite = &manifest.suite;
+    let mut text =
+        format!("# {}\n\n{}\n\n", name(&manifest.scenario.name), prose(&manifest.scenario.description));
+    if suite.info.simulated {
+        text.push_str("**The outcomes of this suite are simulated.** Ranks and figures say nothing about real models.\n\n");
+    }
+    text.push_str(&setting_md(record));
+    if let Some((words, file)) = stress_words(manifest) {
+        text.push_str(&format!("{words} [{file}]({file}).\n\n"));
+    }
+    text.push_str(if suite.has_cost {
+        "![Score against cost](pareto.svg)\n\n"
+    } else {
+        "**This suite has no costs**: only quality is compared, and no curve is drawn.\n\n"
+    });
+    text.push_str(&routers::main_md(record, summary));
+    text.push_str(&evidence::markdown(record, summary));
+    text.push_str(&routers::pair_md(record, summary));
+    if suite.has_cost {
+        text.push_str("![Normalised utility against preference](utility.svg)\n\n");
+    }
+    text.push_str(&routers::further_md(record, summary));
+    text.push_str(&routers::published_md(record, summary));
+    text.push_str(&routers::models_md(record, summary));
+    text.push_str(&unseen::markdown(record));
+    text.push_str(&routers::trainings_md(record));
+    text.push_str(&expectations_md(verdicts));
+    text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));
+    text
+}
+
+/// The tables for a paper, as a fragment that `\input` takes: routers and bounds, of two candidates the pair, and every
+/// router against its rival on the primary metric.
+fn report_tex(record: &Record, summary: &Summary) -> String {
+    let manifest = &record.manifest;
+    let simulated = if manifest.suite.info.simulated { ", SIMULATED OUTCOMES" } else { "" };
+    let mut text = format!(
+        "% {}: suite {}{simulated}, seed {}, {} replicates, llm-bandit {}\n% \\usepackage{{booktabs}}\n",
+        comment(&manifest.scenario.name),
+        comment(&manifest.suite.info.name),
+        manifest.scenario.seed,
+        manifest.replicates.len(),
+        comment(&manifest.program_version),
+    );
+    let below = |table: Table| table.latex(Spreads::Below);
+    text.push_str(&below(routers::main(record, summary, None)));
+    if let Some(pair) = routers::pair(record, summary, None) {
+        text.push_str(&format!("\n\\bigskip\n\n{}", below(pair)));
+    }
+    text.push_str(&evidence::latex(summary));
+    text
+}
+
+/// The main metrics of every router and bound, aligned for a terminal.
+pub fn overview(record: &Record, summary: &Summary) -> String {
+    let simulated = if record.manifest.suite.info.simulated { " (simulated outcomes)" } else { "" };
+    let columns = shown_in(Group::Terminal);
+    let titles = columns.iter().map(|metric| Column::number(metric.short_title).width(16));
+    let mut table = Table::new(std::iter::once(Column::text("router").width(20)).chain(titles));
+    for policy in summary.replicates[0].policies.iter().filter(|policy| policy.kind != PolicyKind::Model) {
+        let mark = match policy.kind {
+            PolicyKind::Bound => "* ",
+            PolicyKind::Judged => "+ ",
+            _ => "",
+        };
+        let cell = |metric: &&Metric| {
+            let mean = summary.find(policy.id, metric.name).and_then(comparable);
+            Cell::from(mean.map_or_else(|| "-".to_owned(), |mean| metric.shown(mean)))
+        };
+        let name = Cell::from(format!("{mark}{}", policy.name));
+        table.row(std::iter::once(name).chain(columns.iter().map(cell)).collect());
+    }
+    let mut text = format!(
+        "{}: {}{simulated}\n{}",
+        record.manifest.scenario.name,
+        record.manifest.suite.info.name,
+        table.lines("").join("\n")
+    );
+    if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Judged) {
+        text.push_str("\n+ told by a judge which test answers are right: out of competition");
+    }
+    text.push_str("\n* bounds: they look at outcomes or ignore the prompt; -: not reached in every replicate, or not defined");
+    text
 }

@@ -8,7 +8,7 @@ use super::figures;
 use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
-use super::sections::parts::{Page, Section, dollars};
+use super::sections::{Page, Section, dollars};
 use super::sections::{charts, evidence, headline, routers, setting, unseen};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::folder::record_folder;
+use super::record_folder;
 use super::{online, render, stress};
 use crate::error::{Error, Result};
 use crate::evaluate::{judge, summarise};

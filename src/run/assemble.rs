@@ -4,7 +4,7 @@ use super::prepare::{RunPlan, SuiteFacts};
 use super::replicate::{Replicate, RunInputs};
 use super::shifted::{ShiftedCell, Test, TestShift};
 use super::training::{QuizGroup, TrainedGroup};
-use crate::record::tokens::list_prices;
+use crate::record::list_prices;
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
     RecordedTraining, Tokens, commitment, list_prices_hash, scenario_hash,

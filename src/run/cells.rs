@@ -18,7 +18,7 @@ use crate::run::shifted::ShiftedCell;
 use crate::scenario::online::OnlineScenario;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;
-use crate::{fs, gzip};
+use crate::{fs, hash};
 
 /// A cell of 100,000 prompts at 10,000 preferences has less.
 const MOST_BYTES: usize = 4 << 30;
@@ -122,7 +122,7 @@ impl RunCells<'_> {
         if hash != seal(&path, packed).as_bytes() {
             return None;
         }
-        serde_json::from_slice(&gzip::unpack(&path, packed, MOST_BYTES).ok()?).ok()
+        serde_json::from_slice(&hash::unpack(&path, packed, MOST_BYTES).ok()?).ok()
     }
 
     /// Keeps a cell: written under another name first, so that a file under its own name is whole.
@@ -132,7 +132,7 @@ impl RunCells<'_> {
     pub(crate) fn keep(&self, number: usize, entry: &impl Serialize, cell: &impl Serialize) -> Result<()> {
         let folder: &Path = &self.cache.folder;
         fs::create_folder(folder)?;
-        let packed = gzip::pack(json(cell).as_bytes());
+        let packed = hash::pack(json(cell).as_bytes());
         let path = self.path(number, entry);
         let bytes = [seal(&path, &packed).as_bytes(), &packed].concat();
         fs::write_whole(&path, &bytes)

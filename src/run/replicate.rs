@@ -4,7 +4,7 @@ use super::shifted::{TestShift, TestView};
 use crate::error::{Error, Result};
 use crate::index::TrainingRow;
 use crate::preference::PreferenceGrid;
-use crate::record::tokens::mean_tokens;
+use crate::record::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::router::{CostModels, Memo, Names, Prompts, Quizzed, Training, TrainingData, item_information};
 use crate::scenario::quiz::QuizLabel;

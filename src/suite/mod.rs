@@ -8,12 +8,10 @@ mod check;
 mod check_text;
 mod csv_file;
 mod embeddings;
-mod encoded_by;
 mod find;
 mod plausibility;
 pub mod prices;
 mod read;
-mod source;
 pub mod synthetic;
 mod values;
 mod write;
@@ -23,8 +21,8 @@ pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use csv_file::LARGEST_AMOUNT;
 pub use embeddings::LARGEST_VALUE;
 pub(crate) use embeddings::format_embeddings;
-pub use encoded_by::EncodedBy;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
+pub use values::EncodedBy;
 pub use values::{
     CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,
     SuiteInfo,

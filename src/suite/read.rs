@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::csv_file::CsvFile;
+use super::csv_file::Source;
 use super::embeddings::parse_embeddings;
-use super::source::Source;
 use super::{
     CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Part, Prompt,
     Suite, SuiteInfo,

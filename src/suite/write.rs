@@ -7,7 +7,7 @@ use super::find::is_suite;
 use super::{EMBEDDINGS, EncodedBy, Part, Suite};
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
-use crate::gzip;
+use crate::hash;
 
 /// The files of a suite's folder, each of which may be packed.
 const FILES: [&str; 5] = ["suite.toml", "models.csv", "prompts.csv", "outcomes.csv", "comparisons.csv"];
@@ -161,7 +161,7 @@ fn write_csv<R: AsRef<[String]>>(path: &Path, rows: impl IntoIterator<Item = R>)
     }
     let bytes = writer.into_inner().map_err(|error| Error::file(path, error.to_string()))?;
     if path.extension().is_some_and(|extension| extension == "gz") {
-        fs::write(path, &gzip::pack(&bytes))
+        fs::write(path, &hash::pack(&bytes))
     } else {
         fs::write(path, &bytes)
     }

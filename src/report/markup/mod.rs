@@ -4,11 +4,10 @@
 //! it is rendered, so that no name of a model or a benchmark can become markup.
 
 mod html;
-mod latex;
 mod parquet;
 
+pub(crate) use html::{Spreads, comment};
 pub(crate) use html::{paragraph, unescaped};
-pub(crate) use latex::{Spreads, comment};
 pub(crate) use parquet::Types;
 
 use maud::Markup;

@@ -1,25 +1,25 @@
-//! Reports of online runs: `report.md`, `report.html`, `regret.csv`, `summary.csv`, `off_policy.csv`, and the figure of regrets.
+//! Reports of online runs: `report.md`, `report.html`, the figure of regrets, and the tables `regret.csv`, `summary.csv`, and
+//! `off_policy.csv`.
 
-mod csv_tables;
 mod figure;
 mod markdown;
 mod page;
 
 use std::path::Path;
 
+use super::markup::{Table, cells};
+use super::numbers::SUMMARY;
+use super::plot::Figure;
+use super::{rebuild_with, record_in, replace, write_parquet};
 use crate::error::Result;
 use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, judge, summarise};
 use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
-use crate::report::numbers::SUMMARY;
-use crate::report::plot::Figure;
-use crate::report::{rebuild_with, record_in, replace, write_parquet};
-
-use self::csv_tables::{off_policy_csv, regret_csv, summary_table};
-use self::figure::chart;
-pub use self::markdown::overview;
-use self::markdown::report_md;
+use crate::statistics::spread::Spread;
+use figure::chart;
+pub use markdown::overview;
+use markdown::report_md;
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///
@@ -82,4 +82,74 @@ fn render(
         ("regret.svg", chart.svg().expect(drawn).into_bytes()),
         ("regret.png", chart.png().expect(drawn)),
     ]
+}
+
+/// Regrets against three references at every checkpoint.
+fn regret_csv(summary: &OnlineSummary) -> Vec<u8> {
+    let mut table = Table::of_names(&["policy", "reference", "steps", "mean", "low", "high"]);
+    for series in &summary.series {
+        let curves = [
+            ("oracle", Some(&series.regret)),
+            ("best-single", series.to_best_single.as_ref()),
+            ("zero-router", Some(&series.to_zero_router)),
+        ];
+        for (reference, curve) in curves {
+            for (spread, steps) in curve.into_iter().flatten().zip(&summary.checkpoints) {
+                table.row(cells![&series.policy, reference, *steps, spread.mean, spread.low, spread.high]);
+            }
+        }
+    }
+    table.csv()
+}
+
+/// Every policy's metrics.
+fn summary_table(record: &OnlineRecord, summary: &OnlineSummary) -> Table {
+    let mut table = Table::of_names(&["scenario", "policy", "metric", "orders", "mean", "low", "high"]);
+    for value in &summary.values {
+        let Spread { mean, low, high } = value.spread();
+        let scenario = &record.manifest.scenario.name;
+        table.row(cells![scenario, &value.policy, &value.metric, value.values.len(), mean, low, high]);
+    }
+    table
+}
+
+/// How well each estimator did, by logger and target.
+fn off_policy_csv(record: &OnlineRecord, summary: &OnlineSummary) -> Vec<u8> {
+    let mut table = Table::of_names(&[
+        "scenario",
+        "logger",
+        "target",
+        "estimator",
+        "clip",
+        "truth",
+        "estimate",
+        "error",
+        "error_low",
+        "error_high",
+        "rmse",
+        "coverage",
+        "effective_share",
+        "mean_weight",
+        "clipped_share",
+    ]);
+    for row in &summary.off_policy {
+        table.row(cells![
+            &record.manifest.scenario.name,
+            &row.logger,
+            row.target,
+            row.estimator.name(),
+            Some(row.clip).filter(|clip| clip.is_finite()),
+            row.truth,
+            row.estimate,
+            row.error.mean,
+            row.error.low,
+            row.error.high,
+            row.rmse,
+            row.coverage,
+            row.effective_share,
+            row.mean_weight,
+            row.clipped_share,
+        ]);
+    }
+    table.csv()
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::table::table_md;
+use super::table_md;
 use super::{
     Finished, OnlineRun, Overall, RANKED_BY, Timing, online_csv, online_md, overall_csv, overall_md,
 };

@@ -1,21 +1,23 @@
-//! Several runs in one table: what each router came to over all of their suites.
+//! Several runs in one table, as Markdown for readers and as CSV for programs: what each router came to over all of their suites,
+//! and of online runs each policy's regret as a share of a random choice's.
 //!
-//! `files` finds the reports, writes the table beside them, and puts it into another text; `table` is its Markdown and CSV,
-//! `online` the table of online runs.
+//! `files` finds the reports, writes the table beside them, and puts it into another text.
 
 mod files;
-mod online;
-mod table;
 
-pub use files::{Published, Runs, read_reports, report_folders, runs_md, splice, write_overall};
-pub use online::{OnlineRun, online_csv, online_md};
-pub use table::{overall_csv, overall_md};
+use std::fmt::Write;
 
+use super::markup::{ABSENT, Cell, Column, Table, cells};
+use super::numbers::{bounds, kind};
+use crate::evaluate::online::{OnlineSummary, summarise};
 use crate::evaluate::{PolicyKind, Summary};
 use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
+use crate::record::online::OnlineRecord;
 use crate::statistics::Interval;
 use crate::statistics::ranks::{Friedman, Ranks};
+use crate::statistics::spread::Spread;
+pub use files::{Published, Runs, read_reports, report_folders, runs_md, splice, write_overall};
 
 /// The bounds that an overall table shows below the routers.
 const BOUNDS: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
@@ -212,4 +214,241 @@ fn rank(runs: &[Finished], rows: &mut [OverallRow]) -> Option<Ranking> {
     let ends = |clique: Vec<usize>| Some((place(clique.first())?, place(clique.last())?));
     let cliques = ranks.cliques(critical_difference).into_iter().filter_map(ends).collect();
     Some(Ranking { friedman: ranks.friedman(), critical_difference, cliques })
+}
+
+/// Explains the columns below the table.
+const LEGEND: &str = "Means over the scenarios, each weighing the same. Rank: by AIQ among the routers that every scenario has (1 is best). \
+AIQ: mean score under the hull over the cost range from the cheapest to the most expensive model, with its 95 % interval. Norm. \
+utility: 0 is a random router, 1 the utility oracle. QNC: cost at which the best single model's score is reached, in % of \
+that model's cost. Saving: cost saved against the zero router (the best mixture of single models that ignores the prompt) at \
+99 % and 95 % of the best single model's score. In brackets in how many scenarios a value was reached in every replicate, \
+where not in all; such means are over those alone and compare with nothing. Times are of the machine it was run on. Bounds, \
+in italics, look at outcomes or ignore the prompt.";
+
+/// The table and what its columns mean.
+pub fn overall_md(overall: &Overall) -> String {
+    let mut text = table_md(overall);
+    let n = overall.scenarios.len();
+    let _ = writeln!(text, "\n{LEGEND}\n\n{n} scenarios: {}.", overall.scenarios.join(", "));
+    let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
+    if n_ranked > 1 && n < LEAST_RUNS {
+        let _ = writeln!(
+            text,
+            "\nRanks of {n_ranked} routers on {n} scenarios: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
+             from chance."
+        );
+    }
+    if let Some(ranking) = &overall.ranking {
+        let _ = write!(text, "\nRanks of {n_ranked} routers on {n} scenarios");
+        if let Some(friedman) = &ranking.friedman {
+            let _ = write!(
+                text,
+                ": Friedman test p = {}, Iman and Davenport's F p = {}",
+                probability(friedman.p),
+                probability(friedman.f_p)
+            );
+        }
+        let _ = writeln!(
+            text,
+            ". Mean ranks closer than the critical difference {:.2} (Nemenyi, 5 %) cannot be distinguished.",
+            ranking.critical_difference,
+        );
+    }
+    text
+}
+
+/// The table alone.
+fn table_md(overall: &Overall) -> String {
+    let n = overall.scenarios.len();
+    let has_times = overall.rows.iter().any(|row| row.training_seconds.is_some());
+    let titles = ["rank", "AIQ", "norm. utility", "QNC, %", "saving at 99 %, %", "saving at 95 %, %"];
+    let times = if has_times { &["training, s", "\u{b5}s a decision"][..] } else { &[] };
+    let columns = titles.iter().chain(times).map(|title| Column::number(*title));
+    let mut table = Table::new(std::iter::once(Column::text("router")).chain(columns));
+    for row in &overall.rows {
+        let aiq = shown(row.aiq, 1.0, 4, n);
+        let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:.4}"));
+        let mut cells = vec![
+            Cell::from(&row.policy).slanted_if(row.kind != PolicyKind::Router),
+            Cell::decimals(row.mean_rank, 2),
+            match row.aiq.interval {
+                // In how many runs it was reached stands before the interval, which is of these alone.
+                Some(interval) => Cell::from(aiq).interval(bounds(interval)),
+                None => Cell::from(aiq),
+            },
+            Cell::from(shown(row.normalised_utility, 1.0, 4, n)),
+            Cell::from(shown(row.qnc, 100.0, 1, n)),
+            Cell::from(shown(row.saving_at_99, 100.0, 1, n)),
+            Cell::from(shown(row.saving_at_95, 100.0, 1, n)),
+        ];
+        if has_times {
+            cells.extend([
+                Cell::decimals(row.training_seconds, 1),
+                Cell::decimals(row.microseconds_per_decision, 2),
+            ]);
+        }
+        table.row(cells);
+    }
+    table.markdown()
+}
+
+fn shown(estimate: Estimate, scale: f64, decimals: usize, n_runs: usize) -> String {
+    let Some(mean) = estimate.mean else { return ABSENT.to_owned() };
+    let reached = if estimate.n < n_runs { format!(" ({}/{n_runs})", estimate.n) } else { String::new() };
+    format!("{:.decimals$}{reached}", mean * scale)
+}
+
+/// A p-value as papers write it.
+fn probability(p: f64) -> String {
+    if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+/// One line a router; nothing where a value is absent.
+pub fn overall_csv(overall: &Overall) -> Vec<u8> {
+    let mut table = Table::of_names(&[
+        "policy",
+        "kind",
+        "scenarios",
+        "mean_rank",
+        "aiq",
+        "aiq_low",
+        "aiq_high",
+        "normalised_utility",
+        "qnc",
+        "qnc_scenarios",
+        "saving_at_99",
+        "saving_at_99_scenarios",
+        "saving_at_95",
+        "saving_at_95_scenarios",
+        "training_seconds",
+        "microseconds_per_decision",
+    ]);
+    for row in &overall.rows {
+        let [low, high] = bounds(row.aiq.interval);
+        table.row(cells![
+            &row.policy,
+            kind(row.kind),
+            row.n_runs,
+            row.mean_rank,
+            row.aiq.mean,
+            low,
+            high,
+            row.normalised_utility.mean,
+            row.qnc.mean,
+            row.qnc.n,
+            row.saving_at_99.mean,
+            row.saving_at_99.n,
+            row.saving_at_95.mean,
+            row.saving_at_95.n,
+            row.training_seconds,
+            row.microseconds_per_decision,
+        ]);
+    }
+    table.csv()
+}
+
+/// One finished online run.
+#[derive(Clone, Debug)]
+pub struct OnlineRun {
+    /// Its scenario's name.
+    pub scenario: String,
+    /// What was computed from its record.
+    pub summary: OnlineSummary,
+}
+
+/// A policy over several online runs.
+struct Row {
+    policy: String,
+    is_reference: bool,
+    /// Its regret over that of a uniform choice: mean over the runs that have it.
+    share: Spread,
+    /// How many runs have it.
+    n: usize,
+}
+
+impl OnlineRun {
+    /// Computes everything of a record.
+    pub fn new(record: &OnlineRecord) -> Self {
+        OnlineRun { scenario: record.manifest.scenario.name.clone(), summary: summarise(record) }
+    }
+
+    /// A policy's regret over that of a uniform choice, order by order; `None` where a uniform choice has no regret.
+    fn share(&self, policy: &str) -> Option<Spread> {
+        let regrets = |policy: &str| self.summary.find(policy, "regret").map(|value| &value.values);
+        let (own, uniform) = (regrets(policy)?, regrets("uniform")?);
+        let shares: Vec<f64> = own.iter().zip(uniform).map(|(own, uniform)| own / uniform).collect();
+        shares.iter().all(|share| share.is_finite()).then(|| Spread::of(&shares))
+    }
+}
+
+/// Learners by rising share, then references; those that not every run has come after the others.
+fn rows(runs: &[OnlineRun]) -> Vec<Row> {
+    let mut policies: Vec<(&str, bool)> = Vec::new();
+    for series in runs.iter().flat_map(|run| &run.summary.series) {
+        if policies.iter().all(|(known, _)| *known != series.policy) {
+            policies.push((&series.policy, series.is_reference));
+        }
+    }
+    let row = |(policy, is_reference): (&str, bool)| {
+        let shares: Vec<Spread> = runs.iter().filter_map(|run| run.share(policy)).collect();
+        let n = shares.len() as f64;
+        let mean = shares.iter().map(|share| share.mean).sum::<f64>() / n;
+        // Runs are independent, so the distances of their intervals' ends from their means add as squares.
+        let distance = |end: fn(&Spread) -> f64| {
+            shares.iter().map(|s| (end(s) - s.mean).powi(2)).sum::<f64>().sqrt() / n
+        };
+        let share = Spread { mean, low: mean - distance(|s| s.low), high: mean + distance(|s| s.high) };
+        (!shares.is_empty()).then(|| Row { policy: policy.to_owned(), is_reference, share, n: shares.len() })
+    };
+    let mut rows: Vec<Row> = policies.into_iter().filter_map(row).collect();
+    rows.sort_by(|a, b| {
+        let place = |row: &Row| (row.is_reference, row.n < runs.len());
+        place(a).cmp(&place(b)).then(a.share.mean.total_cmp(&b.share.mean))
+    });
+    rows
+}
+
+/// The table and what its columns mean; empty without runs.
+pub fn online_md(runs: &[OnlineRun]) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new([
+        Column::text("learner"),
+        Column::number("regret, % of a random choice's [95 %]"),
+        Column::number("scenarios"),
+    ]);
+    for Row { policy, is_reference, share, n } in rows(runs) {
+        let [mean, low, high] =
+            [share.mean, share.low, share.high].map(|share| format!("{:.1}", 100.0 * share));
+        table.row(cells![
+            Cell::from(policy).slanted_if(is_reference),
+            Cell::from(mean).interval([low, high]),
+            n,
+        ]);
+    }
+    let mut text = table.markdown();
+    let names: Vec<&str> = runs.iter().map(|run| run.scenario.as_str()).collect();
+    let _ = writeln!(
+        text,
+        "\nMeans over the scenarios, each weighing the same. Regret: utility of the utility oracle less that of the choice, summed \
+         over an order; 0 % is the oracle, 100 % a uniform choice from the pool in expectation. Intervals are over orders and hold \
+         the scenarios fixed. A mean over fewer scenarios is over those alone and compares with nothing. References, in italics, \
+         look at outcomes or ignore the prompt.\n\n{} online scenario{}: {}.",
+        names.len(),
+        if names.len() == 1 { "" } else { "s" },
+        names.join(", ")
+    );
+    text
+}
+
+/// One line a policy.
+pub fn online_csv(runs: &[OnlineRun]) -> Vec<u8> {
+    let names = ["policy", "kind", "scenarios", "regret_share", "regret_share_low", "regret_share_high"];
+    let mut table = Table::of_names(&names);
+    for Row { policy, is_reference, share, n } in rows(runs) {
+        let kind = if is_reference { "reference" } else { "learner" };
+        table.row(cells![policy, kind, n, share.mean, share.low, share.high]);
+    }
+    table.csv()
 }

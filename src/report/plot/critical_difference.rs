@@ -1,11 +1,11 @@
 //! A critical-difference diagram (Demsar, 2006): mean ranks on a line, bars over those that no test distinguishes.
 
 use super::caption::{self, MARGIN};
-use super::figure::{Figure, Layout};
 use super::palette::{EDGE, FAINT_TEXT, TEXT};
 use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
 use super::text;
+use super::{Figure, Layout};
 
 /// Mean ranks and who cannot be distinguished.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,11 @@
 use plotters::style::RGBColor;
 
 use super::caption::{self, MARGIN};
-use super::figure::{Figure, Layout};
 use super::palette::{FAINT_TEXT, GRID, PAPER, TEXT};
 use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Scene, Stroke};
 use super::text;
+use super::{Figure, Layout};
 
 /// Changes by row and column.
 #[derive(Clone, Debug, PartialEq)]

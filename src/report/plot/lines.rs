@@ -2,10 +2,10 @@
 
 use super::axis::{self, Axis, Reach, Scale, Window};
 use super::caption::MARGIN;
-use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE};
 use super::panel::Panel;
 use super::scene::{Point, Scene, Stroke};
+use super::{Figure, Layout};
 use super::{LineKind, drawable_pairs};
 
 /// Lines, one a router.

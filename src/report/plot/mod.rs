@@ -3,15 +3,15 @@
 //! A chart is a plain value; drawing it is a pure function that reads no file, clock, or system font, so equal charts give equal bytes.
 //!
 //! ```text
-//! chart ─▶ windows, axes, ticks ─▶ scene (a list of marks in pixels) ─▶ SVG | PNG
+//! chart ─▶ windows, axes, ticks ─▶ scene (a list of marks in pixels) ─▶ SVG | PNG | markup
 //! ```
 //!
-//! Values that are not finite, or are beyond a trillion, are left out rather than refused: a figure of what is known is better than none.
+//! Every chart is a [`Figure`]: it says what is where, and the formats, and the sizes at which a paper prints it, are provided. Values
+//! that are not finite, or are beyond a trillion, are left out rather than refused: a figure of what is known is better than none.
 
 mod axis;
 mod caption;
 mod critical_difference;
-mod figure;
 mod heat;
 mod inline;
 mod lines;
@@ -26,17 +26,17 @@ mod text;
 mod utility;
 
 pub use critical_difference::RankChart;
-pub(in crate::report) use figure::OnPage;
-pub use figure::{Columns, Figure, Layout, Printed};
 pub use heat::{HeatCell, HeatChart};
-pub(in crate::report) use inline::{Geometry, Inline, swatch};
-pub(in crate::report) use lines::LineChart;
 pub use model_labels::ModelPoint;
-pub(in crate::report) use palette::properties;
 pub use pareto::{Curve, ParetoChart};
 pub use regret::RegretChart;
+use render::Print;
 pub use scene::Scene;
 pub use utility::UtilityChart;
+
+pub(in crate::report) use inline::{Geometry, Inline, swatch};
+pub(in crate::report) use lines::LineChart;
+pub(in crate::report) use palette::properties;
 
 /// Whose line it is, and so how it is drawn.
 ///
@@ -124,4 +124,100 @@ fn drawable_pairs(pairs: &[(f64, f64)]) -> Vec<(f64, f64)> {
 fn drawable_band(band: &[(f64, f64, f64)]) -> Vec<(f64, f64, f64)> {
     let triples = band.iter().filter_map(|(x, low, high)| drawable([*x, *low, *high]));
     triples.map(|[x, low, high]| (x, low, high)).collect()
+}
+
+/// A chart that can be drawn. It says what is where; every format and size is provided.
+pub trait Figure {
+    /// The marks of the figure, laid out for where it is shown.
+    fn scene(&self, layout: Layout) -> Scene;
+
+    /// As SVG text.
+    ///
+    /// # Errors
+    /// Only if the drawing backend fails; any data can be drawn.
+    fn svg(&self) -> Result<String, PlotError> {
+        render::svg(&self.scene(Layout::Report))
+    }
+
+    /// As the bytes of a PNG picture, at twice the size of the SVG.
+    ///
+    /// # Errors
+    /// Only if the drawing backend fails; any data can be drawn.
+    fn png(&self) -> Result<Vec<u8>, PlotError> {
+        render::png(&self.scene(Layout::Report))
+    }
+
+    /// For a paper that is set in two columns.
+    ///
+    /// # Errors
+    /// Only if the drawing backend fails; any data can be drawn.
+    fn print(&self, columns: Columns) -> Result<Printed, PlotError> {
+        let scene = self.scene(Layout::Print(columns));
+        let print = Print { width_inches: columns.width_inches(), dots_per_inch: 300.0 };
+        Ok(Printed { svg: render::svg_print(&scene, print)?, png: render::png_print(&scene, print)? })
+    }
+}
+
+/// A figure as a part of a page.
+pub(in crate::report) trait OnPage: Figure {
+    /// As markup whose colours the page fills in.
+    fn inline(&self) -> Inline {
+        Inline::new(&self.scene(Layout::Page))
+    }
+}
+
+impl<F: Figure> OnPage for F {}
+
+/// Where a figure is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Alone, with all words.
+    Report,
+    /// In a paper, which has its own caption.
+    Print(Columns),
+    /// In a page, which has its own title, legend, and notes.
+    Page,
+}
+
+/// How much of a page's width a figure takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// One of two columns: 3.3 inches.
+    One,
+    /// Both: 6.9 inches.
+    Two,
+}
+
+/// A figure for a paper: equal but for their formats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// Text stays text.
+    pub svg: String,
+    /// 300 dots an inch, which its pHYs chunk says.
+    pub png: Vec<u8>,
+}
+
+impl Columns {
+    /// In pixels of a scene, so that labels of 12 pixels are printed at 7.5 points in both.
+    fn width(self) -> f64 {
+        match self {
+            Columns::One => 380.0,
+            Columns::Two => 800.0,
+        }
+    }
+
+    /// Of the panels, in pixels of a scene.
+    fn height(self) -> f64 {
+        match self {
+            Columns::One => 220.0,
+            Columns::Two => 260.0,
+        }
+    }
+
+    fn width_inches(self) -> f64 {
+        match self {
+            Columns::One => 3.3,
+            Columns::Two => 6.9,
+        }
+    }
 }

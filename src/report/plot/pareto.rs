@@ -2,12 +2,12 @@
 
 use super::axis::{self, Axis, Reach, Scale, Window};
 use super::caption::{self, Entry, MARGIN, Swatch};
-use super::figure::{Columns, Figure, Layout};
 use super::inline::Inline;
 use super::model_labels::{self, ModelPoint, Obstacles};
 use super::palette::{self, FAINT_TEXT, Look};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene};
+use super::{Columns, Figure, Layout};
 use super::{LineKind, drawable, drawable_band, drawable_pairs};
 
 /// Deferral curves of routers among the single models of a suite.

@@ -2,10 +2,10 @@
 
 use super::axis::{self, Axis, Reach, Scale, Window};
 use super::caption::{self, Entry, MARGIN};
-use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, Look};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
+use super::{Figure, Layout};
 use super::{Line, LineKind, edges};
 
 /// Regrets of learners over the steps of an order.

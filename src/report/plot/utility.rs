@@ -2,10 +2,10 @@
 
 use super::axis::{self, Axis, Reach, Scale, Tick};
 use super::caption::{self, Entry, MARGIN};
-use super::figure::{Figure, Layout};
 use super::palette::{self, EDGE, PAPER};
 use super::panel::{BELOW, Panel};
 use super::scene::{Point, Scene, Stroke};
+use super::{Figure, Layout};
 use super::{Line, LineKind, edges};
 
 /// Utilities of routers over a range of preferences.

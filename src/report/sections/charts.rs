@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::parts::{Page, Section};
+use super::{Page, Section};
 use crate::evaluate::{Calibration, calibrations};
 use crate::report::figures::{self, Shown};
 use crate::report::markup::{Cell, Column, Table, cells};

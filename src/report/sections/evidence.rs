@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{Page, Section, small};
+use super::{Page, Section, small};
 use crate::evaluate::{Comparison, Evidence, SIGNIFICANCE, Summary};
 use crate::metrics::Metric;
 use crate::record::Record;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
+use super::Page;
 use super::evidence;
-use super::parts::Page;
 use super::setting::setting_md;
 use crate::evaluate::{Policy, PolicyKind, Summary};
 use crate::metrics::table::Better;

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{Page, Section, dollars, weight};
+use super::{Page, Section, dollars, weight};
 use crate::evaluate::{Benchmark, FEW, PolicyKind, Summary, Traffic};
 use crate::preference::DistributionKind;
 use crate::record::Record;

@@ -1,11 +1,105 @@
 //! The sections of a report. Each file holds one: its words and tables, built once, and what Markdown, HTML, and LaTeX show of
-//! them.
+//! them. All are made from a [`Page`].
 
 pub(super) mod charts;
 pub(super) mod evidence;
 pub(super) mod headline;
 pub(super) mod mixes;
-pub(super) mod parts;
 pub(super) mod routers;
 pub(super) mod setting;
 pub(super) mod unseen;
+
+use maud::{Markup, html};
+
+use crate::evaluate::{Breakdown, Summary};
+use crate::record::Record;
+
+/// What every section of a page is written from.
+pub(in crate::report) struct Page<'a> {
+    pub(in crate::report) record: &'a Record,
+    pub(in crate::report) summary: &'a Summary,
+    pub(in crate::report) breakdown: Breakdown,
+    /// The candidates by rising mean cost: the order and the shade of mixes.
+    pub(in crate::report) by_cost: Vec<usize>,
+    /// The place among the preferences that a page opens at.
+    pub(in crate::report) opens_at: usize,
+    /// The position of the router that the headline is about.
+    pub(in crate::report) leader: usize,
+    /// What stands for each policy in legends and tables.
+    pub(in crate::report) marks: Vec<Markup>,
+}
+
+/// A section of a page; its heading is also a link of the contents.
+pub(in crate::report) struct Section {
+    pub(in crate::report) id: &'static str,
+    pub(in crate::report) title: &'static str,
+    body: Markup,
+}
+
+impl Page<'_> {
+    /// The mark of a policy.
+    pub(in crate::report) fn mark(&self, position: usize) -> Markup {
+        self.marks[position].clone()
+    }
+}
+
+impl Section {
+    pub(in crate::report) fn new(id: &'static str, title: &'static str, body: Markup) -> Section {
+        Section { id, title, body }
+    }
+
+    pub(in crate::report) fn html(&self) -> Markup {
+        html! {
+            section aria-labelledby={ (self.id) "-title" } { "\n"
+                h2 id={ (self.id) "-title" } { (self.title) } "\n"
+                (self.body)
+            } "\n"
+        }
+    }
+}
+
+/// A paragraph in small type: a legend.
+fn small(words: &str) -> Markup {
+    html! { p.small { (words) } "\n" }
+}
+
+/// US dollars with about four digits, as the script writes them too.
+pub(in crate::report) fn dollars(usd: f64) -> String {
+    let decimals = |usd: f64| match usd.abs() {
+        size if size >= 100.0 => 1,
+        size if size >= 1.0 => 2,
+        size if size >= 0.01 => 4,
+        0.0 => 0,
+        _ => 6,
+    };
+    let shown = format!("{usd:.*}", decimals(usd));
+    // What rounds up to the next size is written as it is, so that reading a number and writing it again changes nothing.
+    let read = shown.parse().unwrap_or(usd);
+    format!("{read:.*}", decimals(read))
+}
+
+/// A preference with three digits, as the script writes it too.
+fn weight(w: f64) -> String {
+    let decimals = match w {
+        w if w >= 100.0 => 0,
+        w if w >= 10.0 => 1,
+        w if w >= 1.0 => 2,
+        0.0 => 0,
+        _ => 4,
+    };
+    format!("{w:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_keep_about_four_digits() {
+        assert_eq!(
+            [0.0, 0.00012, 0.0512, 3.5, 1234.56].map(dollars),
+            ["0", "0.000120", "0.0512", "3.50", "1234.6"]
+        );
+        assert_eq!([0.99999, 0.00999999, 1e-9, 99.999].map(dollars), ["1.00", "0.0100", "0", "100.0"]);
+    }
+}

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::mixes;
-use super::parts::{Page, Section, dollars, small};
+use super::{Page, Section, dollars, small};
 use crate::evaluate::{PolicyKind, Summary};
 use crate::metrics::table::{self, Table as Group, shown_in};
 use crate::preference::DistributionKind;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use super::parts::{Page, Section};
+use super::{Page, Section};
 use crate::evaluate::Verdict;
 use crate::record::{Manifest, Record, RecordedSuite};
 use crate::report::markup::{name, paragraph, prose};

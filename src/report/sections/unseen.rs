@@ -5,7 +5,7 @@ use std::fmt::Write;
 use maud::html;
 
 use super::charts::{figure, legend_of};
-use super::parts::{Page, Section};
+use super::{Page, Section};
 use crate::metrics::PolicyId;
 use crate::record::{Record, RecordedReplicate, RecordedUnseen};
 use crate::report::markup::{Column, Table, cells, paragraph};

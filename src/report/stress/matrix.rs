@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Column;
+use super::Moved;
 use crate::evaluate::{Move, MovedMetric, N_RESAMPLES, PolicyKind, moves};
 use crate::record::Record;
 use crate::report::markup::{self, Cell, Spread, Table, cells, name, prose};
@@ -33,7 +33,7 @@ fn metric_in_words(twin: &Record) -> &'static str {
 }
 
 /// The matrix, what each shift is, and which invariances hold.
-pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
+pub(super) fn matrix_md(twin: &Record, columns: &[Moved<'_>]) -> String {
     let metric = metric_in_words(twin);
     let mut text = format!(
         "## Stress matrix\n\nChange in {metric} against the unshifted twin on the same prompts; **bold** where the interval \
@@ -61,7 +61,7 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Column<'_>]) -> String {
         markup::Column::text("trained anew"),
         markup::Column::number("test prompts"),
     ]);
-    for Column { shift, record, .. } in columns {
+    for Moved { shift, record, .. } in columns {
         let anew = if shift.stage() == Stage::Training { "yes" } else { "no" };
         table.row(cells![&shift.name, shift.words(), anew, record.manifest.replicates[0].n_test]);
     }
@@ -85,7 +85,7 @@ fn is_beyond_chance(metric: &MovedMetric) -> bool {
 }
 
 /// Why shifts did not reach routers.
-fn not_applied(columns: &[Column<'_>]) -> String {
+fn not_applied(columns: &[Moved<'_>]) -> String {
     let mut text = String::new();
     for column in columns {
         for moved in &column.moves {
@@ -101,16 +101,16 @@ fn not_applied(columns: &[Column<'_>]) -> String {
 }
 
 /// Shifts that should change no choice, or hand all of a model's to its cheaper copy.
-fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
-    let is_of_choices = |column: &&Column<'_>| column.shift.change.effect().should_not_matter();
-    let columns: Vec<&Column<'_>> = columns.iter().filter(is_of_choices).collect();
+fn choices_md(twin: &Record, columns: &[Moved<'_>]) -> String {
+    let is_of_choices = |column: &&Moved<'_>| column.shift.change.effect().should_not_matter();
+    let columns: Vec<&Moved<'_>> = columns.iter().filter(is_of_choices).collect();
     if columns.is_empty() {
         return String::new();
     }
     let names = columns.iter().map(|column| markup::Column::number(&column.shift.name));
     let mut table = Table::new(std::iter::once(markup::Column::text("router")).chain(names));
     for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
-        let cell = |column: &&Column<'_>| {
+        let cell = |column: &&Moved<'_>| {
             let moved = &column.moves[at];
             let is_cheaper = column.shift.change.effect().copied().is_some_and(|(_, factor)| factor < 1.0);
             let taken = moved.taken_over.filter(|_| is_cheaper);
@@ -127,7 +127,7 @@ fn choices_md(twin: &Record, columns: &[Column<'_>]) -> String {
 }
 
 /// Seen, mixed, and unseen-only pools beside the ceiling of training anew, and the gap between them; empty unless the pools of seen and of unseen models were both asked for.
-pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {
+pub(super) fn pools_md(twin: &Record, columns: &[Moved<'_>]) -> String {
     let find = |wanted: fn(&Change) -> bool| columns.iter().find(|column| wanted(&column.shift.change));
     let (Some(seen), Some(unseen)) = (
         find(|change| matches!(change, Change::SeenOnly(_))),
@@ -148,8 +148,7 @@ pub(super) fn pools_md(twin: &Record, columns: &[Column<'_>]) -> String {
         let first = markup::Column::text(format!("router, {}", metric.metric.name));
         let mut table = Table::new(std::iter::once(first).chain(titles.map(markup::Column::number)));
         for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
-            let after =
-                |column: &Column<'_>| column.moves[at].metrics.get(at_metric).map(|moved| moved.after);
+            let after = |column: &Moved<'_>| column.moves[at].metrics.get(at_metric).map(|moved| moved.after);
             let mixed = seen.moves[at].metrics.get(at_metric).map(|moved| moved.before);
             let [seen_only, mixed, unseen_only, retrained] =
                 [after(seen), mixed, after(unseen), retrained.and_then(after)]
@@ -176,7 +175,7 @@ fn gap(moved: &Move, metric: usize) -> Cell {
 }
 
 /// Every metric of every router under every shift, in long form.
-pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
+pub(super) fn stress_csv(twin: &Record, columns: &[Moved<'_>]) -> Vec<u8> {
     let mut table = Table::of_names(&[
         "scenario",
         "shift",
@@ -191,7 +190,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
         "not_applied",
     ]);
     let scenario = &twin.manifest.scenario.name;
-    for Column { shift, moves, .. } in columns {
+    for Moved { shift, moves, .. } in columns {
         let stage = if shift.stage() == Stage::Training { "training" } else { "test" };
         for moved in moves {
             let mut push = |metric: &str, numbers: [Option<f64>; 5]| {
@@ -226,7 +225,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Column<'_>]) -> Vec<u8> {
 }
 
 /// The matrix as a picture.
-pub(super) fn pictures(twin: &Record, columns: &[Column<'_>]) -> Vec<(String, Vec<u8>)> {
+pub(super) fn pictures(twin: &Record, columns: &[Moved<'_>]) -> Vec<(String, Vec<u8>)> {
     let heat = |moved: &Move| {
         let metric = main_metric(moved)?;
         Some(HeatCell {

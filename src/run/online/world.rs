@@ -4,7 +4,7 @@ use crate::error::{Error, Result, suggestion};
 use crate::preference::PreferenceGrid;
 use crate::random::{bernoulli, shuffle};
 use crate::record::online::{Order, Phase};
-use crate::record::{RecordedPrompt, RecordedSuite, tokens::list_prices};
+use crate::record::{RecordedPrompt, RecordedSuite, list_prices};
 use crate::router::online::{Contexts, LearnerInputs, Reduction, WarmStart};
 use crate::router::{CostModels, Prompts, Quizzed, TrainingData};
 use crate::run::{cut, put_licence};

@@ -4,13 +4,12 @@
 //! theory (`abilities`), embeddings show the latent position up to noise (`prompts`), output tokens are log-normal, and a
 //! cost is tokens times list price. `Truth` keeps the expectations that the suite's outcomes were drawn from.
 
-mod abilities;
 mod prompts;
 mod settings;
 
 use std::collections::BTreeMap;
 
-use self::abilities::Abilities;
+use self::prompts::Abilities;
 use self::prompts::LatentPrompt;
 use super::{CellTable, CostBasis, Model, Outcomes, Prompt, Suite, SuiteInfo};
 use crate::error::{Error, Result};
