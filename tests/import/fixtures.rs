@@ -12,11 +12,13 @@ pub(super) fn is_right(model: usize, prompt: usize) -> bool {
     !prompt.is_multiple_of(3 + model)
 }
 
-fn score(model: usize, prompt: usize) -> f64 {
+/// The score of a model on a prompt.
+pub(super) fn score(model: usize, prompt: usize) -> f64 {
     f64::from(u8::from(is_right(model, prompt)))
 }
 
-fn text(lines: Vec<String>) -> Vec<u8> {
+/// Lines as a file.
+pub(super) fn text(lines: Vec<String>) -> Vec<u8> {
     lines.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect()
 }
 

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 
-use super::{Files, fixtures, folder, imported, routing, settings};
+use super::{Files, fixtures, folder, imported, published, routing, settings};
 
 /// Changes one of the files, imports, and asks for a suite or one line; `imported` checks what is left behind.
 fn holds(format: &str, mut files: Files, which: usize, change: &dyn Fn(&mut Vec<u8>)) {
@@ -71,5 +71,19 @@ garbled! {
     parquet: "table", routing::parquet, 16;
     lighteval: "lighteval", routing::lighteval, 16;
     lm_eval_parquet: "lm-eval", routing::lm_eval_parquet, 16;
-    logs: "logs", routing::langfuse, 16;
+    logs_of_litellm: "logs", routing::litellm, 16;
+    logs_of_openrouter: "logs", routing::openrouter, 16;
+    logs_of_langfuse: "logs", routing::langfuse, 16;
+    logs_of_helicone: "logs", routing::helicone, 16;
+    embedllm: "table", published::embedllm, 16;
+    irt_router: "table", published::irt, 16;
+    mmr_bench: "table", published::mmr, 16;
+    llmrouter: "table", published::llmrouter, 16;
+    arena_33k: "pairs", published::arena33k, 16;
+    arena_55k: "pairs", published::arena55k, 16;
+    arena_140k: "pairs", published::arena140k, 16;
+    p2l: "pairs", published::p2l, 16;
+    sprout_parquet: "table", published::sprout_parquet, 16;
+    arena_33k_parquet: "pairs", published::arena33k_parquet, 16;
+    arena_140k_parquet: "pairs", published::arena140k_parquet, 16;
 }

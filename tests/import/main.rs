@@ -1,6 +1,7 @@
 //! Results of other tools become suites that say what the raw files say, and run; faults are one line and leave nothing behind.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
+mod cases;
 mod counted;
 mod faults;
 mod fixtures;
@@ -9,6 +10,7 @@ mod garbled;
 mod models;
 mod nested;
 mod prompts;
+mod published;
 mod routing;
 mod scores;
 mod tables;

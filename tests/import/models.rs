@@ -26,13 +26,6 @@ fn a_column_of_numbers_is_no_evidence_of_a_model() {
 }
 
 #[test]
-fn the_number_of_a_row_is_no_model_and_no_id() {
-    let table = "Unnamed: 0,prompt,a,b\n0,x?,1,0\n1,y?,0,0\n";
-    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
-    assert!(message.ends_with("`--models a,b`"), "{message}");
-}
-
-#[test]
 fn columns_in_groups_are_models_and_a_doubtful_one_is_asked_about() {
     let suffixed = "id,a_correct,a_cost,b_correct,b_cost,best_reward\np,1,0.5,0,0.25,1\nq,1,0.5,1,0.25,1\n";
     let (_, suite) = of_files("table", &[file("t.csv", suffixed)], |_| {}).unwrap();
@@ -49,30 +42,6 @@ fn columns_in_groups_are_models_and_a_doubtful_one_is_asked_about() {
         message.contains("others that may be models too") && message.ends_with("`--models a,b,c`"),
         "{message}"
     );
-}
-
-#[test]
-fn an_object_with_a_part_a_model_is_a_wide_row() {
-    let row = |one: f64, two: f64| {
-        json!({"prompt": format!("Which of {one} and {two}?"), "best_reward": one.max(two), "reward_spread": 0.25,
-            "arms": {"one": {"reward": one, "cost": 0.001}, "two": {"reward": two, "cost": 0.002}}})
-        .to_string()
-    };
-    let lines = format!("{}\n{}\n", row(0.75, 1.0), row(0.25, 0.5));
-    let (_, suite) = of_files("table", &[file("t.jsonl", &lines)], |_| {}).unwrap();
-    assert_same(&counts(&suite), &known(&[("one", 2, 0.5), ("two", 2, 0.75)]));
-    assert_eq!(suite.outcomes.cost_usd.row(1).collect::<Vec<_>>(), [Some(0.001), Some(0.002)]);
-}
-
-#[test]
-fn a_score_that_goes_by_the_prompt_alone_is_asked_about() {
-    let table = "question,model,correct,match\nx?,a,1,True\nx?,b,1,False\ny?,a,0,True\ny?,b,0,False\n";
-    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
-    assert!(message.contains("column `correct`, guessed to be the score"), "{message}");
-    let (_, suite) =
-        of_files("table", &[file("t.csv", table)], |settings| settings.columns.score = Some("match".into()))
-            .unwrap();
-    assert_same(&counts(&suite), &known(&[("a", 2, 1.0), ("b", 2, 0.0)]));
 }
 
 #[test]

@@ -51,24 +51,6 @@ fn an_id_of_the_row_is_no_id_of_a_prompt() {
 }
 
 #[test]
-fn long_integers_stay_what_they_are() {
-    let (one, two) = ("340282366920938463463374607431768211455", "340282366920938463463374607431768211454");
-    let rows = [(one, "m", 1), (two, "m", 0), (one, "n", 1), (two, "n", 1)];
-    let lines: String = rows
-        .iter()
-        .map(|(id, model, score)| format!("{{\"id\": {id}, \"model\": \"{model}\", \"score\": {score}}}\n"))
-        .collect();
-    let (_, suite) = of_files("table", &[file("t.jsonl", &lines)], |_| {}).unwrap();
-    assert_eq!(ids(&suite), [one, two]);
-    assert_eq!(suite.outcomes.score.row(1).collect::<Vec<_>>(), [Some(0.0), Some(1.0)]);
-    let log = r#"{"eval": {"task": "t", "model": "m"}, "samples": [
-        {"id": 9007199254740992, "input": "x?", "scores": {"match": {"value": "C"}}},
-        {"id": 9007199254740993, "input": "y?", "scores": {"match": {"value": "I"}}}]}"#;
-    let (_, suite) = of_files("inspect", &[file("log.json", log)], |_| {}).unwrap();
-    assert_eq!(ids(&suite), ["t/9007199254740992", "t/9007199254740993"]);
-}
-
-#[test]
 fn arguments_of_a_task_are_part_of_a_sample() {
     let log = |model: &str, subject: &str| {
         let sample = |id: usize| json!({"id": id, "input": format!("{subject} {id}?"), "scores": {"match": {"value": "C"}}});

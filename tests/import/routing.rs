@@ -8,12 +8,8 @@ use std::path::{Path, PathBuf};
 use llm_bandit::suite::{Part, Suite};
 use serde_json::{Value, json};
 
-use super::fixtures::{N_PROMPTS, is_right};
+use super::fixtures::{N_PROMPTS, is_right, score};
 use super::{Counts, Files, assert_same, counts, folder, imported, means, runs, settings};
-
-fn score(model: usize, prompt: usize) -> f64 {
-    f64::from(u8::from(is_right(model, prompt)))
-}
 
 /// What the pattern of the fixtures comes to, counted without any file.
 fn known(models: [&str; 2]) -> Counts {
@@ -339,8 +335,20 @@ fn logs(shape: &str) -> Files {
     vec![("log.jsonl".into(), lines.into_bytes())]
 }
 
+pub(super) fn litellm() -> Files {
+    logs("litellm")
+}
+
+pub(super) fn openrouter() -> Files {
+    logs("openrouter")
+}
+
 pub(super) fn langfuse() -> Files {
     logs("langfuse")
+}
+
+pub(super) fn helicone() -> Files {
+    logs("helicone")
 }
 
 #[test]

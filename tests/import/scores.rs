@@ -1,13 +1,8 @@
 //! What is a score and what is none: repetitions, markers, losses, ranges, and tokens that add up.
 
-use llm_bandit::import::RowFilter;
 use serde_json::json;
 
 use super::{Files, counts, file, fixtures, of_files, range};
-
-fn wanted(column: &str, value: &str) -> RowFilter {
-    RowFilter { column: column.into(), value: value.into(), is_wanted: true }
-}
 
 #[test]
 fn rows_of_two_metrics_are_not_averaged() {
@@ -32,18 +27,6 @@ fn rows_of_two_metrics_are_not_averaged() {
         settings.columns.metric = Some(("metric".into(), "toxicity".into()));
     });
     assert!(loss.unwrap_err().to_string().contains("metric `toxicity` is better where it is lower"));
-}
-
-#[test]
-fn a_failed_attempt_is_not_averaged_with_its_retry() {
-    let table = "id,model,status,error,score\np,m,error,rate limit,0\np,m,success,,1\nq,m,error,filter,0\nr,m,success,,0\n";
-    let message = of_files("table", &[file("t.csv", table)], |_| {}).unwrap_err().to_string();
-    assert!(message.contains("column `status`") && message.contains("`--where status=success`"), "{message}");
-    let (coverage, suite) = of_files("table", &[file("t.csv", table)], |settings| {
-        settings.columns.filters = vec![wanted("status", "success")];
-    })
-    .unwrap();
-    assert_eq!((counts(&suite)["m"], coverage.tally.skipped["`status` is not `success`"]), ((2, 0.5), 2));
 }
 
 #[test]
@@ -198,46 +181,6 @@ fn samples_that_the_log_itself_voids_do_not_count() {
     );
     let all_void = of_files("inspect", &[file("b.json", &log("cancelled"))], |_| {});
     assert!(all_void.unwrap_err().to_string().ends_with("hold no score"));
-}
-
-#[test]
-fn tokens_of_thought_and_of_the_cache_add_up_and_those_of_judges_are_left_out() {
-    let log = |model: &str, usage: serde_json::Value, roles: serde_json::Value| {
-        let sample = json!({"id": 1, "input": "a", "scores": {"match": {"value": "C"}}, "model_usage": {model: usage}, "role_usage": roles});
-        json!({"eval": {"task": "t", "model": model}, "samples": [sample]}).to_string()
-    };
-    let grader = json!({"grader": {"input_tokens": 800, "output_tokens": 450, "total_tokens": 1250}});
-    let files = [
-        file(
-            "a.json",
-            &log(
-                "a",
-                json!({"input_tokens": 1000, "output_tokens": 50, "total_tokens": 1950, "reasoning_tokens": 900}),
-                json!({}),
-            ),
-        ),
-        file(
-            "b.json",
-            &log(
-                "b",
-                json!({"input_tokens": 1000, "input_tokens_cache_read": 800, "output_tokens": 50, "reasoning_tokens": 900, "total_tokens": 1950}),
-                json!({}),
-            ),
-        ),
-        file(
-            "c.json",
-            &log("c", json!({"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}), grader),
-        ),
-    ];
-    let (_, suite) = of_files("inspect", &files, |_| {}).unwrap();
-    assert_eq!(
-        suite.outcomes.input_tokens.row(0).collect::<Vec<_>>(),
-        [Some(1000.0), Some(1000.0), Some(200.0)]
-    );
-    assert_eq!(
-        suite.outcomes.output_tokens.row(0).collect::<Vec<_>>(),
-        [Some(950.0), Some(950.0), Some(50.0)]
-    );
 }
 
 #[test]
