@@ -449,9 +449,9 @@ fn decided() -> Target {
     let read = |folder: &Path, _: u64| {
         let [before, after] = ["before.csv", "after.csv"].map(|name| Decisions::read(&folder.join(name)));
         let compared = [decisions::compare(&before?, &after?, None)?];
-        assert!(!decisions::format::text(&compared, 5).is_empty());
-        assert!(!decisions::format::json(&compared).is_empty());
-        assert!(!decisions::format::csv(&compared).is_empty());
+        assert!(!decisions::text(&compared, 5).is_empty());
+        assert!(!decisions::json(&compared).is_empty());
+        assert!(!decisions::csv(&compared).is_empty());
         Ok(())
     };
     Target { seeds, read: Box::new(read) }

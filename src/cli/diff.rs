@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use llm_bandit::decisions::{Comparison, Decisions, compare, compare_online, format};
+use llm_bandit::decisions::{self, Comparison, Decisions, compare, compare_online};
 use llm_bandit::error::{Error, Result};
 use llm_bandit::preference::Preference;
 use llm_bandit::record::Record;
@@ -130,9 +130,9 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
     };
     let comparisons = labels.iter().map(compared).collect::<Result<Vec<_>>>()?;
     match arguments.format {
-        DiffFormat::Text => say(&format::text(&comparisons, arguments.top)),
-        DiffFormat::Json => print(&format::json(&comparisons)),
-        DiffFormat::Csv => print(&format::csv(&comparisons)),
+        DiffFormat::Text => say(&decisions::text(&comparisons, arguments.top)),
+        DiffFormat::Json => print(&decisions::json(&comparisons)),
+        DiffFormat::Csv => print(&decisions::csv(&comparisons)),
     }?;
     let differs = comparisons.iter().any(|comparison| comparison.n_flipped() > 0);
     Ok(if arguments.exit_code && differs { ExitCode::from(1) } else { ExitCode::SUCCESS })

@@ -12,10 +12,8 @@ mod output;
 mod plan;
 mod prices;
 mod progress;
-mod reprice;
 mod route;
 mod run;
-mod timings;
 mod train;
 
 use std::ffi::OsString;
@@ -121,7 +119,7 @@ enum Command {
     #[command(
         after_help = "Example:\n  llm-bandit reprice reports/quickstart --prices mine.toml --date 2025-01-31 --out reports/repriced"
     )]
-    Reprice(reprice::RepriceArguments),
+    Reprice(prices::RepriceArguments),
     /// Makes a suite of the results of another tool, and says what is in it
     #[command(after_help = import::examples())]
     Import(Box<import::ImportArguments>),
@@ -190,7 +188,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Route(arguments) => route::route(&arguments),
         Command::Estimate(arguments) => estimate::estimate(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),
-        Command::Reprice(arguments) => reprice::reprice(&arguments),
+        Command::Reprice(arguments) => prices::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),
     };

@@ -1,12 +1,22 @@
-//! Progress: a bar on a terminal, plain lines elsewhere, nothing when quiet.
+//! Progress: a bar on a terminal, plain lines elsewhere, nothing when quiet; and `timings.csv`, how long each cell took, outside the
+//! record and outside the promise of equal bytes.
+//!
+//! Routers of several threads share cores, and one thread may begin another cell while it waits for a part of the first: only with
+//! `--threads 1` is a time that of one router alone. What all routers of a quiz share (cost models) counts for the one that asks first.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use llm_bandit::run::Event;
 
 use super::output::say_aside;
+use llm_bandit::error::Result;
+use llm_bandit::fs;
+use llm_bandit::run::Event;
 
 /// Shows the events of one run.
 pub(super) struct Progress {
@@ -82,5 +92,76 @@ impl Progress {
             Some(bar) => bar.println(text),
             None => say_aside(&text),
         }
+    }
+}
+
+/// When each cell reached each step, by replicate or order and label; and when each online learner was made ready.
+#[derive(Default)]
+pub(super) struct Timings {
+    cells: Mutex<BTreeMap<(usize, String), Vec<Instant>>>,
+    learners: Mutex<BTreeMap<String, Vec<Instant>>>,
+}
+
+/// A cell to be timed.
+pub(super) struct TimedCell<'a> {
+    /// The replicate or order.
+    pub(super) number: usize,
+    /// The router's label.
+    pub(super) router: &'a str,
+    /// Prompts at preferences that were decided on.
+    pub(super) n_decisions: usize,
+}
+
+impl Timings {
+    /// Looks at the clock where an event is a step of a cell or of a learner.
+    pub(super) fn note(&self, event: &Event) {
+        #[expect(clippy::disallowed_methods, reason = "times are no results")]
+        let now = Instant::now();
+        match event {
+            Event::CellStarted { replicate, router }
+            | Event::CellTrained { replicate, router }
+            | Event::CellDone { replicate, router } => {
+                let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+                cells.entry((*replicate, router.clone())).or_default().push(now);
+            }
+            Event::LearnerStarted { router } | Event::LearnerReady { router } => {
+                let mut learners = self.learners.lock().unwrap_or_else(PoisonError::into_inner);
+                learners.entry(router.clone()).or_default().push(now);
+            }
+            Event::Started { .. } | Event::TakenUp { .. } => {}
+        }
+    }
+
+    /// Writes seconds of training and microseconds of routing a decision: a prompt at a preference. An online learner is
+    /// trained once for all orders. Cells taken up from an interrupted run have no times. `unit` heads the first column.
+    pub(super) fn write<'a>(
+        &self,
+        folder: &Path,
+        unit: &str,
+        cells: impl Iterator<Item = TimedCell<'a>>,
+    ) -> Result<()> {
+        let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let learners = self.learners.lock().unwrap_or_else(PoisonError::into_inner);
+        let header = format!("{unit},router,training_seconds,routing_microseconds_per_decision,note\n");
+        let (mut text, mut n_untimed) = (header, 0);
+        for TimedCell { number, router, n_decisions } in cells {
+            let own = known.get(&(number, router.to_owned())).map_or(&[][..], Vec::as_slice);
+            let learner = learners.get(router).map_or(&[][..], Vec::as_slice);
+            let (training, routing) = match (own, learner) {
+                ([started, trained, routed], _) => (*trained - *started, *routed - *trained),
+                ([begun, done], [started, ready]) => (*ready - *started, *done - *begun),
+                _ => {
+                    n_untimed += 1;
+                    text.push_str(&format!("{number},{router},,,taken up from an interrupted run\n"));
+                    continue;
+                }
+            };
+            let routing = routing.as_secs_f64() * 1e6 / n_decisions as f64;
+            text.push_str(&format!("{number},{router},{:.6},{routing:.6},\n", training.as_secs_f64()));
+        }
+        if n_untimed > 0 {
+            say_aside(&format!("{n_untimed} cells were taken up and have no times; `--fresh` measures all"));
+        }
+        fs::put_files(&[(folder.join("timings.csv"), text.into_bytes())])
     }
 }

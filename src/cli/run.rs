@@ -18,8 +18,7 @@ use llm_bandit::scenario::online::OnlineScenario;
 use sha2::{Digest, Sha256};
 
 use super::output::{say, say_aside};
-use super::progress::Progress;
-use super::timings::{TimedCell, Timings};
+use super::progress::{Progress, TimedCell, Timings};
 use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.

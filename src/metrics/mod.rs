@@ -7,19 +7,17 @@
 //!
 //! - [`curve`]: operating points, their Pareto front, their hull, and reading a cost or a score off them.
 //! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume, QNC, and cost saving against a rival.
-//! - [`pair`]: routing between two models: PGR, APGR, CPT.
 //! - [`preference`]: utility, regret, and whether the preference controls the cost.
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
 //! - [`table`]: every metric with its name, unit, direction, and function, in one table.
 //! - [`online`]: the same of online runs.
 //! - [`PolicyId`]: who is measured.
-//! - [`published`]: what LLMRouterBench and RouterEval print, to stand beside their tables.
+//! - [`published`]: what RouteLLM (PGR, APGR, CPT), LLMRouterBench, and RouterEval print, to stand beside their tables.
 
 pub mod area;
 pub mod calibration;
 pub mod curve;
 pub mod online;
-pub mod pair;
 pub mod preference;
 pub mod published;
 pub mod table;

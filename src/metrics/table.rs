@@ -11,12 +11,12 @@ use super::area::{
     quality_neutral_cost_step,
 };
 use super::curve::{Point, cost_at, hull};
-use super::pair::{
-    Pair, PairPoint, average_performance_gap_recovered, call_performance_threshold, performance_gap_recovered,
-};
 use super::preference::{
     Controllability, SweepPoint, Weighted, controllability, maximum_utility_loss, normalised_utility,
     utility_regret, weighted_mean,
+};
+use super::published::{
+    Pair, PairPoint, average_performance_gap_recovered, call_performance_threshold, performance_gap_recovered,
 };
 use super::published::{
     choice_entropy_bits, cost_save, gap_to_oracle, pareto_distance, pareto_ratio, performance_gain,

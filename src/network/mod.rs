@@ -16,15 +16,14 @@ mod named_tensors;
 mod pairs;
 mod parameters;
 mod tensor;
-mod training;
 
 pub(crate) use attention::{Sets, pointer, pooling_attention, set_attention};
 pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
 pub(crate) use named_tensors::NamedTensors;
 pub(crate) use pairs::{Offset, bilinear, gathered_add_relu, interaction, outer_add_relu, own_units};
 pub(crate) use parameters::{Activation, Adam, Linear, ParameterId, Parameters, linear};
+pub(crate) use parameters::{BestEpoch, EarlyStopping, back_propagate, reparameterise, stretch};
 pub(crate) use tensor::{Owned, Tensor2, layer_norm, scale_columns, softplus_columns, untaped, view};
-pub(crate) use training::{BestEpoch, EarlyStopping, back_propagate, reparameterise, stretch};
 
 #[cfg(test)]
 mod testing {
@@ -32,8 +31,8 @@ mod testing {
 
     use dfdx::prelude::*;
 
+    use super::parameters::back_propagate;
     use super::tensor::{Owned, Tensor2, untaped, view};
-    use super::training::back_propagate;
     use crate::random::{ChaCha8Rng, SeedableRng, uniform_f32};
 
     /// Draws inputs of these shapes, ends the operation in a weighted sum, and compares its gradients with central

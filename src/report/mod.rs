@@ -2,7 +2,6 @@
 
 mod figures;
 pub(crate) mod markup;
-mod numbers;
 pub mod online;
 pub mod overall;
 mod page;
@@ -17,7 +16,7 @@ use std::path::{Path, PathBuf};
 use markup::{Cell, Column, Spreads, Table, comment, name, prose};
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
-use sections::{evidence, routers, unseen};
+use sections::{evidence, routers};
 
 use crate::error::{Error, Result};
 use crate::evaluate::{PolicyKind, Summary, Verdict};
@@ -26,8 +25,8 @@ use crate::metrics::Metric;
 use crate::metrics::table::{Table as Group, shown_in};
 use crate::record::{Record, Recorded};
 use crate::run::Stressed;
-use numbers::parquet_files;
 use table::comparable;
+use table::parquet_files;
 pub use verify::{Verified, verify};
 
 /// The files of a report by name. Equal records give equal bytes.
@@ -36,10 +35,10 @@ pub use verify::{Verified, verify};
 /// If a figure cannot be drawn, which no data can cause.
 pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(&'static str, Vec<u8>)> {
     let mut files = vec![
-        ("points.csv", numbers::points(record, summary).csv()),
-        ("summary.csv", numbers::summary_table(record, summary).csv()),
-        ("comparisons.csv", numbers::comparisons_csv(record, summary)),
-        ("summary.json", numbers::summary_json(record, summary, verdicts)),
+        ("points.csv", table::points(record, summary).csv()),
+        ("summary.csv", table::summary_table(record, summary).csv()),
+        ("comparisons.csv", table::comparisons_csv(record, summary)),
+        ("summary.json", table::summary_json(record, summary, verdicts)),
         ("report.tex", report_tex(record, summary).into_bytes()),
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
         ("report.md", report_md(record, summary, verdicts).into_bytes()),
@@ -252,7 +251,7 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     text.push_str(&routers::further_md(record, summary));
     text.push_str(&routers::published_md(record, summary));
     text.push_str(&routers::models_md(record, summary));
-    text.push_str(&unseen::markdown(record));
+    text.push_str(&routers::markdown(record));
     text.push_str(&routers::trainings_md(record));
     text.push_str(&expectations_md(verdicts));
     text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));

@@ -9,7 +9,7 @@ use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{charts, evidence, headline, routers, setting, unseen};
+use super::sections::{charts, evidence, headline, routers, setting};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
@@ -82,11 +82,11 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     let mut after: Vec<Section> = Vec::new();
     after.extend(routers::further_html(page));
     after.push(routers::published_html(page));
-    after.extend(unseen::worth_html(page));
+    after.extend(routers::worth_html(page));
     after.extend(charts::calibration_html(page));
     after.extend(charts::curves_html(page));
     after.push(routers::models_html(page));
-    after.extend(unseen::html(page));
+    after.extend(routers::html(page));
     after.extend(setting::stress_html(page));
     after.push(routers::trainings_html(page));
     after.extend(setting::expectations_html(verdicts));

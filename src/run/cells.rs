@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::replicate::ShiftedCell;
 use crate::error::Result;
 use crate::hash::{sha256, sha256_of_texts};
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
-use crate::run::shifted::ShiftedCell;
 use crate::scenario::online::OnlineScenario;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::suite::Suite;

@@ -1,21 +1,153 @@
-//! From a scenario and a suite to a record.
+//! From a scenario and a suite to a record; and a scenario with all its shifts and quizzes, the unshifted twin first, then whatever has
+//! to be trained anew.
 //!
 //! `prepare` makes the suite ready and checks that the scenario fits it, `replicate` and `training` train and route one replicate,
-//! `offline` runs them all, `assemble` makes their record, and `cells` resumes an interrupted run. `stress` runs a scenario
-//! with its shifts and quizzes, `shifted` lets trained routers meet the shifts of the test.
+//! `offline` runs them all and makes their record, and `cells` resumes an interrupted run. `online` runs an online scenario.
 
-mod assemble;
 mod cells;
 mod offline;
 pub mod online;
 mod prepare;
 mod replicate;
-mod shifted;
-mod stress;
 mod training;
 
+use std::borrow::Cow;
+
+use crate::error::Result;
+use crate::preference::{PreferenceGrid, PreferenceSettings};
+use crate::record::Record;
+use crate::scenario::quiz::{QuizLabel, QuizSweep};
+use crate::scenario::shift::{Shift, Stage};
+use crate::scenario::{RouterEntry, Scenario};
+use crate::seed::Stream;
+use crate::suite::Suite;
 pub use cells::CellCache;
+
+use offline::execute;
 pub use offline::{Event, resume, run, train};
+use prepare::{Prepared, RunPlan, prepare, replicate_stream, shifts_of};
 pub use prepare::{check, suite_of};
 pub(crate) use prepare::{cut, put_licence};
-pub use stress::{Stressed, stress};
+
+use replicate::{RunInputs, TestShift};
+
+/// A run and everything beside it.
+pub struct Stressed {
+    /// The run as the scenario is.
+    pub twin: Record,
+    /// One record a shift, in the order of the scenario; each says in its manifest which.
+    pub shifted: Vec<Record>,
+    /// Every router at every quiz of the sweep; the label of each is a [`QuizLabel`].
+    pub sweep: Option<Record>,
+}
+
+/// Runs a scenario as [`resume`](crate::run::resume) does, and under each of its shifts and quizzes. The twin's record is
+/// the one that `resume` gives.
+///
+/// # Errors
+/// As `resume`; a shift that does not fit the suite, found before anything is trained.
+pub fn stress(
+    scenario: &Scenario,
+    suite: Suite,
+    cache: Option<&CellCache>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Stressed> {
+    let prepared = prepare(scenario, suite)?;
+    let shifts = shifts_of(scenario, &prepared.suite)?;
+    let stream = Stream::root(scenario.seed).named("shift");
+    let meet = |shift: &&Shift| shift.stage() == Stage::Test;
+    let met: Vec<TestShift<'_>> = shifts
+        .iter()
+        .filter(meet)
+        .map(|shift| {
+            let suite =
+                or_as_it_was(shift.change.effect().test_suite(&prepared.suite, &stream)?, &prepared.suite);
+            Ok(TestShift { shift: shift.clone(), suite })
+        })
+        .collect::<Result<_>>()?;
+    let splits = prepared.splits(scenario)?;
+    let mut unshifted = execute(&RunPlan::new(scenario, &prepared, splits, &met), cache, progress)?;
+    drop(met);
+    unshifted.record.manifest.shifts = shifts.iter().map(|shift| shift.name.clone()).collect();
+    let mut from_test = unshifted.shifted.into_iter();
+    let mut shifted = Vec::new();
+    for shift in &shifts {
+        shifted.push(match shift.stage() {
+            Stage::Test => from_test.next().expect("a record a shift of the test"),
+            Stage::Training => {
+                trained_anew(scenario, (&prepared, &unshifted.record), shift, cache, progress)?
+            }
+        });
+    }
+    let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, cache, progress)).transpose()?;
+    Ok(Stressed { twin: unshifted.record, shifted, sweep })
+}
+
+/// The suite that a shift makes, or the one before where it leaves that.
+fn or_as_it_was(shifted: Option<Suite>, before: &Suite) -> Cow<'_, Suite> {
+    shifted.map_or(Cow::Borrowed(before), Cow::Owned)
+}
+
+fn trained_anew(
+    scenario: &Scenario,
+    (prepared, twin): (&Prepared, &Record),
+    shift: &Shift,
+    cache: Option<&CellCache>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Record> {
+    let change = shift.change.effect();
+    let stream = Stream::root(scenario.seed).named("shift");
+    let tested = or_as_it_was(change.test_suite(&prepared.suite, &stream)?, &prepared.suite);
+    let learned = or_as_it_was(change.training_suite(&prepared.suite, &stream)?, &prepared.suite);
+    let changed = change.scenario(scenario)?;
+    let grid = match change.trained_for() {
+        Some(distribution) => {
+            PreferenceGrid::new(&PreferenceSettings { distribution, ..scenario.preferences })?
+        }
+        None => prepared.grid.clone(),
+    };
+    let split = |(replicate, split)| {
+        change.split(&prepared.suite, &split, &replicate_stream(scenario, replicate).named("shift"))
+    };
+    let splits = prepared.splits(scenario)?.into_iter().enumerate().map(split).collect::<Result<_>>()?;
+    let inputs = RunInputs {
+        scenario: &changed,
+        original: &prepared.suite,
+        suite: &learned,
+        tested: &tested,
+        groups: &prepared.groups,
+        grid: &grid,
+        asked: &prepared.grid,
+        shifts: &[],
+    };
+    let (facts, name) = (&prepared.facts, shift.name.clone());
+    let units = twin.manifest.replicates.iter().map(|replicate| replicate.cost_unit_usd);
+    let cost_units_usd = change.keeps_cost_unit().then(|| units.collect());
+    let plan = RunPlan { inputs, facts, splits, cost_units_usd, shift: Some(shift.clone()), name };
+    Ok(execute(&plan, cache, progress)?.record)
+}
+
+/// Every router at every quiz; those that cannot take a new model stand aside.
+fn sweep(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    cache: Option<&CellCache>,
+    progress: &(dyn Fn(Event) + Sync),
+) -> Result<Record> {
+    let quizzes = scenario.sweep.as_ref().map_or_else(Vec::new, QuizSweep::quizzes);
+    let mut swept = scenario.clone();
+    swept.expect.clear();
+    swept.evidence.against = None;
+    swept.routers.clear();
+    for entry in scenario.routers.iter().filter(|entry| entry.settings.traits().takes_unseen) {
+        swept.routers.extend(quizzes.iter().map(|quiz| RouterEntry {
+            label: QuizLabel { router: &entry.label, quiz: &quiz.to_string().replace(' ', "-") }.to_string(),
+            settings: entry.settings.clone(),
+            quiz: Some(quiz.clone()),
+        }));
+    }
+    let splits = prepared.splits(scenario)?;
+    let mut plan = RunPlan::new(&swept, prepared, splits, &[]);
+    plan.name = "quiz".into();
+    Ok(execute(&plan, cache, progress)?.record)
+}

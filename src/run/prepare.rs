@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::replicate::RunInputs;
-use super::shifted::TestShift;
+use super::replicate::TestShift;
 use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::{Bound, PolicyId, metric};

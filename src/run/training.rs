@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::cells::TrainedCell;
+use super::replicate::{self, ShiftedCell};
 use super::replicate::{Replicate, RunInputs, TrainingSet};
-use super::shifted::{self, ShiftedCell};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
 use crate::record::{
@@ -214,7 +214,7 @@ impl Replicate {
         let view = self.view(inputs);
         let ask =
             |prompts: &Prompts, numbers: &[usize]| self.replay(inputs, entry, policy, (prompts, numbers));
-        inputs.shifts.iter().map(|shift| shifted::replay(shift, &view, (entry, base), ask)).collect()
+        inputs.shifts.iter().map(|shift| replicate::replay(shift, &view, (entry, base), ask)).collect()
     }
 
     /// How well the unseen models' scores are predicted, where a sweep asks for it and the router predicts any.

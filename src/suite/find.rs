@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Suite;
-use super::csv_file::Source;
+use super::files::Source;
 use crate::error::{Error, Result, suggestion};
 use crate::fs;
 

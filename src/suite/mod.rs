@@ -5,9 +5,7 @@
 
 mod alignment;
 mod check;
-mod check_text;
-mod csv_file;
-mod embeddings;
+mod files;
 mod find;
 mod plausibility;
 pub mod prices;
@@ -18,9 +16,9 @@ mod write;
 
 pub use alignment::Alignment;
 pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
-pub use csv_file::LARGEST_AMOUNT;
-pub use embeddings::LARGEST_VALUE;
-pub(crate) use embeddings::format_embeddings;
+pub use files::LARGEST_AMOUNT;
+pub use files::LARGEST_VALUE;
+pub(crate) use files::format_embeddings;
 pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::EncodedBy;
 pub use values::{

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::csv_file::CsvFile;
-use super::csv_file::Source;
-use super::embeddings::parse_embeddings;
+use super::files::CsvFile;
+use super::files::Source;
+use super::files::parse_embeddings;
 use super::{
     CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Part, Prompt,
     Suite, SuiteInfo,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::embeddings::format_embeddings;
+use super::files::format_embeddings;
 use super::find::is_suite;
 use super::{EMBEDDINGS, EncodedBy, Part, Suite};
 use crate::error::{Error, Result};

@@ -1,17 +1,15 @@
-//! The result of the gate, for people and for machines: one format a file.
+//! The result of the gate: for people as Markdown for a pull request and as text aligned for a terminal, and in `machines` for programs.
 
 mod machines;
-mod people;
 
-pub use machines::{github, json, junit};
-pub use people::{markdown, text};
+use std::fmt::Write;
 
-use crate::gate::verdict::{
-    FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState,
-};
+use super::verdict::{FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState};
+use crate::error::WIDEST_COLUMN;
 use crate::metrics::Metric;
-use crate::report::markup::{Cell, Column};
+use crate::report::markup::{Cell, Column, Table};
 use crate::scenario::Mode;
+pub use machines::{github, json, junit};
 
 /// A number in the unit of its metric, with its sign.
 fn signed(metric: &Metric, value: f64) -> String {
@@ -172,37 +170,6 @@ fn conclusion(gate: &Gate) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn an_expectation_that_the_baseline_does_not_meet_either_fails_and_is_no_regression() {
-        let mut gate = super::samples::gate();
-        gate.routers.truncate(1);
-        let lost = super::conclusion(&gate);
-        assert_eq!(lost, "REGRESSED (fails: 1 expectation is not met any more)");
-        gate.expectations[1].held_before = Some(false);
-        assert_eq!(super::conclusion(&gate), "PASS (fails: 1 expectation is not met, as in the baseline)");
-        gate.expectations.truncate(1);
-        assert_eq!(super::conclusion(&gate), "PASS (passes)");
-    }
-
-    #[test]
-    fn every_format_looks_as_it_was_reviewed() {
-        let gate = super::samples::gate();
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path("../../../tests/snapshots");
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.bind(|| {
-            insta::assert_snapshot!("check.txt", super::text(&gate));
-            insta::assert_snapshot!("check.md", super::markdown(&gate));
-            insta::assert_snapshot!("check.json", super::json(&gate));
-            insta::assert_snapshot!("check.junit.xml", super::junit(&gate));
-            insta::assert_snapshot!("check.github", super::github(&gate));
-        });
-    }
-}
-
-#[cfg(test)]
 pub(super) mod samples {
     //! A result with one of everything.
 
@@ -260,5 +227,113 @@ pub(super) mod samples {
                 expectation(false, "`aiq` of `knn` is 0.7000; expected at least 0.9 & more"),
             ],
         }
+    }
+}
+
+/// The result as Markdown: the verdict, a table, and remarks.
+pub fn markdown(gate: &Gate) -> String {
+    let mut text =
+        format!("### {}: {}\n\n{}. {}.\n", gate.scenario, conclusion(gate), heading(gate), yardstick(gate));
+    for reason in &gate.changed {
+        let _ = write!(text, "\n- allowed: {reason}");
+    }
+    if !gate.changed.is_empty() {
+        text.push('\n');
+    }
+    let mut table = Table::new(columns());
+    for router in &gate.routers {
+        rows(router).iter().for_each(|line| {
+            let verdict = emphasised(gate, line.judgement);
+            table.row(cells(router, line).into_iter().chain([verdict]).collect());
+        });
+        if rows(router).is_empty() {
+            let blank = ["", "", "", ""].map(Cell::from);
+            let names = [Cell::from(&router.label), Cell::from(remarks(router).join("; "))];
+            table.row(names.into_iter().chain(blank).chain([emphasised(gate, router.judgement())]).collect());
+        }
+    }
+    let _ = write!(text, "\n{}", table.markdown());
+    let with_rows = gate.routers.iter().filter(|router| !rows(router).is_empty());
+    let remarks: Vec<String> =
+        with_rows.map(|router| format!("- `{}`: {}", router.label, remarks(router).join("; "))).collect();
+    let expectations = gate.expectations.iter().map(|expectation| {
+        let state = state(expectation).replace("NOT MET", "**not met**");
+        format!("- expectation {state}: {}", expectation.verdict.words)
+    });
+    let notes: Vec<String> = remarks.into_iter().chain(expectations).collect();
+    if !notes.is_empty() {
+        let _ = write!(text, "\n{}\n", notes.join("\n"));
+    }
+    text
+}
+
+fn emphasised(gate: &Gate, judgement: Judgement) -> Cell {
+    Cell::from(judgement.word()).strong_if(gate.fails(judgement))
+}
+
+/// The result as aligned text, the verdict last.
+pub fn text(gate: &Gate) -> String {
+    let mut text = format!("{}\n{}\n", heading(gate), yardstick(gate));
+    for reason in &gate.changed {
+        let _ = writeln!(text, "allowed: {reason}");
+    }
+    let widest = gate.routers.iter().map(|router| router.label.chars().count()).max().unwrap_or(0);
+    let widest = widest.clamp(6, WIDEST_COLUMN);
+    let mut columns = columns();
+    columns[0] = Column::text("router").width(widest);
+    let mut table = Table::new(columns);
+    for (router, line) in
+        gate.routers.iter().flat_map(|router| rows(router).iter().map(move |line| (router, line)))
+    {
+        table.row(cells(router, line).into_iter().chain([line.judgement.word().into()]).collect());
+    }
+    text.push('\n');
+    let lines = table.lines("  ");
+    let mut lines = lines.iter();
+    let header = lines.next().filter(|_| !table.is_empty());
+    header.iter().for_each(|header| text.extend([header.as_str(), "\n"]));
+    for router in &gate.routers {
+        lines.by_ref().take(rows(router).len()).for_each(|line| text.extend([line.as_str(), "\n"]));
+        let remarks = remarks(router).join("; ");
+        let verdict =
+            if rows(router).is_empty() { format!("  {}", router.judgement().word()) } else { String::new() };
+        let _ = writeln!(text, "{:<widest$}  {remarks}{verdict}", router.label);
+    }
+    for expectation in &gate.expectations {
+        let _ = writeln!(text, "expectation {}: {}", state(expectation), expectation.verdict.words);
+    }
+    let _ = write!(text, "\n{}: {}", gate.scenario, conclusion(gate));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+
+    #[test]
+    fn an_expectation_that_the_baseline_does_not_meet_either_fails_and_is_no_regression() {
+        let mut gate = super::samples::gate();
+        gate.routers.truncate(1);
+        let lost = super::conclusion(&gate);
+        assert_eq!(lost, "REGRESSED (fails: 1 expectation is not met any more)");
+        gate.expectations[1].held_before = Some(false);
+        assert_eq!(super::conclusion(&gate), "PASS (fails: 1 expectation is not met, as in the baseline)");
+        gate.expectations.truncate(1);
+        assert_eq!(super::conclusion(&gate), "PASS (passes)");
+    }
+
+    #[test]
+    fn every_format_looks_as_it_was_reviewed() {
+        let gate = super::samples::gate();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("../../../tests/snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            insta::assert_snapshot!("check.txt", super::text(&gate));
+            insta::assert_snapshot!("check.md", super::markdown(&gate));
+            insta::assert_snapshot!("check.json", super::json(&gate));
+            insta::assert_snapshot!("check.junit.xml", super::junit(&gate));
+            insta::assert_snapshot!("check.github", super::github(&gate));
+        });
     }
 }

@@ -3,12 +3,9 @@
 //! Whoever has something to show builds a [`Table`] and knows of no format; a format knows of no metric. Text is escaped where
 //! it is rendered, so that no name of a model or a benchmark can become markup.
 
-mod html;
-mod parquet;
+mod formats;
 
-pub(crate) use html::{Spreads, comment};
-pub(crate) use html::{paragraph, unescaped};
-pub(crate) use parquet::Types;
+pub(crate) use formats::{Spreads, Types, comment, paragraph, unescaped};
 
 use maud::Markup;
 

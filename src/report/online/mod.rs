@@ -1,15 +1,14 @@
 //! Reports of online runs: `report.md`, `report.html`, the figure of regrets, and the tables `regret.csv`, `summary.csv`, and
 //! `off_policy.csv`.
 
-mod figure;
 mod markdown;
 mod page;
 
 use std::path::Path;
 
 use super::markup::{Table, cells};
-use super::numbers::SUMMARY;
 use super::plot::Figure;
+use super::table::SUMMARY;
 use super::{rebuild_with, record_in, replace, write_parquet};
 use crate::error::Result;
 use crate::evaluate::Verdict;
@@ -17,9 +16,9 @@ use crate::evaluate::online::{OnlineSummary, judge, summarise};
 use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
 use crate::statistics::spread::Spread;
-use figure::chart;
 pub use markdown::overview;
 use markdown::report_md;
+use page::chart;
 
 /// Writes the record and the report of a run; replaces an earlier report of the same folder as a whole.
 ///

@@ -8,7 +8,7 @@ mod files;
 use std::fmt::Write;
 
 use super::markup::{ABSENT, Cell, Column, Table, cells};
-use super::numbers::{bounds, kind};
+use super::table::{ends, kind};
 use crate::evaluate::online::{OnlineSummary, summarise};
 use crate::evaluate::{PolicyKind, Summary};
 use crate::metrics::{Bound, PolicyId};
@@ -324,7 +324,7 @@ pub fn overall_csv(overall: &Overall) -> Vec<u8> {
         "microseconds_per_decision",
     ]);
     for row in &overall.rows {
-        let [low, high] = bounds(row.aiq.interval);
+        let [low, high] = ends(row.aiq.interval);
         table.row(cells![
             &row.policy,
             kind(row.kind),

@@ -1,9 +1,9 @@
 //! A critical-difference diagram (Demsar, 2006): mean ranks on a line, bars over those that no test distinguishes.
 
-use super::caption::{self, MARGIN};
-use super::palette::{EDGE, FAINT_TEXT, TEXT};
+use super::panel::{self, MARGIN};
 use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
+use super::scene::{EDGE, FAINT_TEXT, TEXT};
 use super::text;
 use super::{Figure, Layout};
 
@@ -38,7 +38,7 @@ const BAR_STEP: f64 = 7.0;
 
 fn scene(chart: &RankChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
-    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 34.0;
+    let top = panel::draw_header(&mut scene, &chart.title, &chart.subtitle) + 34.0;
     let n = chart.ranks.len();
     let worst = (n.max(2)) as f64;
     let (left, right) = (SIDE, WIDTH - SIDE);

@@ -2,10 +2,10 @@
 
 use plotters::style::RGBColor;
 
-use super::caption::{self, MARGIN};
-use super::palette::{FAINT_TEXT, GRID, PAPER, TEXT};
+use super::panel::{self, MARGIN};
 use super::panel::{LABEL_SIZE, TICK_SIZE};
 use super::scene::{Align, Lettering, Scene, Stroke};
+use super::scene::{FAINT_TEXT, GRID, PAPER, TEXT};
 use super::text;
 use super::{Figure, Layout};
 
@@ -59,7 +59,7 @@ fn scene(chart: &HeatChart) -> Scene {
     let left = MARGIN + widest(&chart.rows, LABEL_SIZE);
     let right = left + CELL_WIDTH * chart.columns.len() as f64;
     let mut scene = Scene::new((right + MARGIN).max(420.0));
-    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle)
+    let top = panel::draw_header(&mut scene, &chart.title, &chart.subtitle)
         + 8.0
         + widest(&chart.columns, TICK_SIZE);
     let lettering = Lettering { size: TICK_SIZE, colour: TEXT, align: Align::Start, upwards: true };

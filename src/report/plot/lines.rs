@@ -1,9 +1,9 @@
 //! Plain lines over two linear axes, for a page: reliability diagrams and learning curves.
 
 use super::axis::{self, Axis, Reach, Scale, Window};
-use super::caption::MARGIN;
-use super::palette::{self, EDGE};
+use super::panel::MARGIN;
 use super::panel::Panel;
+use super::scene::{self, EDGE};
 use super::scene::{Point, Scene, Stroke};
 use super::{Figure, Layout};
 use super::{LineKind, drawable_pairs};
@@ -52,7 +52,7 @@ fn scene(chart: &LineChart) -> Scene {
     for (owner, (kind, points)) in lines.iter().enumerate().rev() {
         scene.owner(Some(owner));
         let places: Vec<Point> = points.iter().filter_map(|point| panel.place(*point)).collect();
-        let look = palette::look(*kind);
+        let look = scene::look(*kind);
         panel.draw_line(&mut scene, &places, look.stroke);
         if places.len() <= MOST_MARKERS {
             panel.draw_markers(&mut scene, &places, look);

@@ -10,13 +10,10 @@
 //! that are not finite, or are beyond a trillion, are left out rather than refused: a figure of what is known is better than none.
 
 mod axis;
-mod caption;
 mod critical_difference;
 mod heat;
-mod inline;
 mod lines;
 mod model_labels;
-mod palette;
 mod panel;
 mod pareto;
 mod regret;
@@ -34,9 +31,9 @@ use render::Print;
 pub use scene::Scene;
 pub use utility::UtilityChart;
 
-pub(in crate::report) use inline::{Geometry, Inline, swatch};
 pub(in crate::report) use lines::LineChart;
-pub(in crate::report) use palette::properties;
+pub(in crate::report) use render::{Geometry, Inline, swatch};
+pub(in crate::report) use scene::properties;
 
 /// Whose line it is, and so how it is drawn.
 ///
@@ -76,9 +73,9 @@ impl Line {
     }
 
     /// Its entry in a legend, with or without a band.
-    fn entry(&self, band: bool) -> caption::Entry {
-        let swatch = caption::Swatch::Line { look: palette::look(self.kind), band };
-        caption::Entry { swatch, label: self.label.clone() }
+    fn entry(&self, band: bool) -> panel::Entry {
+        let swatch = panel::Swatch::Line { look: scene::look(self.kind), band };
+        panel::Entry { swatch, label: self.label.clone() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Single models in a picture and the names beside them: which models get one, and where it fits.
 
 use super::axis::Window;
-use super::palette::{FAINT_TEXT, PAPER};
 use super::panel::{Panel, Rectangle};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
+use super::scene::{FAINT_TEXT, PAPER};
 use super::text;
 
 /// The em of a model's name.

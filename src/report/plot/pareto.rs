@@ -1,11 +1,11 @@
 //! Score against cost: the hulls and operating points of routers among the single models, on a linear and on a log axis.
 
 use super::axis::{self, Axis, Reach, Scale, Window};
-use super::caption::{self, Entry, MARGIN, Swatch};
-use super::inline::Inline;
 use super::model_labels::{self, ModelPoint, Obstacles};
-use super::palette::{self, FAINT_TEXT, Look};
+use super::panel::{self, Entry, MARGIN, Swatch};
 use super::panel::{BELOW, Panel};
+use super::render::Inline;
+use super::scene::{self, FAINT_TEXT, Look};
 use super::scene::{Point, Scene};
 use super::{Columns, Figure, Layout};
 use super::{LineKind, drawable, drawable_band, drawable_pairs};
@@ -47,7 +47,7 @@ pub struct Curve {
 impl Curve {
     /// The look of the line; of a reference that is a single place, such as an oracle, that of a marker.
     fn look(&self) -> Look {
-        palette::look(self.kind).of_places(self.kind, self.places().len())
+        scene::look(self.kind).of_places(self.kind, self.places().len())
     }
 
     /// Where it is: the corners of its hull or, without one, its operating points.
@@ -117,7 +117,7 @@ fn scene(chart: &ParetoChart, layout: Frame) -> Scene {
     let mut scene = Scene::new(layout.width);
     let known = known(chart);
     let top = if layout.is_titled {
-        caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
+        panel::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
     } else {
         MARGIN
     };
@@ -137,9 +137,9 @@ fn scene(chart: &ParetoChart, layout: Frame) -> Scene {
     panels[0].draw_y_label(&mut scene, &chart.score_label, MARGIN + 6.0);
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
-        let bottom = caption::draw_legend(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
+        let bottom = panel::draw_legend(&mut scene, &entries(&known, &panels, &named), bottom + 14.0);
         let notes = notes(chart, &known, &panels);
-        caption::draw_notes(&mut scene, &notes, bottom) + MARGIN
+        panel::draw_notes(&mut scene, &notes, bottom) + MARGIN
     } else {
         bottom + MARGIN
     };
@@ -204,14 +204,14 @@ fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles
             let low: Vec<_> = band.iter().map(|(cost, low, _)| (*cost, *low)).collect();
             let high: Vec<_> = band.iter().map(|(cost, _, high)| (*cost, *high)).collect();
             let (low, high) = (mixtures(panel, &low), mixtures(panel, &high));
-            panel.draw_band(scene, &low, &high, palette::look(curve.kind));
+            panel.draw_band(scene, &low, &high, scene::look(curve.kind));
         }
     }
     scene.owner(None);
     for model in &chart.models {
         let Some(at) = panel.place((model.cost, model.score)) else { continue };
         if panel.rectangle().contains(at) {
-            palette::draw_cross(scene, at, FAINT_TEXT);
+            scene::draw_cross(scene, at, FAINT_TEXT);
             obstacles.add_cross(at);
         }
     }
@@ -219,7 +219,7 @@ fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles
     for (owner, curve) in references().chain(routers()) {
         scene.owner(Some(owner));
         let path = mixtures(panel, &curve.hull);
-        for piece in panel.draw_line(scene, &path, palette::look(curve.kind).stroke) {
+        for piece in panel.draw_line(scene, &path, scene::look(curve.kind).stroke) {
             obstacles.add_line(&piece);
         }
     }

@@ -1,9 +1,9 @@
 //! Cumulative regret against steps, one line per learner with its band, and a rule where something changes.
 
 use super::axis::{self, Axis, Reach, Scale, Window};
-use super::caption::{self, Entry, MARGIN};
-use super::palette::{self, EDGE, Look};
+use super::panel::{self, Entry, MARGIN};
 use super::panel::{BELOW, Panel};
+use super::scene::{self, EDGE, Look};
 use super::scene::{Point, Scene, Stroke};
 use super::{Figure, Layout};
 use super::{Line, LineKind, edges};
@@ -55,14 +55,14 @@ fn on_page(chart: &RegretChart) -> Scene {
 
 fn scene(chart: &RegretChart) -> Scene {
     let mut scene = Scene::new(WIDTH);
-    let top = caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0;
+    let top = panel::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0;
     let lines: Vec<Line> = chart.lines.iter().map(Line::drawable).collect();
     let panel = panel(&lines, top);
     draw(&mut scene, &panel, chart, &lines);
     let entry = |line: &Line| line.entry(line.band.is_some() && !has_whiskers(line));
     let entries: Vec<Entry> = lines.iter().map(entry).collect();
-    let bottom = caption::draw_legend(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
-    scene.height = caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
+    let bottom = panel::draw_legend(&mut scene, &entries, top + HEIGHT + BELOW + 14.0);
+    scene.height = panel::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN;
     scene
 }
 
@@ -131,15 +131,15 @@ fn draw(scene: &mut Scene, panel: &Panel, chart: &RegretChart, lines: &[Line]) {
         let Some(band) = &line.band else { continue };
         if has_whiskers(line) {
             let aside = (at as f64 - middle) * 2.0 * WHISKER;
-            draw_whiskers(scene, panel, band, aside, palette::look(line.kind));
+            draw_whiskers(scene, panel, band, aside, scene::look(line.kind));
             continue;
         }
         let [low, high] = edges(band, panel);
-        panel.draw_band(scene, &low, &high, palette::look(line.kind));
+        panel.draw_band(scene, &low, &high, scene::look(line.kind));
     }
     for (at, line) in lines.iter().enumerate().rev() {
         let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
-        let look = palette::look(line.kind);
+        let look = scene::look(line.kind);
         panel.draw_line(scene, &places, look.stroke);
         panel.draw_markers(scene, &marked(&places, at), look);
     }

@@ -1,9 +1,10 @@
-//! A figure as a list of marks in pixels, before any backend sees it.
+//! A figure as a list of marks in pixels, before any backend sees it, and the look of every line: colours that colour-blind readers
+//! distinguish, with dashes and markers that survive grey print.
 
 use plotters::style::{Color, RGBAColor, RGBColor};
 
 use super::axis::Axis;
-use super::text;
+use super::{LineKind, text};
 
 /// A place on the figure in pixels: to the right, then down.
 pub(super) type Point = (f64, f64);
@@ -158,6 +159,197 @@ fn dashes(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
     pieces
 }
 
+/// Titles, labels, and tick labels.
+pub(super) const TEXT: RGBColor = RGBColor(34, 34, 34);
+/// Subtitles and notes.
+pub(super) const FAINT_TEXT: RGBColor = RGBColor(100, 100, 100);
+/// The edge of a panel and its ticks.
+pub(super) const EDGE: RGBColor = RGBColor(90, 90, 90);
+/// The grid.
+pub(super) const GRID: RGBColor = RGBColor(232, 232, 232);
+/// The paper.
+pub(super) const PAPER: RGBColor = RGBColor(255, 255, 255);
+
+/// How a line is drawn, with its markers if it has any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) stroke: Stroke,
+    pub(super) marker: Option<Marker>,
+}
+
+impl Look {
+    /// The look of a line with that many different places: a single place has no line, so it needs a marker.
+    pub(super) fn of_places(self, kind: LineKind, n_places: usize) -> Self {
+        match kind {
+            LineKind::Reference { index } if n_places == 1 => {
+                Look { marker: Some(REFERENCE_MARKERS[index % 4]), ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// The shape of an operating point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marker {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+    Kite,
+    OpenCircle,
+    OpenSquare,
+    OpenTriangle,
+    Star,
+    Plus,
+}
+
+/// Six colours of Okabe and Ito (2008) without their yellow, which vanishes on paper, and two of Tol (2021).
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(136, 34, 85),
+    RGBColor(51, 34, 136),
+];
+
+/// The same on a dark ground: as far apart, but lighter.
+const COLOURS_ON_DARK: [RGBColor; 8] = [
+    RGBColor(63, 151, 216),
+    RGBColor(240, 122, 42),
+    RGBColor(31, 191, 146),
+    RGBColor(221, 149, 189),
+    RGBColor(240, 180, 41),
+    RGBColor(143, 208, 245),
+    RGBColor(208, 99, 140),
+    RGBColor(141, 127, 240),
+];
+
+const MARKERS: [Marker; 8] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::Kite,
+    Marker::OpenCircle,
+    Marker::OpenSquare,
+    Marker::OpenTriangle,
+];
+
+const DASHES: [&[f64]; 4] = [&[], &[7.0, 3.0], &[2.0, 2.0], &[8.0, 2.5, 2.0, 2.5]];
+
+const REFERENCES: [(RGBColor, &[f64]); 4] = [
+    (RGBColor(80, 80, 80), &[10.0, 4.0]),
+    (RGBColor(120, 120, 120), &[3.0, 3.0]),
+    (RGBColor(150, 150, 150), &[1.5, 3.0]),
+    (RGBColor(120, 120, 120), &[10.0, 3.0, 1.5, 3.0]),
+];
+
+/// The markers of references that are a single place.
+const REFERENCE_MARKERS: [Marker; 4] = [Marker::Star, Marker::OpenSquare, Marker::OpenTriangle, Marker::Plus];
+
+/// The look of a line.
+pub(super) fn look(kind: LineKind) -> Look {
+    match kind {
+        LineKind::Router { index } => {
+            // The second eight have the colours and markers of the first eight, but never their dashes.
+            let dash = DASHES[(index % 8 + index / 8) % 4];
+            let stroke = Stroke { colour: COLOURS[index % 8], width: 1.7, dash };
+            Look { stroke, marker: Some(MARKERS[index % 8]) }
+        }
+        LineKind::Reference { index } => {
+            let (colour, dash) = REFERENCES[index % 4];
+            Look { stroke: Stroke { colour, width: 1.2, dash }, marker: None }
+        }
+    }
+}
+
+/// The name of a colour in a style sheet, where light and dark pages may differ.
+pub(super) fn name(colour: RGBColor) -> String {
+    let names = [(TEXT, "text"), (FAINT_TEXT, "faint"), (EDGE, "edge"), (GRID, "grid"), (PAPER, "paper")];
+    if let Some((_, name)) = names.iter().find(|(known, _)| *known == colour) {
+        return (*name).to_owned();
+    }
+    COLOURS.iter().position(|known| *known == colour).map_or("ref".to_owned(), |at| format!("c{at}"))
+}
+
+/// The routers' colours as properties of a style sheet, for light and for dark pages.
+pub(in crate::report) fn properties() -> [String; 2] {
+    [COLOURS, COLOURS_ON_DARK].map(|colours| {
+        let property = |(at, RGBColor(red, green, blue)): (usize, RGBColor)| {
+            format!("--c{at}:#{red:02x}{green:02x}{blue:02x};")
+        };
+        colours.into_iter().enumerate().map(property).collect()
+    })
+}
+
+/// Draws a marker with a thin white rim, so that neighbours stay apart.
+pub(super) fn draw_marker(scene: &mut Scene, marker: Marker, at: Point, colour: RGBColor) {
+    const RADIUS: f64 = 3.0;
+    const RIM: f64 = 0.8;
+    const HOLE: f64 = 1.3;
+    shape(scene, marker, at, RADIUS + RIM, PAPER);
+    shape(scene, marker, at, RADIUS, colour);
+    if matches!(marker, Marker::OpenCircle | Marker::OpenSquare | Marker::OpenTriangle) {
+        shape(scene, marker, at, RADIUS - HOLE, PAPER);
+    }
+}
+
+/// Draws the cross of a single model.
+pub(super) fn draw_cross(scene: &mut Scene, (x, y): Point, colour: RGBColor) {
+    const ARM: f64 = 2.8;
+    for slope in [1.0, -1.0] {
+        scene.line(&[(x - ARM, y - slope * ARM), (x + ARM, y + slope * ARM)], Stroke::solid(colour, 1.2));
+    }
+}
+
+fn shape(scene: &mut Scene, marker: Marker, (x, y): Point, radius: f64, colour: RGBColor) {
+    let corners: &[Point] = match marker {
+        Marker::Circle | Marker::OpenCircle => return scene.disc((x, y), radius, colour),
+        Marker::Square | Marker::OpenSquare => &[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
+        Marker::Triangle | Marker::OpenTriangle => &[(0.0, -1.25), (1.15, 0.8), (-1.15, 0.8)],
+        Marker::Diamond => &[(0.0, -1.3), (1.15, 0.0), (0.0, 1.3), (-1.15, 0.0)],
+        Marker::Kite => &[(0.0, 1.25), (1.15, -0.8), (-1.15, -0.8)],
+        Marker::Star => &STAR,
+        Marker::Plus => &PLUS,
+    };
+    let corners = corners.iter().map(|corner| (x + radius * corner.0, y + radius * corner.1)).collect();
+    scene.area(corners, colour, 1.0);
+}
+
+/// Five points at 1.7 radii, with corners at 0.7 between them; the first point is up.
+const STAR: [Point; 10] = [
+    (0.0, -1.7),
+    (0.411, -0.566),
+    (1.617, -0.525),
+    (0.666, 0.216),
+    (0.999, 1.375),
+    (0.0, 0.7),
+    (-0.999, 1.375),
+    (-0.666, 0.216),
+    (-1.617, -0.525),
+    (-0.411, -0.566),
+];
+
+/// Two bars, upright so that it is distinguished from the cross of a single model.
+const PLUS: [Point; 12] = [
+    (-0.4, -1.5),
+    (0.4, -1.5),
+    (0.4, -0.4),
+    (1.5, -0.4),
+    (1.5, 0.4),
+    (0.4, 0.4),
+    (0.4, 1.5),
+    (-0.4, 1.5),
+    (-0.4, 0.4),
+    (-1.5, 0.4),
+    (-1.5, -0.4),
+    (-0.4, -0.4),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,5 +365,24 @@ mod tests {
         assert_eq!(dashes(&[(0.0, 0.0), (5.0, 0.0)], &[]).len(), 1);
         assert_eq!(dashes(&[(0.0, 0.0)], &[]).len(), 0);
         assert_eq!(dashes(&[(0.0, 0.0), (0.0, 0.0)], &[4.0, 2.0]).len(), 1);
+    }
+
+    #[test]
+    fn thirty_two_routers_differ_without_their_colours() {
+        let looks: Vec<_> = (0..32)
+            .map(|index| look(LineKind::Router { index }))
+            .map(|look| (look.stroke.dash, look.marker))
+            .collect();
+        for (k, look) in looks.iter().enumerate() {
+            assert!(!looks[..k].contains(look), "{k} looks like an earlier router");
+        }
+    }
+
+    #[test]
+    fn references_are_grey() {
+        for index in 0..4 {
+            let RGBColor(red, green, blue) = look(LineKind::Reference { index }).stroke.colour;
+            assert!(red == green && green == blue);
+        }
     }
 }

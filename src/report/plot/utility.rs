@@ -1,9 +1,9 @@
 //! Normalised utility against the preference for cheapness, one line per router.
 
 use super::axis::{self, Axis, Reach, Scale, Tick};
-use super::caption::{self, Entry, MARGIN};
-use super::palette::{self, EDGE, PAPER};
+use super::panel::{self, Entry, MARGIN};
 use super::panel::{BELOW, Panel};
+use super::scene::{self, EDGE, PAPER};
 use super::scene::{Point, Scene, Stroke};
 use super::{Figure, Layout};
 use super::{Line, LineKind, edges};
@@ -60,7 +60,7 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     let mut scene = Scene::new(layout.width);
     let lines: Vec<Line> = chart.lines.iter().map(shown).collect();
     let top = if layout.is_titled {
-        caption::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
+        panel::draw_header(&mut scene, &chart.title, &chart.subtitle) + 10.0
     } else {
         MARGIN
     };
@@ -78,13 +78,13 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
         if let Some(band) = &line.band {
             scene.owner(Some(owner));
             let [low, high] = edges(band, &panel);
-            panel.draw_band(&mut scene, &low, &high, palette::look(line.kind));
+            panel.draw_band(&mut scene, &low, &high, scene::look(line.kind));
         }
     }
     for (owner, line) in lines.iter().enumerate().rev() {
         scene.owner(Some(owner));
         let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
-        let look = palette::look(line.kind);
+        let look = scene::look(line.kind);
         panel.draw_line(&mut scene, &places, look.stroke);
         panel.draw_markers(&mut scene, &places, look);
     }
@@ -92,8 +92,8 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
         let entries: Vec<Entry> = lines.iter().map(|line| line.entry(line.band.is_some())).collect();
-        let bottom = caption::draw_legend(&mut scene, &entries, bottom + 14.0);
-        caption::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
+        let bottom = panel::draw_legend(&mut scene, &entries, bottom + 14.0);
+        panel::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
     } else {
         bottom + MARGIN
     };

@@ -7,7 +7,6 @@ pub(super) mod headline;
 pub(super) mod mixes;
 pub(super) mod routers;
 pub(super) mod setting;
-pub(super) mod unseen;
 
 use maud::{Markup, html};
 

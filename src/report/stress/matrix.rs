@@ -6,8 +6,8 @@ use super::Moved;
 use crate::evaluate::{Move, MovedMetric, N_RESAMPLES, PolicyKind, moves};
 use crate::record::Record;
 use crate::report::markup::{self, Cell, Spread, Table, cells, name, prose};
-use crate::report::numbers::bounds;
 use crate::report::plot::{Figure, HeatCell, HeatChart};
+use crate::report::table::ends;
 use crate::scenario::shift::{Change, Stage};
 use crate::statistics::Interval;
 
@@ -211,7 +211,7 @@ pub(super) fn stress_csv(twin: &Record, columns: &[Moved<'_>]) -> Vec<u8> {
                 ]);
             };
             for metric in &moved.metrics {
-                let [low, high] = bounds(metric.interval);
+                let [low, high] = ends(metric.interval);
                 let [before, after, change] = [metric.before, metric.after, metric.change()].map(Some);
                 push(metric.metric.name, [before, after, change, low, high]);
             }

@@ -10,8 +10,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::markup::{Cell, Column, Spread, Table, cells};
-use super::numbers::bounds;
 use super::plot::{Figure, Line, LineKind, RegretChart};
+use super::table::ends;
 use crate::error::{Error, Result};
 use crate::evaluate::{
     ENOUGH, Move, N_RESAMPLES, QuizPoint, first_enough, moves, quiz_curve, quiz_points, shortest_enough,
@@ -176,7 +176,7 @@ fn quiz_csv(points: &[QuizPoint]) -> Vec<u8> {
         "usd_per_model",
     ]);
     for point in points {
-        let [low, high] = bounds(point.interval);
+        let [low, high] = ends(point.interval);
         let predictions = point.predictions;
         table.row(cells![
             &point.router,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::process::{Process, shown};
+use super::{Process, shown};
 use crate::error::{Error, Result, suggestion};
 use crate::fs;
 use crate::preference::Preference;
