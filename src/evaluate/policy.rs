@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 
 use super::outcomes::{TestTable, mean};
 use crate::metrics::curve::{Point, hull};
+use crate::metrics::entry::{Setting, View};
 use crate::metrics::preference::normalised_utility;
 use crate::metrics::published::Pair;
-use crate::metrics::table::{Setting, View};
 use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::{Manifest, Record, RecordedReplicate};
 use crate::router::RIGHT;

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::paired::{PairedRuns, Resampled, pairs, shared};
-use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, Table, shown_in};
+use crate::metrics::entry::Table;
+use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, shown_in};
 use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::quiz::{QuizSettings, QuizStrategy};

@@ -2,7 +2,7 @@
 
 use crate::evaluate::Verdict;
 use crate::metrics::Metric;
-use crate::metrics::table::Unit;
+use crate::metrics::entry::Unit;
 use crate::scenario::Mode;
 use crate::statistics::Interval;
 

@@ -9,7 +9,7 @@
 //! - [`area`]: a sweep as one number: AIQ, AUDC, hypervolume, QNC, and cost saving against a rival.
 //! - [`preference`]: utility, regret, and whether the preference controls the cost.
 //! - [`calibration`]: score predictors: NLL, Brier and its parts, ECE, AUROC, skill, top-1 recall.
-//! - [`table`]: every metric with its name, unit, direction, and function, in one table.
+//! - [`table`]: every metric with its name, unit, direction, and function, in one table; [`entry`]: what a metric is.
 //! - [`online`]: the same of online runs.
 //! - [`PolicyId`]: who is measured.
 //! - [`published`]: what RouteLLM (PGR, APGR, CPT), LLMRouterBench, and RouterEval print, to stand beside their tables.
@@ -17,12 +17,14 @@
 pub mod area;
 pub mod calibration;
 pub mod curve;
+pub mod entry;
 pub mod online;
 pub mod preference;
 pub mod published;
 pub mod table;
 
-pub use table::{METRICS, Metric, metric};
+pub use entry::Metric;
+pub use table::{METRICS, metric};
 
 /// A policy of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

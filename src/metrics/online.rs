@@ -2,7 +2,7 @@
 //!
 //! The regret of a step against a reference is the reference's utility less that of the arm chosen.
 
-use super::table::{Better, Metric, PLAIN, Table, Unit};
+use super::entry::{Better, Metric, PLAIN, Table, Unit};
 
 /// What a policy, and those it is compared with, got in one order.
 pub struct Steps<'a> {

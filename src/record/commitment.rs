@@ -15,7 +15,7 @@ use crate::fs;
 use crate::hash::{hex, sha256, sha256_of_texts};
 use crate::preference::PreferenceGrid;
 use crate::router::Choices;
-use crate::scenario::label::is_file_name;
+use crate::scenario::settings::is_file_name;
 use crate::scenario::{MOST_REPLICATES, RESAMPLES};
 use crate::suite::LARGEST_AMOUNT;
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::markup::{Cell, Column, Spread, Table, Types, cells};
 use crate::evaluate::{Comparison, Evaluated, Evidence, PolicyKind, Row, Summary, Verdict};
-use crate::metrics::table::{self, Better, Missing, Need, shown_in};
+use crate::metrics::entry::{Better, Missing, Need, Table as Group};
+use crate::metrics::table::shown_in;
 use crate::metrics::{self, Metric};
 use crate::record::Record;
 use crate::statistics::Interval;
@@ -18,7 +19,7 @@ use crate::statistics::paired::WinTieLoss;
 /// The columns of the main table: the metric that the scenario declares primary first. A headline is about the first.
 pub(super) fn main_columns(record: &Record) -> Vec<&'static Metric> {
     let has_cost = record.manifest.suite.has_cost;
-    let mut columns = shown_in(if has_cost { table::Table::Main } else { table::Table::WithoutCosts });
+    let mut columns = shown_in(if has_cost { Group::Main } else { Group::WithoutCosts });
     let declared = record.manifest.scenario.evidence.primary.as_deref().filter(|_| has_cost);
     if let Some(primary) = declared.and_then(metrics::metric) {
         columns.retain(|column| *column != primary);
@@ -31,7 +32,7 @@ pub(super) fn main_columns(record: &Record) -> Vec<&'static Metric> {
 pub(super) fn published_columns(record: &Record) -> Vec<&'static Metric> {
     let has_cost = record.manifest.suite.has_cost;
     let is_there = |metric: &&Metric| has_cost || !metric.needs.contains(&Need::Costs);
-    shown_in(table::Table::Published).into_iter().filter(is_there).collect()
+    shown_in(Group::Published).into_iter().filter(is_there).collect()
 }
 
 /// The bounds of an interval in a metric's unit and decimals.

@@ -1,10 +1,10 @@
 //! A scenario: one experiment as a value, read from TOML and checked before anything is trained.
 
 pub mod file;
-pub(crate) mod label;
 pub mod online;
 pub mod pool;
 pub mod quiz;
+pub(crate) mod settings;
 pub mod shift;
 pub mod split;
 pub mod unseen;
@@ -13,20 +13,20 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::table::headline_names;
 use crate::metrics::{Bound, METRICS, metric};
 use crate::preference::{PreferenceGrid, PreferenceSettings};
-use crate::scenario::pool::PoolSettings;
-
+use crate::router::Registry;
 use crate::router::quiz::QuizSettings;
-use crate::router::{CostModelKind, Registry, RouterSettings};
+use crate::scenario::pool::PoolSettings;
 use crate::scenario::quiz::{QuizSweep, WrittenQuiz, WrittenSweep};
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::{fs, toml_file};
+pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry};
+use settings::{check_label, take_label};
 
 /// The quickstart scenario, inside the program.
 pub(crate) const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
@@ -83,149 +83,6 @@ pub struct Scenario {
     pub routers: Vec<RouterEntry>,
     /// What must come out.
     pub expect: Vec<Expectation>,
-}
-
-/// The `[cost]` of a scenario.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct CostSettings {
-    /// How routers estimate costs unless they say otherwise.
-    pub model: CostModelKind,
-    /// Where a suite has no output tokens: so many are assumed for every answer, so that list prices give a cost. The
-    /// report says so.
-    pub assume_output_tokens: Option<f64>,
-    /// The price book whose list prices make all costs, in the place of the suite's own prices and costs: a file, relative to
-    /// the working directory, or `built-in`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prices: Option<String>,
-    /// The day whose prices are taken from the book; each model's latest where none is given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prices_date: Option<Date>,
-    /// Whether the input tokens of answers whose cost is not known are estimated from the prompt's text where the suite does
-    /// not tell them. The report says so.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub estimate_tokens: bool,
-    /// The `tokenizer.json` that they are counted by; without it they are a quarter of the text's bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokenizer: Option<String>,
-}
-
-impl Default for CostSettings {
-    fn default() -> Self {
-        CostSettings {
-            model: CostModelKind::PerPrompt,
-            assume_output_tokens: None,
-            prices: None,
-            prices_date: None,
-            estimate_tokens: false,
-            tokenizer: None,
-        }
-    }
-}
-
-impl CostSettings {
-    fn check(&self) -> Result<()> {
-        let fault = |key: &str, problem: &str| Err(Error::setting(format!("cost.{key}"), problem));
-        if self.assume_output_tokens.is_some_and(|tokens| !(0.0..=1e9).contains(&tokens)) {
-            return fault("assume-output-tokens", "`assume-output-tokens` must be a number of tokens");
-        }
-        if self.prices_date.is_some() && self.prices.is_none() {
-            return fault("prices-date", "`prices-date` needs `prices`: the suite's own prices have no date");
-        }
-        if self.tokenizer.is_some() && !self.estimate_tokens {
-            return fault(
-                "tokenizer",
-                "`tokenizer` needs `estimate-tokens = true`: recorded tokens are not counted anew",
-            );
-        }
-        Ok(())
-    }
-}
-
-/// The `[evidence]` of a scenario: what is compared with what, declared before the run.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct EvidenceSettings {
-    /// The headline metric that decides; without one the expected utility.
-    pub primary: Option<String>,
-    /// Whom every router is compared with: a router's label or a bound's name. Without one the first predictor, and without
-    /// any predictor the zero router.
-    pub against: Option<String>,
-    /// Resamples behind every interval and exchanges behind every p-value.
-    pub resamples: usize,
-}
-
-impl Default for EvidenceSettings {
-    fn default() -> Self {
-        EvidenceSettings { primary: None, against: None, resamples: 2000 }
-    }
-}
-
-impl EvidenceSettings {
-    fn is_default(&self) -> bool {
-        *self == EvidenceSettings::default()
-    }
-}
-
-/// A router and its label.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouterEntry {
-    /// Its name in tables and plots.
-    pub label: String,
-    /// Kind and settings.
-    pub settings: RouterSettings,
-    /// The quiz this router gets to see, where it is not the scenario's.
-    pub quiz: Option<QuizSettings>,
-}
-
-/// A bound on a mean over replicates, checked by `run` and `report`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Expectation {
-    /// A router's label or a reference's name.
-    pub router: String,
-    /// A metric of `summary.csv`.
-    pub metric: String,
-    /// The value is at least this.
-    pub at_least: Option<f64>,
-    /// The value is at most this.
-    pub at_most: Option<f64>,
-    /// The value is above that of another router or reference.
-    pub above: Option<String>,
-    /// With `above`: the value is above this share of the other's, say 0.95 or 1.02.
-    pub share: Option<f64>,
-}
-
-impl Expectation {
-    /// Whether it asks for something; `key` is its place in the scenario.
-    fn check(&self, key: &str) -> Result<()> {
-        let Expectation { router, metric, at_least, at_most, above, share } = self;
-        if share.is_some() && above.is_none() {
-            let problem = format!(
-                "the expectation on `{metric}` of `{router}` has a `share` but no `above` to take it of"
-            );
-            return Err(Error::setting(format!("{key}.share"), problem));
-        }
-        if at_least.is_none() && at_most.is_none() && above.is_none() {
-            let problem = format!(
-                "the expectation on `{metric}` of `{router}` states no bound: `at-least`, `at-most`, or `above`"
-            );
-            return Err(Error::setting(key, problem));
-        }
-        Ok(())
-    }
-}
-
-/// How routers are judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Trained on recorded outcomes, then judged on other prompts.
-    #[default]
-    Offline,
-    /// Learning on the way from the outcomes of its own choices: [`online`].
-    Online,
 }
 
 /// The file as written, before labels are given and names of routers are made unlike.
@@ -317,7 +174,7 @@ impl Scenario {
             let key = format!("router[{at}]");
             let entry = router(table, registry, quiz.as_ref()).map_err(|error| error.at(path, text, &key))?;
             let earlier = routers.iter().map(|router| router.label.as_str());
-            label::check(&entry.label, earlier, &Bound::NAMES, "bound")
+            check_label(&entry.label, earlier, &Bound::NAMES, "bound")
                 .map_err(|problem| Error::setting(format!("{key}.label"), problem))?;
             entry.settings.as_kind().check().map_err(|error| error.within(&key))?;
             routers.push(entry);
@@ -454,7 +311,7 @@ fn router(
     registry: &Registry,
     scenario_quiz: Option<&QuizSettings>,
 ) -> std::result::Result<RouterEntry, Misread> {
-    let label = label::take(&mut table).map_err(Misread::problem)?;
+    let label = take_label(&mut table).map_err(Misread::problem)?;
     let quiz =
         table.remove("quiz").map(toml::Value::try_into::<WrittenQuiz>).transpose().map_err(Misread::toml)?;
     let in_quiz = |problem: String| Misread::Problem(Error::setting("quiz", problem));

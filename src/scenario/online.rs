@@ -10,8 +10,8 @@ use crate::error::{Error, Result, suggestion};
 use crate::preference::{DistributionKind, Preference, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, index_below, uniform};
 use crate::router::online::OnlineRouterSettings;
-use crate::scenario::label;
 use crate::scenario::pool::PoolSettings;
+use crate::scenario::settings::{check_label, take_label};
 use crate::scenario::{CostSettings, Expectation, Mode};
 use crate::toml_file;
 
@@ -162,7 +162,7 @@ impl OnlineScenario {
             let entry = router(path, text, &key, table)?;
             let fault = |problem: String| Error::setting(&key, problem);
             let earlier = routers.iter().map(|router| router.label.as_str());
-            label::check(&entry.label, earlier, &REFERENCE_NAMES, "reference").map_err(fault)?;
+            check_label(&entry.label, earlier, &REFERENCE_NAMES, "reference").map_err(fault)?;
             entry.settings.check(warm_start > 0.0).map_err(fault)?;
             routers.push(entry);
         }
@@ -374,7 +374,7 @@ impl WrittenChange {
 
 fn router(path: &Path, text: &str, key: &str, mut table: toml::Table) -> Result<OnlineRouterEntry> {
     let line = |problem: String| Error::setting(key, problem);
-    let label = label::take(&mut table).map_err(line)?;
+    let label = take_label(&mut table).map_err(line)?;
     let settings: OnlineRouterSettings =
         table.try_into().map_err(|error| toml_file::fault(path, text, &error, key))?;
     Ok(OnlineRouterEntry { label: label.unwrap_or_else(|| settings.kind().to_owned()), settings })

@@ -8,7 +8,7 @@ use super::Page;
 use super::evidence;
 use super::setting::setting_md;
 use crate::evaluate::{Policy, PolicyKind, Summary};
-use crate::metrics::table::Better;
+use crate::metrics::entry::Better;
 use crate::metrics::{Bound, Metric, PolicyId};
 use crate::record::Record;
 use crate::report::markup::paragraph;
