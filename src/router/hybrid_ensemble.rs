@@ -15,7 +15,7 @@ use super::cost_model::CostModelKind;
 use super::pair_network::score_targets;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::predictor::mlp::{Heads, tune_perceptron};
-use super::predictor::{FittedScores, clusters, kernel, knn, linear};
+use super::predictor::{self, FittedScores, clusters, kernel, knn};
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::Matrix;
@@ -53,7 +53,7 @@ impl RouterKind for HybridEnsembleSettings {
         let (perceptron, notes) = tune_perceptron(Heads::Shared, training, &targets)?;
         let members = [
             member("knn", knn::fit(None, training, &costs.out_of_fold)),
-            member("linear", linear::fit(None, training, &costs.out_of_fold)),
+            member("linear", predictor::fit_linear(None, training, &costs.out_of_fold)),
             member("clusters", clusters::fit(training, &costs.out_of_fold)),
             member("kernel", kernel::fit(training, &costs.out_of_fold)),
             member(

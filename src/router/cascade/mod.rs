@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use self::search::{Acceptance, Answers, Corner, search};
 use super::cost_model::CostModelKind;
 use super::plug_in::ScorePredictor;
-use super::predictor::{knn, linear};
+use super::predictor::{self, knn};
 use super::{Cascade, Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
@@ -143,7 +143,7 @@ impl CascadeSettings {
                 (Box::new(fitted.predictor), fitted.out_of_fold)
             }
             CascadePredictor::Linear => {
-                let fitted = linear::fit(None, training, costs);
+                let fitted = predictor::fit_linear(None, training, costs);
                 (Box::new(fitted.predictor), fitted.out_of_fold)
             }
         }

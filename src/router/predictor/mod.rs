@@ -1,21 +1,25 @@
 //! Predictor routers: predict each model's score from the prompt, then take the best `score - w * cost`.
+//!
+//! Here are ridge regression of each model's score on the prompt embedding, its ridge tuned by cross-validation, and the LLM Bandit
+//! paper's predictor baseline: argmax of p_hat - w c with exactly the p_hat of its identity vectors.
 
 pub(super) mod clusters;
-mod irt;
 pub(super) mod kernel;
 pub(super) mod knn;
-pub(super) mod linear;
 pub(super) mod mlp;
 
 use std::collections::BTreeMap;
 
-pub use mlp::Heads;
-
 use super::cost_model::CostModelKind;
-use super::plug_in::{PlugIn, ScorePredictor};
+use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
+use super::difference_estimator::BesideSeen;
+use super::llm_bandit::{IdentitySettings, LearnFrom, Learned, Placement, TUNED_UPDATES, learn};
+use super::plug_in::{PlugIn, ScorePredictor, utility};
+use super::prompts::Prompts;
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
+pub use mlp::Heads;
 
 /// Settings of `kind = "predictor"`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -90,10 +94,10 @@ impl RouterKind for PredictorSettings {
         let costs = &fitted_costs.out_of_fold;
         let (scores, notes) = match self.model {
             PredictorModel::Knn => boxed(knn::fit(self.neighbours, training, costs)),
-            PredictorModel::Linear => boxed(linear::fit(self.ridge, training, costs)),
+            PredictorModel::Linear => boxed(fit_linear(self.ridge, training, costs)),
             PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
             PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
-            PredictorModel::Irt => boxed(irt::fit(training, costs)?),
+            PredictorModel::Irt => boxed(fit_irt(training, costs)?),
             PredictorModel::Mlp => {
                 let (predictor, notes) = mlp::fit(self.heads.unwrap_or_default(), training)?;
                 (Box::new(predictor) as Box<dyn ScorePredictor>, notes)
@@ -114,4 +118,82 @@ fn boxed<P: ScorePredictor + 'static>(
     fitted: FittedScores<P>,
 ) -> (Box<dyn ScorePredictor>, BTreeMap<String, String>) {
     (Box::new(fitted.predictor), fitted.notes)
+}
+
+pub(in crate::router) struct Linear {
+    ridge: Ridge,
+}
+
+impl ScorePredictor for Linear {
+    fn predict(&self, prompts: &Prompts) -> Matrix {
+        self.ridge.predict(&features(prompts))
+    }
+}
+
+/// Fits on all development prompts with the given ridge, or with the one that earns most out of fold.
+pub(in crate::router) fn fit_linear(
+    ridge: Option<f64>,
+    training: &Training<'_>,
+    costs: &Matrix,
+) -> FittedScores<Linear> {
+    let data = training.data();
+    let features = features(&data.prompts);
+    let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
+    let outcomes = training.outcomes();
+    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
+    let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
+    let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
+    let mut candidates: Vec<Matrix> =
+        lambdas.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
+    let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
+    let chosen = best(&utilities);
+    FittedScores {
+        predictor: Linear { ridge: moments.fit(lambdas[chosen], None).of_scores(&beside) },
+        out_of_fold: candidates.swap_remove(chosen),
+        notes: BTreeMap::from([
+            ("ridge".to_owned(), lambdas[chosen].to_string()),
+            ("settings-tried".to_owned(), lambdas.len().to_string()),
+        ]),
+    }
+}
+
+/// The embedding and the constant.
+fn features(prompts: &Prompts) -> Matrix {
+    let width = prompts.embeddings.n_columns() + 1;
+    let values = prompts.embeddings.rows().flat_map(|row| row.iter().copied().chain([1.0])).collect();
+    Matrix::new(values, prompts.len(), width)
+}
+
+/// The steps of Adam that are tried; the paper's is the first.
+const LEARNING_RATES: [f64; 2] = [1e-3, 3e-3];
+
+impl ScorePredictor for Learned {
+    fn predict(&self, prompts: &Prompts) -> Matrix {
+        self.scores(&prompts.embeddings)
+    }
+
+    fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
+        self.believed_mean(&prompts.embeddings, model)
+    }
+}
+
+/// Learns identities with each step, keeps the one that earns most out of fold.
+fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<FittedScores<Learned>> {
+    let mut fits = Vec::new();
+    for learning_rate in LEARNING_RATES {
+        let settings = IdentitySettings { learning_rate, least_updates: TUNED_UPDATES, ..Default::default() };
+        let learned = learn(training, &settings, LearnFrom::Development, Placement::Average)?;
+        let out_of_fold = learned.out_of_fold(training, &settings)?;
+        fits.push((utility(training, &out_of_fold, costs), learning_rate, learned, out_of_fold));
+    }
+    let chosen = best(&fits.iter().map(|(utility, ..)| *utility).collect::<Vec<_>>());
+    let (_, learning_rate, learned, out_of_fold) = fits.swap_remove(chosen);
+    let notes = BTreeMap::from([
+        ("epochs".to_owned(), learned.epochs.to_string()),
+        ("learning-rate".to_owned(), learning_rate.to_string()),
+        ("validation-loss".to_owned(), format!("{:.4}", learned.validation_loss)),
+        ("comparisons".to_owned(), learned.comparisons_in_words().to_owned()),
+        ("settings-tried".to_owned(), LEARNING_RATES.len().to_string()),
+    ]);
+    Ok(FittedScores { predictor: learned, out_of_fold, notes })
 }
