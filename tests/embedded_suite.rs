@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{EMBEDDED_NAME, Suite, find};
+use llm_bandit::suite::{EMBEDDED_NAME, Suite, read};
 
 const FOLDER: &str = "datasets/simulated-open-suite";
 

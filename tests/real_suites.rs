@@ -8,7 +8,7 @@ mod outside;
 use std::path::Path;
 use std::process::ExitCode;
 
-use llm_bandit::suite::{Suite, SuiteCheck, find, list};
+use llm_bandit::suite::{Suite, SuiteCheck, list, read};
 
 use outside::Outside;
 

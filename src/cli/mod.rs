@@ -1,9 +1,7 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression or an unmet expectation, 2 an
 //! error.
 
-mod check;
 mod compare;
-mod diff;
 mod embed;
 mod estimate;
 mod import;
@@ -11,7 +9,6 @@ mod inspect;
 mod output;
 mod plan;
 mod prices;
-mod progress;
 mod route;
 mod run;
 mod train;
@@ -72,17 +69,17 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Holds a report against a baseline: same prompts, same splits; exit code 1 if it got worse
     #[command(after_help = "Example:\n  llm-bandit check reports/mine --against reports/baselines/mine")]
-    Check(check::CheckArguments),
+    Check(compare::CheckArguments),
     /// Shows which prompts went to another model, what each gained, and what it cost
     #[command(
         after_help = "Examples:\n  llm-bandit diff reports/before reports/after --router knn --at 0.5\n  \
             llm-bandit diff golden.csv reports/after --exit-code"
     )]
-    Diff(diff::DiffArguments),
+    Diff(compare::DiffArguments),
     /// Prints the decisions of a router as a small file to commit and to compare by `diff`
     #[command(after_help = "Examples:\n  llm-bandit decisions reports/mine --router knn > golden.csv\n  \
             llm-bandit decisions reports/mine --router knn --format parquet > choices.parquet")]
-    Decisions(diff::DecisionsArguments),
+    Decisions(compare::DecisionsArguments),
     /// Embeds the prompts of a suite: built in, by a sentence-transformer, or from vectors made elsewhere
     #[command(
         after_help = "Examples:\n  llm-bandit embed ~/suites/mine\n  llm-bandit embed ~/suites/mine --encoder ~/all-MiniLM-L6-v2 --force\n  \
@@ -180,9 +177,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(arguments) => run::report(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
-        Command::Check(arguments) => check::check(&arguments),
-        Command::Diff(arguments) => diff::diff(&arguments),
-        Command::Decisions(arguments) => diff::decisions(&arguments),
+        Command::Check(arguments) => compare::check(&arguments),
+        Command::Diff(arguments) => compare::diff(&arguments),
+        Command::Decisions(arguments) => compare::decisions(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),

@@ -17,8 +17,8 @@ use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::online::OnlineScenario;
 use sha2::{Digest, Sha256};
 
+use super::output::{Progress, TimedCell, Timings};
 use super::output::{say, say_aside};
-use super::progress::{Progress, TimedCell, Timings};
 use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.

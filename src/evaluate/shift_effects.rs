@@ -9,7 +9,7 @@ use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, shown_in};
 use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::quiz::{QuizSettings, QuizStrategy};
-use crate::scenario::quiz::QuizLabel;
+use crate::scenario::unseen::QuizLabel;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};

@@ -9,7 +9,7 @@ use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{charts, evidence, headline, routers, setting};
+use super::sections::{charts, evidence, routers, setting};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
@@ -22,7 +22,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
     let page = page_of(record, summary);
     let charts = Charts::new(&page);
-    let content = html! { (headline::html(&page)) (sections(&page, &charts, verdicts)) };
+    let content = html! { (evidence::headline_html(&page)) (sections(&page, &charts, verdicts)) };
     let script = html! {
         div #tip role="status" aria-live="polite" hidden {} "\n"
         script type="application/json" #data { (PreEscaped(json(&page, &charts))) } "\n"
@@ -68,7 +68,7 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
         breakdown: breakdown(record),
         by_cost: mixes::by_cost(summary),
         opens_at: mixes::opens_at(record),
-        leader: headline::leader(record, summary),
+        leader: evidence::leader(record, summary),
         marks: (0..summary.replicates[0].policies.len()).map(mark).collect(),
     }
 }

@@ -14,9 +14,9 @@ use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStr
 use crate::router::{
     Asked, Choices, CostModels, Memo, Names, Prompts, Quizzed, Training, TrainingData, item_information,
 };
-use crate::scenario::quiz::QuizLabel;
 use crate::scenario::shift::{Priced, Shift, by_original, is_answered};
 use crate::scenario::split::Split;
+use crate::scenario::unseen::QuizLabel;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::Suite;

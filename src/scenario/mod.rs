@@ -3,7 +3,6 @@
 pub mod file;
 pub mod online;
 pub mod pool;
-pub mod quiz;
 pub(crate) mod settings;
 pub mod shift;
 pub mod split;
@@ -13,6 +12,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use self::unseen::{QuizSweep, WrittenQuiz, WrittenSweep};
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::table::headline_names;
 use crate::metrics::{Bound, METRICS, metric};
@@ -20,7 +20,6 @@ use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::router::Registry;
 use crate::router::quiz::QuizSettings;
 use crate::scenario::pool::PoolSettings;
-use crate::scenario::quiz::{QuizSweep, WrittenQuiz, WrittenSweep};
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};

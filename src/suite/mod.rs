@@ -6,7 +6,6 @@
 mod alignment;
 mod check;
 mod files;
-mod find;
 mod plausibility;
 pub mod prices;
 mod read;
@@ -19,7 +18,7 @@ pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use files::LARGEST_AMOUNT;
 pub use files::LARGEST_VALUE;
 pub(crate) use files::format_embeddings;
-pub use find::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
+pub use read::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
 pub use values::EncodedBy;
 pub use values::{
     CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,

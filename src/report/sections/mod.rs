@@ -3,7 +3,6 @@
 
 pub(super) mod charts;
 pub(super) mod evidence;
-pub(super) mod headline;
 pub(super) mod mixes;
 pub(super) mod routers;
 pub(super) mod setting;

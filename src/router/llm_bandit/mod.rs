@@ -8,7 +8,7 @@
 //! 3. `learning` teaches the policy the predictor's best actions, and improves it on recorded outcomes of all candidates; `ppo` does
 //!    so from sampled actions; both with the losses of `objective`, which takes the decisions too.
 //!
-//! `online` lets the policy learn from its own choices; `file` is what a trained router is in a file. `settings` has the two
+//! `ppo` also lets the policy learn from its own choices online; `file` is what a trained router is in a file. `settings` has the two
 //! presets: "paper" is the reconstruction, "best" the default.
 
 mod batch;
@@ -17,7 +17,6 @@ pub(crate) mod identity;
 mod learned;
 mod learning;
 pub(in crate::router) mod objective;
-mod online;
 mod policy;
 mod ppo;
 mod predictors;
@@ -32,7 +31,7 @@ use std::collections::BTreeMap;
 pub(crate) use file::Numbers;
 pub(crate) use learned::{LearnFrom, Learned, Placement, item_information, learn};
 pub use objective::Routed;
-pub(crate) use online::{OnlinePolicy, OnlineSchedule, Pretrained};
+pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 

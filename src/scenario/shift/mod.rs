@@ -10,7 +10,6 @@
 pub mod candidates;
 pub mod learning;
 pub mod prices;
-pub mod routing;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,11 +88,11 @@ kinds! {
     /// No development prompts of one benchmark, whose test prompts are routed; every benchmark in turn.
     LeaveOutBenchmark: learning::LeaveOutBenchmarks => LeaveOut: learning::LeaveOut;
     /// Noise on the embeddings of the prompts that are routed.
-    EmbeddingNoise: routing::EmbeddingNoises => EmbeddingNoise: routing::EmbeddingNoise;
+    EmbeddingNoise: learning::EmbeddingNoises => EmbeddingNoise: learning::EmbeddingNoise;
     /// No embeddings of the prompts that are routed.
-    NoEmbeddings: routing::NoEmbeddings => NoEmbeddings: routing::NoEmbeddings;
+    NoEmbeddings: learning::NoEmbeddings => NoEmbeddings: learning::NoEmbeddings;
     /// Users state their preference with error.
-    PreferenceNoise: routing::PreferenceNoises => PreferenceNoise: routing::PreferenceNoise;
+    PreferenceNoise: learning::PreferenceNoises => PreferenceNoise: learning::PreferenceNoise;
     /// Trained for another distribution of preferences.
     PreferenceShift: learning::TrainedFor => PreferenceShift: learning::PreferenceShift;
     /// Random members of the pool.
