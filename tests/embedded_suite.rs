@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{EMBEDDED_NAME, Suite, read};
+use llm_bandit::suite::{EMBEDDED_NAME, Suite, SuiteCheck, find};
 
 const FOLDER: &str = "datasets/simulated-open-suite";
 
@@ -31,6 +31,27 @@ fn the_embedded_files_are_what_the_settings_generate() {
     }
     assert!(n_bytes < 2_000_000, "{n_bytes} bytes");
     assert_eq!(Suite::read(folder).unwrap(), synthetic.suite);
+}
+
+#[test]
+fn the_recorded_suites_are_small_hold_no_text_and_say_where_they_are_from() {
+    let mut n_bytes = 0;
+    for (name, n_prompts, n_models, best_single) in
+        [("mmlu-pro-part", 4000, 32, 0.721), ("routellm-part", 1399, 2, 0.860)]
+    {
+        let folder = Path::new("datasets").join(name);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            n_bytes += entry.unwrap().metadata().unwrap().len();
+        }
+        let suite = find(name, &[]).unwrap();
+        assert_eq!((suite.prompts.len(), suite.models.len()), (n_prompts, n_models));
+        assert!(suite.prompts.iter().all(|prompt| prompt.text.is_empty()));
+        assert!(suite.info.licence == "Apache-2.0" && !suite.info.simulated && !suite.info.source.is_empty());
+        let check = SuiteCheck::new(&suite);
+        assert!(check.problems().is_empty(), "{:?}", check.problems());
+        assert!((check.best_single_score().unwrap() - best_single).abs() < 0.001);
+    }
+    assert!(n_bytes < 3_000_000, "{n_bytes} bytes");
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod outside;
 use std::path::Path;
 use std::process::ExitCode;
 
-use llm_bandit::suite::{Suite, SuiteCheck, list, read};
+use llm_bandit::suite::{SubsetSettings, Suite, SuiteCheck, find, list};
 
 use outside::Outside;
 
@@ -61,6 +61,11 @@ fn main() -> ExitCode {
                 name: "single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones",
                 folders: &["routellm_pair"],
                 test: single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones,
+            },
+            Outside {
+                name: "the_recorded_suites_in_the_program_are_parts_of_the_whole_ones",
+                folders: &["mmlu_pro_cot", "routellm_pair"],
+                test: the_recorded_suites_in_the_program_are_parts_of_the_whole_ones,
             },
         ],
     )
@@ -125,4 +130,30 @@ fn single_model_means_on_each_benchmark_of_the_pair_are_the_published_ones(all: 
             assert!((mean - known).abs() < 0.01, "{benchmark}, {id}: {mean} is not {known}");
         }
     }
+}
+
+fn the_recorded_suites_in_the_program_are_parts_of_the_whole_ones(all: &Path) {
+    let mmlu_pro = SubsetSettings { n_prompts: Some(4000), ..part() };
+    let routellm = SubsetSettings { benchmarks: vec!["gsm8k".into(), "mt-bench".into()], ..part() };
+    let parts = [("mmlu-pro-part", "mmlu_pro_cot", mmlu_pro), ("routellm-part", "routellm_pair", routellm)];
+    for (name, whole, settings) in parts {
+        let committed = find(name, &[]).unwrap().in_order_of_ids();
+        let made = find(whole, &[all.to_owned()]).unwrap().subset(&settings).unwrap();
+        assert_eq!(committed.prompts, made.prompts, "{name}");
+        assert_eq!(committed.models, made.models, "{name}");
+        assert_eq!(committed.outcomes.score, made.outcomes.score, "{name}");
+        // The folder with all prompts takes the first answer of MT-Bench for half of both.
+        if name == "mmlu-pro-part" {
+            assert_eq!(committed.outcomes, made.outcomes);
+        }
+        // Matrix products differ in their last digits from machine to machine.
+        let [committed, made] = [&committed, &made].map(|suite| suite.embeddings.as_ref().unwrap().values());
+        assert_eq!(committed.len(), made.len());
+        assert!(committed.iter().zip(made).all(|(a, b)| (a - b).abs() < 0.01), "{name}");
+    }
+}
+
+/// What both have in common.
+fn part() -> SubsetSettings {
+    SubsetSettings { n_dimensions: Some(48), without_texts: true, ..SubsetSettings::default() }
 }

@@ -3,7 +3,7 @@
 use llm_bandit::random::shuffle;
 use llm_bandit::seed::Stream;
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{CellTable, EMBEDDED_NAME, Suite, SuiteCheck, read};
+use llm_bandit::suite::{CellTable, EMBEDDED_NAME, Suite, SuiteCheck, find};
 
 fn synthetic(change: impl FnOnce(&mut SyntheticSettings)) -> Suite {
     let mut settings = SyntheticSettings::default();

@@ -11,6 +11,7 @@ mod plan;
 mod prices;
 mod route;
 mod run;
+mod subset;
 mod train;
 
 use std::ffi::OsString;
@@ -48,9 +49,10 @@ enum Command {
         #[command(flatten)]
         datasets: DatasetArguments,
     },
-    /// Runs scenarios and writes their reports
+    /// Runs scenarios, or suites that have none, and writes their reports
     #[command(
-        after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2"
+        after_help = "Examples:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2\n  \
+            llm-bandit run ~/suites/mine"
     )]
     Run(run::RunArguments),
     /// Rebuilds the tables and plots of reports from their records, without training anything
@@ -120,6 +122,11 @@ enum Command {
     /// Makes a suite of the results of another tool, and says what is in it
     #[command(after_help = import::examples())]
     Import(Box<import::ImportArguments>),
+    /// Makes a smaller suite of a part of another: fewer prompts, fewer dimensions, no texts
+    #[command(
+        after_help = "Example:\n  llm-bandit subset ~/suites/mmlu_pro_cot --prompts 4000 --dimensions 48 --without-texts --out ~/suites/mmlu-pro-part"
+    )]
+    Subset(subset::SubsetArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -140,7 +147,7 @@ enum Command {
 }
 
 /// Where suites are looked for.
-#[derive(Args)]
+#[derive(Args, Default)]
 struct DatasetArguments {
     /// Folders of suites; looked through in order, then `datasets`, then the suite built in
     #[arg(long, value_name = "DIR", env = "LLM_BANDIT_DATASETS", value_delimiter = ':')]
@@ -187,6 +194,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Prices(arguments) => prices::prices(&arguments),
         Command::Reprice(arguments) => prices::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Subset(arguments) => subset::subset(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),
     };
     match done {

@@ -1,7 +1,7 @@
 //! Suites: prompts, models, and the recorded outcomes of the models on the prompts.
 //!
 //! `values` holds the types, `read` and `write` the folder format (`datasets/README.md`), `check` what `verify` prints,
-//! `find` where suites are looked for, `synthetic` suites whose best routing is known.
+//! `find` where suites are looked for, `subset` a part of one, `synthetic` suites whose best routing is known.
 
 mod alignment;
 mod check;
@@ -9,6 +9,7 @@ mod files;
 mod plausibility;
 pub mod prices;
 mod read;
+mod subset;
 pub mod synthetic;
 mod values;
 mod write;
@@ -18,7 +19,10 @@ pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use files::LARGEST_AMOUNT;
 pub use files::LARGEST_VALUE;
 pub(crate) use files::format_embeddings;
-pub use read::{DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, list, locate};
+pub use read::{
+    DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, is_suite, list, locate,
+};
+pub use subset::SubsetSettings;
 pub use values::EncodedBy;
 pub use values::{
     CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,

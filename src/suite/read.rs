@@ -331,19 +331,53 @@ fn read_embeddings(folder: &Source, name: &str, n_prompts: usize) -> Result<Opti
 /// The folder of suites that is searched after those given, relative to the working directory.
 pub const DEFAULT_FOLDER: &str = "datasets";
 
-/// The name of the suite that is part of the program.
+/// The simulated suite inside the program.
 pub const EMBEDDED_NAME: &str = "simulated-open-suite";
 
-const EMBEDDED: Source = Source::Embedded(
-    "datasets/simulated-open-suite",
-    &[
-        ("suite.toml", include_bytes!("../../datasets/simulated-open-suite/suite.toml")),
-        ("prompts.csv.gz", include_bytes!("../../datasets/simulated-open-suite/prompts.csv.gz")),
-        ("models.csv", include_bytes!("../../datasets/simulated-open-suite/models.csv")),
-        ("outcomes.csv.gz", include_bytes!("../../datasets/simulated-open-suite/outcomes.csv.gz")),
-        ("embeddings.npy", include_bytes!("../../datasets/simulated-open-suite/embeddings.npy")),
-    ],
-);
+/// Files of a folder of the repository, as they are when the program is built.
+macro_rules! embedded {
+    ($name:literal, $($file:literal),+) => {
+        Source::Embedded(
+            concat!("datasets/", $name),
+            &[$(($file, include_bytes!(concat!("../../datasets/", $name, "/", $file)))),+],
+        )
+    };
+}
+
+/// The suites inside the program: two recorded ones and the simulated one.
+const EMBEDDED: [Source; 3] = [
+    embedded!(
+        "mmlu-pro-part",
+        "suite.toml",
+        "prompts.csv.gz",
+        "models.csv",
+        "outcomes.csv.gz",
+        "embeddings.npy",
+        "embeddings.toml"
+    ),
+    embedded!(
+        "routellm-part",
+        "suite.toml",
+        "prompts.csv.gz",
+        "models.csv",
+        "outcomes.csv.gz",
+        "embeddings.npy",
+        "embeddings.toml"
+    ),
+    embedded!(
+        "simulated-open-suite",
+        "suite.toml",
+        "prompts.csv.gz",
+        "models.csv",
+        "outcomes.csv.gz",
+        "embeddings.npy"
+    ),
+];
+
+/// The name of a suite inside the program.
+fn embedded_name(source: &Source) -> &str {
+    source.path().file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
 
 /// Where a suite lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -371,7 +405,10 @@ impl fmt::Display for SuitePlace {
 pub fn find(name: &str, folders: &[PathBuf]) -> Result<Suite> {
     match locate(name, folders)? {
         SuitePlace::Folder(folder) => Suite::read(&folder),
-        SuitePlace::Embedded => Suite::from_source(&EMBEDDED),
+        SuitePlace::Embedded => {
+            let source = EMBEDDED.iter().find(|source| embedded_name(source) == name);
+            Suite::from_source(source.expect("it was located"))
+        }
     }
 }
 
@@ -389,7 +426,12 @@ pub fn locate(name: &str, folders: &[PathBuf]) -> Result<SuitePlace> {
     }
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     let near = suggestion(name, names.iter().copied());
-    let known = if near.is_empty() { format!("; there is {}", quoted(&names)) } else { near };
+    let known = if near.is_empty() {
+        let hint = "`--datasets DIR` names a folder of suites, and datasets/README.md says where recorded ones come from";
+        format!("; there is {}; {hint}", quoted(&names))
+    } else {
+        near
+    };
     Err(Error::Usage(format!("unknown suite `{name}`{known}")))
 }
 
@@ -403,7 +445,7 @@ pub fn find_with_embeddings(name: &str, folders: &[PathBuf], file: &str) -> Resu
     let folder = match locate(name, folders)? {
         _ if is_path(file) => PathBuf::new(),
         SuitePlace::Folder(folder) => folder,
-        SuitePlace::Embedded => EMBEDDED.path().to_owned(),
+        SuitePlace::Embedded => Path::new(DEFAULT_FOLDER).join(name),
     };
     suite.read_embeddings(&folder.join(file))?;
     Ok(suite)
@@ -426,8 +468,10 @@ pub fn list(folders: &[PathBuf]) -> Result<Vec<(String, SuitePlace)>> {
             }
         }
     }
-    if all.iter().all(|(known, _)| known != EMBEDDED_NAME) {
-        all.push((EMBEDDED_NAME.to_owned(), SuitePlace::Embedded));
+    for name in EMBEDDED.iter().map(embedded_name) {
+        if all.iter().all(|(known, _)| known != name) {
+            all.push((name.to_owned(), SuitePlace::Embedded));
+        }
     }
     Ok(all)
 }
@@ -443,7 +487,7 @@ fn suites_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder holds a suite.
-pub(super) fn is_suite(folder: &Path) -> bool {
+pub fn is_suite(folder: &Path) -> bool {
     ["prompts.csv", "prompts.csv.gz"].iter().any(|file| folder.join(file).is_file())
 }
 
@@ -490,9 +534,11 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_suite_equals_the_folder_it_was_made_from() {
-        let embedded = Suite::from_source(&EMBEDDED).unwrap();
-        assert_eq!(embedded, Suite::read(Path::new("datasets/simulated-open-suite")).unwrap());
-        assert!(embedded.info.simulated);
+    fn embedded_suites_equal_the_folders_they_were_made_from() {
+        for source in &EMBEDDED {
+            let embedded = Suite::from_source(source).unwrap();
+            assert_eq!(embedded, Suite::read(source.path()).unwrap());
+            assert_eq!(embedded.info.simulated, embedded_name(source) == EMBEDDED_NAME);
+        }
     }
 }
