@@ -21,7 +21,7 @@ use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::{RouterEntry, Scenario};
 use llm_bandit::suite::prices::{PriceBook, price_suite};
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{Suite, SuiteCheck, read};
+use llm_bandit::suite::{Suite, SuiteCheck, find};
 
 use crate::files::{File, Packing, read_folder};
 

@@ -21,7 +21,7 @@ use llm_bandit::linalg::{Cholesky, Matrix};
 use llm_bandit::random::{sample_indices, standard_normal};
 use llm_bandit::router::quiz::c_optimal;
 use llm_bandit::seed::Stream;
-use llm_bandit::suite::{Suite, read};
+use llm_bandit::suite::{Suite, find};
 
 use outside::Outside;
 

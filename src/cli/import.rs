@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -36,6 +36,16 @@ pub(super) struct ImportArguments {
     /// The folder of the suite; must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// No progress and no report
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    reading: ReadingArguments,
+}
+
+/// How files are read.
+#[derive(Args)]
+pub(super) struct ReadingArguments {
     /// The metric that is the score; may be named again for benchmarks that do not have the first [default: the first there is]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
@@ -60,9 +70,6 @@ pub(super) struct ImportArguments {
     /// The licence of the data, for suite.toml
     #[arg(long, value_name = "TEXT", default_value = "")]
     licence: String,
-    /// No progress and no report
-    #[arg(long)]
-    quiet: bool,
     #[command(flatten)]
     columns: ColumnArguments,
 }
@@ -128,6 +135,20 @@ struct ColumnArguments {
 }
 
 pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
+    let ImportArguments { format, sources, out, quiet, reading } = arguments;
+    import_into(*format, sources, reading, out, *quiet)?;
+    say(&out.display().to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Imports into a folder and shows what was read.
+pub(super) fn import_into(
+    format: Format,
+    sources: &[PathBuf],
+    arguments: &ReadingArguments,
+    out: &Path,
+    quiet: bool,
+) -> Result<()> {
     let columns = &arguments.columns;
     let settings = ImportSettings {
         metrics: arguments.metric.clone(),
@@ -157,23 +178,22 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<ExitCode> {
         missing: arguments.missing.clone(),
         strict: arguments.strict,
         licence: arguments.licence.clone(),
-        ..ImportSettings::new(arguments.format, arguments.sources.clone())
+        ..ImportSettings::new(format, sources.to_vec())
     };
-    let shown = Shown::new(arguments.quiet);
-    let coverage = import::import(&settings, &arguments.out, &|progress| shown.show(&progress));
+    let shown = Shown::new(quiet);
+    let coverage = import::import(&settings, out, &|progress| shown.show(&progress));
     shown.finish();
     let coverage = coverage?;
-    if !arguments.quiet {
+    if !quiet {
         say_aside(coverage.to_string().trim_end());
     }
     if arguments.explain {
         say_aside(coverage.explanation().trim_end());
     }
-    say(&arguments.out.display().to_string())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn parse_format(name: &str) -> std::result::Result<Format, Error> {
+pub(super) fn parse_format(name: &str) -> std::result::Result<Format, Error> {
     Format::named(name)
 }
 

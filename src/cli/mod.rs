@@ -1,6 +1,7 @@
 //! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression or an unmet expectation, 2 an
 //! error.
 
+mod advise;
 mod compare;
 mod embed;
 mod estimate;
@@ -11,8 +12,10 @@ mod plan;
 mod prices;
 mod route;
 mod run;
+mod starter;
 mod subset;
 mod train;
+mod try_out;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -55,12 +58,21 @@ enum Command {
             llm-bandit run ~/suites/mine"
     )]
     Run(run::RunArguments),
+    /// Prints a scenario to begin with, made for a suite
+    #[command(after_help = "Example:\n  llm-bandit init ~/suites/mine > mine.toml")]
+    Init(starter::InitArguments),
     /// Rebuilds the tables and plots of reports from their records, without training anything
     #[command(
         after_help = "Examples:\n  llm-bandit report reports/quickstart\n  llm-bandit report reports/paper --splice README.md\n  \
             llm-bandit report reports/mine --format parquet"
     )]
     Report(run::ReportArguments),
+    /// Says which router to take, and at which weight of cost: for a budget, for a score, or to save
+    #[command(
+        after_help = "Examples:\n  llm-bandit advise reports/mine --budget 0.20\n  llm-bandit advise reports/mine --score 0.85\n  \
+            llm-bandit advise reports/mine --save"
+    )]
+    Advise(advise::AdviseArguments),
     /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
     #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
     Compare(compare::CompareArguments),
@@ -127,6 +139,11 @@ enum Command {
         after_help = "Example:\n  llm-bandit subset ~/suites/mmlu_pro_cot --prompts 4000 --dimensions 48 --without-texts --out ~/suites/mmlu-pro-part"
     )]
     Subset(subset::SubsetArguments),
+    /// From results to a decision: imports, embeds, runs, and says which router to take
+    #[command(
+        after_help = "Examples:\n  llm-bandit try results.csv\n  llm-bandit try logs/ --format inspect --out reports/mine"
+    )]
+    Try(Box<try_out::TryArguments>),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -181,7 +198,9 @@ pub(crate) fn main() -> ExitCode {
         Command::List(datasets) => inspect::list(&datasets.folders()),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.folders()),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Init(arguments) => starter::init(&arguments),
         Command::Report(arguments) => run::report(&arguments),
+        Command::Advise(arguments) => advise::advise(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check(arguments) => compare::check(&arguments),
@@ -195,6 +214,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Reprice(arguments) => prices::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Subset(arguments) => subset::subset(&arguments),
+        Command::Try(arguments) => try_out::try_out(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),
     };
     match done {

@@ -12,20 +12,22 @@ use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
 use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};
-use llm_bandit::scenario::Scenario;
 use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::online::OnlineScenario;
+use llm_bandit::scenario::{Scenario, starter};
+use llm_bandit::suite::find;
 use sha2::{Digest, Sha256};
 
 use super::output::{Progress, TimedCell, Timings};
 use super::output::{say, say_aside};
+use super::starter::{is_suite_folder, name_of_suite};
 use super::{DatasetArguments, use_threads};
 
 /// Arguments of `run`.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(super) struct RunArguments {
-    /// Scenario files, folders of them, or a report's folder, whose scenario is run again with every setting as it was;
-    /// `quickstart` is built in
+    /// Scenario files, folders of them, suites, which get a scenario of their own, or a report's folder, whose scenario is run
+    /// again with every setting as it was; `quickstart` is built in
     #[arg(required = true)]
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
@@ -84,12 +86,17 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
+/// Runs a suite that has no scenario.
+pub(super) fn run_suite(folder: PathBuf, out: PathBuf, quiet: bool) -> Result<ExitCode> {
+    run(&RunArguments { scenarios: vec![folder], out: Some(out), quiet, ..RunArguments::default() })
+}
+
 /// The folder of several reports: `--out`, or below `reports` that of the folder of scenarios that was named.
 fn base(arguments: &RunArguments) -> PathBuf {
     let reports = PathBuf::from("reports");
     match (&arguments.out, &arguments.scenarios[..]) {
         (Some(out), _) => out.clone(),
-        (None, [folder]) if folder.is_dir() && !report::is_report(folder) => {
+        (None, [folder]) if folder.is_dir() && !report::is_report(folder) && !is_suite_folder(folder) => {
             folder.file_name().map_or_else(|| reports.clone(), |name| reports.join(name))
         }
         _ => reports,
@@ -154,12 +161,27 @@ fn rebuild(folder: &Path, with_parquet: bool) -> Result<bool> {
     }
 }
 
+/// The scenario of a report, with every setting as it was run.
+pub(super) fn of_report(folder: &Path) -> Result<Experiment> {
+    Ok(match report::read_recorded(folder)? {
+        Recorded::Offline(record) => Experiment::Offline(Box::new(record.manifest.scenario)),
+        Recorded::Online(record) => Experiment::Online(Box::new(record.manifest.scenario)),
+    })
+}
+
 fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
     let mut experiment = if report::is_report(path) {
-        match report::read_recorded(path)? {
-            Recorded::Offline(record) => Experiment::Offline(Box::new(record.manifest.scenario)),
-            Recorded::Online(record) => Experiment::Online(Box::new(record.manifest.scenario)),
+        of_report(path)?
+    } else if let Some(name) = name_of_suite(path, &arguments.datasets.folders())? {
+        let text = starter(&name, &find(&name, &arguments.datasets.folders())?);
+        if !arguments.quiet {
+            let given = path.display();
+            say_aside(&format!(
+                "no scenario for `{given}`: this one is run; `llm-bandit init {given} > mine.toml` keeps it to be changed\n\n{text}"
+            ));
         }
+        let stem = path.file_name().unwrap_or_default();
+        Experiment::parse(&PathBuf::from(stem).with_added_extension("toml"), &text)?
     } else {
         Experiment::read(path)?
     };
@@ -172,7 +194,7 @@ fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
 fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
-        if !path.is_dir() || report::is_report(path) {
+        if !path.is_dir() || report::is_report(path) || is_suite_folder(path) {
             files.push(path.clone());
             continue;
         }

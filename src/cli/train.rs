@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use llm_bandit::error::{Error, Result};
+use llm_bandit::report;
 use llm_bandit::router::SavedRouter;
 use llm_bandit::run as simulation;
 use llm_bandit::scenario::Scenario;
@@ -16,7 +17,7 @@ use super::output::{say, say_aside};
 /// Arguments of `train`.
 #[derive(Args)]
 pub(super) struct TrainArguments {
-    /// The scenario file
+    /// The scenario file, or the folder of a report, whose scenario is taken
     scenario: PathBuf,
     /// The label of the router in the scenario; its kind must be `llm-bandit`
     #[arg(long, value_name = "LABEL")]
@@ -39,7 +40,8 @@ pub(super) struct TrainArguments {
 
 pub(super) fn train(arguments: &TrainArguments) -> Result<ExitCode> {
     let path = &arguments.scenario;
-    let Experiment::Offline(mut scenario) = Experiment::read(path)? else {
+    let read = if report::is_report(path) { super::run::of_report(path)? } else { Experiment::read(path)? };
+    let Experiment::Offline(mut scenario) = read else {
         let problem = "has `mode = \"online\"`: its learners learn from their own choices while they answer, so nothing is trained before; `run` it";
         return Err(Error::file(path, problem));
     };

@@ -6,12 +6,14 @@
 //! - `resample`: in many resamples and exchanges, on all threads.
 //! - `evidence`: how sure the headline metrics are, and what a pilot says of how many prompts it takes.
 //! - `summary`: everything that a report shows, and whether expectations hold.
+//! - `advice`: which router and weight of cost to take for a budget or a score.
 //! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
 //! - `paired`: two records on the prompts that both test.
 //! - `shift_effects`: a run under a shift compared with its twin, and quizzes compared with full answers.
 //!
 //! A file uses only those above it.
 
+mod advice;
 mod breakdown;
 mod evidence;
 pub mod online;
@@ -23,6 +25,7 @@ mod resample;
 mod shift_effects;
 mod summary;
 
+pub use advice::{Advice, Expected, Goal, advise};
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
 pub(crate) use outcomes::TestTable;

@@ -9,7 +9,7 @@ use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{charts, evidence, routers, setting};
+use super::sections::{advice, charts, evidence, routers, setting};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
@@ -75,7 +75,8 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
 
 /// The contents and the sections. Those that the dial moves are one part of the page, so that it stays in sight above them.
 fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
-    let mut before = routers::main_html(page);
+    let mut before: Vec<Section> = advice::html(page).into_iter().collect();
+    before.extend(routers::main_html(page));
     before.extend(evidence::html(page));
     let mut dialled = charts.html(page);
     dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);

@@ -113,6 +113,11 @@ impl SavedRouter {
         Ok(SavedRouter { card, router })
     }
 
+    /// Whether a router of these settings can be saved.
+    pub fn keeps(settings: &RouterSettings) -> bool {
+        settings.get::<LlmBanditSettings>().is_some()
+    }
+
     /// Reads a router.
     ///
     /// # Errors

@@ -6,7 +6,10 @@ pub mod pool;
 pub(crate) mod settings;
 pub mod shift;
 pub mod split;
+mod starter;
 pub mod unseen;
+
+pub use starter::starter;
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! The sections of a report. Each file holds one: its words and tables, built once, and what Markdown, HTML, and LaTeX show of
 //! them. All are made from a [`Page`].
 
+pub(super) mod advice;
 pub(super) mod charts;
 pub(super) mod evidence;
 pub(super) mod mixes;

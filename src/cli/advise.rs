@@ -1,0 +1,59 @@
+//! `advise`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args};
+use llm_bandit::error::{Error, Result};
+use llm_bandit::evaluate::{Goal, advise as found, summarise_without_evidence};
+use llm_bandit::report;
+
+use super::output::say;
+
+/// Arguments of `advise`.
+#[derive(Args)]
+#[command(group = ArgGroup::new("goal").required(true))]
+pub(super) struct AdviseArguments {
+    /// The report's folder
+    folder: PathBuf,
+    /// The highest score for so many US dollars per 1,000 prompts
+    #[arg(long, value_name = "USD", group = "goal")]
+    budget: Option<f64>,
+    /// The lowest cost at this score or more
+    #[arg(long, value_name = "SCORE", group = "goal")]
+    score: Option<f64>,
+    /// The lowest cost at 99 % of the score of the best single model or more
+    #[arg(long, group = "goal")]
+    save: bool,
+}
+
+pub(super) fn advise(arguments: &AdviseArguments) -> Result<ExitCode> {
+    let goal = match *arguments {
+        AdviseArguments { budget: Some(budget), .. } if !(0.0..=1e12).contains(&budget) => {
+            return Err(Error::Usage(format!("`--budget` must be a number of US dollars, not {budget}")));
+        }
+        AdviseArguments { score: Some(score), .. } if !(0.0..=1.0).contains(&score) => {
+            return Err(Error::Usage(format!("`--score` must be from 0 to 1, not {score}")));
+        }
+        AdviseArguments { budget: Some(budget), .. } => Goal::Budget(budget),
+        AdviseArguments { score: Some(score), .. } => Goal::Score(score),
+        _ => Goal::Save,
+    };
+    match lines(&arguments.folder, goal)? {
+        Some(lines) => say(&lines.join("\n"))?,
+        None => {
+            let problem = "has no costs, or no router that competes: there is nothing to advise by; `[cost] prices` makes costs of tokens";
+            return Err(Error::file(&arguments.folder, problem));
+        }
+    };
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The advice of a report.
+pub(super) fn lines(folder: &Path, goal: Goal) -> Result<Option<Vec<String>>> {
+    let record = report::read_record(folder)?;
+    let summary = summarise_without_evidence(&record);
+    summary.check()?;
+    let shown = folder.display().to_string();
+    Ok(found(&record, &summary, goal).map(|advice| report::advice_lines(&record, &advice, goal, &shown)))
+}

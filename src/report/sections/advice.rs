@@ -1,0 +1,100 @@
+//! What to take: a router and a weight of cost, with what they promise, in sentences.
+
+use maud::html;
+
+use super::{Page, Section, dollars, small, weight};
+use crate::evaluate::{Advice, Expected, Goal, advise};
+use crate::record::Record;
+use crate::report::markup::name;
+use crate::router::SavedRouter;
+
+/// What every word of advice is to be read with.
+const CAUTION: &str = "Chosen on the test prompts of this report among all its routers and preferences, so that part of the promise is luck; \
+    the intervals are those of the chosen one alone. Check it on prompts of your own.";
+
+/// Advice in three lines, or four where it is not what was asked for: which router, what it saves, what to do next. `report` is
+/// the folder that the commands name.
+pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) -> Vec<String> {
+    let Advice { router, preference, .. } = advice;
+    let mut lines = Vec::new();
+    if !advice.is_met {
+        lines.push(match goal {
+            Goal::Budget(budget) => {
+                format!("No router stays within ${} per 1,000 prompts; the cheapest is:", dollars(budget))
+            }
+            Goal::Score(score) => format!("No router reaches a score of {score}; the highest is:"),
+            Goal::Save => {
+                "No router reaches 99 % of the score of the best single model; the highest is:".to_owned()
+            }
+        });
+    }
+    if advice.is_met && goal == Goal::Save && advice.cost_saved.mean <= 0.0 {
+        lines.push(
+            "Nothing is saved: no router keeps 99 % of the score of the best single model at less cost."
+                .to_owned(),
+        );
+    }
+    let usd = |value: f64| format!("${}", dollars(value));
+    lines.push(format!(
+        "Take {router} at w = {}: score {}, {} per 1,000 prompts.",
+        weight(*preference),
+        with_interval(advice.score, score),
+        with_interval(advice.cost_usd_per_1000, usd)
+    ));
+    let best = advice.best_single.as_ref().map_or_else(
+        || "the best single model".to_owned(),
+        |model| format!("{model}, the best single model"),
+    );
+    let gained = advice.score_gained;
+    lines.push(format!(
+        "Compared with {best}: score {}, cost {}.",
+        with_interval(gained, |value| format!("{value:+.4}")),
+        with_interval(advice.cost_saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share))
+    ));
+    let entry = record.manifest.scenario.routers.iter().find(|entry| entry.label == *router);
+    let next = if entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings)) {
+        let file = format!("{router}.safetensors");
+        format!(
+            "Next: `llm-bandit train {report} --router {router} --out {file}` keeps it; `llm-bandit route --router {file} \
+            --preference {preference}` asks it."
+        )
+    } else {
+        format!(
+            "Next: `llm-bandit decisions {report} --router {router}` prints what it chose for every prompt."
+        )
+    };
+    lines.push(next);
+    lines
+}
+
+fn score(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// A value, and in brackets where it lies in 95 % of cases.
+fn with_interval(expected: Expected, shown: impl Fn(f64) -> String) -> String {
+    let value = shown(expected.mean);
+    match expected.interval {
+        // What is saved falls where cost rises: the lower end comes first.
+        Some(interval) => {
+            let (low, high) = (shown(interval.low), shown(interval.high));
+            let is_turned = shown(1.0).starts_with('-');
+            let [low, high] = if is_turned { [high, low] } else { [low, high] };
+            format!("{value} [{low}, {high}]")
+        }
+        None => value,
+    }
+}
+
+/// The box of a page: how to save without losing score.
+pub(in crate::report) fn html(page: &Page) -> Option<Section> {
+    let advice = advise(page.record, page.summary, Goal::Save)?;
+    let report = format!("reports/{}", name(&page.record.manifest.scenario.name));
+    let lines = advice_lines(page.record, &advice, Goal::Save, &report);
+    let body = html! {
+        @for line in &lines[..lines.len() - 1] { p { (line) } "\n" }
+        (small(CAUTION))
+        (small("For a budget or a score of your own: `llm-bandit advise` with `--budget` or `--score`."))
+    };
+    Some(Section::new("advice", "What to take", body))
+}

@@ -1,0 +1,102 @@
+//! What somebody does first: own results, no scenario, no embeddings; and what goes wrong then.
+#![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use program::llm_bandit;
+
+const RESULTS: &str = include_str!("../examples/data/my_results.csv");
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("my_results.csv"), RESULTS).unwrap();
+    folder
+}
+
+fn said(output: &Output) -> (String, String) {
+    let [out, aside] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8(bytes.clone()).unwrap());
+    assert!(output.status.success(), "{aside}");
+    (out, aside)
+}
+
+/// The one line an error is, of exit code 2.
+fn error(at: &Path, arguments: &[&str]) -> String {
+    let output = llm_bandit(at, arguments);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{arguments:?}: {text}");
+    text.trim_end().strip_prefix("error: ").unwrap().to_owned()
+}
+
+#[test]
+fn own_results_lead_to_advice_in_one_command() {
+    let folder = folder();
+    let (out, aside) = said(&llm_bandit(folder.path(), &["try", "my_results.csv", "--threads", "2"]));
+    assert!(
+        aside.contains("model          `system`") && aside.contains("score          `correct`"),
+        "{aside}"
+    );
+    assert!(aside.contains("cost           `usd`") && aside.contains("unused         `latency`"), "{aside}");
+    assert!(aside.contains("embeddings = \"built-in\""), "{aside}");
+    let lines: Vec<&str> = out.lines().collect();
+    let [report, take, compared, next] = lines[..] else { panic!("{out}") };
+    assert_eq!(report, "reports/my_results/report/report.md");
+    assert!(take.starts_with("Take ") && take.contains(" per 1,000 prompts."), "{take}");
+    assert!(compared.starts_with("Compared with large, the best single model: score "), "{compared}");
+    assert!(next.starts_with("Next: `llm-bandit "), "{next}");
+    // The command that it ends with works as it stands.
+    let command = next.split('`').nth(1).unwrap().strip_prefix("llm-bandit ").unwrap();
+    said(&llm_bandit(folder.path(), &command.split(' ').collect::<Vec<_>>()));
+    let report = "reports/my_results/report";
+    let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--save"]));
+    assert_eq!(advice.lines().collect::<Vec<_>>(), [take, compared, next]);
+    let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--budget", "0.000001"]));
+    assert!(
+        advice.starts_with("No router stays within $0.000001 per 1,000 prompts; the cheapest is:\nTake "),
+        "{advice}"
+    );
+    let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--score", "0.5"]));
+    assert!(advice.starts_with("Take "), "{advice}");
+    assert!(error(folder.path(), &["advise", report]).contains("--budget <USD>"));
+    assert!(
+        error(folder.path(), &["try", "my_results.csv"]).starts_with("reports/my_results: is there already")
+    );
+}
+
+#[test]
+fn a_suite_runs_without_a_scenario_and_init_prints_the_same_one() {
+    let folder = folder();
+    let at = folder.path();
+    said(&llm_bandit(at, &["import", "table", "my_results.csv", "--out", "mine", "--quiet"]));
+    let (text, _) = said(&llm_bandit(at, &["init", "mine"]));
+    assert!(text.contains("suite = \"./mine\"\n"), "{text}");
+    let (out, aside) = said(&llm_bandit(at, &["run", "mine", "--replicates", "1", "--threads", "2"]));
+    assert_eq!(out, "reports/mine/report.md\n");
+    assert!(aside.contains(text.trim_end()), "{aside}");
+    fs::write(at.join("mine.toml"), &text).unwrap();
+    said(&llm_bandit(at, &["verify", "mine.toml"]));
+}
+
+#[test]
+fn slips_of_the_first_day_are_answered_in_one_line_with_the_way_out() {
+    let folder = folder();
+    let at = folder.path();
+    said(&llm_bandit(at, &["import", "table", "my_results.csv", "--out", "mine", "--quiet"]));
+    let cases: [(&[&str], &str); 6] = [
+        (&["run", "mmlu-pro-prt"], "did you mean `mmlu-pro-part`?"),
+        (&["run", "zebra"], "`--datasets DIR` names a folder of suites"),
+        (&["run", "zebra.toml"], "zebra.toml: cannot read"),
+        (&["init", "my_results.csv"], "my_results.csv"),
+        (&["advise", "mine", "--save"], "mine: holds no report"),
+        (&["subset", "./mine", "--prompts", "1", "--out", "less"], "1 prompts would be left"),
+    ];
+    for (arguments, words) in cases {
+        let error = error(at, arguments);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
