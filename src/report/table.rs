@@ -1,5 +1,5 @@
 //! The tables of a report as values, so that every format shows the same digits and the same winners; and the numbers behind every table
-//! and plot, for programs: `points.csv`, `summary.csv`, `comparisons.csv`, and `summary.json`, of which `reports/README.md` says what a
+//! and plot, for programs: `points.csv`, `summary.csv`, `comparisons.csv`, and `summary.json`, of which `docs/src/report-files.md` says what a
 //! field means.
 
 use std::collections::BTreeMap;

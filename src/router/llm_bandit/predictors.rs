@@ -22,7 +22,7 @@ const WEIGHT_STEPS: usize = 4;
 const BOOTSTRAP_SAMPLES: usize = 50;
 
 /// m_0: after so many answers half of an unseen model's score is that of its identity. Our choice: of 0 to 400 the one that
-/// predicted unseen models of four other suites best on the whole (`reports/README.md`).
+/// predicted unseen models of four other suites best on the whole (`docs/src/experiments.md`).
 const IDENTITY_ANSWERS: f32 = 40.0;
 
 /// Everything that is predicted, fitted.

@@ -12,7 +12,7 @@
 //!
 //! The paper's prior is N(0, 1) and its score sigmoid(f) at the mode. Ours are N(mean of the seen models, 1) and the mean of
 //! the score under the posterior ([`mean_score`]). Root mean squared error of predicted scores over held-out models of four
-//! suites (protocol in `reports/README.md`) after 10, 20, and 50 random prompts:
+//! suites (protocol in `docs/src/experiments.md`) after 10, 20, and 50 random prompts:
 //!
 //! | prior | score | 10 | 20 | 50 |
 //! |---|---|---|---|---|

@@ -11,7 +11,7 @@
 //!
 //! The gradients are those at the prior's mean, so the whole quiz is chosen before its first answer and is the same for all
 //! new models. Adaptive testing proper places the model anew after every few answers; it predicted held-out models better
-//! than such a design, but no better than `stratified`, which needs no network (`reports/README.md`).
+//! than such a design, but no better than `stratified`, which needs no network (`docs/src/experiments.md`).
 
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
