@@ -21,6 +21,7 @@ use super::json::{Scalar, whole};
 use super::metric::{remember, unknown_metric};
 use super::parquet;
 use super::source::{At, is_named, stem};
+use super::texts::{Turn, turn};
 use crate::error::{Error, Result};
 
 /// lighteval.
@@ -81,7 +82,8 @@ impl Importer for LightEval {
             let name = task_name.as_deref().unwrap_or(&name_of_file);
             let (benchmark, task) = benchmark_and_task(name);
             benchmarks.insert(benchmark.to_owned());
-            let query = sample.doc.query.text().or_else(|| sample.example.text()).unwrap_or_default();
+            let query = sample.doc.query.text().or_else(|| turn(&sample.example.text()?, Turn::Last).ok());
+            let query = query.unwrap_or_default();
             let id = match sample.doc.id.text().filter(|id| !id.is_empty()) {
                 Some(id) if task.is_empty() => format!("{benchmark}/{id}"),
                 Some(id) => format!("{benchmark}/{task}/{id}"),
@@ -99,6 +101,10 @@ impl Importer for LightEval {
             cells.answer(prompt, model, answer).map_err(fault)
         })?;
         let Some(metric) = metric else { return Err(unknown_metric(path, wanted, &known)) };
+        cells.reads("prompt", "the sample's `id` within the task, else its text `query`");
+        cells.reads("model", "the folders below `details`, or `--model-name`, with the configuration in the results of the same time");
+        cells.reads("score", format!("metric `{metric}`"));
+        cells.reads("tokens", "the lengths of `input_tokens` and `output_tokens`, where they were kept");
         for benchmark in &benchmarks {
             cells.measured_by(benchmark, &metric).map_err(|problem| Error::file(path, problem))?;
         }

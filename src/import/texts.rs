@@ -30,6 +30,9 @@ pub(super) fn first_turn(field: &str) -> Result<String, String> {
 /// As `first_turn`.
 pub(super) fn turn(field: &str, which: Turn) -> Result<String, String> {
     let trimmed = field.trim();
+    if let Some(text) = rendered_turn(trimmed, which) {
+        return Ok(text.to_owned());
+    }
     let squeezed: String = trimmed.chars().filter(|c| !c.is_whitespace()).take(16).collect();
     if !["[", "{", "(", "array("].iter().any(|start| squeezed.starts_with(start)) {
         return Ok(field.to_owned());
@@ -46,6 +49,58 @@ pub(super) fn turn(field: &str, which: Turn) -> Result<String, String> {
     }
 }
 
+/// How chat templates mark what a user says: what a rendered chat begins with, what stands before a user's turn, and what ends
+/// it.
+const TEMPLATES: [(&[&str], &str, &[&str]); 7] = [
+    // ChatML, of Qwen and many others.
+    (&["<|im_start|>"], "<|im_start|>user\n", &["<|im_end|>", "<|im_start|>"]),
+    // Llama 3.
+    (
+        &["<|begin_of_text|>", "<|start_header_id|>"],
+        "<|start_header_id|>user<|end_header_id|>",
+        &["<|eot_id|>", "<|start_header_id|>"],
+    ),
+    // Llama 2 and Mistral.
+    (&["[INST]", "<s>[INST]", "<s> [INST]"], "[INST]", &["[/INST]"]),
+    // Gemma.
+    (
+        &["<bos><start_of_turn>", "<start_of_turn>"],
+        "<start_of_turn>user\n",
+        &["<end_of_turn>", "<start_of_turn>"],
+    ),
+    // Phi and Zephyr.
+    (&["<|user|>", "<|system|>"], "<|user|>", &["<|end|>", "</s>", "<|assistant|>", "<|user|>"]),
+    // Command R.
+    (
+        &["<BOS_TOKEN><|START_OF_TURN_TOKEN|>", "<|START_OF_TURN_TOKEN|>"],
+        "<|USER_TOKEN|>",
+        &["<|END_OF_TURN_TOKEN|>"],
+    ),
+    // DeepSeek.
+    (&["<｜begin▁of▁sentence｜>", "<｜User｜>"], "<｜User｜>", &["<｜Assistant｜>", "<｜end▁of▁sentence｜>"]),
+];
+
+/// Between these Llama 2 has its system prompt, within the first user's turn.
+const SYSTEM: [&str; 2] = ["<<SYS>>", "<</SYS>>"];
+
+/// A user's turn of a chat as a template renders it; none of a text that does not begin like one.
+fn rendered_turn(text: &str, which: Turn) -> Option<&str> {
+    let (_, start, ends) =
+        TEMPLATES.iter().find(|(begins, ..)| begins.iter().any(|begin| text.starts_with(begin)))?;
+    let found = match which {
+        Turn::First => text.find(start),
+        Turn::Last => text.rfind(start),
+    };
+    let rest = &text[found? + start.len()..];
+    let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+    let said = rest[..end].trim();
+    let said = said
+        .strip_prefix(SYSTEM[0])
+        .and_then(|rest| rest.split_once(SYSTEM[1]))
+        .map_or(said, |(_, said)| said.trim());
+    (!said.is_empty()).then_some(said)
+}
+
 /// Whether a text begins like messages with roles.
 fn is_conversation(text: &str) -> bool {
     let start: String = text.chars().filter(|c| !c.is_whitespace()).take(16).collect();
@@ -60,7 +115,7 @@ fn is_conversation(text: &str) -> bool {
 pub(super) fn user_text(value: &Value, which: Turn, levels: usize) -> Option<String> {
     let levels = levels.checked_sub(1)?;
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(rendered_turn(text.trim(), which).unwrap_or(text).to_owned()),
         Value::Array(turns) if turns.iter().all(is_part) => content(value, levels),
         Value::Array(turns) if which == Turn::Last && turns.iter().any(is_message) => {
             turns.iter().rev().find_map(|turn| user_text(turn, which, levels))
@@ -254,6 +309,44 @@ mod tests {
         }
         assert!(first_turn("[{'role': 'user', 'content': 'cut").is_err());
         assert!(first_turn(r#"[{"role":"assistant","content":"a"}]"#).is_err());
+    }
+
+    #[test]
+    fn a_chat_that_a_template_rendered_is_its_users_turn() {
+        for (field, first, last) in [
+            (
+                "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nu?<|im_end|>\n<|im_start|>assistant\n",
+                "u?",
+                "u?",
+            ),
+            ("<s>[INST] <<SYS>>\ns\n<</SYS>>\n\none? [/INST] a </s><s>[INST] two? [/INST]", "one?", "two?"),
+            (
+                "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\none?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\na<|eot_id|><|start_header_id|>user<|end_header_id|>\n\ntwo?<|eot_id|>",
+                "one?",
+                "two?",
+            ),
+            ("<bos><start_of_turn>user\nu?<end_of_turn>\n<start_of_turn>model\n", "u?", "u?"),
+            ("<|user|>\nu?<|end|>\n<|assistant|>", "u?", "u?"),
+            ("<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>u?<|END_OF_TURN_TOKEN|>", "u?", "u?"),
+            ("<｜begin▁of▁sentence｜>s<｜User｜>u?<｜Assistant｜>", "u?", "u?"),
+            // Texts about templates, and one without a user.
+            (
+                "What does <|im_start|>user mean?",
+                "What does <|im_start|>user mean?",
+                "What does <|im_start|>user mean?",
+            ),
+            (
+                "<|im_start|>system\ns<|im_end|>",
+                "<|im_start|>system\ns<|im_end|>",
+                "<|im_start|>system\ns<|im_end|>",
+            ),
+        ] {
+            assert_eq!(
+                [first_turn(field), turn(field, Turn::Last)],
+                [Ok(first.to_owned()), Ok(last.to_owned())],
+                "{field}"
+            );
+        }
     }
 
     #[test]

@@ -146,6 +146,28 @@ fn a_conversation_is_its_first_user_turn_however_it_was_printed() {
 }
 
 #[test]
+fn a_chat_that_a_template_rendered_is_its_users_turn() {
+    let rendered = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nName a river.<|im_end|>\n<|im_start|>assistant\n";
+    let row = json!({"prompt": rendered, "model": "m", "score": 1}).to_string();
+    let (_, suite) = of_files("table", &[file("t.jsonl", &row)], |_| {}).unwrap();
+    assert_eq!(suite.prompts[0].text, "Name a river.");
+    let sample = json!({"id": 1, "input": rendered, "scores": {"match": {"value": "C"}}});
+    let log = json!({"eval": {"task": "t", "model": "m"}, "samples": [sample]}).to_string();
+    let (_, suite) = of_files("inspect", &[file("log.json", &log)], |_| {}).unwrap();
+    assert_eq!(suite.prompts[0].text, "Name a river.");
+    // Of few-shot examples the last turn is the question.
+    let mut files = super::fixtures::lm_eval();
+    let text = String::from_utf8(files[1].1.clone()).unwrap();
+    let asked = "\"arg_0\":\"How much is 7 + 1?\"";
+    assert!(text.contains(asked));
+    let shots =
+        "\"arg_0\":\"<s>[INST] How much is 1 + 1? [/INST] 2 </s><s>[INST] How much is 7 + 1? [/INST]\"";
+    files[1].1 = text.replace(asked, shots).into_bytes();
+    let (coverage, suite) = of_files("lm-eval", &files, |_| {}).unwrap();
+    assert_eq!((suite.prompts[7].text.as_str(), coverage.tally.differing_texts), ("How much is 7 + 1?", 0));
+}
+
+#[test]
 fn a_winner_may_be_called_by_its_name() {
     let battles = "prompt,model_a,model_b,winner\nx?,one,two,one\ny?,one,two,two\nz?,one,two,tie\n";
     let (_, suite) = of_files("pairs", &[file("t.csv", battles)], |_| {}).unwrap();
