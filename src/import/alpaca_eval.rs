@@ -109,12 +109,14 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         let reference = cells.model(&annotation.generator_1).map_err(fault)?;
         let model = cells.model(&name).map_err(fault)?;
         if model != reference {
+            cells.within(|| "generator_2".into());
             cells.answer(prompt, model, Answer { score: Some(score), ..Answer::default() }).map_err(fault)?;
         }
         // Every file has the same reference, which is the same draw in each.
         if cells.is_scored(prompt, reference) {
             return Ok(());
         }
+        cells.within(|| "generator_1".into());
         cells.answer(prompt, reference, Answer { score: Some(0.5), ..Answer::default() }).map_err(fault)
     })
 }

@@ -32,7 +32,10 @@ impl Cells {
         let new_model: Vec<Option<usize>> = arms.of.iter().map(|&arm| new_arm[arm]).collect();
         check_size(n_prompts, n_models, &tally)?;
         tally.dropped_prompts = self.prompts.len() - n_prompts;
-        if 1 < n_models && !has_shared_prompt(self.cells.keys().map(|&(prompt, _)| prompt)) {
+        if 1 < n_models
+            && !self.are_requests
+            && !has_shared_prompt(self.cells.keys().map(|&(prompt, _)| prompt))
+        {
             tally.notes.push(nothing_shared(&self.prompts));
         }
         for trace in &mut tally.traces {

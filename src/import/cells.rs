@@ -16,6 +16,7 @@ use super::metric::{Scale, is_loss};
 pub(super) use super::prompts::PromptFacts;
 use super::prompts::{FoundPrompt, PromptFault, Prompts};
 use super::report::{Tally, Trace};
+use super::rows::Row;
 use super::source::{At, Spot};
 use crate::error::{Error, Result};
 use crate::suite::Comparison;
@@ -48,11 +49,15 @@ pub(super) struct Cells {
     pub(super) metrics: BTreeMap<String, String>,
     /// What few sources have.
     pub(super) extras: Extras,
+    /// Every prompt is a request of its own, answered by one model.
+    pub(super) are_requests: bool,
     scale: Scale,
     sources: Vec<PathBuf>,
     /// The cells of the file at hand.
     open: BTreeMap<(usize, usize), Sums>,
     at: At,
+    /// What of that place the next answer is read from; kept only as long as answers are traced.
+    within: String,
     /// Whether the user has to decide something before a file can be read: then it is not left out as a bad one.
     is_undecided: bool,
 }
@@ -78,10 +83,12 @@ impl Cells {
             tally: Tally::default(),
             metrics: BTreeMap::new(),
             extras: Extras::default(),
+            are_requests: false,
             scale,
             sources: Vec::new(),
             open: BTreeMap::new(),
             at: At::File,
+            within: String::new(),
             is_undecided: false,
         }
     }
@@ -308,6 +315,20 @@ impl Cells {
     /// Where the file at hand stands.
     pub(super) fn at(&mut self, at: At) {
         self.at = at;
+        self.within.clear();
+    }
+
+    /// Of where the file at hand stands the part that the next answer is read from, such as a column.
+    pub(super) fn within(&mut self, part: impl FnOnce() -> String) {
+        if self.tally.traces.len() < N_TRACED {
+            self.within = part();
+        }
+    }
+
+    /// Where a row stands that is one answer.
+    pub(super) fn at_row(&mut self, row: &Row<'_>) {
+        self.at(row.at());
+        self.within(|| row.within().to_owned());
     }
 
     /// Adds an answer to the file at hand. A score that marks a missing one is counted as such.
@@ -333,7 +354,10 @@ impl Cells {
                 prompt: String::new(),
                 model: String::new(),
                 score: answer.score,
-                place: spot().to_string(),
+                place: match self.within.as_str() {
+                    "" => spot().to_string(),
+                    within => format!("{}, `{within}`", spot()),
+                },
             };
             self.tally.traces.push(trace);
         }

@@ -83,6 +83,7 @@ impl ColumnNames {
             &mut found.input_tokens,
             &mut found.output_tokens,
             &mut found.split,
+            &mut found.propensity,
         ]
         .into_iter()
         .flatten()

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::importer::{Importer, Job};
-use super::inspect_files::{LogFacts, Sample, each_of_json, each_of_zip};
+use super::inspect_files::{LogFacts, Place, Sample, each_of_json, each_of_zip};
 use super::metric::{remember, unknown_metric};
 use super::source::{At, Spot, is_named};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
         return Ok(());
     }
     let (is_strict, before) = (job.settings.strict, cells.mark());
-    let mut each = |log: &LogFacts, at: At, sample: Result<Sample>| {
+    let mut each = |log: &LogFacts, place: Place<'_>, sample: Result<Sample>| {
         let sample = match sample {
             Ok(sample) => sample,
             Err(error) if is_strict => return Err(error),
@@ -64,9 +64,17 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
                 return Ok(());
             }
         };
-        let spot = Spot { path: path.to_owned(), at };
-        let fault = |problem: String| spot.fault(problem);
-        cells.at(at);
+        let fault = |problem: String| match place {
+            Place::Element(number) => Spot { path: path.to_owned(), at: At::Record(number) }.fault(problem),
+            Place::Member(name) => Error::file(&path.join(name), problem),
+        };
+        match place {
+            Place::Element(number) => cells.at(At::Record(number)),
+            Place::Member(name) => {
+                cells.at(At::File);
+                cells.within(|| name.to_owned());
+            }
+        }
         facts.get_or_insert_with(|| (log.task.clone(), log.model.clone()));
         let scores = sample.scores();
         scores.keys().for_each(|name| remember(&mut known, name));

@@ -15,13 +15,19 @@ use zip::{CompressionMethod, ZipArchive};
 use super::arms::Settings;
 use super::cells::tokens_of_total;
 use super::json::{Elements, Scalar, deserializer, fault, score_of_text, whole};
-use super::source::{At, Budget, Input, Progress, Sources, ZIP, Zstandard, limited};
+use super::source::{Budget, Input, Progress, Sources, ZIP, Zstandard, limited};
 use super::texts::{MOST_LEVELS, Turn, user_text};
 use crate::error::{Error, Result};
 use crate::fs;
 
 /// What is called with every sample, where it stands, and what its log says of all.
-type EachSample<'a> = dyn FnMut(&LogFacts, At, Result<Sample>) -> Result<()> + 'a;
+type EachSample<'a> = dyn FnMut(&LogFacts, Place<'_>, Result<Sample>) -> Result<()> + 'a;
+
+/// Where a sample stands: an element of a list, or a member of an archive.
+pub(super) enum Place<'a> {
+    Element(usize),
+    Member(&'a str),
+}
 
 /// Calls `each` with every sample, and gives the reason where the log itself says that none counts.
 ///
@@ -91,7 +97,7 @@ impl<'de> Visitor<'de> for LogVisitor<'_> {
                     let facts = LogFacts::new(eval, plan.take(), results.take());
                     let each = &mut *self.each;
                     let mut of_element =
-                        |number: usize, sample: Sample| each(&facts, At::Record(number), Ok(sample));
+                        |number: usize, sample: Sample| each(&facts, Place::Element(number), Ok(sample));
                     map.next_value_seed(Elements {
                         each: &mut of_element,
                         budget: self.budget,
@@ -145,7 +151,7 @@ pub(super) fn each_of_zip(
     samples.sort();
     samples.dedup();
     for name in samples {
-        each(&facts, At::File, member(path, &mut archive, name))?;
+        each(&facts, Place::Member(name), member(path, &mut archive, name))?;
     }
     sources.say(Progress::Bytes(n_bytes));
     Ok(None)

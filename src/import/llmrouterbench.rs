@@ -69,6 +69,7 @@ impl Importer for LlmRouterBench {
         cells.reads("model", "`model_name`");
         cells.reads("score", "`score` of the record");
         cells.reads("cost", "`cost` of the record");
+        cells.reads("tokens", "`prompt_tokens` and `completion_tokens` of the record");
         let model = cells.model(&model).map_err(|problem| Error::file(path, problem))?;
         for (number, record) in run.records.iter().enumerate() {
             let fault = |problem: String| Error::file(path, format!("record {number} (from 0): {problem}"));

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::ColumnNames;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
+use super::looked::{Looked, read_by};
 use super::rows::{ENDINGS, Row, Rows, shortened};
 use super::source::{is_named, stem};
 use super::texts::first_turn;
@@ -78,29 +80,31 @@ impl Importer for Logs {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        let mut columns: Option<LogColumns> = None;
-        let mut known = BTreeSet::new();
+        let asked = &job.settings.columns;
+        let rows = Rows::spread(job.sources, path, asked.records.as_deref(), SCORES);
+        let decide = |looked: &Looked| {
+            let named = asked.found_in(looked)?;
+            let columns = LogColumns::of(looked, &named).map_err(|problem| Error::file(path, problem))?;
+            Ok((columns, named))
+        };
+        cells.are_requests = true;
         let benchmark = stem(path);
-        Rows::plain(job.sources, path).each(&mut |row| {
-            if columns.is_none() {
-                let found = LogColumns::of(row, &job.settings.columns)?;
-                cells.note(found.words());
-                columns = Some(found);
-            }
-            if let Some(reason) = job.settings.columns.leaves_out(row) {
-                cells.skip(reason);
-                return Ok(());
-            }
-            match &columns {
-                Some(columns) => columns.read(row, &benchmark, &mut known, cells),
-                None => Ok(()),
-            }
-        })?;
-        if columns.is_none() { Err(Error::file(path, "holds no request")) } else { Ok(()) }
+        read_by(&rows, cells, decide, |(columns, named), cells| {
+            let mut known = BTreeSet::new();
+            columns.tell(cells);
+            rows.each(&mut |row| match named.leaves_out(row) {
+                Some(reason) => {
+                    cells.skip(reason);
+                    Ok(())
+                }
+                None => columns.read(row, &benchmark, &mut known, cells),
+            })
+        })
     }
 }
 
 /// The columns of a log.
+#[derive(PartialEq)]
 struct LogColumns {
     id: String,
     model: String,
@@ -113,75 +117,66 @@ struct LogColumns {
     status: Option<String>,
     benchmark: Option<String>,
     task: Option<String>,
+    settings: Vec<String>,
 }
 
 impl LogColumns {
-    fn of(row: &Row<'_>, named: &ColumnNames) -> Result<Self> {
-        let has = |column: &str| field(row, column).is_some();
-        let given = |named: &Option<String>| match named {
-            Some(column) if !has(column.split('.').next().unwrap_or(column)) => {
-                let known: Vec<&str> = row.columns().take(40).collect();
-                Err(row.fault(format!("there is no column `{column}`; there are `{}`", known.join("`, `"))))
-            }
-            named => Ok(named.clone()),
+    fn of(looked: &Looked, named: &ColumnNames) -> std::result::Result<Self, String> {
+        let found = |named: &Option<String>, common: &[&str], may_be_object: bool| {
+            let fits = |column: &&&str| {
+                let seen = looked.seen.get(**column);
+                seen.is_some_and(|seen| seen.is_known && (may_be_object || !seen.is_object))
+            };
+            named.clone().or_else(|| common.iter().find(fits).map(|&column| column.to_owned()))
         };
-        let found = |named: &Option<String>, common: &[&str]| -> Result<Option<String>> {
-            let guess = || common.iter().find(|column| has(column)).map(|&column| column.to_owned());
-            Ok(given(named)?.or_else(guess))
-        };
+        let single = |named: &Option<String>, common: &[&str]| found(named, common, false);
         let missing = |what: &str, flag: &str| {
-            row.fault(format!("has no column that looks like {what}; name one with `{flag}`"))
+            format!(
+                "has no column that looks like {what}; name one with `{flag}`; there are {}",
+                looked.all()
+            )
         };
-        if let Some(column) =
-            named.arms.iter().chain(&named.repeats).chain(&named.models).chain(&named.model_columns).next()
-        {
-            return Err(row.fault(format!(
+        if let Some(column) = named.repeats.iter().chain(&named.models).chain(&named.model_columns).next() {
+            return Err(format!(
                 "a request of a log has one model and one answer: `{column}` cannot be used"
-            )));
+            ));
         }
-        for filter in &named.filters {
-            given(&Some(filter.column.clone()))?;
-        }
-        let id = found(&named.prompt_id, IDS)?.ok_or_else(|| missing("a request's id", "--prompt-id"))?;
-        let model = found(&named.model, MODELS)?.ok_or_else(|| missing("the chosen model", "--model"))?;
         Ok(LogColumns {
-            id,
-            model,
-            text: found(&named.prompt, TEXTS)?,
-            score: found(&named.score, SCORES)?.ok_or_else(|| {
-                row.fault(
-                    "has no column that looks like a score, and no log of costs alone says which choice was better; add your \
-                     users' feedback or a judge's verdict as a column `score`, or name one with `--score`",
-                )
-            })?,
-            cost: found(&named.cost, COSTS)?,
-            input_tokens: found(&named.input_tokens, INPUT_TOKENS)?,
-            output_tokens: found(&named.output_tokens, OUTPUT_TOKENS)?,
-            propensity: found(&named.propensity, PROPENSITIES)?,
-            status: found(&None, STATUSES)?,
-            benchmark: given(&named.benchmark)?,
-            task: given(&named.task)?,
+            id: single(&named.prompt_id, IDS).ok_or_else(|| missing("a request's id", "--prompt-id"))?,
+            model: single(&named.model, MODELS).ok_or_else(|| missing("the chosen model", "--model"))?,
+            text: found(&named.prompt, TEXTS, true),
+            score: found(&named.score, SCORES, true).ok_or(
+                "has no column that looks like a score, and no log of costs alone says which choice was better; add your users' \
+                 feedback or a judge's verdict as a column `score`, or name one with `--score`",
+            )?,
+            cost: single(&named.cost, COSTS),
+            input_tokens: single(&named.input_tokens, INPUT_TOKENS),
+            output_tokens: single(&named.output_tokens, OUTPUT_TOKENS),
+            propensity: single(&named.propensity, PROPENSITIES),
+            status: single(&None, STATUSES),
+            benchmark: named.benchmark.clone(),
+            task: named.task.clone(),
+            settings: named.arms.clone(),
         })
     }
 
-    /// What was taken for what, for the report.
-    fn words(&self) -> String {
-        let named = [
-            ("request", Some(&self.id)),
-            ("chosen model", Some(&self.model)),
-            ("prompt", self.text.as_ref()),
-            ("score", Some(&self.score)),
-            ("cost", self.cost.as_ref()),
-            ("input tokens", self.input_tokens.as_ref()),
-            ("output tokens", self.output_tokens.as_ref()),
-            ("propensity", self.propensity.as_ref()),
-            ("status", self.status.as_ref()),
-        ];
-        let words = named.iter().map(|(what, column)| match column {
-            Some(column) => format!("{what} `{column}`"),
-            None => format!("no {what}"),
-        });
-        format!("columns: {}", words.collect::<Vec<_>>().join(", "))
+    /// Tells what is read as what.
+    fn tell(&self, cells: &mut Cells) {
+        let quoted = |column: &Option<String>, none: &str| match column {
+            Some(column) => format!("`{column}`"),
+            None => none.to_owned(),
+        };
+        let text = quoted(&self.text, "none");
+        cells.reads("prompt", format!("a request each: id `{}`, text {text}", self.id));
+        cells.reads("model", format!("`{}`", self.model));
+        cells.reads("score", format!("`{}`", self.score));
+        cells.reads("cost", quoted(&self.cost, "none"));
+        let [input, output] = [&self.input_tokens, &self.output_tokens].map(|column| quoted(column, "none"));
+        cells.reads("tokens", format!("input {input}, output {output}"));
+        cells.reads("propensity", quoted(&self.propensity, "none: name a column with `--propensity`"));
+        if let Some(status) = &self.status {
+            cells.reads("status", format!("`{status}`"));
+        }
     }
 
     fn read(
@@ -191,25 +186,28 @@ impl LogColumns {
         known: &mut BTreeSet<String>,
         cells: &mut Cells,
     ) -> Result<()> {
-        let text_of = |column: &Option<String>| column.as_ref().and_then(|column| field(row, column));
+        let text_of =
+            |column: &Option<String>| column.as_ref().map_or("", |column| row.text(column)).to_owned();
         let fault = |problem: String| row.fault(problem);
-        let id = field(row, &self.id).map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| fault(format!("a request without `{}`", self.id)))?;
-        if !known.insert(id.clone()) {
+        let id = row.text(&self.id).trim();
+        if is_blank(id) {
+            return Err(fault(format!("a request without `{}`", self.id)));
+        }
+        if !known.insert(id.to_owned()) {
             cells.skip("a request logged before");
             return Ok(());
         }
-        let status = text_of(&self.status).unwrap_or_default().trim().to_lowercase();
+        let status = text_of(&self.status).trim().to_lowercase();
         if FAILED.contains(&status.as_str()) || status.starts_with(['4', '5']) && status.len() == 3 {
             cells.skip("a request that failed");
             return Ok(());
         }
-        let model = field(row, &self.model).unwrap_or_default();
-        if is_blank(model.trim()) {
+        let model = row.text(&self.model).trim();
+        if is_blank(model) {
             cells.skip("a request that no model answered");
             return Ok(());
         }
-        let amount = |column: &Option<String>| number(row, column.as_deref());
+        let amount = |column: &Option<String>| column.as_ref().map_or(Ok(None), |column| row.number(column));
         let score = score(row, &self.score)?;
         if score.is_none() {
             cells.skip("without a score");
@@ -221,14 +219,15 @@ impl LogColumns {
                 "a propensity of {outside}; the chance of what was chosen lies above 0 and up to 1"
             )));
         }
-        let text = first_turn(&text_of(&self.text).unwrap_or_default()).map_err(fault)?;
-        let own = text_of(&self.benchmark).filter(|name| !name.is_empty());
-        let task = text_of(&self.task).unwrap_or_default();
-        let benchmark = own.as_deref().unwrap_or(benchmark);
-        cells.at(row.at());
-        let facts = PromptFacts { id: &id, benchmark, task: &task, text: &text, is_sent_text: false };
+        let text = first_turn(&text_of(&self.text)).map_err(fault)?;
+        let (own, task) = (text_of(&self.benchmark), text_of(&self.task));
+        let benchmark = if own.trim().is_empty() { benchmark } else { own.trim() };
+        cells.at_row(row);
+        let facts = PromptFacts { id, benchmark, task: task.trim(), text: &text, is_sent_text: false };
         let prompt = cells.prompt(facts).map_err(fault)?;
-        let model = cells.model(model.trim()).map_err(fault)?;
+        let mut settings = Settings::default();
+        self.settings.iter().for_each(|column| settings.add(column, &row.text(column).into()));
+        let model = cells.model_with(model, &settings).map_err(fault)?;
         let answer = Answer {
             score,
             input_tokens: amount(&self.input_tokens)?,
@@ -243,37 +242,9 @@ impl LogColumns {
     }
 }
 
-/// A field, or what lies within it; none where there is no such.
-fn field(row: &Row<'_>, column: &str) -> Option<String> {
-    if row.columns().any(|name| name == column) {
-        return Some(row.text(column).to_owned());
-    }
-    let (outer, inner) = column.split_once('.')?;
-    let value: Value = serde_json::from_str(row.text(outer)).ok()?;
-    let value = inner.split('.').try_fold(&value, |value, key| value.get(key))?;
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
-}
-
-fn number(row: &Row<'_>, column: Option<&str>) -> Result<Option<f64>> {
-    let Some(column) = column else { return Ok(None) };
-    let text = field(row, column).unwrap_or_default();
-    let text = text.trim();
-    if is_blank(text) {
-        return Ok(None);
-    }
-    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-    let problem = || row.fault(format!("column `{column}`: `{}` is no finite number", shortened(text)));
-    number.map(Some).ok_or_else(problem)
-}
-
 /// A score: a number, true or false, a rating in words, or the only entry of an object or list of scores by name.
 fn score(row: &Row<'_>, column: &str) -> Result<Option<f64>> {
-    let text = field(row, column).unwrap_or_default();
-    let text = text.trim();
+    let text = row.text(column).trim();
     if is_blank(text) {
         return Ok(None);
     }

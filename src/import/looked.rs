@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::cells::Cells;
 use super::json::{is_blank, parsed, score_of_text};
 use super::rows::{Row, Rows, is_index};
 use super::texts::python_value;
 use crate::error::{Error, Result, suggestion};
 use crate::suite::Part;
 
-/// Rows by which columns are told apart.
+/// Rows by which columns are told apart; of a column that comes later, as many from there on.
 pub(super) const N_LOOKED_AT: usize = 100;
 
 /// Columns named in a message.
@@ -53,6 +54,8 @@ pub(super) struct Seen {
     /// It is a part of another column, and of how many that hold each other.
     pub(super) is_part: bool,
     depth: usize,
+    /// Rows that had it.
+    n_rows: usize,
 }
 
 /// The columns of the first rows.
@@ -67,11 +70,24 @@ impl Looked {
     /// # Errors
     /// A file that cannot be read, or without rows.
     pub(super) fn at(rows: &Rows<'_>) -> Result<Self> {
+        Self::at_rows(rows, N_LOOKED_AT)
+    }
+
+    /// Looks at all rows, for columns that come late.
+    ///
+    /// # Errors
+    /// As [`Looked::at`].
+    pub(super) fn at_all(rows: &Rows<'_>) -> Result<Self> {
+        Self::at_rows(rows, usize::MAX)
+    }
+
+    fn at_rows(rows: &Rows<'_>, n_rows: usize) -> Result<Self> {
         let mut looked = Looked { path: rows.path.to_owned(), seen: BTreeMap::new() };
-        rows.first(N_LOOKED_AT, &mut |row| {
+        rows.first(n_rows, &mut |row| {
             looked.look_at(row);
             Ok(())
         })?;
+        rows.know(looked.seen.keys());
         let names: Vec<String> = looked.seen.keys().cloned().collect();
         for name in names {
             let is_within = |at: usize| looked.seen.contains_key(&name[..at]) || rows.is_above(&name[..at]);
@@ -98,7 +114,10 @@ impl Looked {
                 };
                 self.seen.insert(name.to_owned(), seen);
             }
-            let Some(seen) = self.seen.get_mut(name) else { continue };
+            let Some(seen) = self.seen.get_mut(name).filter(|seen| seen.n_rows < N_LOOKED_AT) else {
+                continue;
+            };
+            seen.n_rows += 1;
             let text = row.text(name).trim();
             if is_blank(text) || ["[]", "{}"].contains(&text) {
                 continue;
@@ -225,6 +244,32 @@ impl Seen {
         self.lists_models &= list.is_some_and(|list| list.iter().all(names_model));
         self.lists_names &= list.is_some_and(|list| list.iter().all(Value::is_string));
     }
+}
+
+/// Reads a file by what its first rows say of its columns; where columns come later that change what is read as what, again by
+/// those of all rows.
+///
+/// # Errors
+/// Whatever `decide` and `read` find.
+pub(super) fn read_by<C: PartialEq>(
+    rows: &Rows<'_>,
+    cells: &mut Cells,
+    decide: impl Fn(&Looked) -> Result<C>,
+    mut read: impl FnMut(&C, &mut Cells) -> Result<()>,
+) -> Result<()> {
+    let by_all = || decide(&Looked::at_all(rows)?);
+    let columns = decide(&Looked::at(rows)?).or_else(|error| by_all().map_err(|_| error))?;
+    let mark = cells.mark();
+    read(&columns, cells)?;
+    if rows.late().is_empty() {
+        return Ok(());
+    }
+    let again = by_all()?;
+    if again != columns {
+        cells.go_back(mark);
+        read(&again, cells)?;
+    }
+    Ok(())
 }
 
 /// Whether an element of a list says which model it is of.

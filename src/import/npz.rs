@@ -59,6 +59,7 @@ impl Importer for Npz {
             "model",
             if names.is_some() { "the names in the file" } else { "the number of the column" },
         );
+        cells.reads("score", "`train_score`, `val_score`, `test_score`, or `score`");
         let mut n_read = 0;
         for (start, part) in SPLITS {
             if let Some(scores) = arrays.table(&format!("{start}score"))? {
@@ -154,6 +155,7 @@ fn read_split(
                 cells.skip("without a score");
                 continue;
             }
+            cells.within(|| format!("{}[{row}, {at}]", name("score")));
             cells.answer(prompt, model, answer).map_err(|problem| {
                 Error::file(path, format!("`{}` row {row} (from 0): {problem}", name("score")))
             })?;

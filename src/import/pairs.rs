@@ -10,7 +10,7 @@ use super::columns::ColumnNames;
 use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
-use super::looked::Looked;
+use super::looked::{Looked, read_by};
 use super::rows::{ENDINGS, Row, Rows, shortened};
 use super::source::{is_named, stem};
 use super::texts::first_turn;
@@ -52,53 +52,15 @@ impl Importer for Pairs {
 
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let asked = &job.settings.columns;
-    let benchmark_of_file = stem(path);
     let rows = Rows::spread(job.sources, path, asked.records.as_deref(), WINNERS);
-    let looked = Looked::at(&rows)?;
-    let named = asked.found_in(&looked)?;
-    let columns = PairColumns::of(&looked, &named)?;
-    columns.tell(cells);
-    rows.each(&mut |row| {
-        if let Some(reason) = named.leaves_out(row) {
-            cells.skip(reason);
-            return Ok(());
-        }
-        let text = match &columns.prompt {
-            Some(column) => first_turn(row.text(column)).map_err(|problem| {
-                row.fault(format!("column `{column}`: `{}` {problem}", shortened(row.text(column))))
-            })?,
-            None => String::new(),
-        };
-        let benchmark = columns.benchmark.as_ref().map_or("", |column| row.text(column));
-        let benchmark = if benchmark.is_empty() { &benchmark_of_file } else { benchmark };
-        let id = match &columns.prompt_id {
-            Some(column) => row.text(column).trim().to_owned(),
-            None if text.trim().is_empty() => return Err(row.fault("a comparison without a prompt")),
-            None => text_id(benchmark, &text),
-        };
-        let names = [&columns.model_a, &columns.model_b].map(|column| row.text(column).trim());
-        let Some(score_a) = winner(row, columns.winner.as_deref(), names)? else {
-            cells.skip("a comparison without a winner");
-            return Ok(());
-        };
-        let [name_a, name_b] = names;
-        if name_a == name_b {
-            cells.skip("a model compared with itself");
-            return Ok(());
-        }
-        let fault = |problem: String| row.fault(problem);
-        let facts = PromptFacts { id: &id, benchmark, text: &text, ..PromptFacts::default() };
-        cells.at(row.at());
-        let prompt = cells.prompt(facts).map_err(fault)?;
-        let (a, b) = (cells.model(name_a).map_err(fault)?, cells.model(name_b).map_err(fault)?);
-        cells.compare(prompt, a, b, score_a);
-        for (model, score) in [(a, score_a), (b, 1.0 - score_a)] {
-            cells.answer(prompt, model, Answer { score: Some(score), ..Answer::default() }).map_err(fault)?;
-        }
-        Ok(())
-    })
+    let decide = |looked: &Looked| {
+        let named = asked.found_in(looked)?;
+        Ok((PairColumns::of(looked, &named)?, named))
+    };
+    read_by(&rows, cells, decide, |(columns, named), cells| columns.read(&rows, named, &stem(path), cells))
 }
 
+#[derive(PartialEq)]
 struct PairColumns {
     prompt_id: Option<String>,
     prompt: Option<String>,
@@ -129,6 +91,52 @@ impl PairColumns {
             model_a: must(MODELS_A)?,
             model_b: must(MODELS_B)?,
             winner,
+        })
+    }
+
+    fn read(&self, rows: &Rows<'_>, named: &ColumnNames, of_file: &str, cells: &mut Cells) -> Result<()> {
+        self.tell(cells);
+        rows.each(&mut |row| {
+            if let Some(reason) = named.leaves_out(row) {
+                cells.skip(reason);
+                return Ok(());
+            }
+            let text = match &self.prompt {
+                Some(column) => first_turn(row.text(column)).map_err(|problem| {
+                    row.fault(format!("column `{column}`: `{}` {problem}", shortened(row.text(column))))
+                })?,
+                None => String::new(),
+            };
+            let benchmark = self.benchmark.as_ref().map_or("", |column| row.text(column));
+            let benchmark = if benchmark.is_empty() { of_file } else { benchmark };
+            let id = match &self.prompt_id {
+                Some(column) => row.text(column).trim().to_owned(),
+                None if text.trim().is_empty() => return Err(row.fault("a comparison without a prompt")),
+                None => text_id(benchmark, &text),
+            };
+            let names = [&self.model_a, &self.model_b].map(|column| row.text(column).trim());
+            let Some(score_a) = winner(row, self.winner.as_deref(), names)? else {
+                cells.skip("a comparison without a winner");
+                return Ok(());
+            };
+            let [name_a, name_b] = names;
+            if name_a == name_b {
+                cells.skip("a model compared with itself");
+                return Ok(());
+            }
+            let fault = |problem: String| row.fault(problem);
+            let facts = PromptFacts { id: &id, benchmark, text: &text, ..PromptFacts::default() };
+            cells.at_row(row);
+            let prompt = cells.prompt(facts).map_err(fault)?;
+            let (a, b) = (cells.model(name_a).map_err(fault)?, cells.model(name_b).map_err(fault)?);
+            cells.compare(prompt, a, b, score_a);
+            for (column, model, score) in [(&self.model_a, a, score_a), (&self.model_b, b, 1.0 - score_a)] {
+                cells.within(|| column.clone());
+                cells
+                    .answer(prompt, model, Answer { score: Some(score), ..Answer::default() })
+                    .map_err(fault)?;
+            }
+            Ok(())
         })
     }
 

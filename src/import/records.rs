@@ -1,7 +1,7 @@
 //! Records of JSON, and rows out of them: lists within are gone through, and objects are spread over columns with dots.
 //!
-//! A document is an object that holds a list of records somewhere. What it says in words outside of that list, such as the
-//! model that it is of, holds for every record; its numbers do not, since they are sums over records.
+//! A document is an object that holds a list of records somewhere, or a dictionary of them by their keys. What it says in words
+//! outside of that list, such as the model that it is of, holds for every record; its numbers do not, since they are sums.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,6 +27,15 @@ const LONGEST_TEXT: usize = 1024;
 /// A text longer than this is not tried as an object.
 const LONGEST_OBJECT: usize = 1 << 16;
 
+/// An object with so many entries of one kind is a dictionary also where they hold lists of records.
+const MANY_ENTRIES: usize = 8;
+
+/// Keys of an object that are compared with those of another.
+const N_COMPARED: usize = 64;
+
+/// The column of a record's key in its dictionary, and what it is called where the record has such a column of its own.
+const KEYS: [&str; 2] = ["key", "record_key"];
+
 /// What a document holds.
 #[derive(Default)]
 pub(super) struct Document {
@@ -35,8 +44,19 @@ pub(super) struct Document {
     pub(super) lists: Vec<List>,
 }
 
+/// How records lie in a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    List,
+    /// An object whose values are the records.
+    Dictionary,
+    /// The same, of records that are dictionaries themselves.
+    OfDictionaries,
+}
+
 /// A list of records in a document.
 pub(super) struct List {
+    pub(super) kind: Kind,
     /// The keys that lead to it.
     pub(super) keys: Vec<String>,
     pub(super) n_records: usize,
@@ -45,16 +65,17 @@ pub(super) struct List {
 }
 
 impl Document {
-    /// Reads a document for what it holds, keeping little of it.
+    /// Reads a document for what it holds, keeping little of it. What lies under the keys that are asked for is a dictionary
+    /// wherever its values are objects.
     ///
     /// # Errors
     /// What is no JSON object, with its line.
-    pub(super) fn survey(input: Input<'_>) -> Result<Self> {
+    pub(super) fn survey(input: Input<'_>, asked: &[String]) -> Result<Self> {
         let (path, budget) = (input.path().to_owned(), input.budget());
         let mut document = Document::default();
         let mut deserializer = deserializer(input);
-        let survey = Survey { keys: Vec::new(), document: &mut document, budget: Some(&budget) };
-        let read = survey.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        let survey = Survey { keys: Vec::new(), asked, document: &mut document, budget: Some(&budget) };
+        let read = survey.deserialize(&mut deserializer).and_then(|_| deserializer.end());
         read.map_err(|error| fault(&path, &error)).map(|()| document)
     }
 
@@ -62,7 +83,8 @@ impl Document {
     pub(super) fn of(record: &Record) -> Self {
         let mut document = Document::default();
         for (key, value) in record {
-            let survey = Survey { keys: vec![key.clone()], document: &mut document, budget: None };
+            let survey =
+                Survey { keys: vec![key.clone()], asked: &[], document: &mut document, budget: None };
             // A value that is read already has no faults.
             survey.deserialize(value).unwrap_or_default();
         }
@@ -72,6 +94,8 @@ impl Document {
 
 struct Survey<'a> {
     keys: Vec<String>,
+    /// Keys under which a dictionary is asked for; empty where none is.
+    asked: &'a [String],
     document: &'a mut Document,
     /// Of what is read from a file.
     budget: Option<&'a Budget>,
@@ -91,49 +115,59 @@ impl Survey<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Survey<'_> {
-    type Value = ();
+/// What a value is to the object that holds it.
+#[derive(Default)]
+struct Shape {
+    is_object: bool,
+    /// Its first keys.
+    keys: Vec<String>,
+    /// Every value of it is an object.
+    holds_objects: bool,
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+impl<'de> DeserializeSeed<'de> for Survey<'_> {
+    type Value = Shape;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Shape, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Survey<'_> {
-    type Value = ();
+    type Value = Shape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> std::result::Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> std::result::Result<Shape, E> {
+        Ok(Shape::default())
     }
 
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Shape, E> {
+        Ok(Shape::default())
     }
 
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Shape, E> {
+        Ok(Shape::default())
     }
 
-    fn visit_u64<E>(self, _: u64) -> std::result::Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Shape, E> {
+        Ok(Shape::default())
     }
 
-    fn visit_f64<E>(self, _: f64) -> std::result::Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Shape, E> {
+        Ok(Shape::default())
     }
 
-    fn visit_str<E>(mut self, text: &str) -> std::result::Result<(), E> {
+    fn visit_str<E>(mut self, text: &str) -> std::result::Result<Shape, E> {
         self.keep(text);
-        Ok(())
+        Ok(Shape::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> std::result::Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> std::result::Result<Shape, A::Error> {
         self.renew();
-        let Some(first) = list.next_element::<Value>()? else { return Ok(()) };
+        let Some(first) = list.next_element::<Value>()? else { return Ok(Shape::default()) };
         let mut n_records = 1;
         self.renew();
         while list.next_element::<IgnoredAny>()?.is_some() {
@@ -143,37 +177,69 @@ impl<'de> Visitor<'de> for Survey<'_> {
         match first {
             Value::Object(record) => {
                 let columns = spread(&record).into_iter().map(|(name, _)| name.into_owned()).collect();
-                self.document.lists.push(List { keys: self.keys, n_records, columns });
+                self.document.lists.push(List { kind: Kind::List, keys: self.keys, n_records, columns });
             }
             Value::String(text) if n_records == 1 => self.keep(&text),
             _ => {}
         }
-        Ok(())
+        Ok(Shape::default())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Shape, A::Error> {
+        let (n_lists, n_texts) = (self.document.lists.len(), self.document.texts.len());
+        let mut shape = Shape { is_object: true, keys: Vec::new(), holds_objects: true };
+        let (mut n_records, mut first, mut are_alike, mut are_nested) = (0, Vec::new(), true, true);
         while let Some(key) = map.next_key::<String>()? {
-            let keys = self.keys.iter().cloned().chain([key]).collect();
-            map.next_value_seed(Survey { keys, document: &mut *self.document, budget: self.budget })?;
+            let (asked, keys) = (self.asked, self.keys.iter().chain([&key]).cloned().collect());
+            let of = map.next_value_seed(Survey {
+                keys,
+                asked,
+                document: &mut *self.document,
+                budget: self.budget,
+            })?;
             self.renew();
+            if n_records == 0 {
+                first.clone_from(&of.keys);
+            }
+            let n_shared = first.iter().filter(|key| of.keys.contains(key)).count();
+            are_alike &= !first.is_empty() && first.len() <= 2 * n_shared;
+            are_nested &= of.holds_objects;
+            shape.holds_objects &= of.is_object;
+            n_records += 1;
+            if shape.keys.len() < N_COMPARED {
+                shape.keys.push(key);
+            }
         }
-        Ok(())
+        shape.holds_objects &= 0 < n_records;
+        let has_lists = self.document.lists[n_lists..].iter().any(|list| list.kind == Kind::List);
+        let is_asked = !self.asked.is_empty() && self.asked == self.keys;
+        let is_dictionary = are_alike && 1 < n_records && (!has_lists || MANY_ENTRIES <= n_records);
+        if shape.holds_objects && (is_dictionary || is_asked) {
+            // What lies within is of single records.
+            self.document.lists.truncate(n_lists);
+            self.document.texts.truncate(n_texts);
+            let kind = if are_nested { Kind::OfDictionaries } else { Kind::Dictionary };
+            self.document.lists.push(List { kind, keys: self.keys, n_records, columns: first });
+        }
+        Ok(shape)
     }
 }
 
-/// Calls `each` with every record of the list to which these keys lead, and its number, counted from 0.
+/// Calls `each` with every record of the list or dictionary to which these keys lead, and its number, counted from 0; with one
+/// of a dictionary as if it held its key as a column.
 ///
 /// # Errors
 /// No such list; whatever `each` finds.
 pub(super) fn records_of(
     input: Input<'_>,
     keys: &[String],
+    is_dictionary: bool,
     mut each: impl FnMut(usize, Record) -> Result<()>,
 ) -> Result<()> {
     let (path, budget) = (input.path().to_owned(), input.budget());
     let mut deserializer = deserializer(input);
     let mut found = None;
-    let descent = Descent { keys, each: &mut each, budget: &budget, found: &mut found };
+    let descent = Descent { keys, is_dictionary, each: &mut each, budget: &budget, found: &mut found };
     let read = descent.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match (found, read) {
         (Some(error), _) => Err(error),
@@ -183,6 +249,7 @@ pub(super) fn records_of(
 
 struct Descent<'a, F> {
     keys: &'a [String],
+    is_dictionary: bool,
     each: &'a mut F,
     budget: &'a Budget,
     found: &'a mut Option<Error>,
@@ -192,11 +259,30 @@ impl<'de, F: FnMut(usize, Record) -> Result<()>> DeserializeSeed<'de> for Descen
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
-        if !self.keys.is_empty() {
+        if !self.keys.is_empty() || self.is_dictionary {
             return deserializer.deserialize_map(self);
         }
         let Descent { each, budget, found, .. } = self;
         Elements { each, budget, found, kind: std::marker::PhantomData }.deserialize(deserializer)
+    }
+}
+
+impl<F: FnMut(usize, Record) -> Result<()>> Descent<'_, F> {
+    fn each_of_dictionary<'de, A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        self.budget.renew();
+        for number in 0.. {
+            let Some((key, mut record)) = map.next_entry::<String, Record>()? else { break };
+            let column = KEYS.iter().find(|column| !record.contains_key(**column));
+            if let Some(column) = column {
+                record.insert((*column).to_owned(), Value::String(key));
+            }
+            if let Err(error) = (self.each)(number, record) {
+                *self.found = Some(error);
+                return Err(A::Error::custom("stopped"));
+            }
+            self.budget.renew();
+        }
+        Ok(())
     }
 }
 
@@ -208,11 +294,11 @@ impl<'de, F: FnMut(usize, Record) -> Result<()>> Visitor<'de> for Descent<'_, F>
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let (wanted, rest) = self.keys.split_first().ok_or_else(|| A::Error::custom("no key"))?;
+        let Some((wanted, rest)) = self.keys.split_first() else { return self.each_of_dictionary(map) };
         while let Some(key) = map.next_key::<String>()? {
             if key == *wanted {
-                let Descent { each, budget, found, .. } = self;
-                map.next_value_seed(Descent { keys: rest, each, budget, found })?;
+                let Descent { is_dictionary, each, budget, found, .. } = self;
+                map.next_value_seed(Descent { keys: rest, is_dictionary, each, budget, found })?;
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
                     budget.renew();
                 }
@@ -274,54 +360,56 @@ pub(super) fn spread_text(name: &str, text: &str, fields: &mut Fields<'_>) {
 }
 
 /// Calls `each` with the fields of every element of the list to which these keys lead within a record, beside those of the
-/// record itself; with those of the record alone where there is no such list.
+/// record itself, and with where it stands there; with the fields of the record alone where there is no such list.
 ///
 /// # Errors
 /// Whatever `each` finds.
 pub(super) fn each_of_list(
     record: &Record,
     keys: &[String],
-    each: &mut dyn FnMut(Fields<'_>) -> Result<()>,
+    each: &mut dyn FnMut(Fields<'_>, &str) -> Result<()>,
 ) -> Result<()> {
-    let Some((first, _)) = keys.split_first() else { return each(spread(record)) };
+    let Some((first, _)) = keys.split_first() else { return each(spread(record), "") };
     // A record whose list was written as a text.
     let unpacked = record.get(first).and_then(Value::as_str).and_then(|text| parsed::<Value>(text).ok());
     let list = unpacked.as_ref().or(record.get(first));
     let above = spread_but(record, first);
-    let n_given = each_element(list, "", keys, &mut |own| {
+    let n_given = each_element(list, ["", ""], keys, &mut |own, place| {
         let beside = above.iter().filter(|(name, _)| !own.iter().any(|(known, _)| known == name)).cloned();
-        each(own.iter().cloned().chain(beside).collect())
+        each(own.iter().cloned().chain(beside).collect(), place)
     })?;
-    if n_given == 0 { each(above) } else { Ok(()) }
+    if n_given == 0 { each(above, "") } else { Ok(()) }
 }
 
 fn each_element(
     value: Option<&Value>,
-    prefix: &str,
+    [prefix, place]: [&str; 2],
     keys: &[String],
-    each: &mut dyn FnMut(&Fields<'_>) -> Result<()>,
+    each: &mut dyn FnMut(&Fields<'_>, &str) -> Result<()>,
 ) -> Result<usize> {
     let Some((first, rest)) = keys.split_first() else { return Ok(0) };
-    let prefix = if prefix.is_empty() { first.clone() } else { format!("{prefix}.{first}") };
-    let elements: Vec<&Value> = match value {
-        Some(Value::Array(elements)) => elements.iter().collect(),
-        Some(object @ Value::Object(_)) if !rest.is_empty() => vec![object],
-        _ => Vec::new(),
+    let below = |above: &str| if above.is_empty() { first.clone() } else { format!("{above}.{first}") };
+    let (prefix, place) = (below(prefix), below(place));
+    let (elements, is_list): (&[Value], bool) = match value {
+        Some(Value::Array(elements)) => (elements, true),
+        Some(object @ Value::Object(_)) if !rest.is_empty() => (std::slice::from_ref(object), false),
+        _ => (&[], true),
     };
     let mut n_given = 0;
-    for element in elements {
+    for (number, element) in elements.iter().enumerate() {
         let Some(object) = element.as_object() else { continue };
+        let place = if is_list { format!("{place}[{number}]") } else { place.clone() };
         let mut own = Fields::new();
         for (key, part) in object.iter().filter(|(key, _)| rest.first() != Some(*key)) {
             spread_value(Cow::Owned(format!("{prefix}.{key}")), part, MOST_LEVELS, &mut own);
         }
         let Some(next) = rest.first() else {
             n_given += 1;
-            each(&own)?;
+            each(&own, &place)?;
             continue;
         };
-        n_given += each_element(object.get(next), &prefix, rest, &mut |inner| {
-            each(&inner.iter().chain(&own).cloned().collect())
+        n_given += each_element(object.get(next), [&prefix, &place], rest, &mut |inner, place| {
+            each(&inner.iter().chain(&own).cloned().collect(), place)
         })?;
     }
     Ok(n_given)
@@ -371,14 +459,17 @@ mod tests {
         );
         let mut rows = Vec::new();
         let keys = ["runs".to_owned(), "of".to_owned()];
-        each_of_list(&nested, &keys, &mut |fields| {
+        let mut places = Vec::new();
+        each_of_list(&nested, &keys, &mut |fields, place| {
             rows.push(shown(&fields).join(" "));
+            places.push(place.to_owned());
             Ok(())
         })
         .unwrap();
         assert_eq!(rows, ["runs.of.m=a runs.by=x id=7", "runs.of.m=b runs.by=x id=7", "runs.of.m=c id=7"]);
+        assert_eq!(places, ["runs[0].of[0]", "runs[0].of[1]", "runs[1].of[0]"]);
         let mut alone = Vec::new();
-        each_of_list(&record(r#"{"id": 8}"#), &keys, &mut |fields| {
+        each_of_list(&record(r#"{"id": 8}"#), &keys, &mut |fields, _| {
             alone.push(shown(&fields).join(" "));
             Ok(())
         })

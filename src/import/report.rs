@@ -71,8 +71,19 @@ pub struct Coverage {
 }
 
 /// The order in which readings are told.
-const READINGS: [&str; 9] =
-    ["rows", "prompt", "model", "score", "cost", "tokens", "repetition", "split", "unused"];
+const READINGS: [&str; 11] = [
+    "rows",
+    "prompt",
+    "model",
+    "score",
+    "cost",
+    "tokens",
+    "propensity",
+    "status",
+    "repetition",
+    "split",
+    "unused",
+];
 
 impl Coverage {
     /// The first answers, each traced back to its file and line.

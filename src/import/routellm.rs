@@ -57,6 +57,7 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
     cells.measured_by(benchmark, "correct").map_err(|problem| Error::file(path, problem))?;
     cells.reads("prompt", "`prompt`; equal texts within a file are distinguished by their number");
     cells.reads("model", "a column each");
+    cells.reads("score", "right or wrong");
     let label = if task.is_empty() { benchmark.to_owned() } else { format!("{benchmark}/{task}") };
     let mut occurrences = Occurrences::default();
     Rows::plain(sources, path).each(&mut |row| {
@@ -78,6 +79,7 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
             let model = cells.model(name).map_err(fault)?;
             match row.score(name)? {
                 Some(score) => {
+                    cells.within(|| name.to_owned());
                     cells
                         .answer(prompt, model, Answer { score: Some(score), ..Answer::default() })
                         .map_err(fault)?;
@@ -92,6 +94,9 @@ fn read(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
 fn read_mt_bench(path: &Path, sources: &Sources<'_>, cells: &mut Cells) -> Result<()> {
     let benchmark = "mt-bench";
     cells.measured_by(benchmark, "judge score / 10").map_err(|problem| Error::file(path, problem))?;
+    cells.reads("prompt", "`question_id`, text the first turn");
+    cells.reads("model", "`model`");
+    cells.reads("score", "`score` / 10, the mean of two turns");
     let questions = read_questions(path, sources)?;
     lines(sources.open(path)?, |line, judgement: Judgement| {
         let fault = |problem: String| Error::line(path, line, problem);

@@ -33,7 +33,9 @@ impl Importer for RouterArena {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        cells.reads("prompt", "`global_index`");
+        cells.reads("prompt", "`global_index`, which names benchmark and task");
+        cells.reads("model", "`llm_selected`, of predictions `prediction`");
+        cells.reads("tokens", "`token_usage`");
         if is_named(path, "", &[".jsonl"]) {
             cells.reads("score", "`evaluation_result.score`");
             cells.reads("cost", "`evaluation_result.inference_cost`");

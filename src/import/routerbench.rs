@@ -34,6 +34,10 @@ impl Importer for RouterBench {
 
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let mut models: Option<Vec<(String, String)>> = None;
+    cells.reads("prompt", "id `sample_id`, text `prompt`, benchmark `eval_name`");
+    cells.reads("model", format!("`MODEL` of each pair of columns `MODEL` and `MODEL{COST}`"));
+    cells.reads("score", "the column `MODEL`");
+    cells.reads("cost", format!("the column `MODEL{COST}`"));
     Rows::plain(job.sources, path).each(&mut |row| {
         let models = models.get_or_insert_with(|| {
             let costs = row.columns().filter_map(|name| Some((name.strip_suffix(COST)?, name)));
@@ -72,6 +76,7 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
                 cells.skip("without a score");
                 continue;
             }
+            cells.within(|| name.clone());
             cells.answer(prompt, model, answer).map_err(fault)?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Rows with named fields, from CSV, TSV, JSON lines, a JSON array of objects, a JSON document that holds one, or Parquet.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::json::{elements, is_blank, lines, parsed, score_of_text};
 use super::parquet;
-use super::records::{Document, Fields, List, Record, each_of_list, records_of, spread_text, unzipped};
+use super::records::{Document, Fields, Kind, List, Record, each_of_list, records_of, spread_text, unzipped};
 use super::source::{At, Input, Sources, Spot, io_fault, is_named};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -28,6 +28,8 @@ const CONSTANT: char = '=';
 pub(super) struct Row<'r> {
     path: &'r Path,
     at: At,
+    /// Where it stands within its record, as in `candidates[1]`; empty where it is the record.
+    within: &'r str,
     columns: &'r BTreeMap<String, usize>,
     fields: &'r [&'r str],
 }
@@ -51,6 +53,7 @@ impl Row<'_> {
         }
         self.columns.get(column).and_then(|&at| self.fields.get(at)).copied().unwrap_or("")
     }
+
     /// A field as a score: a number, or true and false.
     ///
     /// # Errors
@@ -83,12 +86,21 @@ impl Row<'_> {
 
     /// A fault of this row.
     pub(super) fn fault(&self, problem: impl Into<String>) -> Error {
-        Spot { path: self.path.to_owned(), at: self.at }.fault(problem)
+        let spot = Spot { path: self.path.to_owned(), at: self.at };
+        match self.within {
+            "" => spot.fault(problem),
+            within => spot.fault(format!("`{within}`: {}", problem.into())),
+        }
     }
 
-    /// Where it stands in its file.
+    /// Where its record stands in its file.
     pub(super) fn at(&self) -> At {
         self.at
+    }
+
+    /// Where it stands within its record; empty where it is the record.
+    pub(super) fn within(&self) -> &str {
+        self.within
     }
 }
 
@@ -117,6 +129,10 @@ pub(super) struct Rows<'a> {
     /// Columns by which a list of records is told from others.
     marks: &'a [&'a str],
     layout: OnceCell<Layout>,
+    /// Columns by which was decided what is what.
+    known: OnceCell<BTreeSet<String>>,
+    /// Other columns, with where the first row stands that has them.
+    late: RefCell<BTreeMap<String, Spot>>,
 }
 
 /// Texts that hold for all records, by their names.
@@ -129,15 +145,16 @@ enum Layout {
     /// Lines, and the texts of a first one that tells of the others.
     Lines(Texts),
     Array,
-    /// A document: the keys to its list, and the texts that hold for all records.
-    Document(Vec<String>, Texts),
+    /// A document: the keys to its list, whether that is a dictionary, and the texts that hold for all records.
+    Document(Vec<String>, bool, Texts),
 }
 
 impl<'a> Rows<'a> {
     /// The rows of a file as they lie.
     pub(super) fn plain(sources: &'a Sources<'a>, path: &'a Path) -> Self {
         let (keys, unzipped, layout) = (Vec::new(), None, OnceCell::new());
-        Rows { sources, path, is_spread: false, keys, unzipped, marks: &[], layout }
+        let (known, late) = (OnceCell::new(), RefCell::default());
+        Rows { sources, path, is_spread: false, keys, unzipped, marks: &[], layout, known, late }
     }
 
     /// The rows of a file with objects spread over columns, found under a path such as `results.results`. Where none is given
@@ -154,7 +171,7 @@ impl<'a> Rows<'a> {
 
     /// The elements of a list within each of these rows.
     pub(super) fn within(mut self, list: &str) -> Self {
-        if let Some(Layout::Document(keys, _)) = self.layout.get().filter(|_| self.keys.is_empty()) {
+        if let Some(Layout::Document(keys, ..)) = self.layout.get().filter(|_| self.keys.is_empty()) {
             self.keys.clone_from(keys);
         }
         self.keys.extend(list.split('.').map(str::to_owned));
@@ -165,6 +182,21 @@ impl<'a> Rows<'a> {
     pub(super) fn unzipped(mut self, list: &str) -> Self {
         self.unzipped = Some(list.to_owned());
         self
+    }
+
+    /// Says by which columns was decided what is what; from now on others are noticed.
+    pub(super) fn know<'c>(&self, columns: impl Iterator<Item = &'c String>) {
+        self.known.get_or_init(|| columns.cloned().collect());
+    }
+
+    /// Columns that were not known and were met since, with where they first stand.
+    pub(super) fn late(&self) -> BTreeMap<String, Spot> {
+        self.late.borrow().clone()
+    }
+
+    /// Whether the rows are the same parts of a file.
+    pub(super) fn is_same(&self, other: &Rows<'_>) -> bool {
+        (&self.keys, &self.unzipped) == (&other.keys, &other.unzipped)
     }
 
     /// The list within each record whose elements are the rows; empty where the records are.
@@ -182,7 +214,7 @@ impl<'a> Rows<'a> {
     /// The keys to the list of a document, and the texts that hold for all records.
     fn above(&self) -> (&[String], &[(String, String)]) {
         match self.layout.get() {
-            Some(Layout::Document(keys, texts)) => (keys, texts),
+            Some(Layout::Document(keys, _, texts)) => (keys, texts),
             Some(Layout::Lines(texts)) => (&[], texts),
             _ => (&[], &[]),
         }
@@ -197,7 +229,7 @@ impl<'a> Rows<'a> {
             let found = self.found_layout()?;
             self.layout.get_or_init(|| found);
         }
-        let mut sheet = Sheet { path: self.path, names: Vec::new(), columns: BTreeMap::new() };
+        let mut sheet = Sheet { rows: self, names: Vec::new(), columns: BTreeMap::new() };
         let mut of_record = |at: At, record: Record| self.rows_of(&mut sheet, at, &record, each);
         match self.layout.get() {
             Some(Layout::Parquet) => {
@@ -207,8 +239,10 @@ impl<'a> Rows<'a> {
             Some(Layout::Array) => {
                 elements(self.open()?, |number, record| of_record(At::Record(number), record))
             }
-            Some(Layout::Document(keys, ..)) => {
-                records_of(self.open()?, keys, |number, record| of_record(At::Record(number), record))
+            Some(Layout::Document(keys, is_dictionary, _)) => {
+                records_of(self.open()?, keys, *is_dictionary, |number, record| {
+                    of_record(At::Record(number), record)
+                })
             }
             Some(Layout::Delimited(delimiter)) => self.each_delimited(*delimiter, &mut sheet, each),
             None => Ok(()),
@@ -256,10 +290,14 @@ impl<'a> Rows<'a> {
         if self.is_of_lines()? {
             return self.of_lines();
         }
-        let Document { texts, lists } = Document::survey(self.open()?)?;
+        let Document { texts, lists } = Document::survey(self.open()?, &self.keys)?;
         let wanted = |keys: &[String]| self.keys.starts_with(keys) || keys == self.keys;
         let mut fitting: Vec<_> =
             lists.iter().filter(|list| self.keys.is_empty() || wanted(&list.keys)).collect();
+        // An object beside a list is rather a summary than a dictionary of records.
+        if fitting.iter().any(|list| list.kind == Kind::List) {
+            fitting.retain(|list| list.kind == Kind::List);
+        }
         if self.keys.is_empty() && 1 < fitting.len() {
             let has_mark = |name: &String| self.marks.contains(&name.to_lowercase().as_str());
             let marked: Vec<_> =
@@ -269,7 +307,10 @@ impl<'a> Rows<'a> {
             }
         }
         match fitting[..] {
-            [list] => Ok(Layout::Document(list.keys.clone(), texts)),
+            [list] if list.kind == Kind::OfDictionaries => {
+                Err(Error::file(self.path, self.of_dictionaries(list)))
+            }
+            [list] => Ok(Layout::Document(list.keys.clone(), list.kind == Kind::Dictionary, texts)),
             _ => Err(Error::file(self.path, self.no_single_list(&lists))),
         }
     }
@@ -287,6 +328,18 @@ impl<'a> Rows<'a> {
                 format!("holds no list of records at `--records {}`; there are {all}", keys.join("."))
             }
         }
+    }
+
+    fn of_dictionaries(&self, list: &List) -> String {
+        let path: String = list.keys.iter().map(|key| format!(".\"{key}\"")).collect();
+        format!(
+            "holds {} objects of objects; which level are the prompts, and which the models? Write a row for each pair, where the \
+             outer level are the models with: jq -c '{}|to_entries[]|.key as $m|.value|to_entries[]|.value+{{model: $m, id: .key}}' \
+             {} > rows.jsonl",
+            list.n_records,
+            if path.is_empty() { "." } else { &path },
+            self.path.display()
+        )
     }
 
     fn begins_with_object(&self) -> Result<bool> {
@@ -337,22 +390,23 @@ impl<'a> Rows<'a> {
         each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
         let (above, texts) = self.above();
-        let mut of_fields = |own: Fields<'_>| {
+        let mut of_fields = |own: Fields<'_>, within: &str| {
             let mut fields = own;
             for (name, text) in texts {
                 if !fields.iter().any(|(known, _)| known == name) {
                     fields.push((Cow::Borrowed(name), Cow::Borrowed(text)));
                 }
             }
-            sheet.row(at, &fields, each)
+            sheet.row(at, within, &fields, each)
         };
         let keys = self.keys.strip_prefix(above).unwrap_or_default();
         match &self.unzipped {
-            _ if !self.is_spread => of_fields(texts_of(record)),
+            _ if !self.is_spread => of_fields(texts_of(record), ""),
             None => each_of_list(record, keys, &mut of_fields),
-            Some(list) => {
-                unzipped(record, list).iter().try_for_each(|part| each_of_list(part, keys, &mut of_fields))
-            }
+            Some(list) => unzipped(record, list).iter().enumerate().try_for_each(|(number, part)| {
+                let place = format!("{list}[{number}]");
+                each_of_list(part, keys, &mut |fields, _| of_fields(fields, &place))
+            }),
         }
     }
 
@@ -394,7 +448,7 @@ impl<'a> Rows<'a> {
                 let (name, text) = fields[at].clone();
                 spread_text(&name, &text, &mut fields);
             }
-            sheet.row(At::Line(line), &fields, each)?;
+            sheet.row(At::Line(line), "", &fields, each)?;
         }
     }
 }
@@ -404,7 +458,7 @@ const MOST_COLUMNS: usize = 20_000;
 
 /// The rows of one file; their columns are told apart anew only where they change.
 struct Sheet<'p> {
-    path: &'p Path,
+    rows: &'p Rows<'p>,
     names: Vec<String>,
     columns: BTreeMap<String, usize>,
 }
@@ -413,14 +467,16 @@ impl Sheet<'_> {
     fn row(
         &mut self,
         at: At,
+        within: &str,
         fields: &Fields<'_>,
         each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
+        let path = self.rows.path;
         if self.names.len() != fields.len()
             || self.names.iter().zip(fields).any(|(known, (name, _))| known != name)
         {
             if MOST_COLUMNS < fields.len() {
-                let row = Row { path: self.path, at, columns: &self.columns, fields: &[] };
+                let row = Row { path, at, within, columns: &self.columns, fields: &[] };
                 return Err(row.fault(format!(
                     "{} columns, where {MOST_COLUMNS} are the most; each row is a prompt, or a prompt and a model: does this table \
                      lie on its side?",
@@ -429,12 +485,18 @@ impl Sheet<'_> {
             }
             self.names = fields.iter().map(|(name, _)| name.clone().into_owned()).collect();
             self.columns.clear();
+            if let Some(known) = self.rows.known.get() {
+                let mut late = self.rows.late.borrow_mut();
+                for name in self.names.iter().filter(|name| !known.contains(*name)) {
+                    late.entry(name.clone()).or_insert_with(|| Spot { path: path.to_owned(), at });
+                }
+            }
             for (at, name) in self.names.iter().enumerate() {
                 self.columns.entry(name.clone()).or_insert(at);
             }
         }
         let texts: Vec<&str> = fields.iter().map(|(_, text)| text.as_ref()).collect();
-        each(&Row { path: self.path, at, columns: &self.columns, fields: &texts })
+        each(&Row { path, at, within, columns: &self.columns, fields: &texts })
     }
 }
 

@@ -45,6 +45,9 @@ impl Importer for ZeroEval {
 /// Reads the answers of one model to one task.
 fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
     let name = stem(path);
+    cells.reads("prompt", "id `id`, text `question`");
+    cells.reads("model", "`generator`, with its `configs`");
+    cells.reads("score", "computed from `output` by ZeroEval's rules");
     elements(job.sources.open(path)?, |number, answer: Output| {
         let fault = |problem: String| Error::file(path, format!("answer {number} (from 0): {problem}"));
         let benchmark = answer.dataset.as_str();

@@ -312,7 +312,7 @@ fn lm_eval_flat_folder_keeps_each_model_with_its_own_results() {
 fn lm_eval_json_ending_holds_lines_of_the_folders_model() {
     let samples = lm_eval_samples(&["acc"], &[(0, json!({"acc": 1.0})), (1, json!({"acc": 0.0}))]);
     let details = ("lab__alpha/samples_leaderboard_toy_2026-01-01T00-00-00.0.json", samples);
-    let (_, suite) = read("lm-eval", &[details.clone()], |_| {});
+    let (_, suite) = read("lm-eval", std::slice::from_ref(&details), |_| {});
     has(&suite, &[("lab/alpha", 2, 0.5)]);
     let results = ("lab__alpha/results_2026-01-01T00-00-00.0.json", lm_eval_results("lab/alpha"));
     has(&read("lm-eval", &[details, results], |_| {}).1, &[("lab/alpha", 2, 0.5)]);

@@ -131,7 +131,10 @@ fn a_log_of_events_has_a_head_and_notes_a_call_and_its_verdict_apart() {
     assert_same(&counts(&suite), &known);
     assert_eq!((suite.benchmarks[0].as_str(), suite.prompts[3].text.as_str()), ("sums.dev", "What is 3?"));
     assert_eq!(suite.outcomes.output_tokens.get(5, 0), Some(5.0));
-    assert_eq!(coverage.tally.skipped["without a score"], N_PROMPTS);
+    assert_eq!(coverage.tally.skipped.len(), 1, "the head and the tail");
+    let note =
+        "40 answers have their tokens and costs from rows without a score, of the same prompt and model";
+    assert_eq!(coverage.tally.notes, [note]);
     let (_, suite) = of_files("table", &fixtures::events(), |settings| {
         settings.columns.model = Some("=another".into());
         settings.columns.benchmark = Some("-".into());
@@ -239,5 +242,169 @@ fn a_prompt_in_two_parts_of_a_split_is_refused() {
         });
     assert!(
         named.unwrap_err().to_string().contains("t.csv:3: column `split`: `other` is no part of a split")
+    );
+}
+
+#[test]
+fn a_dictionary_by_id_is_a_list_of_records_with_a_key() {
+    let of = |scores: [u8; 2]| json!({"prompt": "A?", "model": "one", "score": scores[0], "usage": {"input_tokens": 3 + scores[1]}});
+    let answers = json!({"q1": of([1, 0]), "q2": of([0, 1]), "q3": of([1, 1])});
+    let asked = |records: &str| {
+        let records = (!records.is_empty()).then(|| records.to_owned());
+        move |settings: &mut llm_bandit::import::ImportSettings| settings.columns.records = records
+    };
+    for (text, records, rows) in [
+        (answers.to_string(), "", ""),
+        (json!({"eval": "sums", "answers": answers}).to_string(), "", ""),
+        (json!({"eval": "sums", "answers": answers, "others": [{"x": 1}]}).to_string(), "answers", ""),
+        (
+            json!({"runs": [{"answers": answers}], "answers": {"only": of([1, 0])}}).to_string(),
+            "answers",
+            "only",
+        ),
+    ] {
+        let (coverage, suite) = of_files("table", &[file("t.json", &text)], asked(records)).unwrap();
+        assert_eq!(coverage.tally.readings["prompt"][0].split(", ").next(), Some("id `key`"));
+        let ids: Vec<&str> = suite.prompts.iter().map(|prompt| prompt.id.as_str()).collect();
+        assert_eq!(ids, if rows == "only" { vec!["only"] } else { vec!["q1", "q2", "q3"] });
+        assert_eq!(
+            (suite.outcomes.score.get(0, 0), suite.outcomes.input_tokens.get(0, 0)),
+            (Some(1.0), Some(3.0))
+        );
+    }
+    // A record with a column of that name keeps it, and entries may hold lists where there are many of them.
+    let entries = (0..9).map(|at| {
+        let candidates = json!([{"model": "one", "score": at % 2}, {"model": "two", "score": 1}]);
+        (
+            format!("q{at}"),
+            json!({"key": format!("k{at}"), "prompt": format!("{at}?"), "candidates": candidates}),
+        )
+    });
+    let text = serde_json::Value::Object(entries.collect()).to_string();
+    let (_, suite) = of_files("table", &[file("t.json", &text)], |_| {}).unwrap();
+    assert_eq!(
+        (suite.prompts[3].id.as_str(), counts(&suite)["one"], counts(&suite)["two"]),
+        ("k3", (9, 4.0 / 9.0), (9, 1.0))
+    );
+    // Two levels of which nothing says which are the models.
+    let scores = |one: u8, two: u8| json!({"q1": {"score": one}, "q2": {"score": two}});
+    let text = json!({"one": scores(1, 0), "two": scores(0, 1)}).to_string();
+    let message = of_files("table", &[file("t.json", &text)], |_| {}).unwrap_err().to_string();
+    assert!(
+        message.contains("t.json: holds 2 objects of objects; which level")
+            && message.contains("jq -c '.|to_entries[]"),
+        "{message}"
+    );
+    // An object beside a list is a summary.
+    let summary = json!({"rows": [{"prompt": "A?", "model": "one", "passed": true}], "by_model": {"one": {"score": 0.5}, "two": {"score": 0.6}}});
+    let (_, suite) = of_files("table", &[file("t.json", &summary.to_string())], |_| {}).unwrap();
+    assert_eq!(counts(&suite)["one"], (1, 1.0));
+}
+
+#[test]
+fn columns_that_come_late_are_read_or_named() {
+    let row =
+        |at: usize, more: &str| format!("{{\"id\": \"q{at}\", \"model\": \"one\", \"score\": 1{more}}}\n");
+    let rows = |late: &str| (0..150).map(|at| row(at, if at == 120 { late } else { "" })).collect::<String>();
+    let (coverage, suite) =
+        of_files("table", &[file("t.jsonl", &rows(", \"cost\": 0.25, \"error\": \"e\""))], |_| {}).unwrap();
+    assert_eq!((suite.outcomes.cost_usd.get(120, 0), coverage.tally.rows), (Some(0.25), 150));
+    let note = &coverage.tally.notes[0];
+    assert!(
+        note.starts_with("columns that come late are read from all rows: `cost` (first at ")
+            && note.ends_with("t.jsonl:121)"),
+        "{note}"
+    );
+    let (coverage, _) =
+        of_files("table", &[file("t.jsonl", &rows(", \"error\": {\"code\": 3}"))], |_| {}).unwrap();
+    assert!(
+        coverage.tally.readings["unused"][0].starts_with("`error` (first at "),
+        "{:?}",
+        coverage.tally.readings
+    );
+    // The score itself, which the first rows do not have; and a model of a wide table.
+    let text: String = (0..150)
+        .map(|at| {
+            json!({"id": at, "model": "one", (if at < 110 { "error" } else { "score" }): 1}).to_string()
+                + "\n"
+        })
+        .collect();
+    let (coverage, suite) = of_files("table", &[file("t.jsonl", &text)], |_| {}).unwrap();
+    assert_eq!((counts(&suite)["one"], coverage.tally.skipped["without a score"]), ((40, 1.0), 110));
+    let answer = |score: u8| json!({"score": score, "response": "x"});
+    let wide: String = (0..150)
+        .map(|at| {
+            let mut row = json!({"id": at, "one": answer(1), "two": answer(0)});
+            if 130 <= at {
+                row["three"] = answer(1);
+            }
+            row.to_string() + "\n"
+        })
+        .collect();
+    let (_, suite) = of_files("table", &[file("t.jsonl", &wide)], |_| {}).unwrap();
+    assert_eq!((counts(&suite)["one"], counts(&suite)["three"]), ((150, 1.0), (20, 1.0)));
+    // Battles, and requests of a log.
+    let battle = |at: usize| {
+        let mut row =
+            json!({"prompt": format!("{at}?"), "model_a": "one", "model_b": "two", "winner": "tie"});
+        if at == 140 {
+            row["benchmark"] = json!("late");
+        }
+        row.to_string() + "\n"
+    };
+    let (_, suite) =
+        of_files("pairs", &[file("t.jsonl", &(0..150).map(battle).collect::<String>())], |_| {}).unwrap();
+    assert_eq!(suite.benchmarks, ["t", "late"]);
+    let request = |at: usize| {
+        let mut row = json!({"id": at, "model": "one", "score": 1});
+        if 110 <= at {
+            row["metadata"] = json!({"propensity": 0.5});
+        }
+        row.to_string() + "\n"
+    };
+    let (_, suite) =
+        of_files("logs", &[file("t.jsonl", &(0..150).map(request).collect::<String>())], |_| {}).unwrap();
+    assert_eq!(suite.outcomes.extra["propensity"].n_known(), 40);
+}
+
+#[test]
+fn every_answer_is_traced_to_its_own_place() {
+    let places = |format: &str, files: &crate::Files| -> Vec<String> {
+        let (coverage, _) = of_files(format, files, |_| {}).unwrap();
+        let last = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+        coverage.explanation().lines().map(last).collect()
+    };
+    assert_eq!(
+        places("table", &fixtures::candidates_of_one_score()),
+        [
+            "candidates.jsonl:1, `candidates[0]`",
+            "candidates.jsonl:1, `candidates[1]`",
+            "candidates.jsonl:2, `candidates[0]`"
+        ]
+    );
+    assert_eq!(
+        places("table", &fixtures::lists())[..2],
+        ["lists.jsonl:1, `models[0]`", "lists.jsonl:1, `models[1]`"]
+    );
+    assert_eq!(places("table", &fixtures::objects())[1], "objects.jsonl:1, `two.score`");
+    assert_eq!(places("table", &fixtures::document())[1], "run.json, record 1 (from 0)");
+    assert_eq!(
+        places("pairs", &fixtures::pairs())[..2],
+        ["battles.jsonl:1, `model_a`", "battles.jsonl:1, `model_b`"]
+    );
+    assert_eq!(places("inspect", &fixtures::inspect())[0], "0_epoch_1.json`");
+    assert_eq!(places("routerbench", &fixtures::routerbench())[1], "two`");
+    let wide = "id,a_correct,a_cost,b_correct,b_cost\np,1,0.5,0,0.25\n";
+    assert_eq!(places("table", &vec![file("t.csv", wide)]), ["t.csv:2, `a_correct`", "t.csv:2, `b_correct`"]);
+    let arms = json!({"prompt": "A?", "arms": {"a": {"reward": 1}, "b": {"reward": 0}}}).to_string();
+    assert_eq!(
+        places("table", &vec![file("t.jsonl", &arms)]),
+        ["t.jsonl:1, `arms.a`", "t.jsonl:1, `arms.b`"]
+    );
+    let bad = r#"{"id": "p", "candidates": [{"model": "a", "score": 1}, {"model": "b", "score": "good"}]}"#;
+    let message = of_files("table", &[file("t.jsonl", bad)], |_| {}).unwrap_err().to_string();
+    assert!(
+        message.contains("t.jsonl:1: `candidates[1]`: column `candidates.score`: `good` is no score"),
+        "{message}"
     );
 }

@@ -387,7 +387,7 @@ fn what_a_log_lacks_is_said_with_the_flag_to_give() {
     };
     assert_eq!(
         message(r#"{"request_id": 1, "score": 1}"#),
-        "R/raw/log.jsonl:1: has no column that looks like the chosen model; name one with `--model`"
+        "R/raw/log.jsonl: has no column that looks like the chosen model; name one with `--model`; there are `request_id`, `score`"
     );
     assert_eq!(
         message(r#"{"request_id": 1, "model": "a", "scores": {"x": 1, "y": 0}}"#),

@@ -16,7 +16,7 @@ use super::columns::{ColumnNames, Columns, SCORES};
 use super::importer::{Importer, Job};
 use super::looked::{Looked, N_LOOKED_AT, Seen, plain, quoted};
 use super::rows::{ENDINGS, Rows};
-use super::source::{is_named, stem};
+use super::source::{Spot, is_named, stem};
 use crate::error::{Error, Result};
 use crate::fs;
 use reader::TableFile;
@@ -47,35 +47,57 @@ impl Importer for Table {
     }
 
     fn read(&self, path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
-        let layout = Layout::of(path, job).map_err(|error| match error {
-            Undecided::Fault(error) => error,
-            Undecided::Choice(problem) => cells.undecided(Error::file(path, problem)),
-        })?;
-        let Layout { rows, looked, named, columns, id_of_many, wide } = layout;
-        let benchmark = benchmark_of(path, job)?;
-        let mut file = TableFile { rows, looked, named, columns, benchmark, is_wide: wide.is_some() };
-        if let Some(id) = id_of_many {
-            cells.note(format!("`{id}` stands for many texts: prompts go by their text"));
-        }
         let mark = cells.mark();
-        let mut is_repeated = match &wide {
-            Some(wide) => file.read_wide(wide, cells)?,
-            None => file.read_long(cells)?,
-        };
-        let is_guessed = wide.is_none() && file.named.prompt_id.is_none() && file.columns.prompt.is_some();
-        if is_guessed && cells.ids_are_of_rows() {
-            cells.go_back(mark);
-            let id = file.columns.prompt_id.take().unwrap_or_default();
-            cells.note(format!(
-                "`{id}` is another one on every row while texts repeat: prompts go by their text"
-            ));
-            is_repeated = file.read_long(cells)?;
+        let layout = Layout::of(path, job);
+        let layout = layout.map_err(|problem| problem.into_error(path, cells))?;
+        let benchmark = benchmark_of(path, job)?;
+        let file = read_file(layout, benchmark.clone(), cells)?;
+        let late = file.rows.late();
+        if late.is_empty() {
+            return Ok(());
         }
-        if is_repeated {
-            check_repetitions(&file, cells)?;
+        let whole = Layout::by(path, job, Looked::at_all);
+        let whole = whole.map_err(|problem| problem.into_error(path, cells))?;
+        let is_new = !whole.is_same(&file);
+        let is_used = |name: &str| whole.is_used(name);
+        let unused = whole.looked.unused(&is_used);
+        let shown = |(name, spot): (&String, &Spot)| format!("`{name}` (first at {spot})");
+        if is_new {
+            cells.go_back(mark);
+            let used: Vec<String> = late.iter().filter(|(name, _)| is_used(name)).map(shown).collect();
+            cells.note(format!("columns that come late are read from all rows: {}", used.join(", ")));
+            read_file(whole, benchmark, cells)?;
+        } else {
+            let late = late.iter().filter(|(name, _)| unused.contains(&name.as_str()));
+            late.map(shown).for_each(|column| cells.reads("unused", column));
         }
         Ok(())
     }
+}
+
+/// Reads a file whose columns are told apart.
+fn read_file<'a>(layout: Layout<'a>, benchmark: String, cells: &mut Cells) -> Result<TableFile<'a>> {
+    let Layout { rows, looked, named, columns, id_of_many, wide } = layout;
+    let mut file = TableFile { rows, looked, named, columns, benchmark, wide, ids: None };
+    if let Some(id) = id_of_many {
+        cells.note(format!("`{id}` stands for many texts: prompts go by their text"));
+    }
+    let mark = cells.mark();
+    let mut is_repeated = file.read(cells)?;
+    let is_guessed = file.wide.is_none() && file.named.prompt_id.is_none() && file.columns.prompt.is_some();
+    if is_guessed && cells.ids_are_of_rows() {
+        cells.go_back(mark);
+        file.ids = file.columns.prompt_id.take();
+        cells.note(format!(
+            "`{}` is another one on every row while texts repeat: prompts go by their text",
+            file.ids.as_deref().unwrap_or_default()
+        ));
+        is_repeated = file.read(cells)?;
+    }
+    if is_repeated {
+        check_repetitions(&file, cells)?;
+    }
+    Ok(file)
 }
 
 /// Where the rows of a file are, which columns are what, and the models of a wide table.
@@ -94,6 +116,8 @@ struct Layout<'a> {
 enum Undecided {
     /// It cannot be read.
     Fault(Error),
+    /// It does not have a column that the user names.
+    Absent(Error),
     /// The user has to decide about its columns.
     Choice(String),
 }
@@ -104,23 +128,62 @@ impl From<Error> for Undecided {
     }
 }
 
+impl Undecided {
+    fn into_error(self, path: &Path, cells: &mut Cells) -> Error {
+        match self {
+            Undecided::Fault(error) | Undecided::Absent(error) => error,
+            Undecided::Choice(problem) => cells.undecided(Error::file(path, problem)),
+        }
+    }
+}
+
+/// Looks at the first rows, or at all.
+type Look = fn(&Rows<'_>) -> Result<Looked>;
+
 impl<'a> Layout<'a> {
+    /// By the first rows or, where these do not tell, by all.
     fn of(path: &'a Path, job: &'a Job<'_>) -> std::result::Result<Self, Undecided> {
+        Self::by(path, job, Looked::at).or_else(|first| match first {
+            Undecided::Fault(_) => Err(first),
+            _ => Self::by(path, job, Looked::at_all).or_else(|whole| match whole {
+                Undecided::Fault(_) => Err(first),
+                _ => Err(whole),
+            }),
+        })
+    }
+
+    fn by(path: &'a Path, job: &'a Job<'_>, look: Look) -> std::result::Result<Self, Undecided> {
         let asked = &job.settings.columns;
         let rows = Rows::spread(job.sources, path, asked.records.as_deref(), SCORES);
-        let (rows, looked) = with_lists(rows, asked)?;
-        let named = asked.found_in(&looked)?;
+        let (rows, looked) = with_lists(rows, asked, look)?;
+        let named = asked.found_in(&looked).map_err(Undecided::Absent)?;
         let mut columns = Columns::of(&looked, &named, &rows.list());
         let is_of_many = named.prompt_id.is_none() && is_id_of_many(&rows, &columns)?;
         let id_of_many = columns.prompt_id.take_if(|_| is_of_many);
         let (columns, wide) = decided(&looked, columns, &named).map_err(Undecided::Choice)?;
         Ok(Layout { rows, looked, named, columns, id_of_many, wide })
     }
+
+    /// Whether a file was read by the same columns.
+    fn is_same(&self, file: &TableFile<'_>) -> bool {
+        let ids = file.ids.as_ref().or(file.columns.prompt_id.as_ref());
+        let of_file = Columns { prompt_id: ids.cloned(), ..file.columns.clone() };
+        self.rows.is_same(&file.rows)
+            && (&self.named, &self.columns, &self.wide) == (&file.named, &of_file, &file.wide)
+    }
+
+    fn is_used(&self, column: &str) -> bool {
+        self.columns.is_used(column, &self.named) || self.wide.as_ref().is_some_and(|wide| wide.uses(column))
+    }
 }
 
 /// The rows of a file or, where those are prompts with a list of the models' answers each, the elements of these lists.
-fn with_lists<'a>(rows: Rows<'a>, asked: &ColumnNames) -> std::result::Result<(Rows<'a>, Looked), Undecided> {
-    let looked = Looked::at(&rows)?;
+fn with_lists<'a>(
+    rows: Rows<'a>,
+    asked: &ColumnNames,
+    look: Look,
+) -> std::result::Result<(Rows<'a>, Looked), Undecided> {
+    let looked = look(&rows)?;
     let is_whole = |named: &Option<String>, guess: fn(&Columns) -> &Option<String>| match named {
         Some(name) => looked.column(name).is_ok(),
         None => {
@@ -152,7 +215,7 @@ fn with_lists<'a>(rows: Rows<'a>, asked: &ColumnNames) -> std::result::Result<(R
             )));
         }
     };
-    let looked = Looked::at(&rows)?;
+    let looked = look(&rows)?;
     Ok((rows, looked))
 }
 

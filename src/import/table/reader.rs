@@ -22,8 +22,10 @@ pub(super) struct TableFile<'a> {
     pub(super) named: ColumnNames,
     pub(super) columns: Columns,
     pub(super) benchmark: String,
-    /// A row holds the answers of all models.
-    pub(super) is_wide: bool,
+    /// The models, where a row holds the answers of all.
+    pub(super) wide: Option<Wide>,
+    /// What looked like the prompts' ids and numbers the rows.
+    pub(super) ids: Option<String>,
 }
 
 impl TableFile<'_> {
@@ -115,11 +117,11 @@ impl TableFile<'_> {
         let is_blank_in =
             |column: &Option<String>| column.as_ref().is_none_or(|column| is_blank(row.text(column)));
         let is_nowhere = is_blank_in(&self.columns.prompt_id) && is_blank_in(&self.columns.prompt);
-        if !self.is_wide && (name.is_empty() || is_nowhere) && is_blank_in(&self.columns.score) {
+        if self.wide.is_none() && (name.is_empty() || is_nowhere) && is_blank_in(&self.columns.score) {
             return Ok(None);
         }
         let prompt = self.prompt(row, None, cells)?;
-        if self.is_wide {
+        if self.wide.is_some() {
             return Ok(Some((prompt, 0)));
         }
         if name.starts_with('{') || name.starts_with('[') {
@@ -145,17 +147,18 @@ impl TableFile<'_> {
     }
 
     /// Tells what is read as what.
-    fn tell(&self, wide: Option<&Wide>, cells: &mut Cells) {
+    fn tell(&self, cells: &mut Cells) {
         self.columns.tell(cells, &self.named);
-        if let Some(wide) = wide {
+        if let Some(wide) = &self.wide {
             cells.reads("model", wide.words());
         }
         let list = self.rows.list();
         if !list.is_empty() {
             cells.reads("rows", format!("the elements of `{list}`"));
         }
-        let is_used =
-            |name: &str| self.columns.is_used(name, &self.named) || wide.is_some_and(|wide| wide.uses(name));
+        let is_used = |name: &str| {
+            self.columns.is_used(name, &self.named) || self.wide.as_ref().is_some_and(|wide| wide.uses(name))
+        };
         let unused: Vec<String> =
             self.looked.unused(&is_used).into_iter().map(|name| format!("`{name}`")).collect();
         if !unused.is_empty() {
@@ -163,11 +166,20 @@ impl TableFile<'_> {
         }
     }
 
-    /// Reads a row an answer; says whether a cell was answered twice.
+    /// Reads all rows; says whether a cell was answered twice.
     ///
     /// # Errors
     /// A value that is none; a guess that cannot be right.
-    pub(super) fn read_long(&self, cells: &mut Cells) -> Result<bool> {
+    pub(super) fn read(&self, cells: &mut Cells) -> Result<bool> {
+        self.tell(cells);
+        match &self.wide {
+            Some(wide) => self.read_wide(wide, cells),
+            None => self.read_long(cells),
+        }
+    }
+
+    /// Reads a row an answer.
+    fn read_long(&self, cells: &mut Cells) -> Result<bool> {
         let score_column = self.columns.score.as_deref().unwrap_or_default();
         let metric = self.named.metric.as_ref().map_or(score_column, |(_, metric)| metric);
         let is_loss = is_loss(last_part(metric));
@@ -175,10 +187,9 @@ impl TableFile<'_> {
         let is_used = |name: &str| self.columns.is_used(name, &self.named);
         let status = self.looked.unused(&is_used).into_iter().find(is_status);
         let mut is_repeated = false;
-        let mut n_failed = 0_usize;
+        let (mut n_failed, mut n_completed) = (0_usize, 0_usize);
         // What rows without a score say of a cell, as logs do that note a call and its verdict apart.
         let mut apart: BTreeMap<(usize, usize), Answer> = BTreeMap::new();
-        self.tell(None, cells);
         self.rows.each(&mut |row| {
             if let Some(reason) = self.named.leaves_out(row) {
                 cells.skip(reason);
@@ -193,18 +204,31 @@ impl TableFile<'_> {
             };
             let answer = self.answer(row, score_column)?;
             if answer.score.is_none() {
-                cells.skip("without a score");
-                if answer != Answer::default() {
+                if answer == Answer::default() {
+                    cells.skip("without a score");
+                } else {
                     apart.insert(cell, answer);
                 }
                 return Ok(());
             }
             is_repeated |= cells.is_open(cell.0, cell.1);
             n_failed += usize::from(status.is_some_and(|column| is_failure(row.text(column))));
-            cells.at(row.at());
+            cells.at_row(row);
             cells.answer(cell.0, cell.1, answer).map_err(|problem| row.fault(problem))
         })?;
-        apart.into_iter().for_each(|(cell, answer)| cells.complete(cell, answer));
+        for (cell, answer) in apart {
+            if cells.is_open(cell.0, cell.1) {
+                cells.complete(cell, answer);
+                n_completed += 1;
+            } else {
+                cells.skip("without a score");
+            }
+        }
+        if 0 < n_completed {
+            cells.note(format!(
+                "{n_completed} answers have their tokens and costs from rows without a score, of the same prompt and model"
+            ));
+        }
         if let Some(column) = status.filter(|_| 0 < n_failed) {
             cells.note(format!(
                 "{n_failed} rows count although `{column}` says that they failed; `--where {column}=success` (or what it says of the \
@@ -252,14 +276,10 @@ impl TableFile<'_> {
         Ok((Some(input), Some(output)))
     }
 
-    /// Reads a row a prompt; says whether a cell was answered twice.
-    ///
-    /// # Errors
-    /// A value that is none.
-    pub(super) fn read_wide(&self, wide: &Wide, cells: &mut Cells) -> Result<bool> {
+    /// Reads a row a prompt.
+    fn read_wide(&self, wide: &Wide, cells: &mut Cells) -> Result<bool> {
         let mut occurrences = Occurrences::default();
         let mut is_repeated = false;
-        self.tell(Some(wide), cells);
         self.rows.each(&mut |row| {
             if let Some(reason) = self.named.leaves_out(row) {
                 cells.skip(reason);
@@ -276,6 +296,7 @@ impl TableFile<'_> {
                 }
                 let at = cells.model(model.name).map_err(|problem| row.fault(problem))?;
                 is_repeated |= cells.is_open(prompt, at);
+                cells.within(|| model.place());
                 cells.answer(prompt, at, model.answer).map_err(|problem| row.fault(problem))
             })
         })?;

@@ -130,7 +130,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, cells: &mut Cells) -> Resu
             return Ok(());
         }
         let Some((prompt, model)) = file.cell(row, cells)? else { return Ok(()) };
-        if !file.is_wide && !cells.is_repeated(prompt, model) {
+        if !file.wide.is_some() && !cells.is_repeated(prompt, model) {
             return Ok(());
         }
         let unread = file.columns.unread(row, &file.named);
@@ -174,7 +174,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, cells: &mut Cells) -> Resu
     if let Some((name, profile)) = kinds.first()
         && let Some(([old, new], at, prompt, model)) = &profile.differs
     {
-        let model = if file.is_wide { "a model" } else { cells.models.name(*model) };
+        let model = if file.wide.is_some() { "a model" } else { cells.models.name(*model) };
         let problem = problem(name, [old, new], model, &cells.prompts.get(*prompt).id);
         let spot = Spot { path: file.rows.path.to_owned(), at: *at };
         return Err(cells.undecided(spot.fault(problem)));

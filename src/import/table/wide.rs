@@ -91,13 +91,14 @@ const OTHER_ENDS: [&str; 10] =
     ["_spread", "index", "idx", "_size", "number", "_id", "_rank", "_confidence", "count", "ms"];
 
 /// A wide table's models.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub(super) struct Wide {
     models: Vec<ModelColumns>,
     object: Option<(String, Option<&'static str>)>,
 }
 
 /// The columns of a model.
+#[derive(PartialEq)]
 struct ModelColumns {
     name: String,
     score: String,
@@ -110,6 +111,16 @@ struct ModelColumns {
 pub(super) struct WideModel<'a> {
     pub(super) name: &'a str,
     pub(super) answer: Answer,
+    /// The column of its score, or the object that it is a part of.
+    column: &'a str,
+    is_part: bool,
+}
+
+impl WideModel<'_> {
+    /// Where its score stands on the row.
+    pub(super) fn place(&self) -> String {
+        if self.is_part { format!("{}.{}", self.column, self.name) } else { self.column.to_owned() }
+    }
 }
 
 impl Wide {
@@ -243,7 +254,7 @@ impl Wide {
                 input_tokens: number(&model.input)?,
                 output_tokens: number(&model.output)?,
             };
-            each(&WideModel { name: &model.name, answer })?;
+            each(&WideModel { name: &model.name, answer, column: &model.score, is_part: false })?;
         }
         Ok(())
     }
@@ -338,7 +349,7 @@ fn each_part(
             input_tokens: first(&INPUTS),
             output_tokens: first(&OUTPUTS),
         };
-        each(&WideModel { name, answer })?;
+        each(&WideModel { name, answer, column, is_part: true })?;
     }
     Ok(())
 }
