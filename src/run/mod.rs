@@ -113,6 +113,7 @@ fn trained_anew(
     let inputs = RunInputs {
         scenario: &changed,
         original: &prepared.suite,
+        copied: change.copied().map(|(model, _)| model),
         suite: &learned,
         tested: &tested,
         groups: &prepared.groups,

@@ -75,6 +75,7 @@ impl Prepared {
         RunInputs {
             scenario,
             original: &self.suite,
+            copied: None,
             suite: &self.suite,
             tested: &self.suite,
             groups: &self.groups,

@@ -27,6 +27,8 @@ pub(crate) struct RunInputs<'a> {
     pub(crate) scenario: &'a Scenario,
     /// The suite as the scenario has it, by which unseen models are chosen whatever a shift makes of the candidates.
     pub(crate) original: &'a Suite,
+    /// The candidate that a shift makes a copy of.
+    pub(crate) copied: Option<&'a str>,
     /// The suite that is learned from, cut down to the candidate pool.
     pub(crate) suite: &'a Suite,
     /// The suite that is routed: the same unless a shift says otherwise.
@@ -101,7 +103,7 @@ impl Replicate {
         let unseen = match &scenario.unseen {
             Some(settings) => {
                 let chosen = settings.choose(inputs.original, &stream.named("unseen"))?;
-                by_original(inputs.original, suite, &chosen)
+                by_original(inputs.original, suite, inputs.copied, &chosen)
             }
             None => vec![false; n_models],
         };

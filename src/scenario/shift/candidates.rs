@@ -302,10 +302,15 @@ fn keep(before: &[bool], wanted: impl Fn(usize) -> bool) -> Vec<bool> {
     before.iter().enumerate().map(|(model, &before)| before && wanted(model)).collect()
 }
 
-/// Flags of the models of a shifted suite, from those of the original ones: a copy has that of its original.
-pub(crate) fn by_original(original: &Suite, shifted: &Suite, flags: &[bool]) -> Vec<bool> {
-    let original_of =
-        |id: &str| original.models.iter().position(|card| card.id == id.strip_suffix(COPY).unwrap_or(id));
+/// Flags of the models of a shifted suite, from those of the original ones: the copy of a `copied` one has that of its original.
+pub(crate) fn by_original(
+    original: &Suite,
+    shifted: &Suite,
+    copied: Option<&str>,
+    flags: &[bool],
+) -> Vec<bool> {
+    let place = |id: &str| original.models.iter().position(|card| card.id == id);
+    let original_of = |id: &str| place(id).or_else(|| place(copied?));
     shifted.models.iter().map(|card| original_of(&card.id).is_some_and(|at| flags[at])).collect()
 }
 
@@ -337,6 +342,17 @@ mod tests {
         }
         let price = suite.models[2].price_in_usd_per_1m.map(|price| price * 0.5);
         assert_eq!(cloned.models[6].price_in_usd_per_1m, price);
+    }
+
+    #[test]
+    fn a_copy_is_as_unseen_as_its_original_and_a_name_is_a_name() {
+        let mut suite = suite();
+        suite.models[3].id = format!("{}{COPY}", suite.models[4].id);
+        let cloned = shifted(&Copied { model: suite.models[2].id.clone(), factor: 1.0 }, &suite);
+        let unseen = [false, false, true, true, false, false];
+        let copied = Some(suite.models[2].id.as_str());
+        let of_cloned = [false, false, true, true, false, false, true];
+        assert_eq!(by_original(&suite, &cloned, copied, &unseen), of_cloned);
     }
 
     #[test]
