@@ -9,7 +9,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::commitment::{LEAST_COST_UNIT_USD, is_amount, name_problem, suite_problem};
-use super::store::{format_cells, read_cells, read_manifest, read_unpacked};
+use super::store::{read_array, read_cells, read_manifest, read_unpacked, write_array, write_cells};
 use super::{RecordedPrompt, RecordedSuite, commitment};
 use crate::error::{Error, Result};
 use crate::hash::hex;
@@ -172,30 +172,26 @@ impl OnlineRecord {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
         fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
         fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
-        let array = |name: &str, kind: &str, shape: [usize; 2], data: Vec<u8>| {
-            fs::write(&folder.join(name), &hash::pack(&npy::format(kind, &shape, data)))
-        };
-        let numbers =
-            |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
         let shape = [self.contexts.n_rows(), self.contexts.width()];
-        array(CONTEXTS, "<f8", shape, numbers(self.contexts.values()))?;
+        write_numbers(&folder.join(CONTEXTS), shape, self.contexts.values())?;
         for (number, phase) in self.phases.iter().enumerate() {
             let [scores, costs] = phase_files(number);
-            fs::write(&folder.join(scores), &hash::pack(&format_cells(&phase.score)))?;
-            fs::write(&folder.join(costs), &hash::pack(&format_cells(&phase.cost_usd)))?;
+            write_cells(&folder.join(scores), &phase.score)?;
+            write_cells(&folder.join(costs), &phase.cost_usd)?;
         }
         let shape = [self.orders.len(), self.manifest.n_steps];
         let place = |&prompt: &usize| u32::try_from(prompt).expect("a suite has fewer than 2^32 prompts");
         let prompts = self.orders.iter().flat_map(|order| &order.prompts);
-        array(ORDERS, "<u4", shape, prompts.flat_map(|prompt| place(prompt).to_le_bytes()).collect())?;
-        let preferences: Vec<f64> = self.orders.iter().flat_map(|order| order.preferences.clone()).collect();
-        array(PREFERENCES, "<f8", shape, numbers(&preferences))?;
+        let data = prompts.flat_map(|prompt| place(prompt).to_le_bytes());
+        write_array(&folder.join(ORDERS), "<u4", shape, data)?;
+        let preferences = self.orders.iter().flat_map(|order| &order.preferences);
+        write_numbers(&folder.join(PREFERENCES), shape, preferences)?;
         for (entry, logs) in self.manifest.scenario.routers.iter().zip(&self.logs) {
             let [choices, propensities] = log_files(&entry.label);
             let arms = logs.iter().flat_map(|log| &log.arms).flat_map(|arm| arm.to_le_bytes());
-            array(&choices, "<u2", shape, arms.collect())?;
-            let all: Vec<f64> = logs.iter().flat_map(|log| log.propensities.clone()).collect();
-            array(&propensities, "<f8", shape, numbers(&all))?;
+            write_array(&folder.join(choices), "<u2", shape, arms)?;
+            let all = logs.iter().flat_map(|log| &log.propensities);
+            write_numbers(&folder.join(propensities), shape, all)?;
         }
         commitment::write_sums(folder)
     }
@@ -211,6 +207,10 @@ impl OnlineRecord {
             return Err(Error::file(&path, problem));
         }
         let prompts = read_prompts(&folder.join(PROMPTS))?;
+        if manifest.n_steps > prompts.len() {
+            let problem = format!("tells of {} steps over {} prompts", manifest.n_steps, prompts.len());
+            return Err(Error::file(&path, problem));
+        }
         let contexts = read_contexts(&folder.join(CONTEXTS), prompts.len())?;
         let cells = [prompts.len(), manifest.suite.models.len()];
         let mut phases = Vec::new();
@@ -222,10 +222,7 @@ impl OnlineRecord {
         }
         let shape = [manifest.scenario.online.orders, manifest.n_steps];
         let order_path = folder.join(ORDERS);
-        let bytes = read_unpacked(&order_path)?;
-        let places = array(&order_path, &bytes, ("<u4", 4), shape)?;
-        let places = places.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
-        let places: Vec<usize> = places.collect();
+        let places = read_array(&order_path, "<u4", shape, |bytes| u32::from_le_bytes(bytes) as usize)?;
         if places.iter().any(|&place| place >= prompts.len()) {
             return Err(Error::file(&order_path, "names a prompt that is not in the record"));
         }
@@ -254,9 +251,7 @@ impl OnlineRecord {
 
     fn read_logs(&self, folder: &Path, label: &str, shape: [usize; 2]) -> Result<Vec<Log>> {
         let [choices, propensities] = log_files(label).map(|name| folder.join(name));
-        let bytes = read_unpacked(&choices)?;
-        let arms = array(&choices, &bytes, ("<u2", 2), shape)?;
-        let arms: Vec<u16> = arms.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
+        let arms = read_array(&choices, "<u2", shape, u16::from_le_bytes)?;
         let known = read_numbers(&propensities, shape)?;
         let n_steps = self.manifest.n_steps;
         let mut logs = Vec::new();
@@ -381,20 +376,16 @@ fn log_files(label: &str) -> [String; 2] {
     [format!("choices-{label}.npy.gz"), format!("propensities-{label}.npy.gz")]
 }
 
-fn array<'a>(path: &Path, bytes: &'a [u8], kind: (&str, usize), shape: [usize; 2]) -> Result<&'a [u8]> {
-    let array = npy::parse(path, bytes, &[kind])?;
-    if array.shape != shape {
-        let problem = format!("has shape {:?} where the record needs {shape:?}", array.shape);
-        return Err(Error::file(path, problem));
-    }
-    Ok(array.data)
+fn write_numbers<'a>(
+    path: &Path,
+    shape: [usize; 2],
+    values: impl IntoIterator<Item = &'a f64>,
+) -> Result<()> {
+    write_array(path, "<f8", shape, values.into_iter().flat_map(|value| value.to_le_bytes()))
 }
 
 fn read_numbers(path: &Path, shape: [usize; 2]) -> Result<Vec<f64>> {
-    let bytes = read_unpacked(path)?;
-    let data = array(path, &bytes, ("<f8", 8), shape)?;
-    let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("a chunk has eight bytes"));
-    let values: Vec<f64> = data.chunks_exact(8).map(number).collect();
+    let values = read_array(path, "<f8", shape, f64::from_le_bytes)?;
     if values.iter().any(|value| !(0.0..=Preference::LARGEST).contains(value)) {
         return Err(Error::file(
             path,

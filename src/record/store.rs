@@ -31,27 +31,25 @@ impl Record {
         let manifest = serde_json::to_string_pretty(&self.manifest).expect("a manifest is plain data");
         fs::write(&folder.join(MANIFEST), manifest.as_bytes())?;
         fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
-        fs::write(&folder.join(SCORES), &hash::pack(&format_cells(&self.score)))?;
-        fs::write(&folder.join(COSTS), &hash::pack(&format_cells(&self.cost_usd)))?;
+        write_cells(&folder.join(SCORES), &self.score)?;
+        write_cells(&folder.join(COSTS), &self.cost_usd)?;
         if let Some(tokens) = &self.tokens {
-            fs::write(&folder.join(INPUT_TOKENS), &hash::pack(&format_cells(&tokens.input)))?;
-            fs::write(&folder.join(OUTPUT_TOKENS), &hash::pack(&format_cells(&tokens.output)))?;
+            write_cells(&folder.join(INPUT_TOKENS), &tokens.input)?;
+            write_cells(&folder.join(OUTPUT_TOKENS), &tokens.output)?;
         }
         for (replicate, choices) in self.choices.iter().enumerate() {
             for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
                 let shape = [choices.n_preferences(), choices.n_prompts()];
                 let data = choices.models().iter().flat_map(|model| model.to_le_bytes());
-                let path = folder.join(choices_file(replicate, &entry.label));
-                fs::write(&path, &hash::pack(&npy::format("<u2", &shape, data)))?;
+                write_array(&folder.join(choices_file(replicate, &entry.label)), "<u2", shape, data)?;
             }
         }
         for (replicate, predictions) in self.predictions.iter().enumerate() {
             for (predictions, entry) in predictions.iter().zip(&self.manifest.scenario.routers) {
                 let Some(predictions) = predictions else { continue };
                 let shape = [predictions.n_prompts(), self.manifest.suite.models.len()];
-                let data = predictions.steps().iter().flat_map(|step| [*step]);
-                let path = folder.join(predictions_file(replicate, &entry.label));
-                fs::write(&path, &hash::pack(&npy::format("|u1", &shape, data)))?;
+                let data = predictions.steps().iter().copied();
+                write_array(&folder.join(predictions_file(replicate, &entry.label)), "|u1", shape, data)?;
             }
         }
         commitment::write_sums(folder)
@@ -196,23 +194,38 @@ fn predictions_file(replicate: usize, label: &str) -> String {
 }
 
 fn read_predictions(path: &Path, shape: [usize; 2]) -> Result<Predictions> {
-    let bytes = read_array(path, shape, 1)?;
-    let array = npy::parse(path, &bytes, &[("|u1", 1)])?;
+    Ok(Predictions::from_steps(shape[1], read_array(path, "|u1", shape, |[step]| step)?))
+}
+
+/// Writes a packed array.
+pub(super) fn write_array(
+    path: &Path,
+    kind: &str,
+    shape: [usize; 2],
+    data: impl Iterator<Item = u8>,
+) -> Result<()> {
+    fs::write(path, &hash::pack(&npy::format(kind, &shape, data)))
+}
+
+/// The elements of a packed array of that kind and shape; no more of a file are unpacked than such an array can have.
+pub(super) fn read_array<T, const WIDTH: usize>(
+    path: &Path,
+    kind: &'static str,
+    shape: [usize; 2],
+    element: impl Fn([u8; WIDTH]) -> T,
+) -> Result<Vec<T>> {
+    let most = shape[0].saturating_mul(shape[1]).saturating_mul(WIDTH).saturating_add(LONGEST_HEADER);
+    let bytes = hash::unpack(path, &fs::read(path)?, most)?;
+    let array = npy::parse(path, &bytes, &[(kind, WIDTH)])?;
     if array.shape != shape {
         let problem = format!("has shape {:?} where the record needs {shape:?}", array.shape);
         return Err(Error::file(path, problem));
     }
-    Ok(Predictions::from_steps(shape[1], array.data.to_vec()))
-}
-
-/// The bytes of a packed array of that shape; no more of a file are unpacked than such an array can have.
-pub(crate) fn read_array(path: &Path, shape: [usize; 2], width: usize) -> Result<Vec<u8>> {
-    let most = shape[0].saturating_mul(shape[1]).saturating_mul(width).saturating_add(LONGEST_HEADER);
-    hash::unpack(path, &fs::read(path)?, most)
+    Ok(array.data.as_chunks::<WIDTH>().0.iter().map(|bytes| element(*bytes)).collect())
 }
 
 /// The bytes of a packed file, of which no more than [`MOST_BYTES`] are unpacked.
-pub(crate) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     hash::unpack(path, &fs::read(path)?, MOST_BYTES)
 }
 
@@ -239,25 +252,17 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
     Ok((prompts, test_prompts))
 }
 
-pub(crate) fn format_cells(table: &CellTable) -> Vec<u8> {
+/// Writes cells, NaN where there is none.
+pub(super) fn write_cells(path: &Path, table: &CellTable) -> Result<()> {
     let cells = (0..table.n_prompts()).flat_map(|prompt| table.row(prompt));
     let data = cells.flat_map(|cell| cell.unwrap_or(f64::NAN).to_le_bytes());
-    npy::format("<f8", &[table.n_prompts(), table.n_models()], data)
+    write_array(path, "<f8", [table.n_prompts(), table.n_models()], data)
 }
 
 /// Cells from 0 to `most`.
-pub(crate) fn read_cells(path: &Path, shape: [usize; 2], most: f64) -> Result<CellTable> {
-    let bytes = read_array(path, shape, 8)?;
-    let array = npy::parse(path, &bytes, &[("<f8", 8)])?;
-    if array.shape != shape {
-        return Err(Error::file(
-            path,
-            format!("has shape {:?} where the record needs {shape:?}", array.shape),
-        ));
-    }
+pub(super) fn read_cells(path: &Path, shape: [usize; 2], most: f64) -> Result<CellTable> {
     let mut table = CellTable::missing(shape[0], shape[1]);
-    for (at, bytes) in array.data.chunks_exact(8).enumerate() {
-        let value = f64::from_le_bytes(bytes.try_into().expect("a chunk has eight bytes"));
+    for (at, value) in read_array(path, "<f8", shape, f64::from_le_bytes)?.into_iter().enumerate() {
         if !(value.is_nan() || (0.0..=most).contains(&value)) {
             return Err(Error::file(path, format!("holds {value:e}, which is not from 0 to {most:e}")));
         }
@@ -271,16 +276,8 @@ fn read_choices(
     shape: [usize; 2],
     is_available: impl Fn(usize, usize) -> bool,
 ) -> Result<Choices> {
-    let bytes = read_array(path, shape, 2)?;
-    let array = npy::parse(path, &bytes, &[("<u2", 2)])?;
+    let models = read_array(path, "<u2", shape, u16::from_le_bytes)?;
     let [_, n_prompts] = shape;
-    if array.shape != shape || n_prompts == 0 {
-        return Err(Error::file(
-            path,
-            format!("has shape {:?} where the record needs {shape:?}", array.shape),
-        ));
-    }
-    let models: Vec<u16> = array.data.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
     for (at, &model) in models.iter().enumerate() {
         if !is_available(at % n_prompts, usize::from(model)) {
             return Err(Error::file(
