@@ -100,7 +100,7 @@ pub(super) fn weigh(record: &Record, replays: &[Replay], rows: &mut [Row]) -> Ev
     let bands = bands(replays, &curves, &of_curves, &stream.named("bands"));
     let table = Table { replays, values: &values, stream: stream.named("replicates") };
     for row in rows.iter_mut().filter(|row| row.kind != PolicyKind::Model) {
-        row.interval = table.alone(row).map(|estimate| estimate.interval.not_below(row.metric.lowest));
+        row.interval = table.alone(row).map(|estimate| estimate.interval.within(row.metric.range));
     }
     mark_best(&table, rows);
     let comparisons =
@@ -260,7 +260,7 @@ fn compare(
                 metric,
                 is_primary: metric == primary,
                 difference,
-                interval: estimate.interval,
+                interval: estimate.interval.within(metric.range.of_differences()),
                 sign_flip_p,
                 p: sign_flip_p.max(estimate.p_of_zero),
                 adjusted_p: 1.0,

@@ -277,7 +277,8 @@ pub(super) fn bands(
             let observed: Vec<f64> = observed.iter().map(|values| values[at]).collect();
             let mut rng = stream.named(&policy.name).numbered(at).generator();
             let interval = estimate(&observed, &columns[at], LEVEL, &mut rng)?.interval;
-            (interval.low.is_finite() && interval.high.is_finite()).then_some(interval)
+            let range = if at < n_preferences { Interval::UP_TO_ONE } else { Interval::SHARES };
+            (interval.low.is_finite() && interval.high.is_finite()).then(|| interval.within(range))
         };
         let score = curve.costs_usd.iter().enumerate();
         Bands {

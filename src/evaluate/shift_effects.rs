@@ -94,7 +94,8 @@ fn moved(runs: &PairedRuns, router: usize, metric: &'static Metric, stream: &Str
         Some(Interval { low: 0.0, high: 0.0 })
     } else {
         let mut rng = stream.named("replicates").named(metric.name).numbered(router).generator();
-        estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval)
+        let range = metric.range.of_differences();
+        estimate(&observed, &resampled, LEVEL, &mut rng).map(|estimate| estimate.interval.within(range))
     };
     let [before, after] = [0, 1].map(|run| mean(&paired.observed[run]));
     Some(MovedMetric { metric, before, after, interval })

@@ -183,6 +183,7 @@ impl Measured {
         let own = Judgement::of(gain, least);
         let is_by_chance = own == Judgement::Regressed && adjusted_p > FAMILY_WISE_ERROR;
         let judgement = if is_by_chance { Judgement::Inconclusive } else { own };
+        let interval = interval.within(metric.range.of_differences());
         Line { metric, current, baseline, interval, adjusted_p, own, judgement }
     }
 }

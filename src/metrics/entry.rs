@@ -8,6 +8,7 @@ use super::area::cost_saving;
 use super::curve::{Point, cost_at, hull};
 use super::preference::{Controllability, SweepPoint, Weighted, controllability, weighted_mean};
 use super::published::{Pair, PairPoint};
+use crate::statistics::Interval;
 
 /// One metric of a policy.
 pub struct Metric {
@@ -23,8 +24,8 @@ pub struct Metric {
     pub unit: Unit,
     /// Which end is better.
     pub better: Better,
-    /// No value lies below; ends of intervals are moved there.
-    pub lowest: f64,
+    /// Where its values lie; ends of intervals are moved there. A side on which values may not be reached has no end.
+    pub range: Interval,
     /// Whether it has intervals and tests, and may be declared the primary metric.
     pub is_headline: bool,
     /// What it cannot do without; every suite has scores.
@@ -123,7 +124,7 @@ pub(super) const PLAIN: Metric = Metric {
     about: "",
     unit: Unit::Score,
     better: Better::Higher,
-    lowest: f64::NEG_INFINITY,
+    range: Interval::ANY,
     is_headline: false,
     needs: &[Need::Costs],
     missing: Missing::Undefined,

@@ -3,6 +3,7 @@
 //! The regret of a step against a reference is the reference's utility less that of the arm chosen.
 
 use super::entry::{Better, Metric, PLAIN, Table, Unit};
+use crate::statistics::Interval;
 
 /// What a policy, and those it is compared with, got in one order.
 pub struct Steps<'a> {
@@ -39,6 +40,7 @@ pub static ONLINE_METRICS: &[OnlineMetric] = &[
         metric: Metric {
             name: "score",
             title: "mean score",
+            range: Interval::SHARES,
             shown: &[(Table::Main, 4), (Table::Gate, 1)],
             needs: &[],
             ..PLAIN
@@ -52,7 +54,7 @@ pub static ONLINE_METRICS: &[OnlineMetric] = &[
             title: "cost, USD per 1,000",
             unit: Unit::UsdPerPrompt,
             better: Better::Lower,
-            lowest: 0.0,
+            range: Interval::FROM_ZERO,
             shown: &[(Table::Main, 5), (Table::Gate, 2)],
             ..PLAIN
         },
@@ -60,7 +62,13 @@ pub static ONLINE_METRICS: &[OnlineMetric] = &[
         of: |steps| Some(steps.cost_usd),
     },
     OnlineMetric {
-        metric: Metric { name: "mean-utility", title: "mean utility", needs: &[], ..PLAIN },
+        metric: Metric {
+            name: "mean-utility",
+            title: "mean utility",
+            range: Interval::UP_TO_ONE,
+            needs: &[],
+            ..PLAIN
+        },
         is_sum: false,
         of: |steps| Some(steps.utility.iter().sum::<f64>() / steps.utility.len() as f64),
     },
@@ -68,6 +76,7 @@ pub static ONLINE_METRICS: &[OnlineMetric] = &[
         metric: Metric {
             name: "regret",
             title: "regret",
+            range: Interval::FROM_ZERO,
             shown: &[(Table::Main, 0), (Table::Gate, 0)],
             ..REGRET
         },
@@ -98,6 +107,7 @@ pub static ONLINE_METRICS: &[OnlineMetric] = &[
         metric: Metric {
             name: "last-quarter-regret",
             title: "last quarter",
+            range: Interval::FROM_ZERO,
             shown: &[(Table::Main, 3), (Table::Gate, 3)],
             ..REGRET
         },

@@ -14,13 +14,19 @@ use super::published::{
     gap_to_oracle, pareto_distance, pareto_ratio, performance_gain, performance_gap_recovered, relative_gain,
     relative_value,
 };
+use crate::statistics::Interval;
 
 /// A cost as a share of another, in per cent.
-const COST_SHARE: Metric =
-    Metric { unit: Unit::Share, better: Better::Lower, lowest: 0.0, missing: Missing::NotReached, ..PLAIN };
+const COST_SHARE: Metric = Metric {
+    unit: Unit::Share,
+    better: Better::Lower,
+    range: Interval::FROM_ZERO,
+    missing: Missing::NotReached,
+    ..PLAIN
+};
 
 /// A share that is saved, in per cent.
-const SAVING: Metric = Metric { unit: Unit::Share, ..PLAIN };
+const SAVING: Metric = Metric { unit: Unit::Share, range: Interval::UP_TO_ONE, ..PLAIN };
 
 /// Every metric, in the order of files.
 pub static METRICS: &[Metric] = &[
@@ -28,6 +34,7 @@ pub static METRICS: &[Metric] = &[
         name: "score-at-w0",
         title: "score at w = 0",
         short_title: "score at w=0",
+        range: Interval::SHARES,
         is_headline: true,
         needs: &[],
         shown: &[
@@ -43,6 +50,7 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "best-score",
         title: "best score",
+        range: Interval::SHARES,
         needs: &[],
         shown: &[(Table::WithoutCosts, 1)],
         of: |view| view.points.iter().map(|point| point.score).reduce(f64::max),
@@ -51,6 +59,7 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "mean-score",
         title: "mean score",
+        range: Interval::SHARES,
         needs: &[Need::Preferences],
         shown: &[(Table::Gate, 1)],
         of: |view| view.mean_over_preferences(|_, point| point.score),
@@ -61,7 +70,7 @@ pub static METRICS: &[Metric] = &[
         title: "mean cost, USD per 1,000 prompts",
         unit: Unit::UsdPer1000,
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Gate, 2)],
         of: |view| view.mean_over_preferences(|_, point| 1000.0 * point.cost_usd),
@@ -72,7 +81,7 @@ pub static METRICS: &[Metric] = &[
         title: "cost at w = 0, USD per 1,000 prompts",
         unit: Unit::UsdPerPrompt,
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         is_headline: true,
         of: |view| Some(view.points[0].cost_usd),
         ..PLAIN
@@ -81,6 +90,7 @@ pub static METRICS: &[Metric] = &[
         name: "aiq",
         title: "AIQ",
         short_title: "AIQ",
+        range: Interval::SHARES,
         is_headline: true,
         shown: &[(Table::Main, 0), (Table::Terminal, 0), (Table::Stress, 1), (Table::Gate, 3)],
         about: "AIQ: mean height of the hull from the cheapest to the most expensive single model, the cheapest joined to \
@@ -91,12 +101,14 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "aiq-routerbench",
         title: "AIQ as RouterBench's code has it",
+        range: Interval::SHARES,
         of: |view| aiq_routerbench(&view.points),
         ..PLAIN
     },
     Metric {
         name: "audc",
         title: "AUDC",
+        range: Interval::SHARES,
         of: |view| audc(&view.points, view.setting.most_expensive.cost_usd),
         ..PLAIN
     },
@@ -104,6 +116,7 @@ pub static METRICS: &[Metric] = &[
         name: "hypervolume-usd",
         title: "hypervolume, score x USD per 1,000 prompts",
         unit: Unit::UsdPerPrompt,
+        range: Interval::FROM_ZERO,
         is_headline: true,
         of: |view| Some(hypervolume(&view.points, view.setting.reference())),
         ..PLAIN
@@ -186,6 +199,7 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "expected-utility",
         title: "expected utility",
+        range: Interval::UP_TO_ONE,
         is_headline: true,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Gate, 4)],
@@ -199,6 +213,7 @@ pub static METRICS: &[Metric] = &[
         name: "normalised-utility",
         title: "normalised utility",
         short_title: "norm. utility",
+        range: Interval::UP_TO_ONE,
         is_headline: true,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Main, 1), (Table::Terminal, 1), (Table::Stress, 0)],
@@ -217,7 +232,7 @@ pub static METRICS: &[Metric] = &[
         name: "maximum-utility-loss",
         title: "largest utility loss",
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 1)],
         about: "Largest utility loss: compared with the utility oracle, at the worst w for the router.",
@@ -232,7 +247,7 @@ pub static METRICS: &[Metric] = &[
         title: "rank correlation of w and cost",
         unit: Unit::Number,
         better: Better::Lower,
-        lowest: -1.0,
+        range: Interval { low: -1.0, high: 1.0 },
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 2)],
         about: "Rank correlation of w and cost: -1 where more weight on cost always costs less.",
@@ -244,7 +259,7 @@ pub static METRICS: &[Metric] = &[
         title: "inversions",
         unit: Unit::Count,
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 3)],
         about: "Inversions: pairs of preferences of which the one with more weight on cost costs more.",
@@ -255,7 +270,7 @@ pub static METRICS: &[Metric] = &[
         name: "distinct-points",
         title: "points on the front",
         unit: Unit::Count,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Costs, Need::Preferences],
         shown: &[(Table::Further, 4)],
         about: "Points on the front: how many operating points there are to choose from.",
@@ -334,7 +349,7 @@ pub static METRICS: &[Metric] = &[
         about: "ParetoDist: mean distance to the Pareto front of all routers and single models, cost and score each in units of \
             their range.",
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Costs, Need::Rivals],
         shown: &[(Table::Published, 2)],
         of: |view| pareto_distance(&view.points, &view.setting.rivals),
@@ -343,6 +358,7 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "pareto-ratio",
         title: "ParetoRatio, %",
+        range: Interval::SHARES,
         about: "ParetoRatio: share of the points that lie on it.",
         unit: Unit::Share,
         needs: &[Need::Costs, Need::Rivals],
@@ -375,7 +391,7 @@ pub static METRICS: &[Metric] = &[
         about: "Gap@O: share of the oracle's score that is missing.",
         unit: Unit::Share,
         better: Better::Lower,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[],
         shown: &[(Table::Published, 6)],
         of: |view| gap_to_oracle(view.points[0].score, view.setting.oracle.score),
@@ -403,7 +419,7 @@ pub static METRICS: &[Metric] = &[
         about: "E_p: entropy of the models chosen, 0 where all prompts go to one.",
         unit: Unit::Number,
         better: Better::Neither,
-        lowest: 0.0,
+        range: Interval::FROM_ZERO,
         needs: &[Need::Choices],
         shown: &[(Table::Published, 9)],
         of: |view| Some(choice_entropy_bits(view.n_prompts_by_model)),

@@ -34,9 +34,28 @@ impl Interval {
         Some(Interval { low, high })
     }
 
-    /// The part from `least` up, for what is never below it: to leave out what cannot be costs no coverage.
-    pub fn not_below(self, least: f64) -> Interval {
-        Interval { low: self.low.max(least), high: self.high.max(least) }
+    /// All numbers.
+    pub const ANY: Interval = Interval { low: f64::NEG_INFINITY, high: f64::INFINITY };
+    /// The numbers from 0 up.
+    pub const FROM_ZERO: Interval = Interval { low: 0.0, high: f64::INFINITY };
+    /// The numbers up to 1.
+    pub const UP_TO_ONE: Interval = Interval { low: f64::NEG_INFINITY, high: 1.0 };
+    /// The numbers from 0 to 1.
+    pub const SHARES: Interval = Interval { low: 0.0, high: 1.0 };
+
+    /// The part within the range of what the interval is for: to leave out what cannot be costs no coverage.
+    ///
+    /// # Panics
+    /// If the range ends before it starts.
+    pub fn within(self, range: Interval) -> Interval {
+        let [low, high] = [self.low, self.high].map(|end| end.clamp(range.low, range.high));
+        Interval { low, high }
+    }
+
+    /// Where the difference of two values lies that lie in here.
+    pub fn of_differences(self) -> Interval {
+        let width = self.high - self.low;
+        Interval { low: -width, high: width }
     }
 
     /// Whether a value lies inside, bounds included.
@@ -103,6 +122,16 @@ mod tests {
         assert_eq!(quantile(&sorted, 0.3), Some(1.5));
         assert_eq!(quantile(&sorted, 0.0), Some(1.0));
         assert_eq!(quantile(&sorted, 1.0), Some(8.0));
+    }
+
+    #[test]
+    fn an_interval_is_cut_at_the_range_of_its_metric_and_a_difference_at_the_width_of_it() {
+        let wide = Interval { low: -3.0, high: 1.9 };
+        assert_eq!(wide.within(Interval::SHARES), Interval::SHARES);
+        assert_eq!(wide.within(Interval::FROM_ZERO), Interval { low: 0.0, high: 1.9 });
+        assert_eq!(wide.within(Interval::ANY), wide);
+        assert_eq!(wide.within(Interval::SHARES.of_differences()), Interval { low: -1.0, high: 1.0 });
+        assert_eq!(Interval::UP_TO_ONE.of_differences(), Interval::ANY);
     }
 
     #[test]

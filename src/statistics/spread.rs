@@ -2,6 +2,8 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::Interval;
+
 /// A mean and its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
@@ -25,5 +27,11 @@ impl Spread {
         let quantile = StudentsT::new(0.0, 1.0, n - 1.0).map_or(1.96, |t| t.inverse_cdf(0.975));
         let half = quantile * (variance / n).sqrt();
         Spread { mean, low: mean - half, high: mean + half }
+    }
+
+    /// The same with the ends of the interval moved to a range in which all values lie.
+    pub fn within(self, range: Interval) -> Spread {
+        let Interval { low, high } = Interval { low: self.low, high: self.high }.within(range);
+        Spread { low, high, ..self }
     }
 }

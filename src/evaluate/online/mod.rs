@@ -23,7 +23,7 @@ use crate::metrics::curve::Point;
 use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
 use crate::record::online::{Log, OnlineRecord, Order};
 use crate::scenario::Expectation;
-use crate::statistics::{self, spread::Spread};
+use crate::statistics::{self, Interval, spread::Spread};
 use targets::{best_single, off_policy};
 
 /// Places at which curves are kept.
@@ -40,6 +40,8 @@ pub struct Value {
     pub metric: String,
     /// Its value in each order.
     pub values: Vec<f64>,
+    /// Where its values lie.
+    pub range: Interval,
 }
 
 /// Cumulative regrets of one policy at the checkpoints.
@@ -81,7 +83,7 @@ struct Track {
 impl Value {
     /// Mean and interval over orders.
     pub fn spread(&self) -> Spread {
-        Spread::of(&self.values)
+        Spread::of(&self.values).within(self.range)
     }
 }
 
@@ -110,24 +112,29 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
         let known = |name: &str| against(name).expect("this reference is always there");
         let (oracle, zero_router) = (known("oracle"), known("zero-router"));
         let best_single = against("best-single");
-        let curve = |reference: &[&Track]| -> Vec<Spread> {
+        let curve = |reference: &[&Track], range: Interval| -> Vec<Spread> {
             let cumulative: Vec<Vec<f64>> = reference
                 .iter()
                 .zip(&policy_tracks)
                 .map(|(r, own)| cumulative(r, own, &checkpoints))
                 .collect();
             let at = |place: usize| cumulative.iter().map(|order| order[place]).collect::<Vec<f64>>();
-            (0..checkpoints.len()).map(|place| Spread::of(&at(place))).collect()
+            (0..checkpoints.len()).map(|place| Spread::of(&at(place)).within(range)).collect()
         };
         series.push(Series {
             policy: policy.clone(),
             is_reference: at >= record.manifest.scenario.routers.len(),
-            regret: curve(&oracle),
-            to_best_single: best_single.as_deref().map(curve),
-            to_zero_router: curve(&zero_router),
+            regret: curve(&oracle, Interval::FROM_ZERO),
+            to_best_single: best_single.as_deref().map(|best| curve(best, Interval::ANY)),
+            to_zero_router: curve(&zero_router, Interval::ANY),
         });
-        let mut push = |metric: &str, all: Vec<f64>| {
-            values.push(Value { policy: policy.clone(), metric: metric.to_owned(), values: all });
+        let mut push = |metric: &str, values_of_orders: Vec<f64>, range: Interval| {
+            values.push(Value {
+                policy: policy.clone(),
+                metric: metric.to_owned(),
+                values: values_of_orders,
+                range,
+            });
         };
         for online in ONLINE_METRICS {
             let of = |order: usize| {
@@ -142,7 +149,7 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
                 })
             };
             if let Some(all) = (0..by_order.len()).map(of).collect() {
-                push(online.metric.name, all);
+                push(online.metric.name, all, online.metric.range);
             }
         }
         for (name, (from, to)) in windows(record) {
@@ -151,7 +158,7 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
                     [oracle[order], policy_tracks[order]].map(|track| &track.utility[from..to]);
                 regret(oracle, own) / (to - from).max(1) as f64
             };
-            push(&name, (0..by_order.len()).map(window).collect());
+            push(&name, (0..by_order.len()).map(window).collect(), Interval::FROM_ZERO);
         }
     }
     OnlineSummary { checkpoints, series, values, off_policy: off_policy(record) }

@@ -170,9 +170,11 @@ fn row(runs: &[Finished], policy: &str, kind: PolicyKind) -> OverallRow {
 /// same suite are not, and make the interval too narrow.
 fn estimate(runs: &[Finished], policy: &str, metric: &str) -> Estimate {
     let rows = runs.iter().filter_map(|run| run.summary.named(policy, metric));
+    let mut range = Interval::ANY;
     let known: Vec<(f64, Option<Interval>)> = rows
         .filter_map(|row| {
             let aggregate = row.aggregate().filter(|aggregate| aggregate.n == row.values.len())?;
+            range = row.metric.range;
             Some((aggregate.mean, row.interval))
         })
         .collect();
@@ -187,7 +189,7 @@ fn estimate(runs: &[Finished], policy: &str, metric: &str) -> Estimate {
     };
     let interval = distance(|interval| interval.low)
         .zip(distance(|interval| interval.high))
-        .map(|(below, above)| Interval { low: mean - below, high: mean + above });
+        .map(|(below, above)| Interval { low: mean - below, high: mean + above }.within(range));
     Estimate { mean: Some(mean), interval, n }
 }
 
@@ -397,7 +399,8 @@ fn rows(runs: &[OnlineRun]) -> Vec<Row> {
         let distance = |end: fn(&Spread) -> f64| {
             shares.iter().map(|s| (end(s) - s.mean).powi(2)).sum::<f64>().sqrt() / n
         };
-        let share = Spread { mean, low: mean - distance(|s| s.low), high: mean + distance(|s| s.high) };
+        let share = Spread { mean, low: mean - distance(|s| s.low), high: mean + distance(|s| s.high) }
+            .within(Interval::FROM_ZERO);
         (!shares.is_empty()).then(|| Row { policy: policy.to_owned(), is_reference, share, n: shares.len() })
     };
     let mut rows: Vec<Row> = policies.into_iter().filter_map(row).collect();
