@@ -95,6 +95,9 @@ fn a_plan_says_how_much_is_enough_by_a_pilot_and_what_it_lacks_without_one() {
     // With as many replicates, half the difference takes about four times the prompts, and more where training adds noise.
     let (whole, half) = (prompts_for_linear("0.02"), prompts_for_linear("0.01"));
     assert!(half >= 3.9 * whole && whole >= 1.0, "{whole} {half}");
+    let tiny = String::from_utf8(plan(&["--difference", "1e-9"]).stdout).unwrap();
+    assert!(tiny.contains(">1e8") || tiny.contains("none"), "{tiny}");
+    assert!(!tiny.contains("184467440737095516"), "{tiny}");
     let unknown = plan(&["--metric", "aiqq"]);
     assert!(String::from_utf8(unknown.stderr).unwrap().ends_with("`aiqq`; did you mean `aiq`?\n"));
 }

@@ -132,6 +132,43 @@ fn numbers_outside_of_the_bounds_of_suites_are_refused() {
     }
 }
 
+/// The best single model costs next to nothing and a random one a fortune: a share of its cost is beyond all numbers.
+#[test]
+fn nothing_is_concluded_from_a_number_that_is_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let settings =
+        SyntheticSettings { n_prompts: 60, n_models: 2, n_dimensions: 8, ..SyntheticSettings::default() };
+    let mut suite = settings.generate().unwrap().suite;
+    for prompt in 0..60 {
+        for (model, cost_usd) in [(0, 1e-320), (1, 1e11)] {
+            suite.outcomes.score.set(prompt, model, Some(0.5));
+            suite.outcomes.cost_usd.set(prompt, model, Some(cost_usd));
+        }
+    }
+    fs::write(folder.join("s.toml"), SCENARIO).unwrap();
+    let scenario = Scenario::parse(Path::new("s.toml"), SCENARIO).unwrap();
+    let record = run(&scenario, suite.clone(), &|_| {}).unwrap();
+    let claim = report::claim(&folder.join("out")).unwrap();
+    report::write_run(&claim, &record, &summarise(&record), &[]).unwrap();
+    fs::create_dir_all(folder.join("data/s")).unwrap();
+    suite.write(&folder.join("data/s")).unwrap();
+    for arguments in [
+        &["run", "s.toml", "--datasets", "data", "--out", "again", "--quiet"][..],
+        &["report", "out"],
+        &["verify", "out"],
+        &["check", "out", "--against", "out"],
+        &["plan", "s.toml", "--pilot", "out"],
+        &["compare", "out"],
+    ] {
+        let output = llm_bandit(folder, arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(2), 1), "{arguments:?}: {text}");
+        assert!(text.ends_with(" is no finite number\n"), "{arguments:?}: {text}");
+    }
+    assert!(!folder.join("again").exists());
+}
+
 #[test]
 fn a_file_that_unpacks_without_end_is_not_read_to_its_end() {
     let folder = tempfile::tempdir().unwrap();

@@ -180,6 +180,16 @@ fn every_command_takes_an_online_report_or_says_why_not_and_what_to_do() {
     // Planning, prices, training.
     let plan = said(folder, &["plan", "good.toml", "--difference", "0.01"], 0);
     assert!(plan.starts_with("Pilot: 4 orders of ") && plan.contains("random"), "{plan}");
+    for (flag, value, expected) in [
+        ("--power", "1", "a power of 1 is not between 0.025 and 1"),
+        ("--power", "NaN", "a power of NaN is not between 0.025 and 1"),
+        ("--difference", "0", "a difference of 0 is not a number above 0"),
+        ("--difference", "inf", "a difference of inf is not a number above 0"),
+    ] {
+        let refused = said(folder, &["plan", "good.toml", flag, value], 2);
+        assert!(refused.trim_end().ends_with(expected), "{refused}");
+    }
+    assert!(said(folder, &["plan", "good.toml", "--difference", "1e-300"], 0).contains(" >1e8\n"));
     let unknown = said(folder, &["plan", "good.toml", "--metric", "regretz"], 2);
     assert!(unknown.contains("did you mean `regret`?"), "{unknown}");
     let repriced = said(folder, &["reprice", "reports/good", "--prices", "built-in", "--out", "r"], 2);

@@ -41,6 +41,8 @@ pub(super) struct PlanArguments {
 const REPLICATES: [usize; 5] = [1, 3, 5, 10, 30];
 /// Smaller numbers of prompts are not distinguished.
 const FEWEST: usize = 30;
+/// Nobody plans by larger numbers.
+const MOST: usize = 100_000_000;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
@@ -69,8 +71,9 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
         }
     };
     record.manifest.scenario.evidence = scenario.evidence;
-    let evidence = summarise(&record).evidence;
-    let evidence = evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
+    let summary = summarise(&record);
+    summary.check().map_err(|error| Error::file(&pilot, error.to_string()))?;
+    let evidence = summary.evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
     let metric = arguments.metric.as_deref();
     let plan = Plan::new(&record, &evidence, metric, arguments.difference, arguments.power)?;
     say(in_words(&plan).trim_end())?;
@@ -98,13 +101,23 @@ fn plan_orders(arguments: &PlanArguments, pilot: &Path, record: &OnlineRecord) -
         "orders"
     );
     for (label, observed, error, needed) in &plan.lines {
-        let _ = writeln!(text, "{label:<24}{observed:>+12.4}{error:>12.4}{needed:>9}");
+        let _ = writeln!(text, "{label:<24}{observed:>+12.4}{error:>12.4}{:>9}", number(Some(*needed), 0));
     }
     text.push_str(
         "\nOrders hold the same prompts in another order, at other preferences: more of them say nothing of other prompts.",
     );
     say(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many are needed, as it is shown.
+fn number(needed: Option<usize>, fewest: usize) -> String {
+    match needed {
+        None => "none".to_owned(),
+        Some(needed) if needed < fewest => format!("<{fewest}"),
+        Some(needed) if needed > MOST => ">1e8".to_owned(),
+        Some(needed) => needed.to_string(),
+    }
 }
 
 fn in_words(plan: &Plan) -> String {
@@ -125,16 +138,10 @@ fn in_words(plan: &Plan) -> String {
         let _ = write!(text, "{:<24}{:>+12.4}{now:>12.4}", line.router, line.observed);
         for n in REPLICATES {
             let needed = line.components.prompts_for(plan.standard_error, n);
-            let needed = match needed {
-                None => "none".to_owned(),
-                // The normal distribution behind the plan holds from some dozens of prompts on.
-                Some(needed) if needed < FEWEST => format!("<{FEWEST}"),
-                Some(needed) => needed.to_string(),
-            };
-            let _ = write!(text, "{needed:>9}");
+            // The normal distribution behind the plan holds from some dozens of prompts on.
+            let _ = write!(text, "{:>9}", number(needed, FEWEST));
         }
-        let needed = line.components.replicates_for(plan.standard_error);
-        let _ = writeln!(text, "{:>14}", needed.map_or_else(|| "none".into(), |needed| needed.to_string()));
+        let _ = writeln!(text, "{:>14}", number(line.components.replicates_for(plan.standard_error), 0));
     }
     text.push_str(
         "\nnone: no number is enough, since training (for prompts) or prompts (for replicates) add more noise than that. ",

@@ -301,6 +301,18 @@ fn adjust(comparisons: &mut [Comparison], is_primary: bool, correction: impl Fn(
     family.into_iter().zip(adjusted).for_each(|(comparison, p)| comparison.adjusted_p = p);
 }
 
+/// How many standard errors a difference must be to be found with this power.
+///
+/// # Errors
+/// A difference that is no number above 0, or a power outside (0.025, 1).
+pub(super) fn factor_of(difference: f64, power: f64) -> Result<f64> {
+    if !(difference > 0.0 && difference.is_finite()) {
+        return Err(Error::Usage(format!("a difference of {difference} is not a number above 0")));
+    }
+    detection_factor(power)
+        .ok_or_else(|| Error::Usage(format!("a power of {power} is not between 0.025 and 1")))
+}
+
 /// Test prompts over development prompts, mean over replicates.
 fn test_per_training(record: &Record) -> f64 {
     let replicates = &record.manifest.replicates;
@@ -373,11 +385,7 @@ impl Plan {
         difference: f64,
         power: f64,
     ) -> Result<Plan> {
-        if !(difference > 0.0 && difference.is_finite()) {
-            return Err(Error::Usage(format!("a difference of {difference} is not a number above 0")));
-        }
-        let factor = detection_factor(power)
-            .ok_or_else(|| Error::Usage(format!("a power of {power} is not between 0.025 and 1")))?;
+        let factor = factor_of(difference, power)?;
         let metric = metric.unwrap_or(evidence.primary.name);
         let (n_replicates, n_prompts) = (record.manifest.replicates.len(), record.prompts.len());
         let of_metric = evidence.comparisons.iter().filter(|comparison| comparison.metric.name == metric);
@@ -395,7 +403,11 @@ impl Plan {
             let mut known: Vec<&str> = evidence.comparisons.iter().map(|other| other.metric.name).collect();
             known.dedup();
             let near = suggestion(metric, known.iter().copied());
-            return Err(Error::Usage(format!("no router is compared on `{metric}`{near}")));
+            return Err(Error::Usage(if known.contains(&metric) {
+                format!("`{metric}` has no error to plan by: resamples do not reach it or give no number")
+            } else {
+                format!("no router is compared on `{metric}`{near}")
+            }));
         }
         Ok(Plan {
             against: evidence.against.clone(),

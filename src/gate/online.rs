@@ -24,7 +24,7 @@ use crate::statistics::{Interval, mean, variance};
 ///
 /// # Errors
 /// Two records that do not measure the same where that is not allowed, or whose orders have not as many steps; expectations
-/// that name what is not there; intervals across splits, which an online run does not have.
+/// that name what is not there; a value that is no number; intervals across splits, which an online run does not have.
 pub fn check_online(current: &OnlineRecord, baseline: &OnlineRecord, settings: GateSettings) -> Result<Gate> {
     if settings.across_splits {
         let problem = "is of an online run, which has no splits: its intervals are over orders; leave out `--across-splits`";
@@ -39,6 +39,8 @@ pub fn check_online(current: &OnlineRecord, baseline: &OnlineRecord, settings: G
         )));
     }
     let [now, before] = [current, baseline].map(summarise);
+    now.check()?;
+    before.check()?;
     let judged = |expectation| {
         let held_before = judge_one(expectation, &before).ok().map(|verdict| verdict.holds);
         Ok(GatedExpectation { verdict: judge_one(expectation, &now)?, held_before })

@@ -336,8 +336,8 @@ fn problem(manifest: &OnlineManifest) -> Option<String> {
     if problem.is_some() {
         return problem;
     }
-    if !(1..=MOST_ORDERS).contains(&scenario.online.orders) {
-        return Some(format!("tells of {} orders, not of 1 to {MOST_ORDERS}", scenario.online.orders));
+    if !(2..=MOST_ORDERS).contains(&scenario.online.orders) {
+        return Some(format!("tells of {} orders, not of 2 to {MOST_ORDERS}", scenario.online.orders));
     }
     let starts: Vec<usize> = phases.iter().map(|phase| phase.from).collect();
     let is_inside = starts.first() == Some(&0) && starts.last().is_some_and(|last| last < n_steps);

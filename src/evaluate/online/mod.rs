@@ -15,10 +15,9 @@ mod targets;
 
 pub use targets::{CLIP, OffPolicyRow};
 
-use statrs::distribution::{ContinuousCDF, Normal};
-
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::Verdict;
+use crate::evaluate::evidence::factor_of;
 use crate::metrics::curve::Point;
 use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
 use crate::record::online::{Log, OnlineRecord, Order};
@@ -91,6 +90,20 @@ impl OnlineSummary {
     /// One metric of one policy.
     pub fn find(&self, policy: &str, metric: &str) -> Option<&Value> {
         self.values.iter().find(|value| value.policy == policy && value.metric == metric)
+    }
+
+    /// Whether every value is a number.
+    ///
+    /// # Errors
+    /// The first that is none: nothing can be concluded from it.
+    pub fn check(&self) -> Result<()> {
+        let is_number = |value: &&Value| value.values.iter().all(|value| value.is_finite());
+        match self.values.iter().find(|value| !is_number(value)) {
+            Some(Value { policy, metric, .. }) => {
+                Err(Error::Usage(format!("`{metric}` of `{policy}` is no finite number")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -188,9 +201,7 @@ pub(crate) fn windows(record: &OnlineRecord) -> Vec<(String, (usize, usize))> {
 /// # Errors
 /// An expectation that names an unknown router or metric; a value that is no finite number.
 pub fn judge(record: &OnlineRecord, summary: &OnlineSummary) -> Result<Vec<Verdict>> {
-    if let Some(value) = summary.values.iter().find(|value| !value.spread().mean.is_finite()) {
-        return Err(Error::Usage(format!("`{}` of `{}` is no finite number", value.metric, value.policy)));
-    }
+    summary.check()?;
     record.manifest.scenario.expect.iter().map(|expectation| judge_one(expectation, summary)).collect()
 }
 
@@ -251,9 +262,11 @@ pub struct OnlinePlan {
 /// two-sided test at 5 % finds a true difference d with probability `power` where d is (z(0.975) + z(power)) such errors.
 ///
 /// # Errors
-/// A metric that a learner does not have, or a pilot with one learner.
+/// As [`Plan::new`](crate::evaluate::Plan::new); a pilot with one learner.
 pub fn plan_orders(record: &OnlineRecord, metric: &str, difference: f64, power: f64) -> Result<OnlinePlan> {
+    let factor = factor_of(difference, power)?;
     let summary = summarise(record);
+    summary.check()?;
     let values = |policy: &str| match summary.find(policy, metric) {
         Some(value) => Ok(&value.values),
         None => {
@@ -268,14 +281,12 @@ pub fn plan_orders(record: &OnlineRecord, metric: &str, difference: f64, power: 
     if others.is_empty() {
         return Err(Error::Usage("has one learner: there is no difference to find".into()));
     }
-    let normal = Normal::standard();
-    let distances = normal.inverse_cdf(0.975) + normal.inverse_cdf(power);
     let reference = values(against)?;
     let line = |label: &&str| {
         let own = values(label)?;
         let differences: Vec<f64> = own.iter().zip(reference).map(|(own, other)| own - other).collect();
         let (n, variance) = (differences.len() as f64, statistics::variance(&differences));
-        let needed = variance * (distances / difference).powi(2);
+        let needed = variance * (factor / difference).powi(2);
         let needed = (needed.ceil() as usize).max(2);
         Ok(((*label).to_owned(), statistics::mean(&differences), (variance / n).sqrt(), needed))
     };
@@ -403,5 +414,24 @@ impl Means {
 
     fn utility(&self, arm: usize, weight: f64) -> f64 {
         self.0[arm].map_or(f64::MIN, |(score, cost)| score - weight * cost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_no_number_is_found_in_whatever_order_it_stands() {
+        let summary = |values: Vec<f64>| {
+            let value = Value { policy: "p".into(), metric: "score".into(), values, range: Interval::SHARES };
+            let (series, off_policy) = (Vec::new(), Vec::new());
+            OnlineSummary { checkpoints: Vec::new(), series, values: vec![value], off_policy }
+        };
+        assert!(summary(vec![0.5, 1.0]).check().is_ok());
+        let fault = summary(vec![0.5, f64::NAN]).check().unwrap_err().to_string();
+        assert_eq!(fault, "`score` of `p` is no finite number");
+        // Two orders that differ much: no score lies above 1.
+        assert_eq!(summary(vec![0.5, 1.0]).values[0].spread().high, 1.0);
     }
 }

@@ -52,7 +52,10 @@ pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
         }
         match recorded {
             Recorded::Offline(record) => runs.offline.push(finished(*record, &path)?),
-            Recorded::Online(record) => runs.online.push(OnlineRun::new(&record)),
+            Recorded::Online(record) => {
+                let run = OnlineRun::new(&record);
+                runs.online.push(run.map_err(|error| Error::file(&path, error.to_string()))?);
+            }
         }
         names.push((name, path));
     }

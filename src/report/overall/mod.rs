@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use super::markup::{ABSENT, Cell, Column, Table, cells};
 use super::table::{ends, kind};
+use crate::error::Result;
 use crate::evaluate::online::{OnlineSummary, summarise};
 use crate::evaluate::{PolicyKind, Summary};
 use crate::metrics::{Bound, PolicyId};
@@ -370,8 +371,13 @@ struct Row {
 
 impl OnlineRun {
     /// Computes everything of a record.
-    pub fn new(record: &OnlineRecord) -> Self {
-        OnlineRun { scenario: record.manifest.scenario.name.clone(), summary: summarise(record) }
+    ///
+    /// # Errors
+    /// A value that is no finite number.
+    pub fn new(record: &OnlineRecord) -> Result<Self> {
+        let summary = summarise(record);
+        summary.check()?;
+        Ok(OnlineRun { scenario: record.manifest.scenario.name.clone(), summary })
     }
 
     /// A policy's regret over that of a uniform choice, order by order; `None` where a uniform choice has no regret.
