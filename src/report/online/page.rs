@@ -5,13 +5,15 @@ use std::fmt::Write;
 use maud::{PreEscaped, html};
 
 use super::markdown::{interval, report_md};
-use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, Series, Value};
+use crate::evaluate::{SIGNIFICANCE, Verdict};
 use crate::record::online::OnlineRecord;
 use crate::report::markup::unescaped;
 use crate::report::page::document;
 use crate::report::plot::{Line, LineKind, OnPage, RegretChart, swatch};
 use crate::report::sections::setting::again_html;
+use crate::statistics::correction::holm;
+use crate::statistics::overlap::corrected_t_test;
 use crate::statistics::spread::Spread;
 
 /// The whole page.
@@ -78,20 +80,24 @@ fn leader(summary: &OnlineSummary) -> Option<(&str, &Value)> {
     found.min_by(|a, b| a.1.spread().mean.total_cmp(&b.1.spread().mean))
 }
 
-/// Says no more than the paired differences over orders do.
+/// Says no more than the paired differences over orders do, by Student's t and adjusted by Holm over the learners.
 fn title(summary: &OnlineSummary) -> String {
     let Some((name, best)) = leader(summary) else { return String::new() };
-    let others = summary.series.iter().filter(|series| !series.is_reference && series.policy != name);
-    let close: Vec<&str> = others
-        .clone()
-        .filter(|series| {
-            let Some(value) = summary.find(&series.policy, "regret") else { return false };
-            let differences: Vec<f64> = value.values.iter().zip(&best.values).map(|(a, b)| a - b).collect();
-            Spread::of(&differences).low <= 0.0
-        })
+    let others: Vec<&str> = summary
+        .series
+        .iter()
+        .filter(|series| !series.is_reference && series.policy != name)
         .map(|series| series.policy.as_str())
         .collect();
-    let n = others.count() + 1;
+    let p_of = |other: &&str| {
+        let value = summary.find(other, "regret")?;
+        let differences: Vec<f64> = value.values.iter().zip(&best.values).map(|(a, b)| a - b).collect();
+        corrected_t_test(&differences, 0.0).map(|test| test.p)
+    };
+    let adjusted = holm(&others.iter().map(|other| p_of(other).unwrap_or(1.0)).collect::<Vec<f64>>());
+    let close: Vec<&str> =
+        others.iter().zip(adjusted).filter(|(_, p)| *p >= SIGNIFICANCE).map(|(other, _)| *other).collect();
+    let n = others.len() + 1;
     let name = format!("<b>{}</b>", escape(name));
     match &close[..] {
         _ if n == 1 => format!("{name} is the only learner here"),
@@ -110,8 +116,9 @@ fn standfirst(record: &OnlineRecord, summary: &OnlineSummary) -> String {
     let Some((name, best)) = leader(summary) else { return String::new() };
     let spread = best.spread();
     let mut text = format!("Its regret is {} over {} steps", interval(spread, 1), record.manifest.n_steps);
-    if let Some(uniform) = summary.find("uniform", "regret") {
-        let _ = write!(text, ", {:.0} % of a random choice's", 100.0 * spread.mean / uniform.spread().mean);
+    let uniform = summary.find("uniform", "regret").map(|value| value.spread().mean);
+    if let Some(uniform) = uniform.filter(|regret| *regret > 0.0) {
+        let _ = write!(text, ", {:.0} % of a random choice's", 100.0 * spread.mean / uniform);
     }
     if let Some(value) = summary.find(name, "regret-to-best-single") {
         let Spread { low, high, .. } = value.spread();
