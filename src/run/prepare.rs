@@ -181,6 +181,22 @@ fn check_metrics(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<(
     Ok(())
 }
 
+/// Whether routers and their rival will have the metric that is declared primary; where costs are not known, the score stands for it.
+fn check_primary(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
+    let Some(primary) = scenario.evidence.primary.as_deref().and_then(metric).filter(|_| has_cost) else {
+        return Ok(());
+    };
+    let rival = scenario.evidence.against.as_deref().and_then(Bound::named).map(PolicyId::Bound);
+    let lacks = |id| primary.lacking(id, has_cost, suite.models.len());
+    match lacks(PolicyId::Router(0)).or_else(|| rival.and_then(lacks)) {
+        Some(lacking) => {
+            let problem = format!("`primary` is `{}`, which needs {lacking}", primary.name);
+            Err(Error::setting("evidence.primary", problem))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What the scenario asks of the suite.
 fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
     if suite.models.len() > usize::from(u16::MAX) {
@@ -199,6 +215,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
         }
     }
     check_metrics(scenario, suite, has_cost)?;
+    check_primary(scenario, suite, has_cost)?;
     unseen_of(scenario, suite)?;
     shifts_of(scenario, suite)?;
     scenario.routers.iter().enumerate().try_for_each(|(at, entry)| {
