@@ -158,6 +158,30 @@ pub fn create_folder(folder: &Path) -> Result<()> {
     step().and_then(|()| fs::create_dir_all(folder)).map_err(Error::io(folder, "create"))
 }
 
+/// Whether so many bytes have room where a folder is or will be. Fine where the system does not say how many there are.
+///
+/// # Errors
+/// Less room than that.
+pub fn check_room(folder: &Path, n_bytes: u64) -> Result<()> {
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    let Some(n_free) = n_free_bytes(there).filter(|n_free| *n_free < n_bytes) else { return Ok(()) };
+    let problem = format!(
+        "has {} MB of free room, and this may write {} MB; make room, or choose another `--out`",
+        n_free / 1_000_000,
+        n_bytes.div_ceil(1_000_000)
+    );
+    Err(Error::file(there, problem))
+}
+
+/// The free bytes of the file system that a folder lies on, as far as this user may fill them.
+fn n_free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(test)]
+    if let Some(n_free) = faults::n_free_bytes() {
+        return Some(n_free);
+    }
+    fs4::available_space(folder).ok()
+}
+
 /// Removes a file or a folder with all that is in it; a link alone, not what it leads to. Fine where nothing is there.
 ///
 /// # Errors

@@ -26,6 +26,19 @@ struct Plan {
 }
 
 thread_local! { static PLAN: Cell<Option<Plan>> = const { Cell::new(None) }; }
+thread_local! { static N_FREE: Cell<Option<u64>> = const { Cell::new(None) }; }
+
+/// Does something on a file system that says it has so many free bytes.
+pub(crate) fn with_room<T>(n_bytes: u64, action: impl FnOnce() -> T) -> T {
+    N_FREE.set(Some(n_bytes));
+    let result = action();
+    N_FREE.set(None);
+    result
+}
+
+pub(super) fn n_free_bytes() -> Option<u64> {
+    N_FREE.get()
+}
 
 /// Does something with a fault at a step, counted from 0; also returns how many steps there were. What is done on other
 /// threads has no faults.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::replicate::ShiftedCell;
 use crate::error::Result;
 use crate::hash::{sha256, sha256_of_texts};
+use crate::metrics::METRICS;
 use crate::record::{Predictions, RecordedQuiz, RecordedTraining, commitment};
 use crate::router::Choices;
 use crate::scenario::online::OnlineScenario;
@@ -56,11 +57,51 @@ pub(crate) struct RunCells<'a> {
     inputs: String,
 }
 
+/// What a run has of everything that it writes.
+pub(crate) struct Volume {
+    /// Records, those under shifts among them.
+    pub(crate) n_records: usize,
+    /// Routers of a record.
+    pub(crate) n_routers: usize,
+    /// Routers, bounds, and single models.
+    pub(crate) n_policies: usize,
+    /// Cells of a suite.
+    pub(crate) n_outcomes: usize,
+    /// Replicates or orders.
+    pub(crate) n_replicates: usize,
+    /// Points of a policy's curve.
+    pub(crate) n_points: usize,
+    /// Bytes that a record holds of one router in all replicates.
+    pub(crate) n_bytes_of_router: usize,
+}
+
+impl Volume {
+    /// As many bytes as a run may write: choices and outcomes as they are before they are packed, once as cells and once as a record;
+    /// a line for each metric and point in each of the tables, and figures, which are as large as what was seen of reports.
+    fn n_bytes(&self) -> u64 {
+        const OF_LINES: usize = 160;
+        const OF_FIGURES: usize = 4 << 20;
+        const OF_FIGURES_OF_ROUTER: usize = 256 << 10;
+        let records = self.n_records * (32 * self.n_outcomes + 2 * self.n_routers * self.n_bytes_of_router);
+        let n_lines = self.n_policies * (self.n_replicates + 1) * (METRICS.len() + self.n_points);
+        let figures = OF_FIGURES + self.n_routers * OF_FIGURES_OF_ROUTER;
+        (records + OF_LINES * n_lines + figures) as u64
+    }
+}
+
 impl CellCache {
     /// A folder, which need not exist, and what tells this build of the program from any other: cells of another build
     /// are not taken up. Bytes may differ between machines too, so a folder belongs to one machine.
     pub fn new(folder: PathBuf, program: String) -> Self {
         CellCache { folder, program }
+    }
+
+    /// Whether what a run writes, these cells and its report, has room beside the folder.
+    ///
+    /// # Errors
+    /// Less room than that.
+    pub(crate) fn check_room(&self, volume: &Volume) -> Result<()> {
+        fs::check_room(&self.folder, volume.n_bytes())
     }
 
     /// Removes the folder.

@@ -14,15 +14,18 @@ mod training;
 use std::borrow::Cow;
 
 use crate::error::Result;
+use crate::metrics::Bound;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::record::Record;
 use crate::scenario::shift::{Shift, Stage};
+use crate::scenario::split::Split;
 use crate::scenario::unseen::{QuizLabel, QuizSweep};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::Suite;
 pub use cells::CellCache;
 
+use cells::Volume;
 use offline::execute;
 pub use offline::{Event, resume, run, train};
 use prepare::{Prepared, RunPlan, prepare, replicate_stream, shifts_of};
@@ -66,6 +69,9 @@ pub fn stress(
         })
         .collect::<Result<_>>()?;
     let splits = prepared.splits(scenario)?;
+    if let Some(cache) = cache {
+        cache.check_room(&volume(scenario, &prepared, &splits, 1 + shifts.len()))?;
+    }
     let mut unshifted = execute(&RunPlan::new(scenario, &prepared, splits, &met), cache, progress)?;
     drop(met);
     unshifted.record.manifest.shifts = shifts.iter().map(|shift| shift.name.clone()).collect();
@@ -81,6 +87,23 @@ pub fn stress(
     }
     let sweep = scenario.sweep.as_ref().map(|_| sweep(scenario, &prepared, cache, progress)).transpose()?;
     Ok(Stressed { twin: unshifted.record, shifted, sweep })
+}
+
+/// How much a run writes; a sweep counts as routers.
+fn volume(scenario: &Scenario, prepared: &Prepared, splits: &[Split], n_records: usize) -> Volume {
+    let n_quizzes = scenario.sweep.as_ref().map_or(0, |sweep| sweep.quizzes().len());
+    let n_routers = scenario.routers.len() * (1 + n_quizzes);
+    let (n_models, n_points) = (prepared.suite.models.len(), prepared.grid.preferences().len());
+    let n_tested: usize = splits.iter().map(|split| split.test.len()).sum();
+    Volume {
+        n_records,
+        n_routers,
+        n_policies: n_routers + n_models + Bound::NAMES.len(),
+        n_outcomes: n_models * prepared.suite.prompts.len(),
+        n_replicates: splits.len(),
+        n_points,
+        n_bytes_of_router: n_tested * (2 * n_points + n_models),
+    }
 }
 
 /// The suite that a shift makes, or the one before where it leaves that.
@@ -151,4 +174,36 @@ fn sweep(
     let mut plan = RunPlan::new(&swept, prepared, splits, &[]);
     plan.name = "quiz".into();
     Ok(execute(&plan, cache, progress)?.record)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::fs::faults::with_room;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    #[test]
+    fn a_disk_without_room_is_refused_before_anything_is_trained() {
+        let text = "description = \"d\"\nsuite = \"s\"\n[[router]]\nkind = \"random\"\n\
+            [[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n[[shift]]\nkind = \"model-order\"\n";
+        let scenario = Scenario::parse(Path::new("s.toml"), text).unwrap();
+        let settings = SyntheticSettings { n_prompts: 60, n_models: 3, ..SyntheticSettings::default() };
+        let suite = settings.generate().unwrap().suite;
+        let folder = tempfile::tempdir().unwrap();
+        let cells = folder.path().join("cells");
+        let cache = CellCache::new(cells.clone(), "program".into());
+        let events = Mutex::new(0);
+        let run = |n_free: u64| {
+            let count = |_| *events.lock().unwrap() += 1;
+            with_room(n_free, || stress(&scenario, suite.clone(), Some(&cache), &count))
+        };
+        let fault = run(3_000_000).err().unwrap().to_string();
+        let expected = format!("{}: has 3 MB of free room, and this may write ", folder.path().display());
+        assert!(fault.starts_with(&expected) && fault.lines().count() == 1, "{fault}");
+        assert_eq!((*events.lock().unwrap(), cells.exists()), (0, false));
+        assert!(run(1 << 40).is_ok() && *events.lock().unwrap() > 0);
+    }
 }

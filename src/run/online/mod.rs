@@ -17,6 +17,7 @@ use crate::record::online::{
 use crate::record::{FORMAT, list_prices_hash, log_commitment, scenario_hash};
 use crate::router::Meter;
 use crate::router::online::{Outcome, Ready, Situation};
+use crate::run::cells::Volume;
 use crate::run::{CellCache, Event};
 use crate::scenario::Mode;
 use crate::scenario::online::OnlineScenario;
@@ -61,6 +62,18 @@ pub fn resume(
     let world = World::new(scenario, suite)?;
     let (orders, routers) = (world.orders(scenario), &scenario.routers);
     let n_cells = routers.len() * orders.len();
+    if let Some(cache) = cache {
+        cache.check_room(&Volume {
+            n_records: 1,
+            n_routers: routers.len(),
+            n_policies: routers.len() + world.n_arms(),
+            n_outcomes: world.phases.len() * world.n_arms() * world.prompts.len(),
+            n_replicates: orders.len(),
+            n_points: 100,
+            // An arm and its propensity.
+            n_bytes_of_router: orders.len() * world.n_steps * (2 + 8),
+        })?;
+    }
     progress(Event::Started { n_cells, left_out: world.suite.left_out.in_words() });
     let cells = cache.map(|cache| cache.of_online(scenario, &world.cut_hash));
     let find = |cell: usize| {
