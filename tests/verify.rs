@@ -251,6 +251,12 @@ fn sums_in_another_form_and_leftovers_of_other_programs_are_found() {
         crlf,
         "out/record/SHA256SUMS: is not as it was written: other line ends, another order, or blanks"
     );
+    let twice = |sums: &str| {
+        let (first, rest) = sums.split_once('\n').unwrap();
+        format!("{first}\n{first}\n{rest}")
+    };
+    let twice = tampered(folder, "record/SHA256SUMS", text(twice));
+    assert_eq!(twice, "out/record/SHA256SUMS:2: lists `choices-0-best-single.npy.gz` twice");
     fs::create_dir(folder.join("out/record/__MACOSX")).unwrap();
     assert_eq!(
         rejected(folder),

@@ -86,6 +86,9 @@ pub(crate) fn check_sums(folder: &Path) -> Result<String> {
             return Err(Error::line(&path, at as u64 + 1, "is not a hash and a name"));
         };
         match found.remove(name) {
+            None if as_written.contains(line) => {
+                return Err(Error::line(&path, at as u64 + 1, format!("lists `{name}` twice")));
+            }
             None => return Err(Error::file(&folder.join(name), format!("is missing; `{SUMS}` lists it"))),
             Some(other) if other != hash => {
                 let problem =
