@@ -163,6 +163,17 @@ fn what_would_fail_after_training_is_refused_before() {
         ("low = 0.01", "low = 1e-320", "r.toml:6: [preferences]: 1e-12 <= low < high <= 1e12"),
         ("[preferences]", "[split]\ntest = 1.5\n[preferences]", "r.toml:6: [split]: "),
         ("kind = \"random\"", label.as_str(), "r.toml:11: label `kkk"),
+        // 2^32, which as a number of 32 bits would be 0.
+        (
+            "[preferences]",
+            "[split]\ntest = 4294967296\n[preferences]",
+            "r.toml:6: [split]: `test` 4294967296 and ",
+        ),
+        (
+            "[preferences]",
+            "[evidence]\nprimary = \"apgr\"\n[preferences]",
+            "r.toml:6: `primary` is `apgr`, which needs a pool of two candidates",
+        ),
     ] {
         fs::write(folder.join("r.toml"), SCENARIO.replace(from, to)).unwrap();
         for arguments in [&["verify", "r.toml"][..], &["run", "r.toml", "--out", "out"]] {

@@ -17,8 +17,8 @@ use llm_bandit::record::Record;
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::seed::Stream;
-use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
+use llm_bandit::suite::{CellTable, Suite};
 use proptest::prelude::*;
 
 use folder::files;
@@ -34,6 +34,11 @@ fn suite(n_models: usize) -> Suite {
             let cost = suite.outcomes.cost_usd.get(prompt, model - 1);
             let is_scored = suite.outcomes.score.get(prompt, model).is_some();
             suite.outcomes.cost_usd.set(prompt, model, cost.filter(|_| is_scored));
+        }
+        for model in 0..n_models {
+            let n_tokens = suite.outcomes.score.get(prompt, model).map(|_| 100.0 + prompt as f64);
+            suite.outcomes.input_tokens.set(prompt, model, n_tokens);
+            suite.outcomes.output_tokens.set(prompt, model, n_tokens);
         }
     }
     suite
@@ -101,6 +106,9 @@ online = { orders = 3, warm-start = 0.3, dimensions = 4, change = [{ at = 0.4, p
 router = [{ kind = "random" }, { kind = "linucb" }, { kind = "lin-thompson" }, { kind = "epsilon-greedy", start = "warm" }, { kind = "pilot" }, { kind = "barp" }]
 "#;
 
+const PLAIN: &str = "description = \"d\"\nsuite = \"small\"\nreplicates = 2\n[evidence]\nresamples = 200\n[pool]\nmin-coverage = 0.1\n\
+    gaps = \"vary-pool\"\n[[router]]\nkind = \"random\"\n[[router]]\nlabel = \"p\"\nkind = \"predictor\"\nmodel = \"knn\"\n";
+
 const SAVED: &str = r#"
 description = "A router to save."
 suite = "small"
@@ -150,14 +158,79 @@ fn outcomes(suite: &Suite, environment: &[(&str, &str)], threads: &str) -> BTree
     routed.sort_unstable();
     all.insert("route".into(), routed.join("\n").into_bytes());
     all.insert("verify".into(), say(&["verify", "data/small", "out/stress", "out/online"]).into_bytes());
+    // Prices, flips between two routers of one label, and another table of both.
+    let names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    fs::write(here.join("prices.toml"), book(&names)).unwrap();
+    for (name, text) in [("knn", PLAIN.to_owned()), ("linear", PLAIN.replace("\"knn\"", "\"linear\""))] {
+        fs::write(here.join("plain.toml"), text).unwrap();
+        say(&["run", "plain.toml", "--datasets", "data", "--out", name, "--quiet", "--threads", threads]);
+    }
+    say(&["reprice", "knn", "--prices", "prices.toml", "--out", "repriced", "--quiet"]);
+    all.extend(
+        files(&here.join("repriced")).into_iter().map(|(name, bytes)| (format!("repriced/{name}"), bytes)),
+    );
+    for format in ["text", "json", "csv"] {
+        all.insert(
+            format!("diff {format}"),
+            say(&["diff", "knn", "linear", "--format", format]).into_bytes(),
+        );
+    }
+    all.insert("compare".into(), say(&["compare", "knn", "out/online"]).into_bytes());
+    let plan = say(&["plan", "plain.toml", "--pilot", "linear", "--threads", threads]);
+    all.insert("plan".into(), plan.into_bytes());
+    fs::create_dir(here.join("log")).unwrap();
+    logged(suite).write(&here.join("log")).unwrap();
+    let estimate = say(&["estimate", "log", "--router", "r.safetensors", "--preference", "0.3"]);
+    all.insert("estimate".into(), estimate.into_bytes());
+    say(&["embed", "./data/small", "--dimension", "8", "--out", "e.npy", "--quiet", "--threads", threads]);
+    // One row a prompt, in the order of the prompts.
+    let embedded = fs::read(here.join("e.npy")).unwrap();
+    let rows = &embedded[10 + usize::from(u16::from_le_bytes([embedded[8], embedded[9]]))..];
+    let rows = rows.chunks_exact(rows.len() / suite.prompts.len());
+    all.extend(
+        suite.prompts.iter().zip(rows).map(|(prompt, row)| (format!("embedded {}", prompt.id), row.to_vec())),
+    );
     all
+}
+
+/// A price book in which each model has prices of its own.
+fn book(names: &[&str]) -> String {
+    let model = |name: &&str| {
+        let input = name.bytes().map(f64::from).sum::<f64>() / 100.0;
+        let price =
+            format!("{{ from = \"2025-01-01\", input = {input}, output = {}, source = \"s\" }}", 3.0 * input);
+        format!("[[model]]\nname = \"{name}\"\nvendor = \"v\"\nprice = [{price}]\n")
+    };
+    format!(
+        "unit = \"USD per 1M tokens\"\nhypothetical = true\n{}",
+        names.iter().map(model).collect::<String>()
+    )
+}
+
+/// A log of one model a prompt, chosen by the prompt's id.
+fn logged(suite: &Suite) -> Suite {
+    let (mut log, n_models) = (suite.clone(), suite.models.len());
+    let mut propensities = CellTable::missing(suite.prompts.len(), n_models);
+    for (at, prompt) in suite.prompts.iter().enumerate() {
+        let model_at =
+            |model: usize| suite.outcomes.score.get(at, model).map(|_| (&suite.models[model].id, model));
+        let mut answered: Vec<_> = (0..n_models).filter_map(model_at).collect();
+        answered.sort_unstable();
+        let chosen = answered[prompt.id.bytes().map(usize::from).sum::<usize>() % answered.len()].1;
+        propensities.set(at, chosen, Some(1.0 / n_models as f64));
+        (0..n_models)
+            .filter(|&model| model != chosen)
+            .for_each(|model| log.outcomes.score.set(at, model, None));
+    }
+    log.outcomes.extra.insert("propensity".into(), propensities);
+    log
 }
 
 #[test]
 fn threads_locale_time_zone_folder_and_order_of_rows_change_no_byte() {
     let suite = suite(5);
     let first = outcomes(&suite, &[("LC_ALL", "C"), ("TZ", "UTC")], "1");
-    assert!(first.len() > 60 && first.contains_key("stress/stress/stress.md"), "{:?}", first.keys());
+    assert!(first.len() > 170 && first.contains_key("stress/stress/stress.md"), "{:?}", first.keys());
     let others = [
         (suite.clone(), [("LC_ALL", "de_DE.UTF-8"), ("TZ", "Asia/Kathmandu")], "2"),
         (shuffled(&suite, 1), [("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Apia")], "3"),
