@@ -232,7 +232,12 @@ in italics, look at outcomes or ignore the prompt.";
 pub fn overall_md(overall: &Overall) -> String {
     let mut text = table_md(overall);
     let n = overall.scenarios.len();
-    let _ = writeln!(text, "\n{LEGEND}\n\n{n} scenarios: {}.", overall.scenarios.join(", "));
+    let _ = writeln!(
+        text,
+        "\n{LEGEND}\n\n{n} scenario{}: {}.",
+        if n == 1 { "" } else { "s" },
+        overall.scenarios.join(", ")
+    );
     let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
     if n_ranked > 1 && n < LEAST_RUNS {
         let _ = writeln!(
