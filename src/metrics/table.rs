@@ -40,7 +40,7 @@ pub static METRICS: &[Metric] = &[
         shown: &[
             (Table::Main, 2),
             (Table::WithoutCosts, 0),
-            (Table::Terminal, 2),
+            (Table::Terminal, 1),
             (Table::Stress, 2),
             (Table::Gate, 0),
         ],
@@ -132,7 +132,7 @@ pub static METRICS: &[Metric] = &[
         title: "QNC, %",
         short_title: "QNC %",
         is_headline: true,
-        shown: &[(Table::Main, 3), (Table::Terminal, 3)],
+        shown: &[(Table::Main, 3)],
         about: "QNC: least cost on the hull that reaches the score of the best single model (chosen on development \
             prompts), as a share of that model's cost.",
         of: |view| quality_neutral_cost(&view.points, view.setting.best_single),
@@ -167,7 +167,7 @@ pub static METRICS: &[Metric] = &[
         title: "cost at 99 % score, %",
         short_title: "cost at 99 %",
         is_headline: true,
-        shown: &[(Table::Main, 4), (Table::Terminal, 4)],
+        shown: &[(Table::Main, 4), (Table::Terminal, 2)],
         about: "Cost at 99 % score: the least on the hull that reaches 99 % of the score of the best single model, as a \
             share of that model's cost.",
         of: |view| view.cost_share_at(0.99),
@@ -216,7 +216,7 @@ pub static METRICS: &[Metric] = &[
         range: Interval::UP_TO_ONE,
         is_headline: true,
         needs: &[Need::Costs, Need::Preferences],
-        shown: &[(Table::Main, 1), (Table::Terminal, 1), (Table::Stress, 0)],
+        shown: &[(Table::Main, 1), (Table::Stress, 0)],
         about: "Normalised utility: 0 is a random model, 1 the utility oracle; mean over the declared distribution of w.",
         of: |view| {
             let Setting { random, cost_unit_usd, .. } = *view.setting;

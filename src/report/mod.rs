@@ -11,6 +11,7 @@ mod stress;
 mod table;
 mod verify;
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use markup::{Cell, Column, Spreads, Table, comment, name, prose};
@@ -19,7 +20,7 @@ use sections::setting::{expectations_md, provenance_md, setting_md, stress_words
 use sections::{evidence, routers};
 
 use crate::error::{Error, Result};
-use crate::evaluate::{PolicyKind, Summary, Verdict};
+use crate::evaluate::{Policy, PolicyKind, Summary, Verdict};
 use crate::fs::{self, Claim};
 use crate::metrics::Metric;
 use crate::metrics::entry::Table as Group;
@@ -134,6 +135,21 @@ pub fn write_stressed_run(
         stress::write_records(staged, stressed)?;
         stress::write(staged, stressed)?;
         fs::write_all(staged, render(&stressed.twin, summary, verdicts))
+    })
+}
+
+/// Puts a record into a folder as a baseline, in the place of an earlier one and of what was made from it, as a whole or not at
+/// all.
+///
+/// # Errors
+/// As [`claim`]; a folder that cannot be written.
+pub fn write_baseline(folder: &Path, recorded: &Recorded) -> Result<()> {
+    replace(&claim(folder)?, |staged| {
+        let inner = record_in(staged)?;
+        match recorded {
+            Recorded::Offline(record) => record.write(&inner),
+            Recorded::Online(record) => record.write(&inner),
+        }
     })
 }
 
@@ -282,34 +298,68 @@ fn report_tex(record: &Record, summary: &Summary) -> String {
     text
 }
 
-/// The main metrics of every router and bound, aligned for a terminal.
+/// The main metrics of every router and bound for a terminal of 80 columns: routers by what their metric says of them, the first
+/// metric with its interval.
 pub fn overview(record: &Record, summary: &Summary) -> String {
     let simulated = if record.manifest.suite.info.simulated { " (simulated outcomes)" } else { "" };
     let columns = shown_in(Group::Terminal);
-    let titles = columns.iter().map(|metric| Column::number(metric.short_title).width(16));
-    let mut table = Table::new(std::iter::once(Column::text("router").width(20)).chain(titles));
-    for policy in summary.replicates[0].policies.iter().filter(|policy| policy.kind != PolicyKind::Model) {
+    let columns: Vec<&Metric> = columns.into_iter().filter(|metric| is_known(summary, metric)).collect();
+    let titles = columns.iter().map(|metric| Column::number(metric.short_title));
+    let mut table = Table::new(std::iter::once(Column::text("router")).chain(titles));
+    for policy in by_rank(summary, columns[0]) {
         let mark = match policy.kind {
             PolicyKind::Bound => "* ",
             PolicyKind::Judged => "+ ",
             _ => "",
         };
-        let cell = |metric: &&Metric| {
-            let mean = summary.find(policy.id, metric.name).and_then(comparable);
-            Cell::from(mean.map_or_else(|| "-".to_owned(), |mean| metric.shown(mean)))
+        let cell = |(at, metric): (usize, &&Metric)| {
+            let row = summary.find(policy.id, metric.name);
+            let mean = row.and_then(comparable).map_or_else(|| "-".to_owned(), |mean| metric.shown(mean));
+            let interval =
+                row.and_then(|row| row.interval).filter(|_| at == 0 && policy.kind == PolicyKind::Router);
+            let interval = interval.map(|interval| table::bounds(metric, interval));
+            Cell::from(interval.map_or_else(|| mean.clone(), |[low, high]| format!("{mean} [{low}, {high}]")))
         };
         let name = Cell::from(format!("{mark}{}", policy.name));
-        table.row(std::iter::once(name).chain(columns.iter().map(cell)).collect());
+        table.row(std::iter::once(name).chain(columns.iter().enumerate().map(cell)).collect());
     }
     let mut text = format!(
         "{}: {}{simulated}\n{}",
         record.manifest.scenario.name,
         record.manifest.suite.info.name,
-        table.lines("").join("\n")
+        table.lines("  ").join("\n")
     );
     if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Judged) {
         text.push_str("\n+ told by a judge which test answers are right: out of competition");
     }
-    text.push_str("\n* bounds: they look at outcomes or ignore the prompt; -: not reached in every replicate, or not defined");
+    text.push_str("\n* bounds: they look at outcomes or ignore the prompt\n- not reached in every replicate, or not defined");
     text
+}
+
+/// Whether any policy has a value of a metric.
+fn is_known(summary: &Summary, metric: &Metric) -> bool {
+    summary.rows.iter().any(|row| *row.metric == *metric && comparable(row).is_some())
+}
+
+/// Routers from the best to the worst, those told by a judge likewise, then bounds as they stand.
+fn by_rank<'a>(summary: &'a Summary, metric: &Metric) -> Vec<&'a Policy> {
+    let value = |policy: &Policy| summary.find(policy.id, metric.name).and_then(comparable);
+    let policies = || summary.replicates[0].policies.iter();
+    let mut all = Vec::new();
+    for kind in PolicyKind::IN_TABLES {
+        let mut of_kind: Vec<&Policy> = policies().filter(|policy| policy.kind == kind).collect();
+        if kind.is_router() {
+            // Those without a value come last; a stable sort keeps equals in the scenario's order.
+            let rank = |a: &&Policy, b: &&Policy| match (value(a), value(b)) {
+                (Some(a), Some(b)) if metric.is_better(a, b) => Ordering::Less,
+                (Some(a), Some(b)) if metric.is_better(b, a) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                _ => Ordering::Equal,
+            };
+            of_kind.sort_by(rank);
+        }
+        all.extend(of_kind);
+    }
+    all
 }
