@@ -207,6 +207,9 @@ pub(super) struct CheckArguments {
     /// Inconclusive lines fail too
     #[arg(long)]
     strict: bool,
+    /// Makes the report under test the baseline, whatever the comparison says; the first one where there is none
+    #[arg(long)]
+    accept: bool,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: CheckFormat,
@@ -241,8 +244,13 @@ fn amount(text: &str) -> std::result::Result<f64, String> {
 
 pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let [current, baseline] =
-        [report::read_recorded(&arguments.current)?, report::read_recorded(&arguments.against)?];
+    let current = report::read_recorded(&arguments.current)?;
+    if arguments.accept && !arguments.against.exists() {
+        report::write_baseline(&arguments.against, &current)?;
+        say(&format!("{}: the first baseline", arguments.against.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let baseline = report::read_recorded(&arguments.against)?;
     let settings = GateSettings {
         least_score: arguments.min_effect,
         least_cost_share: arguments.min_cost_effect,
@@ -274,6 +282,11 @@ pub(super) fn check(arguments: &CheckArguments) -> Result<ExitCode> {
     let summary = arguments.summary.as_ref().filter(|summary| !summary.is_empty());
     if let Some(summary) = summary.filter(|_| arguments.format == CheckFormat::Github) {
         append(Path::new(summary), &gate)?;
+    }
+    if arguments.accept {
+        report::write_baseline(&arguments.against, &current)?;
+        say(&format!("{}: the new baseline", arguments.against.display()))?;
+        return Ok(ExitCode::SUCCESS);
     }
     Ok(if gate.is_failure() { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }

@@ -137,7 +137,7 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// The result as annotations, and a notice that names the verdict.
+/// The result as annotations, one a router at most, and a notice that names the verdict.
 pub fn github(gate: &Gate) -> String {
     let mut commands = Vec::new();
     let mut annotate = |judgement: Judgement, title: String, message: &str| {
@@ -155,9 +155,11 @@ pub fn github(gate: &Gate) -> String {
             |judgement: Judgement| format!("{}: {} {}", gate.scenario, router.label, judgement.word());
         match &router.state {
             RouterState::Compared { lines, .. } => {
-                for line in lines {
-                    annotate(line.judgement, title(line.judgement), &sentence(&router.label, line));
-                }
+                // One annotation a router: of several lines that fail, the first would hide the rest.
+                let worst = router.judgement();
+                let lines = lines.iter().filter(|line| line.judgement == worst);
+                let sentences: Vec<String> = lines.map(|line| sentence(&router.label, line)).collect();
+                annotate(worst, title(worst), &sentences.join("\n"));
             }
             _ => annotate(router.judgement(), title(router.judgement()), &remarks(router).join("; ")),
         }
