@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::cells::Cells;
 use super::columns::ColumnNames;
 use super::metric::ScoreRange;
-use super::source::Sources;
+use super::rows::ENDINGS;
+use super::source::{Sources, is_named};
 use crate::error::Result;
 
 /// What is to be imported, and how.
@@ -59,11 +60,15 @@ pub(super) trait Importer: Sync {
     /// The name on the command line.
     fn name(&self) -> &'static str;
 
-    /// What it looks for in a folder, in words.
-    fn wanted(&self) -> &'static str;
+    /// What it looks for in a folder, in words: a table, where nothing else is said.
+    fn wanted(&self) -> &'static str {
+        "CSV, TSV, JSONL, JSON, or Parquet file"
+    }
 
     /// Whether it reads a file that it finds in a folder.
-    fn is_wanted(&self, path: &Path) -> bool;
+    fn is_wanted(&self, path: &Path) -> bool {
+        is_named(path, "", &ENDINGS)
+    }
 
     /// Whether its columns can be named.
     fn has_columns(&self) -> bool {

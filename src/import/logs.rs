@@ -15,8 +15,8 @@ use super::columns::ColumnNames;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
 use super::looked::{Looked, read_by};
-use super::rows::{ENDINGS, Row, Rows, shortened};
-use super::source::{is_named, stem};
+use super::rows::{Row, Rows, shortened};
+use super::source::stem;
 use super::texts::first_turn;
 use crate::error::{Error, Result};
 
@@ -65,14 +65,6 @@ pub(super) struct Logs;
 impl Importer for Logs {
     fn name(&self) -> &'static str {
         "logs"
-    }
-
-    fn wanted(&self) -> &'static str {
-        "CSV, TSV, JSONL, JSON, or Parquet file"
-    }
-
-    fn is_wanted(&self, path: &Path) -> bool {
-        is_named(path, "", &ENDINGS)
     }
 
     fn has_columns(&self) -> bool {

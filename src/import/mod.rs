@@ -18,6 +18,7 @@ mod importer;
 mod inspect;
 mod inspect_files;
 mod json;
+mod layout;
 mod lighteval;
 mod llmrouterbench;
 mod lm_eval;

@@ -11,8 +11,8 @@ use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
 use super::looked::{Looked, read_by};
-use super::rows::{ENDINGS, Row, Rows, shortened};
-use super::source::{is_named, stem};
+use super::rows::{Row, Rows, shortened};
+use super::source::stem;
 use super::texts::first_turn;
 use crate::error::Result;
 
@@ -31,14 +31,6 @@ pub(super) struct Pairs;
 impl Importer for Pairs {
     fn name(&self) -> &'static str {
         "pairs"
-    }
-
-    fn wanted(&self) -> &'static str {
-        "CSV, TSV, JSONL, or JSON file"
-    }
-
-    fn is_wanted(&self, path: &Path) -> bool {
-        is_named(path, "", &ENDINGS)
     }
 
     fn has_columns(&self) -> bool {

@@ -15,8 +15,8 @@ use super::cells::Cells;
 use super::columns::{ColumnNames, Columns, SCORES};
 use super::importer::{Importer, Job};
 use super::looked::{Looked, N_LOOKED_AT, Seen, plain, quoted};
-use super::rows::{ENDINGS, Rows};
-use super::source::{Spot, is_named, stem};
+use super::rows::Rows;
+use super::source::{Spot, stem};
 use crate::error::{Error, Result};
 use crate::fs;
 use reader::TableFile;
@@ -32,14 +32,6 @@ pub(super) struct Table;
 impl Importer for Table {
     fn name(&self) -> &'static str {
         "table"
-    }
-
-    fn wanted(&self) -> &'static str {
-        "CSV, TSV, JSONL, or JSON file"
-    }
-
-    fn is_wanted(&self, path: &Path) -> bool {
-        is_named(path, "", &ENDINGS)
     }
 
     fn has_columns(&self) -> bool {
