@@ -201,8 +201,11 @@ fn problem(column: &str, values: [&str; 2], model: &str, prompt: &str) -> String
     let is_metric =
         ["metric", "metric_name", "scorer", "criterion"].contains(&last_part(column).to_lowercase().as_str());
     let flag = if is_metric { "metric-column" } else { "where" };
-    let quoted = |value: &str| {
-        if value.contains(' ') { format!("\"{column}={value}\"") } else { format!("{column}={value}") }
+    let is_plain = |c: char| c.is_alphanumeric() || "_-.:/=,+@%".contains(c);
+    let quoted = |value: &str| match format!("{column}={value}") {
+        pair if pair.chars().all(is_plain) => pair,
+        // As a shell takes it for one word.
+        pair => format!("'{}'", pair.replace('\'', r"'\''")),
     };
     format!(
         "`{}` answers `{}` more than once, with `{}` and `{}` in column `{column}`: is that one measurement, repeated? Keep one \
