@@ -157,11 +157,11 @@ fn lines_of_embeddings_are_answered_one_by_one() {
 }
 
 #[test]
-fn a_log_of_one_model_a_request_tells_what_the_router_would_have_earned() {
+fn an_imported_log_of_one_model_a_request_tells_what_a_trained_router_would_have_earned() {
     let folder = folder();
     let here = folder.path();
     train(here, "llm-bandit", "r.safetensors");
-    let mut suite = Suite::read(Path::new(SUITE)).unwrap();
+    let suite = Suite::read(Path::new(SUITE)).unwrap();
     let models: Vec<String> = suite.models.iter().map(|model| model.id.clone()).collect();
     let routed = llm_bandit(
         here,
@@ -174,41 +174,56 @@ fn a_log_of_one_model_a_request_tells_what_the_router_would_have_earned() {
         suite.outcomes.score.get(prompt, model).unwrap_or(0.0)
     });
     let truth = truth.sum::<f64>() / suite.prompts.len() as f64;
-    // The log chose by a hash of the position, each model as often.
-    let mut propensities = llm_bandit::suite::CellTable::missing(suite.prompts.len(), models.len());
-    for prompt in 0..suite.prompts.len() {
+    // The log of a deployed router that chose by a hash of the position, each model as often.
+    let embeddings = suite.embeddings.as_ref().unwrap();
+    let (mut log, mut vectors, mut earned) = (String::new(), String::new(), Vec::new());
+    for (prompt, facts) in suite.prompts.iter().enumerate() {
         let logged = (prompt * 2_654_435_761 / 65_536) % models.len();
-        propensities.set(prompt, logged, Some(1.0 / models.len() as f64));
-        for model in (0..models.len()).filter(|&model| model != logged) {
-            suite.outcomes.score.set(prompt, model, None);
-        }
+        let Some(score) = suite.outcomes.score.get(prompt, logged) else { continue };
+        let request = serde_json::json!({
+            "request_id": facts.id, "model": models[logged], "messages": [{"role": "user", "content": facts.text}], "score": score,
+            "spend": suite.outcomes.cost_usd.get(prompt, logged), "metadata": {"chance": 1.0 / models.len() as f64},
+        });
+        earned.push(score);
+        log += &format!("{request}\n");
+        vectors +=
+            &format!("{}\n", serde_json::json!({"prompt_id": facts.id, "embedding": embeddings.row(prompt)}));
     }
-    suite.outcomes.extra.insert("propensity".into(), propensities);
-    fs::create_dir(here.join("log")).unwrap();
-    suite.write(&here.join("log")).unwrap();
-    let output =
-        llm_bandit(here, &["estimate", "log", "--router", "r.safetensors", "--preference", "0.5"], "");
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && text.contains("unsupported share       0.0 %"), "{text}");
-    let line = text.lines().find(|line| line.trim_start().starts_with("SNIPS")).unwrap();
-    let numbers: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    fs::write(here.join("requests.jsonl"), log).unwrap();
+    fs::write(here.join("vectors.jsonl"), vectors).unwrap();
+    let done = |arguments: &[&str]| {
+        let output = llm_bandit(here, arguments, "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let estimate = ["estimate", "log", "--router", "r.safetensors", "--preference", "0.5"];
+    done(&["import", "logs", "requests.jsonl", "--propensity", "metadata.chance", "--out", "log"]);
+    assert!(error(&llm_bandit(here, &estimate, "")).ends_with("numbers a prompt: llm-bandit embed log"));
+    done(&["embed", "log", "--from", "vectors.jsonl", "--quiet"]);
+    let text = done(&estimate);
+    assert!(text.contains("unsupported share       0.0 %"), "{text}");
+    let numbers_of = |name: &str| -> Vec<f64> {
+        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(name));
+        lines.flat_map(str::split_whitespace).filter_map(|word| word.parse().ok()).collect()
+    };
+    assert_eq!(numbers_of("requests"), [earned.len() as f64]);
+    let logged = earned.iter().sum::<f64>() / earned.len() as f64;
+    assert!((numbers_of("log ")[0] - logged).abs() < 1e-4, "{text}, but {logged}");
     // Four standard errors, of which the interval's half width is 1.96.
-    assert!((numbers[0] - truth).abs() <= 2.05 * numbers[1], "{line}, but {truth}");
-    let drawn = ["estimate", "log", "--router", "r.safetensors", "--preference", "0.5", "--draws"];
-    let drawn = String::from_utf8(llm_bandit(here, &drawn, "").stdout).unwrap();
+    let snips = numbers_of("SNIPS");
+    assert!((snips[0] - truth).abs() <= 2.05 * snips[1], "{text}, but {truth}");
+    let drawn = done(&[&estimate[..], &["--draws"]].concat());
     assert!(drawn.contains("mean weight") && drawn != text, "{drawn}");
     // Without propensities somebody has to vouch for the shares.
-    suite.outcomes.extra.remove("propensity");
-    fs::create_dir(here.join("bare")).unwrap();
-    suite.write(&here.join("bare")).unwrap();
+    done(&["import", "logs", "requests.jsonl", "--out", "bare"]);
+    done(&["embed", "bare", "--from", "vectors.jsonl", "--quiet"]);
     let mut bare = vec!["estimate", "bare", "--router", "r.safetensors", "--preference", "0.5"];
     let refusal = error(&llm_bandit(here, &bare, ""));
     assert!(
         refusal.contains("`--propensity COLUMN`") && refusal.ends_with("say `--shares-are-propensities`")
     );
     bare.push("--shares-are-propensities");
-    let shares = llm_bandit(here, &bare, "");
-    assert!(String::from_utf8(shares.stdout).unwrap().contains("the models' shares in the log"));
+    assert!(done(&bare).contains("the models' shares in the log"));
     let width =
         llm_bandit(here, &["estimate", SUITE, "--router", "r.safetensors", "--preference", "0.5"], "");
     assert!(error(&width).contains("has scores of several models; a log of requests has one each"));

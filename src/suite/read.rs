@@ -398,7 +398,7 @@ impl fmt::Display for SuitePlace {
 }
 
 /// Reads the suite of that name: a folder in one of `folders`, in their order, else in `datasets`, else the embedded
-/// suite. A name with a path separator is the suite's folder itself.
+/// suite, else the folder of that name here. A name with a path separator is the suite's folder itself.
 ///
 /// # Errors
 /// No suite of that name, one of `folders` that is no folder, or a suite that cannot be used.
@@ -423,6 +423,10 @@ pub fn locate(name: &str, folders: &[PathBuf]) -> Result<SuitePlace> {
     let all = list(folders)?;
     if let Some((_, place)) = all.iter().find(|(known, _)| known == name) {
         return Ok(place.clone());
+    }
+    // As `import --out NAME` makes one.
+    if is_suite(Path::new(name)) {
+        return Ok(SuitePlace::Folder(name.into()));
     }
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     let near = suggestion(name, names.iter().copied());
