@@ -219,7 +219,11 @@ impl fmt::Display for LogEstimates {
                 writeln!(f, "  {:<6} {value:.4} ± {:.4}", estimator.name(), Z * standard_error)?;
             }
         }
-        Ok(())
+        writeln!(
+            f,
+            "\nlog: mean of the log's own choices. Of the router's: DM by the models' means in the log; IPS by logged outcomes times the\n\
+             router's probability over the propensity; SNIPS by IPS over the mean weight; DR by DM corrected by IPS. ±: 95 %."
+        )
     }
 }
 
