@@ -60,7 +60,7 @@ impl Finder<'_> {
         if self.is_of_lines()? {
             return self.of_lines();
         }
-        let Document { texts, lists } = Document::survey(self.sources.open(self.path)?, &self.keys)?;
+        let Document { texts, lists } = Document::survey(self.sources.open(self.path)?, self.keys)?;
         let wanted = |keys: &[String]| self.keys.starts_with(keys) || keys == self.keys;
         let mut fitting: Vec<_> =
             lists.iter().filter(|list| self.keys.is_empty() || wanted(&list.keys)).collect();
@@ -88,7 +88,7 @@ impl Finder<'_> {
     fn no_single_list(&self, lists: &[List]) -> String {
         let named = |list: &List| format!("`{}` ({})", list.keys.join("."), list.n_records);
         let all = lists.iter().take(N_NAMED).map(named).collect::<Vec<_>>().join(", ");
-        match (lists, &self.keys[..]) {
+        match (lists, self.keys) {
             ([], _) => "is an object that holds no list of records".into(),
             ([first, ..], []) => format!(
                 "is an object with several lists of records: {all}; choose one, as in `--records {}`",

@@ -137,9 +137,9 @@ impl<'a> Layout<'a> {
     fn of(path: &'a Path, job: &'a Job<'_>) -> std::result::Result<Self, Undecided> {
         Self::by(path, job, Looked::at).or_else(|first| match first {
             Undecided::Fault(_) => Err(first),
-            _ => Self::by(path, job, Looked::at_all).or_else(|whole| match whole {
-                Undecided::Fault(_) => Err(first),
-                _ => Err(whole),
+            _ => Self::by(path, job, Looked::at_all).map_err(|whole| match whole {
+                Undecided::Fault(_) => first,
+                _ => whole,
             }),
         })
     }

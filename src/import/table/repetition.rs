@@ -130,7 +130,7 @@ pub(super) fn check_repetitions(file: &TableFile<'_>, cells: &mut Cells) -> Resu
             return Ok(());
         }
         let Some((prompt, model)) = file.cell(row, cells)? else { return Ok(()) };
-        if !file.wide.is_some() && !cells.is_repeated(prompt, model) {
+        if file.wide.is_none() && !cells.is_repeated(prompt, model) {
             return Ok(());
         }
         let unread = file.columns.unread(row, &file.named);
