@@ -59,7 +59,8 @@ pub struct Line {
     pub label: String,
     /// Pairs of the value across and the value up, by rising value across.
     pub points: Vec<(f64, f64)>,
-    /// Triples of the value across, and the low and the high value up, by rising value across.
+    /// Triples of the value across, and the low and the high value up, by rising value across; drawn as whiskers where a chart over
+    /// steps has too few points for a band.
     pub band: Option<Vec<(f64, f64, f64)>>,
     /// How it is drawn.
     pub kind: LineKind,
