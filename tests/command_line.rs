@@ -305,3 +305,17 @@ fn verify_and_list_say_what_is_there_and_every_help_has_an_example() {
         assert!(help.contains("Example:") || help.contains("Examples:"), "{command}");
     }
 }
+
+#[test]
+fn shells_and_manuals_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = llm_bandit(folder.path(), &["completions", "bash"]);
+    let script = String::from_utf8(script.stdout).unwrap();
+    assert!(llm_bandit(folder.path(), &["man", "--out", "man1"]).status.success());
+    for command in ["run", "import", "advise", "synth"] {
+        assert!(script.contains(&format!(" {command} ")), "{command}");
+        let page = fs::read_to_string(folder.path().join(format!("man1/llm-bandit-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS") && page.contains(&format!("llm\\-bandit {command}")), "{page}");
+    }
+    assert!(folder.path().join("man1/llm-bandit.1").exists());
+}

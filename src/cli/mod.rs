@@ -12,6 +12,7 @@ mod plan;
 mod prices;
 mod route;
 mod run;
+mod shell;
 mod starter;
 mod subset;
 mod train;
@@ -144,6 +145,14 @@ enum Command {
         after_help = "Examples:\n  llm-bandit try results.csv\n  llm-bandit try logs/ --format inspect --out reports/mine"
     )]
     Try(Box<try_out::TryArguments>),
+    /// Prints the completions of a shell
+    #[command(
+        after_help = "Example:\n  llm-bandit completions bash > ~/.local/share/bash-completion/completions/llm-bandit"
+    )]
+    Completions(shell::CompletionsArguments),
+    /// Writes manual pages, one a command
+    #[command(after_help = "Example:\n  llm-bandit man --out ~/.local/share/man/man1")]
+    Man(shell::ManArguments),
     /// Makes a synthetic suite from a settings file
     #[command(
         after_help = "Example:\n  llm-bandit synth datasets/simulated-open-suite/synth.toml --out suites/simulated"
@@ -215,6 +224,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(arguments) => import::import(&arguments),
         Command::Subset(arguments) => subset::subset(&arguments),
         Command::Try(arguments) => try_out::try_out(&arguments),
+        Command::Completions(arguments) => shell::completions(&arguments),
+        Command::Man(arguments) => shell::man(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),
     };
     match done {
