@@ -14,6 +14,7 @@ use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{self, Suite, SuiteCheck};
 
 use super::output::{say, say_aside};
+use super::starter::name_of_suite;
 
 /// Where scenarios are listed from.
 const SCENARIOS: &str = "scenarios";
@@ -51,7 +52,9 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
         let checked = if report::is_report(path) {
             verify_report(path)
         } else if path.is_dir() {
-            verify_suite(path)
+            verify_suite(Suite::read(path))
+        } else if let Some(name) = name_of_suite(path, folders).ok().flatten() {
+            verify_suite(suite::find(&name, folders))
         } else {
             verify_scenario(path, folders)
         };
@@ -63,9 +66,8 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
     Ok(code)
 }
 
-fn verify_suite(folder: &Path) -> Result<()> {
-    let suite = Suite::read(folder)?.in_order_of_ids();
-    say(&SuiteCheck::new(&suite).to_string())?;
+fn verify_suite(suite: Result<Suite>) -> Result<()> {
+    say(&SuiteCheck::new(&suite?.in_order_of_ids()).to_string())?;
     Ok(())
 }
 

@@ -17,6 +17,9 @@ const N_RESAMPLES: usize = 2000;
 /// The share of the best single model's score that counts as its score, as in the metric `cost-share-at-99`.
 const NEARLY: f64 = 0.99;
 
+/// What score, cost, score gained, and share of cost saved can be.
+const RANGES: [[f64; 2]; 4] = [[0.0, 1.0], [0.0, f64::MAX], [-1.0, 1.0], [f64::MIN, 1.0]];
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
@@ -167,7 +170,16 @@ fn expected(record: &Record, summary: &Summary, router: usize, at: usize) -> [Ex
         let mut rng = stream.named("replicates").numbered(measure).generator();
         let estimated = estimate(&observed, &resampled[measure], LEVEL, &mut rng);
         let is_finite = |interval: &Interval| interval.low.is_finite() && interval.high.is_finite();
-        Expected { mean: mean(&observed), interval: estimated.map(|it| it.interval).filter(is_finite) }
+        let [least, most] = RANGES[measure];
+        // Few replicates stretch an interval beyond what a mean can be.
+        let within = |interval: Interval| Interval {
+            low: interval.low.clamp(least, most),
+            high: interval.high.clamp(least, most),
+        };
+        Expected {
+            mean: mean(&observed),
+            interval: estimated.map(|it| it.interval).filter(is_finite).map(within),
+        }
     })
 }
 

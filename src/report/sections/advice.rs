@@ -3,6 +3,7 @@
 use maud::html;
 
 use super::{Page, Section, dollars, small, weight};
+use crate::embed::BUILT_IN;
 use crate::evaluate::{Advice, Expected, Goal, advise};
 use crate::record::Record;
 use crate::report::markup::name;
@@ -51,8 +52,12 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
         with_interval(gained, |value| format!("{value:+.4}")),
         with_interval(advice.cost_saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share))
     ));
-    let entry = record.manifest.scenario.routers.iter().find(|entry| entry.label == *router);
-    let next = if entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings)) {
+    let scenario = &record.manifest.scenario;
+    let entry = scenario.routers.iter().find(|entry| entry.label == *router);
+    // An encoder that is fitted to the suite does not travel with the router.
+    let is_kept = entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings))
+        && scenario.embeddings.as_deref() != Some(BUILT_IN);
+    let next = if is_kept {
         let file = format!("{router}.safetensors");
         format!(
             "Next: `llm-bandit train {report} --router {router} --out {file}` keeps it; `llm-bandit route --router {file} \
