@@ -159,7 +159,8 @@ fn outcomes(suite: &Suite, environment: &[(&str, &str)], threads: &str) -> BTree
     all.insert("route".into(), routed.join("\n").into_bytes());
     all.insert("verify".into(), say(&["verify", "data/small", "out/stress", "out/online"]).into_bytes());
     // Prices, flips between two routers of one label, and another table of both.
-    let names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    let mut names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
+    names.sort_unstable();
     fs::write(here.join("prices.toml"), book(&names)).unwrap();
     for (name, text) in [("knn", PLAIN.to_owned()), ("linear", PLAIN.replace("\"knn\"", "\"linear\""))] {
         fs::write(here.join("plain.toml"), text).unwrap();
