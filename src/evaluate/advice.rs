@@ -194,7 +194,7 @@ mod tests {
 
     fn record() -> (Record, Summary) {
         let settings =
-            SyntheticSettings { n_prompts: 600, n_models: 4, n_dimensions: 6, ..Default::default() };
+            SyntheticSettings { n_prompts: 600, n_models: 4, n_dimensions: 8, ..Default::default() };
         let text = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[[router]]\nkind = \"random\"\n\
             [[router]]\nkind = \"predictor\"\nmodel = \"linear\"\n[[router]]\nkind = \"cascade\"\n";
         let scenario = Scenario::parse(Path::new("s.toml"), text).unwrap();

@@ -151,7 +151,7 @@ mod tests {
 
     fn suite(n_models: usize, missing: f64) -> Suite {
         let settings =
-            SyntheticSettings { n_prompts: 300, n_models, n_dimensions: 6, missing, ..Default::default() };
+            SyntheticSettings { n_prompts: 300, n_models, n_dimensions: 8, missing, ..Default::default() };
         settings.generate().unwrap().suite
     }
 
