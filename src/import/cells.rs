@@ -27,6 +27,9 @@ const SAME_SCORE: f64 = 1e-9;
 /// Products and sums of amounts up to this stay far from infinity; the reader of suites asks the same.
 const LARGEST_AMOUNT: f64 = 1e12;
 
+/// Why a row of a wide table is left out that holds no number of any model: it says nothing, and must not name a prompt either.
+pub(super) const WITHOUT_ANSWERS: &str = "rows without a score or cost of any model";
+
 /// Cells that are traced back to their places.
 const N_TRACED: usize = 3;
 

@@ -83,7 +83,6 @@ impl Importer for LlmRouterBench {
                 is_sent_text: false,
             };
             cells.at(At::Record(number));
-            let prompt = cells.prompt(facts).map_err(fault)?;
             let answer = Answer {
                 score: record.score.score(),
                 input_tokens: record.prompt_tokens.score(),
@@ -94,6 +93,7 @@ impl Importer for LlmRouterBench {
                 cells.skip("without a score");
                 continue;
             }
+            let prompt = cells.prompt(facts).map_err(fault)?;
             cells.answer(prompt, model, answer).map_err(fault)?;
         }
         Ok(())

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::cells::{Answer, Cells, PromptFacts};
+use super::cells::{Answer, Cells, PromptFacts, WITHOUT_ANSWERS};
 use super::importer::{Importer, Job};
+use super::json::is_blank;
 use super::rows::Rows;
 use super::source::is_named;
 use super::texts::{first_turn, unquoted};
@@ -48,6 +49,11 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
                 "has no column `MODEL{COST}`: not RouterBench's wide table; `table` may read it"
             )));
         }
+        let mut read = models.iter().flat_map(|(score, cost)| [score, cost]);
+        if read.all(|column| is_blank(row.text(column).trim())) {
+            cells.skip(WITHOUT_ANSWERS);
+            return Ok(());
+        }
         let benchmark = row.text("eval_name");
         if benchmark.is_empty() {
             return Err(row.fault("has no `eval_name`"));
@@ -65,16 +71,23 @@ fn read(path: &Path, job: &Job<'_>, cells: &mut Cells) -> Result<()> {
             id: row.text("sample_id").trim(),
             benchmark,
             text: &text,
+            is_sent_text: true,
             ..PromptFacts::default()
         };
         cells.at(row.at());
         let prompt = cells.prompt(facts).map_err(fault)?;
+        // Models may have been sent an id's question in other words, each on a row of its own; none was sent both.
+        let is_as_before = cells.prompts.get(prompt).text.split_whitespace().eq(text.split_whitespace());
         for (name, cost) in models.iter() {
             let model = cells.model(name).map_err(fault)?;
             let answer = Answer { score: row.score(name)?, cost_usd: row.number(cost)?, ..Answer::default() };
             if answer.score.is_none() {
                 cells.skip("without a score");
                 continue;
+            }
+            if !is_as_before && (cells.is_open(prompt, model) || cells.is_scored(prompt, model)) {
+                let problem = format!("id `{}` stands for two prompts, both answered by `{name}`", facts.id);
+                return Err(cells.undecided(row.fault(problem)));
             }
             cells.within(|| name.clone());
             cells.answer(prompt, model, answer).map_err(fault)?;

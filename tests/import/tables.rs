@@ -80,6 +80,41 @@ fn a_wide_table_has_a_column_a_model_and_ids_that_do_not_go_by_the_row() {
 }
 
 #[test]
+fn rows_without_any_number_of_a_model_define_no_prompt() {
+    let wide = "sample_id,prompt,eval_name,a,b,a|total_cost,b|total_cost\n\
+        x.1,A torn text,x,,NaN,,\nx.1,Why?,x,1,0,0.1,0.2\nx.2,How?,x,0,1,0.1,0.2\nx.2,A torn text,x,,,,\n";
+    let object = r#"{"id": "x.1", "prompt": "A torn text", "scores": {"a": null, "b": null}}
+{"id": "x.1", "prompt": "Why?", "scores": {"a": 1, "b": 0}}
+{"id": "x.2", "prompt": "How?", "scores": {"a": 0, "b": 1}}"#;
+    let of_models = "rows without a score or cost of any model";
+    for (format, name, text, reason, n_rows) in [
+        ("routerbench", "t.csv", wide, of_models, 2),
+        ("table", "t.csv", wide, of_models, 2),
+        ("table", "t.jsonl", object, of_models, 1),
+    ] {
+        let (coverage, suite) = super::of_files(format, &[super::file(name, text)], |_| {}).unwrap();
+        let texts: Vec<&str> = suite.prompts.iter().map(|prompt| prompt.text.as_str()).collect();
+        assert_eq!(texts, ["Why?", "How?"], "{format} {name}");
+        assert_eq!(counts(&suite)["a"], (2, 0.5));
+        assert_eq!(coverage.tally.skipped[reason], n_rows);
+    }
+}
+
+#[test]
+fn rows_of_one_id_complete_each_other_in_routerbench_unless_a_model_answers_both() {
+    let of = |rows: &str| {
+        let text = format!("sample_id,prompt,eval_name,a,b,a|total_cost,b|total_cost\n{rows}");
+        super::of_files("routerbench", &[super::file("t.csv", &text)], |_| {})
+    };
+    let (_, suite) = of("x.1,Why? Why?,x,1,,0.2,0.4\nx.1,Why?,x,,0,0.1,0.2\n").unwrap();
+    assert_eq!(suite.prompts.len(), 1);
+    assert_eq!(suite.outcomes.score.row(0).collect::<Vec<_>>(), [Some(1.0), Some(0.0)]);
+    assert_eq!(suite.outcomes.cost_usd.row(0).collect::<Vec<_>>(), [Some(0.2), Some(0.2)]);
+    let message = of("x.1,Why?,x,1,,0.2,0.4\nx.1,How?,x,1,0,0.1,0.2\n").unwrap_err().to_string();
+    assert!(message.contains("id `x.1` stands for two prompts, both answered by `a`"), "{message}");
+}
+
+#[test]
 fn json_rows_are_tables_too() {
     let lines =
         "{\"id\": 1, \"model\": \"a\", \"score\": true}\n\n{\"id\": 1, \"model\": \"b\", \"score\": 0.25}\n";

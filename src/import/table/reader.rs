@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::wide::{Wide, WideModel};
 use crate::error::{Error, Result};
 use crate::import::arms::Settings;
-use crate::import::cells::{Answer, Cells, PromptFacts, tokens_of_total};
+use crate::import::cells::{Answer, Cells, PromptFacts, WITHOUT_ANSWERS, tokens_of_total};
 use crate::import::columns::{ColumnNames, Columns, SETTINGS_OF_TASKS};
 use crate::import::ids::{Occurrences, text_id};
 use crate::import::json::is_blank;
@@ -109,21 +109,25 @@ impl TableFile<'_> {
         Ok(())
     }
 
-    /// The cell of a row; in a wide table that of any model. None where a row without a score names no prompt or no model, as
-    /// the heads and tails of logs do.
+    /// The cell of a row; in a wide table that of any model. None where a row says nothing: in a wide table it has no number
+    /// of any model, else no score and names no prompt or no model, as the heads and tails of logs do.
     pub(super) fn cell(&self, row: &Row<'_>, cells: &mut Cells) -> Result<Option<(usize, usize)>> {
         let column = self.columns.model.as_deref().unwrap_or_default();
         let name = row.text(column).trim();
         let is_blank_in =
             |column: &Option<String>| column.as_ref().is_none_or(|column| is_blank(row.text(column)));
         let is_nowhere = is_blank_in(&self.columns.prompt_id) && is_blank_in(&self.columns.prompt);
-        if self.wide.is_none() && (name.is_empty() || is_nowhere) && is_blank_in(&self.columns.score) {
+        if let Some(wide) = &self.wide {
+            return if wide.is_silent(row)? {
+                Ok(None)
+            } else {
+                Ok(Some((self.prompt(row, None, cells)?, 0)))
+            };
+        }
+        if is_blank_in(&self.columns.score) && (name.is_empty() || is_nowhere) {
             return Ok(None);
         }
         let prompt = self.prompt(row, None, cells)?;
-        if self.wide.is_some() {
-            return Ok(Some((prompt, 0)));
-        }
         if name.starts_with('{') || name.starts_with('[') {
             let shown = shortened(name);
             return Err(row.fault(format!(
@@ -283,6 +287,10 @@ impl TableFile<'_> {
         self.rows.each(&mut |row| {
             if let Some(reason) = self.named.leaves_out(row) {
                 cells.skip(reason);
+                return Ok(());
+            }
+            if wide.is_silent(row)? {
+                cells.skip(WITHOUT_ANSWERS);
                 return Ok(());
             }
             // A second row with the same text is another prompt for all models alike; ids of a source stay as they are.

@@ -233,6 +233,28 @@ impl Wide {
         )
     }
 
+    /// Whether a row holds no number of any model.
+    ///
+    /// # Errors
+    /// A value that is none.
+    pub(super) fn is_silent(&self, row: &Row<'_>) -> Result<bool> {
+        if let Some((column, key)) = &self.object {
+            let mut is_silent = true;
+            each_part(row, column, *key, &mut |model| {
+                is_silent &= model.answer == Answer::default();
+                Ok(())
+            })?;
+            return Ok(is_silent);
+        }
+        let is_silent = |model: &ModelColumns| {
+            [Some(&model.score), model.cost.as_ref(), model.input.as_ref(), model.output.as_ref()]
+                .into_iter()
+                .flatten()
+                .all(|column| is_blank(row.text(column).trim()))
+        };
+        Ok(self.models.iter().all(is_silent))
+    }
+
     /// Hands over every model's answer on a row.
     ///
     /// # Errors
