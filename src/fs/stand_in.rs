@@ -77,7 +77,8 @@ fn of_archive(path: &Path) -> String {
     if names.into_iter().any(|name| is_workbook(&name)) {
         "is an Excel or OpenDocument workbook; save its sheet as CSV (UTF-8)".into()
     } else {
-        "is a zip archive; `import` reads those for `inspect` and `npz`".into()
+        "is a zip archive: unpack it (`import` reads archives as they are for `inspect` and `npz` only)"
+            .into()
     }
 }
 

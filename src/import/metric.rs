@@ -43,7 +43,9 @@ pub(super) fn unknown_metric(path: &Path, wanted: &[String], known: &BTreeSet<St
     let list: Vec<&str> = known.iter().take(N_SHOWN).map(String::as_str).collect();
     let list = list.join("`, `");
     match wanted {
-        [] => Error::file(path, format!("has several metrics: choose one with `--metric` of `{list}`")),
+        [] => {
+            Error::file(path, format!("names no metric as its score: choose one with `--metric` of `{list}`"))
+        }
         [one] => {
             let bare = |name: &String| name.split(',').next().map(str::to_owned);
             let names: Vec<String> = known.iter().filter_map(bare).collect();

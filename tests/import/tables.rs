@@ -115,6 +115,27 @@ fn rows_of_one_id_complete_each_other_in_routerbench_unless_a_model_answers_both
 }
 
 #[test]
+fn calls_that_failed_are_counted_and_what_sums_up_models_is_none() {
+    let long = r#"{"id": 1, "model": "a", "score": 0, "error": "429", "response": {"error": "429"}}
+{"id": 2, "model": "a", "score": 0, "error": "expected 3", "response": {"error": null}}
+{"id": 3, "model": "a", "score": 1, "error": null, "response": {"error": null}}"#;
+    let (coverage, _) = of_file("t.jsonl", long, |_| {}).unwrap();
+    let note = "1 rows count although `response.error` says that they failed; `--where response.error=` (or what it says of the others) \
+                leaves them out";
+    assert!(coverage.tally.notes.iter().any(|own| own == note), "{:?}", coverage.tally.notes);
+    let object = r#"{"id": 1, "results": {"a": {"score": 1}, "b": {"score": 0}, "oracle": {"score": 1}}}
+{"id": 2, "results": {"a": {"score": 0}, "b": {"score": 1}, "oracle": {"score": 1}}}"#;
+    let (coverage, suite) = of_file("t.jsonl", object, |_| {}).unwrap();
+    assert_eq!(counts(&suite).keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(coverage.tally.skipped["`oracle`, which by its name sums up models and is none"], 2);
+    let columns = "id,a_score,a_cost,b_score,b_cost,best_score,best_cost,avg_router_score,avg_router_cost\n\
+                   1,1,0.1,0,0.2,1,0.1,0.5,0.1\n2,0,0.1,1,0.2,1,0.2,0.5,0.1\n";
+    let (coverage, suite) = of_file("t.csv", columns, |_| {}).unwrap();
+    assert_eq!(counts(&suite).keys().collect::<Vec<_>>(), ["a", "b"]);
+    assert!(coverage.tally.readings["unused"][0].contains("`best_score`"));
+}
+
+#[test]
 fn json_rows_are_tables_too() {
     let lines =
         "{\"id\": 1, \"model\": \"a\", \"score\": true}\n\n{\"id\": 1, \"model\": \"b\", \"score\": 0.25}\n";

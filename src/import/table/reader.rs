@@ -187,11 +187,17 @@ impl TableFile<'_> {
         let score_column = self.columns.score.as_deref().unwrap_or_default();
         let metric = self.named.metric.as_ref().map_or(score_column, |(_, metric)| metric);
         let is_loss = is_loss(last_part(metric));
-        let is_status = |name: &&str| STATUS.contains(&last_part(name).to_lowercase().as_str());
         let is_used = |name: &str| self.columns.is_used(name, &self.named);
-        let status = self.looked.unused(&is_used).into_iter().find(is_status);
-        let mut is_repeated = false;
-        let (mut n_failed, mut n_completed) = (0_usize, 0_usize);
+        let unused: Vec<&str> =
+            self.looked.seen.keys().map(String::as_str).filter(|name| !is_used(name)).collect();
+        let ends_with = |name: &str, ends: &[&str]| ends.contains(&last_part(name).to_lowercase().as_str());
+        let status = unused.iter().find(|name| ends_with(name, &STATUS)).map(|name| (*name, "success"));
+        // The error of a call stands deeper than that of its row, which may be a verdict's.
+        let errors = unused.iter().filter(|name| ends_with(name, &ERRORS));
+        let error = errors.max_by_key(|name| name.matches('.').count()).map(|name| (*name, ""));
+        let mut failures: Vec<_> =
+            [status, error].into_iter().flatten().map(|mark| (mark, 0_usize)).collect();
+        let (mut is_repeated, mut n_completed) = (false, 0_usize);
         // What rows without a score say of a cell, as logs do that note a call and its verdict apart.
         let mut apart: BTreeMap<(usize, usize), Answer> = BTreeMap::new();
         self.rows.each(&mut |row| {
@@ -216,7 +222,10 @@ impl TableFile<'_> {
                 return Ok(());
             }
             is_repeated |= cells.is_open(cell.0, cell.1);
-            n_failed += usize::from(status.is_some_and(|column| is_failure(row.text(column))));
+            for ((column, good), n_failed) in &mut failures {
+                let said = row.text(column).trim();
+                *n_failed += usize::from(if good.is_empty() { is_error(said) } else { is_failure(said) });
+            }
             cells.at_row(row);
             cells.answer(cell.0, cell.1, answer).map_err(|problem| row.fault(problem))
         })?;
@@ -233,9 +242,9 @@ impl TableFile<'_> {
                 "{n_completed} answers have their tokens and costs from rows without a score, of the same prompt and model"
             ));
         }
-        if let Some(column) = status.filter(|_| 0 < n_failed) {
+        for ((column, good), n_failed) in failures.into_iter().filter(|(_, n_failed)| 0 < *n_failed) {
             cells.note(format!(
-                "{n_failed} rows count although `{column}` says that they failed; `--where {column}=success` (or what it says of the \
+                "{n_failed} rows count although `{column}` says that they failed; `--where {column}={good}` (or what it says of the \
                  others) leaves them out"
             ));
         }
@@ -302,6 +311,10 @@ impl TableFile<'_> {
                     cells.skip("without a score");
                     return Ok(());
                 }
+                if model.is_summary() {
+                    cells.skip(format!("`{}`, which by its name sums up models and is none", model.name));
+                    return Ok(());
+                }
                 let at = cells.model(model.name).map_err(|problem| row.fault(problem))?;
                 is_repeated |= cells.is_open(prompt, at);
                 cells.within(|| model.place());
@@ -314,6 +327,14 @@ impl TableFile<'_> {
 
 /// Columns that say how a call ended.
 const STATUS: [&str; 4] = ["status", "state", "outcome", "finish_status"];
+
+/// Columns that hold what went wrong, and nothing else.
+const ERRORS: [&str; 4] = ["error", "error_message", "error_type", "exception"];
+
+/// Whether a column of errors holds one.
+fn is_error(said: &str) -> bool {
+    !is_blank(said) && !["false", "0", "0.0", "{}", "[]"].iter().any(|none| said.eq_ignore_ascii_case(none))
+}
 
 /// Whether a status says that there was no answer.
 fn is_failure(status: &str) -> bool {

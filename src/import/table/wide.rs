@@ -90,6 +90,11 @@ const OTHER_STARTS: [&str; 13] = [
 const OTHER_ENDS: [&str; 10] =
     ["_spread", "index", "idx", "_size", "number", "_id", "_rank", "_confidence", "count", "ms"];
 
+/// What sums up the models of a row, whole or before a `_`.
+const SUMMARIES: [&str; 12] = [
+    "oracle", "best", "worst", "avg", "average", "mean", "median", "max", "min", "total", "overall", "router",
+];
+
 /// A wide table's models.
 #[derive(Default, PartialEq)]
 pub(super) struct Wide {
@@ -117,6 +122,11 @@ pub(super) struct WideModel<'a> {
 }
 
 impl WideModel<'_> {
+    /// Whether it is a part that nobody named and that sums up the others.
+    pub(super) fn is_summary(&self) -> bool {
+        self.is_part && SUMMARIES.contains(&self.name.to_lowercase().as_str())
+    }
+
     /// Where its score stands on the row.
     pub(super) fn place(&self) -> String {
         if self.is_part { format!("{}.{}", self.column, self.name) } else { self.column.to_owned() }
@@ -297,7 +307,8 @@ fn groups(looked: &Looked, columns: &Columns) -> Vec<(String, String)> {
             let Some(score) = score.filter(|score| !columns.holds(score) && !is_index(score)) else {
                 continue;
             };
-            if !found.iter().any(|(known, _)| known == model) {
+            let start = model.split('_').next().unwrap_or(model).to_lowercase();
+            if !SUMMARIES.contains(&start.as_str()) && !found.iter().any(|(known, _)| known == model) {
                 found.push((model.to_owned(), score));
             }
         }
