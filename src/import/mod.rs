@@ -41,6 +41,7 @@ mod texts;
 mod zeroeval;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -137,12 +138,23 @@ pub fn read(
 fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
     let importer = settings.format.importer();
     let found = files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path))?;
+    let all = found.clone();
     let found = importer.selected(found, settings)?;
+    let selected: BTreeSet<&PathBuf> = found.iter().collect();
+    let others: Vec<String> =
+        all.iter().filter(|path| !selected.contains(path)).map(|path| path.display().to_string()).collect();
     let n_bytes = found.iter().map(|path| fs::n_bytes(path)).sum();
     sources.say(Progress::Found { n_files: found.len(), n_bytes });
     let job = Job { settings, sources, files: &found, labels: OnceCell::new() };
     let scale = Scale::new(&settings.score_ranges, settings.lower_is_better, &settings.missing);
     let mut cells = Cells::new(scale);
+    if !others.is_empty() {
+        let names = report::shown(&others, "; ");
+        cells.note(format!(
+            "{} files are not read, since another one of the same counts: {names}",
+            others.len()
+        ));
+    }
     let mut first_fault = None;
     let mut n_good = 0;
     for path in &found {

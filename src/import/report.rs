@@ -163,7 +163,7 @@ impl Tally {
 }
 
 /// The first items, and how many more there are.
-fn shown(items: &[String], between: &str) -> String {
+pub(super) fn shown(items: &[String], between: &str) -> String {
     let first = items.iter().take(N_SHOWN).map(String::as_str).collect::<Vec<_>>().join(between);
     match items.len().saturating_sub(N_SHOWN) {
         0 => first,

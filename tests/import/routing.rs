@@ -70,6 +70,8 @@ fn the_newest_run_counts_and_demonstrations_do_not() {
     expected.insert("lab/two".into(), (N_PROMPTS - 1, right as f64 / (N_PROMPTS - 1) as f64));
     assert_same(&counts(&suite), &expected);
     assert_eq!(coverage.n_files, 2);
+    let older = "2 files are not read, since another one of the same counts: ";
+    assert!(coverage.tally.notes.iter().any(|note| note.starts_with(older)), "{:?}", coverage.tally.notes);
     assert_eq!(coverage.tally.skipped["without a score"], 1);
     assert_eq!(suite.prompts[2].id, "sums/hard/3");
     assert_eq!(suite.prompts[2].text, "How much is 2 + 1?");
