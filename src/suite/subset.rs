@@ -49,6 +49,7 @@ impl Suite {
         }
         let models: Vec<usize> = (0..suite.models.len()).collect();
         let mut subset = suite.select(&kept, &models).in_order_of_ids();
+        subset.forget_benchmarks_without_prompts();
         subset.leave_list_costs_to_the_reader();
         if settings.without_texts {
             subset.prompts.iter_mut().for_each(|prompt| prompt.text.clear());
@@ -103,6 +104,15 @@ impl Suite {
         }
         kept.sort_unstable();
         Ok(kept)
+    }
+
+    fn forget_benchmarks_without_prompts(&mut self) {
+        let used: BTreeSet<usize> = self.prompts.iter().map(|prompt| prompt.benchmark).collect();
+        let used: Vec<usize> = used.into_iter().collect();
+        for prompt in &mut self.prompts {
+            prompt.benchmark = used.partition_point(|&other| other < prompt.benchmark);
+        }
+        self.benchmarks = used.iter().map(|&at| self.benchmarks[at].clone()).collect();
     }
 
     /// Takes tokens times list price for the cost where it is that but for rounding.
@@ -200,6 +210,18 @@ mod tests {
         assert!(bare.prompts.iter().all(|prompt| prompt.text.is_empty()));
         assert_eq!(bare.embeddings.as_ref().unwrap().n_dimensions(), 5);
         assert!(bare.info.description.ends_with("without texts, embeddings cut from 12 to 5 dimensions."));
+    }
+
+    #[test]
+    fn only_benchmarks_with_prompts_are_left() {
+        let mut suite = suite();
+        suite.benchmarks = ["a", "b", "c"].map(str::to_owned).to_vec();
+        suite.prompts.iter_mut().enumerate().for_each(|(at, prompt)| prompt.benchmark = at % 3);
+        let settings = SubsetSettings { benchmarks: vec!["c".into(), "a".into()], ..Default::default() };
+        let subset = suite.subset(&settings).unwrap();
+        assert_eq!(subset.benchmarks, ["a", "c"]);
+        assert!(subset.prompts.iter().all(|prompt| prompt.benchmark < 2));
+        assert_eq!(subset.prompts.len(), 200);
     }
 
     #[test]
