@@ -56,7 +56,7 @@ fn assert_recovered(routers: &[(&str, f64)], settings: &SyntheticSettings) {
     }
 }
 
-/// Measured: 0.0069, 0.0066, 0.0069, 0.0072, 0.0087, 0.0066, GRAPH, 0.0117; blind 0.0491.
+/// Measured, but for graph-attention: 0.0069, 0.0066, 0.0069, 0.0072, 0.0087, 0.0066, 0.0117; blind 0.0491.
 ///
 /// Logits are inner products of what embeddings show and abilities: what factor models and perceptrons assume.
 #[test]
