@@ -44,7 +44,7 @@ pub struct Stressed {
     pub sweep: Option<Record>,
 }
 
-/// Runs a scenario as [`resume`](crate::run::resume) does, and under each of its shifts and quizzes. The twin's record is
+/// Runs a scenario as [`resume`] does, and under each of its shifts and quizzes. The twin's record is
 /// the one that `resume` gives.
 ///
 /// # Errors
