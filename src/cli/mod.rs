@@ -2,7 +2,9 @@
 //! error.
 
 mod advise;
+mod check;
 mod compare;
+mod diff;
 mod embed;
 mod estimate;
 mod import;
@@ -84,17 +86,17 @@ enum Command {
     Plan(plan::PlanArguments),
     /// Holds a report against a baseline: same prompts, same splits; exit code 1 if it got worse
     #[command(after_help = "Example:\n  llm-bandit check reports/mine --against reports/baselines/mine")]
-    Check(compare::CheckArguments),
+    Check(check::CheckArguments),
     /// Shows which prompts went to another model, what each gained, and what it cost
     #[command(
         after_help = "Examples:\n  llm-bandit diff reports/before reports/after --router knn --at 0.5\n  \
             llm-bandit diff golden.csv reports/after --exit-code"
     )]
-    Diff(compare::DiffArguments),
+    Diff(diff::DiffArguments),
     /// Prints the decisions of a router as a small file to commit and to compare by `diff`
     #[command(after_help = "Examples:\n  llm-bandit decisions reports/mine --router knn > golden.csv\n  \
             llm-bandit decisions reports/mine --router knn --format parquet > choices.parquet")]
-    Decisions(compare::DecisionsArguments),
+    Decisions(diff::DecisionsArguments),
     /// Embeds the prompts of a suite: built in, by a sentence-transformer, or from vectors made elsewhere
     #[command(
         after_help = "Examples:\n  llm-bandit embed ~/suites/mine\n  llm-bandit embed ~/suites/mine --encoder ~/all-MiniLM-L6-v2 --force\n  \
@@ -212,9 +214,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Advise(arguments) => advise::advise(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
-        Command::Check(arguments) => compare::check(&arguments),
-        Command::Diff(arguments) => compare::diff(&arguments),
-        Command::Decisions(arguments) => compare::decisions(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Diff(arguments) => diff::diff(&arguments),
+        Command::Decisions(arguments) => diff::decisions(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
         Command::Route(arguments) => route::route(&arguments),

@@ -6,6 +6,7 @@
 mod alignment;
 mod check;
 mod files;
+mod find;
 mod plausibility;
 pub mod prices;
 mod read;
@@ -19,7 +20,7 @@ pub use check::{BenchmarkCheck, MIN_COVERAGE, ModelCheck, SuiteCheck};
 pub use files::LARGEST_AMOUNT;
 pub use files::LARGEST_VALUE;
 pub(crate) use files::format_embeddings;
-pub use read::{
+pub use find::{
     DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, is_suite, list, locate,
 };
 pub use subset::SubsetSettings;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::files::format_embeddings;
-use super::read::is_suite;
+use super::find::is_suite;
 use super::{EMBEDDINGS, EncodedBy, Part, Suite};
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
