@@ -7,8 +7,10 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door")]
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -142,6 +144,13 @@ pub fn n_bytes(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |file| file.len())
 }
 
+/// How many seconds ago a file was written, by the clock of this machine; `None` where it is not there. For people alone:
+/// no result depends on it.
+pub fn age_seconds(path: &Path) -> Option<u64> {
+    let written = fs::metadata(path).and_then(|file| file.modified()).ok()?;
+    Some(written.elapsed().map_or(0, |age| age.as_secs()))
+}
+
 /// The one name of a file or folder, whatever links lead to it.
 ///
 /// # Errors
@@ -190,7 +199,11 @@ pub fn remove(path: &Path) -> Result<()> {
     let Ok(kind) = fs::symlink_metadata(path) else { return Ok(()) };
     let removed = step().and_then(|()| match kind.is_dir() {
         true => fs::remove_dir_all(path),
-        false => fs::remove_file(path),
+        // Somebody else may have been quicker.
+        false => fs::remove_file(path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        }),
     });
     removed.map_err(Error::io(path, "remove"))
 }
@@ -214,7 +227,7 @@ pub(crate) fn write_all<N: AsRef<str>>(folder: &Path, files: Vec<(N, Vec<u8>)>) 
     files.into_iter().try_for_each(|(name, bytes)| write(&folder.join(name.as_ref()), &bytes))
 }
 
-/// Writes a file in one step, in a folder that this process has to itself and may lose: nothing is brought to the disk.
+/// Writes a file in one step, in a folder that may be lost: nothing is brought to the disk.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -427,16 +440,25 @@ fn resolved(target: &Path) -> Result<PathBuf> {
     Ok(canonical(folder)?.join(name))
 }
 
+/// A hidden file or folder beside a target, which need not be there, whatever links lead to it.
+pub fn beside(target: &Path, what: &str) -> PathBuf {
+    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+    sibling(&target, what).unwrap_or_else(|_| target.join(what))
+}
+
 /// A hidden file or folder beside another one, on the same file system.
 fn sibling(path: &Path, what: &str) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| Error::file(path, "is no name for a file or a folder"))?;
     Ok(path.with_file_name(format!(".{}.{what}", name.to_string_lossy())))
 }
 
-/// A name that no other process and no other thread of this one gives at the same time.
+/// A name that no other process, on this machine or on another one with the same folder, and no other thread of this one gives at
+/// the same time. Numbers of processes are not enough: in containers all are 1.
 fn unique() -> String {
     static N_GIVEN: AtomicUsize = AtomicUsize::new(0);
-    format!("{}-{}.staged", std::process::id(), N_GIVEN.fetch_add(1, Ordering::Relaxed))
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    let (process, number) = (std::process::id(), N_GIVEN.fetch_add(1, Ordering::Relaxed));
+    format!("{process}-{}-{number}.staged", *PROCESS)
 }
 
 /// Locks a target by the file at `path`, which is made where it is not there; `None` on a file system without locks.

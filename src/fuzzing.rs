@@ -20,6 +20,7 @@ pub fn take_answers(suite: &Suite, at_once: bool, lines: &[u8]) -> Result<()> {
         embedding: false,
         training_folder: None,
         cost: None,
+        pure: false,
     };
     external::take_answers(suite, settings, lines)
 }

@@ -2,6 +2,7 @@
 //! error.
 
 mod advise;
+mod cells;
 mod check;
 mod compare;
 mod diff;
@@ -58,9 +59,16 @@ enum Command {
     /// Runs scenarios, or suites that have none, and writes their reports
     #[command(
         after_help = "Examples:\n  llm-bandit run scenarios/quickstart.toml --out reports/first --threads 2\n  \
-            llm-bandit run ~/suites/mine"
+            llm-bandit run ~/suites/mine\n  \
+            llm-bandit run scenarios/paper --cells /shared/cells --shard 3/16\n  \
+            llm-bandit run scenarios/paper --cells /shared/cells --gather --out reports/paper"
     )]
     Run(run::RunArguments),
+    /// Says what cells are in a shared folder; with `--prune` removes those that no scenario named needs
+    #[command(
+        after_help = "Examples:\n  llm-bandit cells /shared/cells\n  llm-bandit cells /shared/cells scenarios/paper --datasets ~/suites --prune"
+    )]
+    Cells(cells::CellsArguments),
     /// Prints a scenario to begin with, made for a suite
     #[command(after_help = "Example:\n  llm-bandit init ~/suites/mine > mine.toml")]
     Init(starter::InitArguments),
@@ -209,6 +217,7 @@ pub(crate) fn main() -> ExitCode {
         Command::List(datasets) => inspect::list(&datasets.folders()),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.folders()),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Cells(arguments) => cells::cells(&arguments),
         Command::Init(arguments) => starter::init(&arguments),
         Command::Report(arguments) => run::report(&arguments),
         Command::Advise(arguments) => advise::advise(&arguments),

@@ -15,26 +15,20 @@ use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};
 use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::online::OnlineScenario;
 use llm_bandit::scenario::{Scenario, starter};
-use llm_bandit::suite::find;
+use llm_bandit::suite::{Suite, find};
 use sha2::{Digest, Sha256};
 
+use super::cells::{self, Sharing};
 use super::output::{Progress, TimedCell, Timings};
 use super::output::{say, say_aside};
 use super::starter::{is_suite_folder, name_of_suite};
 use super::{DatasetArguments, use_threads};
 
-/// Arguments of `run`.
+/// Where suites are, and what stands in the place of a scenario's own settings.
 #[derive(Args, Default)]
-pub(super) struct RunArguments {
-    /// Scenario files, folders of them, suites, which get a scenario of their own, or a report's folder, whose scenario is run
-    /// again with every setting as it was; `quickstart` is built in
-    #[arg(required = true)]
-    scenarios: Vec<PathBuf>,
+pub(super) struct SettingArguments {
     #[command(flatten)]
-    datasets: DatasetArguments,
-    /// The report's folder; several scenarios get one each inside it [default: reports/<scenario>, or reports/<folder>/<scenario>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) datasets: DatasetArguments,
     /// Another root seed than the scenario's
     #[arg(long)]
     seed: Option<u64>,
@@ -47,12 +41,28 @@ pub(super) struct RunArguments {
     /// The day whose prices are taken from it [default: each model's latest]
     #[arg(long, value_name = "DATE", requires = "prices")]
     prices_date: Option<Date>,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Default)]
+pub(super) struct RunArguments {
+    /// Scenario files, folders of them, suites, which get a scenario of their own, or a report's folder, whose scenario is run
+    /// again with every setting as it was; `quickstart` is built in
+    #[arg(required = true)]
+    scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingArguments,
+    /// The report's folder; several scenarios get one each inside it [default: reports/<scenario>, or reports/<folder>/<scenario>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Threads; the result does not depend on them [default: all cores]
     #[arg(long)]
     threads: Option<usize>,
-    /// Train every cell anew: take up nothing that an interrupted run has finished
+    /// Train every cell anew: take up nothing that an interrupted run has finished, and remove the cells of `--cells`
     #[arg(long)]
     fresh: bool,
+    #[command(flatten)]
+    sharing: cells::SharingArguments,
     /// Write `timings.csv` beside the report; use `--threads 1` for clean numbers
     #[arg(long)]
     timings: bool,
@@ -63,19 +73,33 @@ pub(super) struct RunArguments {
 
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
-    let paths = scenario_files(&arguments.scenarios)?;
     // All are read before the first is run: a slip in the last should not cost an hour.
-    let experiments = paths.iter().map(|path| read(path, arguments)).collect::<Result<Vec<_>>>()?;
+    let experiments = experiments(&arguments.scenarios, &arguments.settings, arguments.quiet)?;
     let base = base(arguments);
     let out_of = |name: &str| match &arguments.out {
         Some(out) if experiments.len() == 1 => out.clone(),
         _ => base.join(name),
     };
-    let claim = |experiment: &Experiment| report::claim(&out_of(experiment.name()));
+    let sharing = &arguments.sharing;
+    let sharing = Sharing { arguments: sharing, settings: &arguments.settings, experiments: &experiments };
+    if sharing.arguments.list_cells {
+        return sharing.list(&|name| report::partial_folder(&out_of(name)));
+    }
+    if let Some(shard) = sharing.arguments.shard {
+        return sharing.train(shard, arguments.quiet);
+    }
+    let shared = sharing.cache()?;
+    if let Some(shared) = shared.as_ref().filter(|_| !arguments.fresh) {
+        sharing.survey(shared)?;
+    }
+    let claim = |(_, experiment): &(PathBuf, Experiment)| report::claim(&out_of(experiment.name()));
     let claims = experiments.iter().map(claim).collect::<Result<Vec<_>>>()?;
+    if let Some(shared) = shared.as_ref().filter(|_| arguments.fresh) {
+        shared.clear()?;
+    }
     let mut code = ExitCode::SUCCESS;
-    for ((path, experiment), claim) in paths.iter().zip(&experiments).zip(&claims) {
-        if !run_one(path, experiment, claim, arguments)? {
+    for ((path, experiment), claim) in experiments.iter().zip(&claims) {
+        if !run_one((path, experiment), claim, shared.as_ref(), arguments)? {
             code = ExitCode::from(1);
         }
     }
@@ -84,6 +108,22 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         super::compare::write_all(&base, &reports)?;
     }
     Ok(code)
+}
+
+/// The scenarios that are named, each with its file, with these settings in the place of their own.
+pub(super) fn experiments(
+    named: &[PathBuf],
+    settings: &SettingArguments,
+    quiet: bool,
+) -> Result<Vec<(PathBuf, Experiment)>> {
+    let with_scenario = |path: PathBuf| read(&path, settings, quiet).map(|experiment| (path, experiment));
+    scenario_files(named)?.into_iter().map(with_scenario).collect()
+}
+
+/// The suite of a scenario; a fault names the scenario's file.
+pub(super) fn suite_for(path: &Path, experiment: &Experiment, settings: &SettingArguments) -> Result<Suite> {
+    let (suite, embeddings) = experiment.suite();
+    suite_of(suite, embeddings, &settings.datasets.folders()).map_err(|error| Scenario::place(path, error))
 }
 
 /// Runs a suite that has no scenario.
@@ -169,12 +209,12 @@ pub(super) fn of_report(folder: &Path) -> Result<Experiment> {
     })
 }
 
-fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
+fn read(path: &Path, settings: &SettingArguments, quiet: bool) -> Result<Experiment> {
     let mut experiment = if report::is_report(path) {
         of_report(path)?
-    } else if let Some(name) = name_of_suite(path, &arguments.datasets.folders())? {
-        let text = starter(&name, &find(&name, &arguments.datasets.folders())?);
-        if !arguments.quiet {
+    } else if let Some(name) = name_of_suite(path, &settings.datasets.folders())? {
+        let text = starter(&name, &find(&name, &settings.datasets.folders())?);
+        if !quiet {
             let given = path.display();
             say_aside(&format!(
                 "no scenario for `{given}`: this one is run; `llm-bandit init {given} > mine.toml` keeps it to be changed\n\n{text}"
@@ -185,8 +225,8 @@ fn read(path: &Path, arguments: &RunArguments) -> Result<Experiment> {
     } else {
         Experiment::read(path)?
     };
-    let prices = arguments.prices.as_deref().map(|book| (book, arguments.prices_date));
-    experiment.put(arguments.seed, arguments.replicates, prices)?;
+    let prices = settings.prices.as_deref().map(|book| (book, settings.prices_date));
+    experiment.put(settings.seed, settings.replicates, prices)?;
     Ok(experiment)
 }
 
@@ -215,35 +255,43 @@ struct Ran<'a> {
 }
 
 /// Runs a scenario; true where every expectation holds.
-fn run_one(path: &Path, experiment: &Experiment, claim: &Claim, arguments: &RunArguments) -> Result<bool> {
+fn run_one(
+    (path, experiment): (&Path, &Experiment),
+    claim: &Claim,
+    shared: Option<&CellCache>,
+    arguments: &RunArguments,
+) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
-    let (suite, embeddings) = experiment.suite();
-    let suite = suite_of(suite, embeddings, &arguments.datasets.folders()).map_err(named)?;
+    let suite = suite_for(path, experiment, &arguments.settings)?;
     let progress = Progress::new(experiment.name(), experiment.unit(), arguments.quiet);
     let timings = Timings::default();
-    let kept = program().map(|program| CellCache::new(report::partial_folder(claim), program));
-    if let Some(kept) = kept.as_ref().filter(|_| arguments.fresh) {
-        kept.clear()?;
+    let own = match shared {
+        Some(_) => None,
+        None => program().map(|build| CellCache::new(report::partial_folder(claim.path()), build)),
+    };
+    if let Some(own) = own.as_ref().filter(|_| arguments.fresh) {
+        own.clear()?;
     }
+    let kept = shared.or(own.as_ref());
     let watch = |event| {
         timings.note(&event);
         progress.show(&event);
     };
     let ran = match experiment {
         Experiment::Offline(scenario) => {
-            let stressed = stress(scenario, suite, kept.as_ref(), &watch);
+            let stressed = stress(scenario, suite, kept, &watch);
             progress.finish();
             report_offline(scenario, &stressed.map_err(named)?, claim).map_err(named)
         }
         Experiment::Online(scenario) => {
-            let record = online::resume(scenario, suite, kept.as_ref(), &watch);
+            let record = online::resume(scenario, suite, kept, &watch);
             progress.finish();
             report_online(scenario, &record.map_err(named)?, claim).map_err(named)
         }
     };
     let Ran { verdicts, overview, cells } = ran?;
-    if let Some(kept) = kept {
-        kept.clear()?;
+    if let Some(own) = own {
+        own.clear()?;
     }
     if arguments.timings {
         timings.write(claim.path(), experiment.unit(), cells.into_iter())?;
@@ -284,7 +332,7 @@ fn report_online<'a>(scenario: &'a OnlineScenario, record: &OnlineRecord, claim:
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself
 /// keeps no cells.
-fn program() -> Option<String> {
+pub(super) fn program() -> Option<String> {
     let bytes = fs::read(&std::env::current_exe().ok()?).ok()?;
     let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("{} {hash}", env!("CARGO_PKG_VERSION")))

@@ -238,8 +238,8 @@ pub(crate) fn record_folder(folder: &Path) -> Result<PathBuf> {
 }
 
 /// The hidden folder beside a report in which a run keeps its finished cells until the report is written.
-pub fn partial_folder(claim: &Claim) -> PathBuf {
-    claim.beside("partial")
+pub fn partial_folder(report: &Path) -> PathBuf {
+    fs::beside(report, "partial")
 }
 
 /// The tables a person reads, the best router of each column in bold.

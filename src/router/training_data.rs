@@ -129,10 +129,9 @@ impl TrainingData {
                 }
             }
         }
-        let mean_usd = column_means(&cost);
         let seen = || (0..unseen.len()).filter(|&model| !unseen[model]);
-        let highest_usd = seen().map(|model| mean_usd[model]).fold(0.0, f64::max);
-        let cost_unit_usd = cost_unit_usd.unwrap_or(if highest_usd > 0.0 { highest_usd } else { 1.0 });
+        let highest_usd = highest_mean(&cost, unseen);
+        let cost_unit_usd = cost_unit_usd.unwrap_or_else(|| unit_of(highest_usd));
         for prompt in 0..development.len() {
             for model in 0..unseen.len() {
                 let units = cost.get(prompt, model).map(|usd| usd / cost_unit_usd);
@@ -174,10 +173,33 @@ impl TrainingData {
         }
     }
 
+    /// US dollars in one cost unit where none is given: the mean cost of the most expensive seen model on the development prompts; 1
+    /// where nothing costs anything.
+    pub(crate) fn found_cost_unit_usd(
+        suite: &Suite,
+        (training, validation): (&[usize], &[usize]),
+        unseen: &[bool],
+    ) -> f64 {
+        let nothing = vec![Vec::new(); unseen.len()];
+        let development = [training, validation].concat();
+        let (_, cost) = known_outcomes(suite, &development, training.len(), unseen, &nothing);
+        unit_of(highest_mean(&cost, unseen))
+    }
+
     /// Number of candidate models.
     pub fn n_models(&self) -> usize {
         self.outcomes.score.n_models()
     }
+}
+
+/// The mean cost of the most expensive seen model.
+fn highest_mean(cost: &CellTable, unseen: &[bool]) -> f64 {
+    let means = column_means(cost).into_iter().zip(unseen);
+    means.filter(|(_, is_unseen)| !**is_unseen).map(|(mean, _)| mean).fold(0.0, f64::max)
+}
+
+fn unit_of(highest_usd: f64) -> f64 {
+    if highest_usd > 0.0 { highest_usd } else { 1.0 }
 }
 
 /// Scores and costs in US dollars of the development prompts: of seen models all, of unseen models those of the quiz.

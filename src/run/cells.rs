@@ -4,11 +4,17 @@
 //! that the cell depends on: the program, the suite as learned from, the scenario without what no cell can see, the
 //! replicate, and the router with its label, settings, and quiz. So a cell is never taken up where any of it has changed.
 //! Nothing is written where the caller names no folder.
+//!
+//! A file is a hash of the rest under its name, a line that says which build on which kind of machine made it, and the packed
+//! cell. Many processes on many machines may write to one folder without a lock: each under a name of its own, which takes the
+//! cell's name by renaming. Of two that finish the same cell the second replaces the first by equal bytes. In a folder that is
+//! shared so, an empty file beside a cell says since when somebody is at it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::replicate::ShiftedCell;
 use crate::error::Result;
@@ -24,11 +30,64 @@ use crate::{fs, hash};
 /// A cell of 100,000 prompts at 10,000 preferences has less.
 const MOST_BYTES: usize = 4 << 30;
 
+/// The hexadecimal digits of a hash.
+const HASH: usize = 64;
+const CELL: &str = "cell";
+const BEGUN: &str = "begun";
+const DIVISION: &str = "shards";
+/// A file that somebody is still writing is younger.
+const ABANDONED_SECONDS: u64 = 3600;
+
 /// A folder of finished cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellCache {
     folder: PathBuf,
-    program: String,
+    maker: Maker,
+    is_shared: bool,
+}
+
+/// Who made a cell.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maker {
+    /// Tells the build of the program from any other.
+    pub build: String,
+    /// The processor, as far as numbers may depend on it.
+    pub machine: String,
+}
+
+impl Maker {
+    /// This build on this machine.
+    pub fn here(build: String) -> Maker {
+        Maker { build, machine: machine_kind() }
+    }
+}
+
+/// The target, and those features of the processor by which kernels of other orders of summation are chosen.
+fn machine_kind() -> String {
+    let mut kind = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    #[cfg(target_arch = "x86_64")]
+    for (name, is_there) in [
+        ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+        ("fma", std::arch::is_x86_feature_detected!("fma")),
+        ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
+    ] {
+        if is_there {
+            kind.push_str(&format!(" {name}"));
+        }
+    }
+    kind
+}
+
+/// How far a cell is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellState {
+    /// It is kept and whole.
+    Kept(Maker),
+    /// Somebody began with it so many seconds ago, and has not finished it, or never will.
+    Begun(u64),
+    /// Nobody has begun, or what is there is torn or belongs elsewhere.
+    Missing,
 }
 
 /// What came of one router in one replicate, and what its quiz group shares.
@@ -91,9 +150,19 @@ impl Volume {
 
 impl CellCache {
     /// A folder, which need not exist, and what tells this build of the program from any other: cells of another build
-    /// are not taken up. Bytes may differ between machines too, so a folder belongs to one machine.
-    pub fn new(folder: PathBuf, program: String) -> Self {
-        CellCache { folder, program }
+    /// are not taken up.
+    pub fn new(folder: PathBuf, build: String) -> Self {
+        CellCache { folder, maker: Maker::here(build), is_shared: false }
+    }
+
+    /// A folder that other processes may write to at the same time, and in which is said what is begun.
+    pub fn shared(folder: PathBuf, build: String) -> Self {
+        CellCache { is_shared: true, ..CellCache::new(folder, build) }
+    }
+
+    /// Where the cells lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Whether what a run writes, these cells and its report, has room beside the folder.
@@ -104,12 +173,66 @@ impl CellCache {
         fs::check_room(&self.folder, volume.n_bytes())
     }
 
-    /// Removes the folder.
+    /// Removes the folder; of a shared one the files of cells alone, whatever else lies there.
     ///
     /// # Errors
-    /// A folder that cannot be removed.
+    /// A folder or a file that cannot be removed.
     pub fn clear(&self) -> Result<()> {
-        fs::remove(&self.folder)
+        if self.is_shared { self.prune(&BTreeSet::new()).map(drop) } else { fs::remove(&self.folder) }
+    }
+
+    /// The files of cells, by name.
+    ///
+    /// # Errors
+    /// A folder that cannot be read; none is as good as an empty one.
+    fn files(&self) -> Result<Vec<CellFile>> {
+        if !self.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        Ok(fs::entries(&self.folder)?.into_iter().filter_map(CellFile::named).collect())
+    }
+
+    /// Everything in the folder: the key of each cell, its size in bytes, and who made it where it is whole.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn contents(&self) -> Result<Vec<(String, u64, Option<Maker>)>> {
+        let cells = self.files()?.into_iter().filter(|file| file.kind == FileKind::Cell);
+        Ok(cells.map(|cell| (cell.key, fs::n_bytes(&cell.path), maker(&cell.path))).collect())
+    }
+
+    /// Removes every cell but those of these keys, marks of those that are gone, and what writers left that died; returns how
+    /// many cells went.
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn prune(&self, needed: &BTreeSet<String>) -> Result<usize> {
+        let mut n_removed = 0;
+        for CellFile { path, key, kind } in self.files()? {
+            let goes = match kind {
+                FileKind::Cell | FileKind::Mark => !needed.contains(&key),
+                FileKind::Staged => fs::age_seconds(&path).is_some_and(|age| age > ABANDONED_SECONDS),
+            };
+            if goes {
+                fs::remove(&path)?;
+                n_removed += usize::from(kind == FileKind::Cell);
+            }
+        }
+        Ok(n_removed)
+    }
+
+    /// Notes among how many shards the cells of the folder were last divided.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn note_division(&self, n_shards: usize) -> Result<()> {
+        fs::create_folder(&self.folder)?;
+        fs::write_whole(&self.folder.join(DIVISION), n_shards.to_string().as_bytes())
+    }
+
+    /// What [`note_division`](Self::note_division) noted.
+    pub fn division(&self) -> Option<usize> {
+        fs::read_text(&self.folder.join(DIVISION)).ok()?.trim().parse().ok()
     }
 
     /// The cells of a scenario on a suite, which is already cut down to the candidates; `shift` names what else they are run
@@ -143,7 +266,7 @@ impl CellCache {
     }
 
     fn under(&self, inputs: [&str; 3]) -> RunCells<'_> {
-        let inputs = std::iter::once(self.program.as_str()).chain(inputs);
+        let inputs = std::iter::once(self.maker.build.as_str()).chain(inputs);
         RunCells { cache: self, inputs: sha256_of_texts(inputs) }
     }
 }
@@ -157,13 +280,29 @@ impl RunCells<'_> {
 
     /// What is cached of a router in a replicate or order, where it is whole.
     pub(crate) fn read<C: DeserializeOwned>(&self, number: usize, entry: &impl Serialize) -> Option<C> {
-        let path = self.path(number, entry);
+        let path = self.path(&self.key(number, entry), CELL);
         let bytes = fs::read(&path).ok()?;
-        let (hash, packed) = bytes.split_at_checked(64)?;
-        if hash != seal(&path, packed).as_bytes() {
-            return None;
-        }
+        let (_, packed) = opened(&path, &bytes)?;
         serde_json::from_slice(&hash::unpack(&path, packed, MOST_BYTES).ok()?).ok()
+    }
+
+    /// How far a cell is.
+    pub(crate) fn state(&self, key: &str) -> CellState {
+        let begun = || fs::age_seconds(&self.path(key, BEGUN)).map(CellState::Begun);
+        let kept = maker(&self.path(key, CELL)).map(CellState::Kept);
+        kept.or_else(begun).unwrap_or(CellState::Missing)
+    }
+
+    /// Says in a shared folder that somebody is at a cell.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub(crate) fn begin(&self, number: usize, entry: &impl Serialize) -> Result<()> {
+        if !self.cache.is_shared {
+            return Ok(());
+        }
+        fs::create_folder(&self.cache.folder)?;
+        fs::write_whole(&self.path(&self.key(number, entry), BEGUN), b"")
     }
 
     /// Keeps a cell: written under another name first, so that a file under its own name is whole.
@@ -171,24 +310,79 @@ impl RunCells<'_> {
     /// # Errors
     /// A folder that cannot be written.
     pub(crate) fn keep(&self, number: usize, entry: &impl Serialize, cell: &impl Serialize) -> Result<()> {
-        let folder: &Path = &self.cache.folder;
-        fs::create_folder(folder)?;
+        fs::create_folder(&self.cache.folder)?;
+        let key = self.key(number, entry);
+        let path = self.path(&key, CELL);
         let packed = hash::pack(json(cell).as_bytes());
-        let path = self.path(number, entry);
-        let bytes = [seal(&path, &packed).as_bytes(), &packed].concat();
-        fs::write_whole(&path, &bytes)
+        let rest = [json(&self.cache.maker).as_bytes(), b"\n", &packed].concat();
+        fs::write_whole(&path, &[seal(&path, &rest).as_bytes(), &rest].concat())?;
+        if self.cache.is_shared { fs::remove(&self.path(&key, BEGUN)) } else { Ok(()) }
     }
 
-    fn path(&self, number: usize, entry: &impl Serialize) -> PathBuf {
-        let key = sha256_of_texts([self.inputs.as_str(), &number.to_string(), &json(entry)]);
-        self.cache.folder.join(format!("{key}.cell"))
+    /// The name of the cell of a router in a replicate or order.
+    pub(crate) fn key(&self, number: usize, entry: &impl Serialize) -> String {
+        sha256_of_texts([self.inputs.as_str(), &number.to_string(), &json(entry)])
+    }
+
+    fn path(&self, key: &str, ending: &str) -> PathBuf {
+        self.cache.folder.join(format!("{key}.{ending}"))
     }
 }
 
+/// A file of a cell.
+struct CellFile {
+    path: PathBuf,
+    key: String,
+    kind: FileKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Cell,
+    Mark,
+    Staged,
+}
+
+impl CellFile {
+    /// The file of that path, where it has the name of one.
+    fn named(path: PathBuf) -> Option<CellFile> {
+        let name = path.file_name()?.to_str()?;
+        let (name, is_staged) = match name.strip_prefix('.') {
+            Some(rest) => (rest.strip_suffix(".staged")?, true),
+            None => (name, false),
+        };
+        let (key, ending) = name.split_once('.')?;
+        let is_hash = key.len() == HASH && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let kind = match ending {
+            _ if is_staged => FileKind::Staged,
+            CELL => FileKind::Cell,
+            BEGUN => FileKind::Mark,
+            _ => return None,
+        };
+        is_hash.then(|| CellFile { key: key.to_owned(), kind, path: path.clone() })
+    }
+}
+
+/// Who made a cell, where it is whole.
+fn maker(path: &Path) -> Option<Maker> {
+    let bytes = fs::read(path).ok()?;
+    opened(path, &bytes).map(|(maker, _)| maker)
+}
+
+/// Who made a cell and what it holds, where its hash says that this is all of it.
+fn opened<'a>(path: &Path, bytes: &'a [u8]) -> Option<(Maker, &'a [u8])> {
+    let (hash, rest) = bytes.split_at_checked(HASH)?;
+    if hash != seal(path, rest).as_bytes() {
+        return None;
+    }
+    let end = rest.iter().position(|&byte| byte == b'\n')?;
+    Some((serde_json::from_slice(&rest[..end]).ok()?, &rest[end + 1..]))
+}
+
 /// The hash of a content under its name: a whole cell under the name of another is not taken for it.
-fn seal(path: &Path, packed: &[u8]) -> String {
+fn seal(path: &Path, rest: &[u8]) -> String {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    sha256(&[name, packed].concat())
+    sha256(&[name, rest].concat())
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -278,7 +472,8 @@ mod tests {
         let (scenario, suite) = (scenario(), suite());
         let (cells, entry) = (kept.of(&scenario, &suite, ""), &scenario.routers[0]);
         cells.keep(0, entry, &cell("random")).unwrap();
-        let path = cells.path(0, entry);
+        let file = |number| cells.path(&cells.key(number, entry), CELL);
+        let path = file(0);
         let whole = fs::read(&path).unwrap();
         for at in (0..whole.len()).step_by(7) {
             let mut damaged = whole.clone();
@@ -288,7 +483,7 @@ mod tests {
             fs::write(&path, &whole[..at]).unwrap();
             assert!(cells.find(0, entry).is_none(), "{at} bytes");
         }
-        fs::write(&cells.path(1, entry), &whole).unwrap();
+        fs::write(&file(1), &whole).unwrap();
         assert!(cells.find(1, entry).is_none(), "a whole cell of another replicate");
         cells.keep(0, entry, &cell("another label")).unwrap();
         assert!(cells.find(0, entry).is_none());

@@ -91,28 +91,57 @@ pub fn resume(
 }
 
 impl RunPlan<'_> {
-    /// The finished cells of an interrupted run, by replicate and router.
-    fn finished(&self, cells: Option<&RunCells<'_>>) -> Vec<Vec<Option<TrainedCell>>> {
-        let RunInputs { scenario, shifts, .. } = self.inputs;
-        let find = |replicate: usize, entry: &RouterEntry| {
-            let cell = cells.filter(|_| is_cached(entry)).and_then(|cells| cells.find(replicate, entry));
-            cell.filter(|cell| cell.shifted.len() == shifts.len())
-        };
-        let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
-        (0..scenario.replicates).map(find_all).collect()
+    /// The cells that are kept.
+    pub(crate) fn cells<'c>(&self, cache: &'c CellCache) -> RunCells<'c> {
+        cache.of(self.inputs.scenario, self.inputs.suite, &self.name)
     }
 
-    /// The replicates, ready to train the routers that have no finished cell.
-    fn replicates(&self, finished: &[Vec<Option<TrainedCell>>]) -> Result<Vec<Replicate>> {
-        let scenario = self.inputs.scenario;
-        let replicate = |(number, split): (usize, &Split)| {
-            let to_train = scenario.routers.iter().zip(&finished[number]);
-            let to_train = to_train.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry);
-            let unit = self.cost_units_usd.as_ref().map(|units| units[number]);
-            let stream = replicate_stream(scenario, number);
-            Replicate::new(self.inputs, (number, stream), split.clone(), unit, to_train)
+    /// The finished cell of a router in a replicate, where it is kept.
+    pub(crate) fn finished(
+        &self,
+        cells: Option<&RunCells<'_>>,
+        replicate: usize,
+        entry: &RouterEntry,
+    ) -> Option<TrainedCell> {
+        let cell = cells.filter(|_| is_cached(entry)).and_then(|cells| cells.find(replicate, entry));
+        cell.filter(|cell| cell.shifted.len() == self.inputs.shifts.len())
+    }
+
+    /// A replicate, ready to train these routers.
+    ///
+    /// # Errors
+    /// As [`Replicate::new`].
+    pub(crate) fn replicate<'e>(
+        &self,
+        number: usize,
+        to_train: impl Iterator<Item = &'e RouterEntry>,
+    ) -> Result<Replicate> {
+        let unit = self.cost_units_usd.as_ref().map(|units| units[number]);
+        let stream = replicate_stream(self.inputs.scenario, number);
+        Replicate::new(self.inputs, (number, stream), self.splits[number].clone(), unit, to_train)
+    }
+
+    /// Does something with an observer that passes on what happens in a replicate, and keeps its cells.
+    pub(crate) fn observed<T>(
+        &self,
+        number: usize,
+        cells: Option<&RunCells<'_>>,
+        progress: &(dyn Fn(Event) + Sync),
+        act: impl FnOnce(&Observer<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let label = |entry: &RouterEntry| match self.name.as_str() {
+            "" => entry.label.clone(),
+            name => format!("{name}: {}", entry.label),
         };
-        self.splits.par_iter().enumerate().map(replicate).collect()
+        let cells_of = |entry: &RouterEntry| cells.filter(|_| is_cached(entry));
+        act(&Observer {
+            tell: &|step, entry| {
+                progress(event(step, number, label(entry)));
+                let cells = cells_of(entry).filter(|_| step == Step::Started);
+                cells.map_or(Ok(()), |cells| cells.begin(number, entry))
+            },
+            keep: &|entry, cell| cells_of(entry).map_or(Ok(()), |cells| cells.keep(number, entry, cell)),
+        })
     }
 }
 
@@ -132,34 +161,32 @@ pub(crate) fn execute(
     cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<RunRecords> {
-    let RunInputs { scenario, suite, shifts, .. } = plan.inputs;
+    let RunInputs { scenario, shifts, .. } = plan.inputs;
     let n_cells = scenario.replicates * scenario.routers.len();
     // Said once, by the scenario as it is.
     let left_out = if plan.name.is_empty() { plan.facts.left_out.in_words() } else { String::new() };
     progress(Event::Started { n_cells, left_out });
-    let cells = cache.map(|cache| cache.of(scenario, suite, &plan.name));
-    let finished = plan.finished(cells.as_ref());
+    let cells = cache.map(|cache| plan.cells(cache));
+    let find = |replicate, entry| plan.finished(cells.as_ref(), replicate, entry);
+    let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
+    let finished: Vec<Vec<Option<TrainedCell>>> = (0..scenario.replicates).map(find_all).collect();
     let n_finished = finished.iter().flatten().flatten().count();
     if n_finished > 0 {
         progress(Event::TakenUp { n_cells: n_finished });
     }
-    let replicates = plan.replicates(&finished)?;
-    replicates.iter().try_for_each(|replicate| replicate.precheck(plan.inputs))?;
-    let groups = quiz_groups(scenario);
-    let label = |entry: &RouterEntry| match plan.name.as_str() {
-        "" => entry.label.clone(),
-        name => format!("{name}: {}", entry.label),
+    let replicate = |number: usize| {
+        let routers = scenario.routers.iter().zip(&finished[number]);
+        plan.replicate(number, routers.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry))
     };
+    let replicates = (0..scenario.replicates).into_par_iter().map(replicate).collect::<Result<Vec<_>>>()?;
+    let all = || scenario.routers.iter();
+    replicates.iter().try_for_each(|replicate| replicate.precheck(plan.inputs, all()))?;
+    let groups = quiz_groups(scenario);
     let train = |at: usize| {
         let (number, group) = (at / groups.len(), &groups[at % groups.len()]);
-        let observer = Observer {
-            tell: &|step, entry| progress(event(step, number, label(entry))),
-            keep: &|entry, cell| {
-                let cells = cells.as_ref().filter(|_| is_cached(entry));
-                cells.map_or(Ok(()), |cells| cells.keep(number, entry, cell))
-            },
-        };
-        replicates[number].train_group(plan.inputs, group, &finished[number], &observer)
+        plan.observed(number, cells.as_ref(), progress, |observer| {
+            replicates[number].train_group(plan.inputs, group, &finished[number], observer)
+        })
     };
     let trained = (0..replicates.len() * groups.len()).into_par_iter().map(train);
     let trained = trained.collect::<Result<Vec<TrainedGroup>>>()?;
@@ -173,7 +200,7 @@ pub(crate) fn execute(
 }
 
 /// Whether what a router chooses depends on nothing outside of its cell's key.
-fn is_cached(entry: &RouterEntry) -> bool {
+pub(crate) fn is_cached(entry: &RouterEntry) -> bool {
     entry.settings.traits().is_self_contained
 }
 

@@ -99,22 +99,12 @@ impl Replicate {
         mut to_train: impl Iterator<Item = &'e RouterEntry>,
     ) -> Result<Self> {
         let RunInputs { scenario, suite, tested, groups, grid, .. } = inputs;
-        let n_models = suite.models.len();
-        let unseen = match &scenario.unseen {
-            Some(settings) => {
-                let chosen = settings.choose(inputs.original, &stream.named("unseen"))?;
-                by_original(inputs.original, suite, inputs.copied, &chosen)
-            }
-            None => vec![false; n_models],
-        };
-        let test_pool = scenario.unseen.as_ref().map_or(vec![true; n_models], |s| s.test_pool(&unseen));
-        let seen: Vec<bool> = unseen.iter().map(|is_unseen| !is_unseen).collect();
+        let unseen = unseen_of(inputs, &stream)?;
+        let in_pool = scenario.unseen.as_ref().map(|settings| settings.test_pool(&unseen));
+        let test_pool = in_pool.unwrap_or_else(|| vec![true; unseen.len()]);
         let n_before = split.n_prompts();
-        let split = Split {
-            training: answered(suite, split.training, &seen, "training")?,
-            validation: answered(suite, split.validation, &seen, "validation")?,
-            test: answered(tested, split.test, &test_pool, "test")?,
-        };
+        let (training, validation) = developed(suite, (split.training, split.validation), &unseen)?;
+        let split = Split { training, validation, test: answered(tested, split.test, &test_pool, "test")? };
         let mut tokens = mean_tokens(suite, &[&split.training[..], &split.validation[..]].concat());
         if tokens.iter().all(Option::is_none) {
             tokens.clear();
@@ -145,14 +135,17 @@ impl Replicate {
         })
     }
 
-    /// Checks what can be checked of the scenario's routers before anything is trained.
+    /// Checks what can be checked of these routers before anything is trained.
     ///
     /// # Errors
     /// A router made elsewhere that cannot route the test prompts.
-    pub(crate) fn precheck(&self, RunInputs { scenario, suite, asked, .. }: RunInputs<'_>) -> Result<()> {
+    pub(crate) fn precheck<'e>(
+        &self,
+        RunInputs { suite, asked, .. }: RunInputs<'_>,
+        mut routers: impl Iterator<Item = &'e RouterEntry>,
+    ) -> Result<()> {
         let test = Some((&self.test, asked.preferences()));
-        let check = |entry: &RouterEntry| entry.settings.as_kind().precheck(Names::of(suite), test);
-        scenario.routers.iter().try_for_each(check)
+        routers.try_for_each(|entry| entry.settings.as_kind().precheck(Names::of(suite), test))
     }
 
     /// What a shift of the test needs to know.
@@ -216,6 +209,33 @@ impl Replicate {
         }
         asked
     }
+}
+
+/// Whether each model is unseen.
+fn unseen_of(inputs: RunInputs<'_>, stream: &Stream) -> Result<Vec<bool>> {
+    let Some(settings) = &inputs.scenario.unseen else { return Ok(vec![false; inputs.suite.models.len()]) };
+    let chosen = settings.choose(inputs.original, &stream.named("unseen"))?;
+    Ok(by_original(inputs.original, inputs.suite, inputs.copied, &chosen))
+}
+
+/// The training and the validation prompts that a seen model answered.
+fn developed(
+    suite: &Suite,
+    (training, validation): (Vec<usize>, Vec<usize>),
+    unseen: &[bool],
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let seen: Vec<bool> = unseen.iter().map(|is_unseen| !is_unseen).collect();
+    Ok((answered(suite, training, &seen, "training")?, answered(suite, validation, &seen, "validation")?))
+}
+
+/// US dollars in one cost unit of a replicate, as its routers find it out when they are trained.
+///
+/// # Errors
+/// As [`Replicate::new`].
+pub(crate) fn cost_unit_usd(inputs: RunInputs<'_>, stream: &Stream, split: Split) -> Result<f64> {
+    let unseen = unseen_of(inputs, stream)?;
+    let (training, validation) = developed(inputs.suite, (split.training, split.validation), &unseen)?;
+    Ok(TrainingData::found_cost_unit_usd(inputs.suite, (&training, &validation), &unseen))
 }
 
 /// The prompts that a flagged model answered.

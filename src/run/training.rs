@@ -38,7 +38,7 @@ pub(crate) struct QuizGroup {
 /// What is done with the cells of one replicate while they are made.
 pub(crate) struct Observer<'a> {
     /// Is told of each step of a router.
-    pub(crate) tell: &'a (dyn Fn(Step, &RouterEntry) + Sync),
+    pub(crate) tell: &'a (dyn Fn(Step, &RouterEntry) -> Result<()> + Sync),
     /// Writes a finished cell to the cache.
     pub(crate) keep: &'a (dyn Fn(&RouterEntry, &TrainedCell) -> Result<()> + Sync),
 }
@@ -94,11 +94,10 @@ pub(crate) fn quiz_groups(scenario: &Scenario) -> Vec<QuizGroup> {
 }
 
 impl Replicate {
-    /// Asks the unseen models the quiz of a group, trains its routers, and lets them route the test prompts. Routers with
-    /// a finished cell are not trained, and nothing is asked where all have one.
+    /// Trains the routers of a group that have no finished cell.
     ///
     /// # Errors
-    /// Training that diverges; a cell that cannot be written.
+    /// As [`train_some`](Self::train_some).
     pub(crate) fn train_group(
         &self,
         inputs: RunInputs<'_>,
@@ -106,18 +105,36 @@ impl Replicate {
         finished: &[Option<TrainedCell>],
         observer: &Observer<'_>,
     ) -> Result<TrainedGroup> {
-        let finished_of = |router: &usize| finished[*router].clone();
-        if let Some(cells) = group.routers.iter().map(finished_of).collect::<Option<Vec<_>>>() {
-            return Ok(TrainedGroup::new(cells));
+        let is_missing = |router: &usize| finished[*router].is_none();
+        let missing: Vec<usize> = group.routers.iter().copied().filter(is_missing).collect();
+        let mut new = self.train_some(inputs, group, &missing, observer)?.into_iter();
+        let cell = |router: &usize| finished[*router].clone().or_else(|| new.next());
+        let cells = group.routers.iter().map(cell).collect::<Option<_>>();
+        Ok(TrainedGroup::new(cells.expect("what is missing is trained")))
+    }
+
+    /// Asks the unseen models the quiz of a group, trains these of its routers, and lets them route the test prompts. Nothing is
+    /// asked where there are none.
+    ///
+    /// # Errors
+    /// Training that diverges; a cell or a mark that cannot be written.
+    pub(crate) fn train_some(
+        &self,
+        inputs: RunInputs<'_>,
+        group: &QuizGroup,
+        routers: &[usize],
+        observer: &Observer<'_>,
+    ) -> Result<Vec<TrainedCell>> {
+        if routers.is_empty() {
+            return Ok(Vec::new());
         }
         let set = self.training_set(inputs, group.quiz.as_ref());
         let record = |settings: &QuizSettings| self.record_quiz(inputs.suite, settings, &set);
         let quiz = group.quiz.as_ref().map(record);
-        let train = |router: &usize| match finished_of(router) {
-            Some(cell) => Ok(cell),
-            None => self.train_one(inputs, &inputs.scenario.routers[*router], &set, quiz.as_ref(), observer),
+        let train = |router: &usize| {
+            self.train_one(inputs, &inputs.scenario.routers[*router], &set, quiz.as_ref(), observer)
         };
-        Ok(TrainedGroup::new(group.routers.par_iter().map(train).collect::<Result<Vec<_>>>()?))
+        routers.par_iter().map(train).collect()
     }
 
     fn train_one(
@@ -131,12 +148,12 @@ impl Replicate {
         let of_training = |error| self.of_training(entry, error);
         let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry));
         let training = training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref());
-        (observer.tell)(Step::Started, entry);
+        (observer.tell)(Step::Started, entry)?;
         let trained = entry.settings.as_kind().train(&training).map_err(of_training)?;
-        (observer.tell)(Step::Trained, entry);
+        (observer.tell)(Step::Trained, entry)?;
         let asked = self.replay(inputs, entry, &trained.router, (&self.test, &self.split.test));
         let Asked { choices, scores, notes } = asked.map_err(of_training)?;
-        (observer.tell)(Step::Routed, entry);
+        (observer.tell)(Step::Routed, entry)?;
         let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
         if self.unseen.contains(&true) && !entry.settings.traits().takes_unseen {
             notes.insert("unseen-models".to_owned(), "not taken without training anew".to_owned());

@@ -131,8 +131,11 @@ fn rank_chart(overall: &Overall) -> Option<RankChart> {
     })
 }
 
-/// Means over the replicates of each router.
-fn read_timings(path: &Path) -> Result<Vec<Timing>> {
+/// Means over the replicates of each router, of a report's `timings.csv`.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read_timings(path: &Path) -> Result<Vec<Timing>> {
     let bytes = fs::read(path)?;
     let mut sums: Vec<(Timing, f64)> = Vec::new();
     let mut reader = csv::Reader::from_reader(&bytes[..]);

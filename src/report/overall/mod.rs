@@ -18,7 +18,9 @@ use crate::record::online::OnlineRecord;
 use crate::statistics::Interval;
 use crate::statistics::ranks::{Friedman, Ranks};
 use crate::statistics::spread::Spread;
-pub use files::{Published, Runs, read_reports, report_folders, runs_md, splice, write_overall};
+pub use files::{
+    Published, Runs, read_reports, read_timings, report_folders, runs_md, splice, write_overall,
+};
 
 /// The bounds that an overall table shows below the routers.
 const BOUNDS: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];

@@ -51,6 +51,9 @@ pub(crate) struct CommandSettings {
     /// Which costs are weighed against the scores of a program that answers with scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost: Option<CostModelKind>,
+    /// Whether the program answers alike whenever and wherever it is asked, so that its finished cells may be taken up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) pure: bool,
 }
 
 fn ten() -> f64 {
@@ -101,7 +104,7 @@ impl RouterKind for CommandSettings {
     fn traits(&self) -> Traits {
         Traits {
             needs_embeddings: false,
-            is_self_contained: false,
+            is_self_contained: self.pure,
             follows_prices: false,
             ..Traits::default()
         }

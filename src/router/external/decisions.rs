@@ -28,6 +28,9 @@ pub(crate) struct DecisionsSettings {
     /// A CSV file with the columns `prompt_id`, `preference`, and `model`, relative to the working directory. An empty
     /// preference, or no such column, means: whatever the preference. Or a router's predictions of RouterArena, `.json`.
     pub(crate) file: String,
+    /// Whether the file is the same wherever and whenever it is read, so that finished cells may be taken up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) pure: bool,
 }
 
 /// A decision and where it stands.
@@ -95,7 +98,7 @@ impl RouterKind for DecisionsSettings {
     fn traits(&self) -> Traits {
         Traits {
             needs_embeddings: false,
-            is_self_contained: false,
+            is_self_contained: self.pure,
             follows_prices: false,
             ..Traits::default()
         }

@@ -17,10 +17,10 @@ use crate::record::online::{
 use crate::record::{FORMAT, list_prices_hash, log_commitment, scenario_hash};
 use crate::router::Meter;
 use crate::router::online::{Outcome, Ready, Situation};
-use crate::run::cells::Volume;
+use crate::run::cells::{RunCells, Volume};
 use crate::run::{CellCache, Event};
 use crate::scenario::Mode;
-use crate::scenario::online::OnlineScenario;
+use crate::scenario::online::{OnlineRouterEntry, OnlineScenario};
 use crate::seed::Stream;
 use crate::suite::Suite;
 use world::World;
@@ -59,79 +59,26 @@ pub fn resume(
     cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<OnlineRecord> {
-    let world = World::new(scenario, suite)?;
-    let (orders, routers) = (world.orders(scenario), &scenario.routers);
-    let n_cells = routers.len() * orders.len();
+    let study = OnlineStudy::new(scenario, suite)?;
     if let Some(cache) = cache {
-        cache.check_room(&Volume {
-            n_records: 1,
-            n_routers: routers.len(),
-            n_policies: routers.len() + world.n_arms(),
-            n_outcomes: world.phases.len() * world.n_arms() * world.prompts.len(),
-            n_replicates: orders.len(),
-            n_points: 100,
-            // An arm and its propensity.
-            n_bytes_of_router: orders.len() * world.n_steps * (2 + 8),
-        })?;
+        cache.check_room(&study.volume())?;
     }
-    progress(Event::Started { n_cells, left_out: world.suite.left_out.in_words() });
-    let cells = cache.map(|cache| cache.of_online(scenario, &world.cut_hash));
-    let find = |cell: usize| {
-        let found: Option<OnlineCell> =
-            cells.as_ref()?.read(cell % orders.len(), &routers[cell / orders.len()]);
-        found.filter(|cell| {
-            cell.log.arms.len() == world.n_steps && cell.log.propensities.len() == world.n_steps
-        })
-    };
-    let finished: Vec<Option<OnlineCell>> = (0..n_cells).map(find).collect();
+    let cells = cache.map(|cache| study.cells(cache));
+    let n_cells = study.n_cells();
+    progress(Event::Started { n_cells, left_out: study.world.suite.left_out.in_words() });
+    let finished: Vec<Option<OnlineCell>> =
+        (0..n_cells).map(|at| study.finished(cells.as_ref()?, at)).collect();
     let n_finished = finished.iter().flatten().count();
     if n_finished > 0 {
         progress(Event::TakenUp { n_cells: n_finished });
     }
-    let stream = |router: usize| Stream::root(scenario.seed).named("router").named(&routers[router].label);
-    let draw_preference = |rng: &mut ChaCha8Rng| scenario.draw_preference(rng);
-    let inputs = world.learner_inputs(&draw_preference);
-    let ready = finished
-        .par_chunks(orders.len())
-        .enumerate()
-        .map(|(router, cells)| {
-            if cells.iter().all(Option::is_some) {
-                return Ok(None);
-            }
-            let entry = &routers[router];
-            progress(Event::LearnerStarted { router: entry.label.clone() });
-            let ready = entry.settings.ready(inputs, &stream(router)).map_err(|error| match error {
-                Error::Usage(problem) | Error::Setting { problem, .. } => {
-                    Error::Training { router: entry.label.clone(), replicate: 0, problem }
-                }
-                other => other,
-            })?;
-            progress(Event::LearnerReady { router: entry.label.clone() });
-            Ok(Some(ready))
-        })
-        .collect::<Result<Vec<Option<Ready<'_>>>>>()?;
-    let mut done = finished
-        .into_par_iter()
-        .enumerate()
-        .map(|(at, finished)| {
-            let (router, order) = (at / orders.len(), at % orders.len());
-            let (None, Some(ready)) = (&finished, &ready[router]) else {
-                return Ok(finished.expect("a learner is made ready where an order is not finished"));
-            };
-            let label = &routers[router].label;
-            progress(Event::CellTrained { replicate: order, router: label.clone() });
-            let (log, revealed) = replay(ready, &world, &orders[order], &stream(router).numbered(order));
-            let cell = OnlineCell { notes: ready.notes.clone(), paid: ready.paid, log, revealed };
-            if let Some(cells) = &cells {
-                cells.keep(order, &routers[router], &cell)?;
-            }
-            progress(Event::CellDone { replicate: order, router: label.clone() });
-            Ok(cell)
-        })
-        .collect::<Result<Vec<OnlineCell>>>()?;
-    drop(ready);
+    let missing: Vec<usize> = (0..n_cells).filter(|&at| finished[at].is_none()).collect();
+    let mut new = study.replay_some(&missing, cells.as_ref(), progress)?.into_iter();
+    let done = finished.into_iter().map(|cell| cell.or_else(|| new.next())).collect::<Option<Vec<_>>>();
+    let mut done = done.expect("what is missing is replayed");
+    let OnlineStudy { world, orders, .. } = study;
     let (mut learners, mut logs) = (Vec::new(), Vec::new());
-    for entry in routers {
+    for entry in &scenario.routers {
         let of_router: Vec<OnlineCell> = done.drain(..orders.len()).collect();
         let (notes, paid) = (of_router[0].notes.clone(), of_router[0].paid);
         let choices_hashes = of_router.iter().map(|cell| log_commitment(&entry.label, &cell.log)).collect();
@@ -140,6 +87,126 @@ pub fn resume(
         learners.push(RecordedLearner { notes, paid, revealed, choices_hashes });
     }
     Ok(assemble(scenario, world, orders, learners, logs))
+}
+
+/// An online scenario on its suite; its cells are numbered learner by learner, and order by order of each.
+pub(crate) struct OnlineStudy<'a> {
+    scenario: &'a OnlineScenario,
+    world: World,
+    orders: Vec<Order>,
+}
+
+impl<'a> OnlineStudy<'a> {
+    /// Plays the changes of a scenario on its suite.
+    ///
+    /// # Errors
+    /// A scenario that does not fit the suite.
+    pub(crate) fn new(scenario: &'a OnlineScenario, suite: Suite) -> Result<OnlineStudy<'a>> {
+        let world = World::new(scenario, suite)?;
+        Ok(OnlineStudy { scenario, orders: world.orders(scenario), world })
+    }
+
+    pub(crate) fn n_cells(&self) -> usize {
+        self.scenario.routers.len() * self.orders.len()
+    }
+
+    /// The cells that are kept.
+    pub(crate) fn cells<'c>(&self, cache: &'c CellCache) -> RunCells<'c> {
+        cache.of_online(self.scenario, &self.world.cut_hash)
+    }
+
+    /// The order and the learner of a cell.
+    pub(crate) fn place(&self, cell: usize) -> (usize, &'a OnlineRouterEntry) {
+        (cell % self.orders.len(), &self.scenario.routers[cell / self.orders.len()])
+    }
+
+    /// How much a run writes.
+    fn volume(&self) -> Volume {
+        let (n_routers, world) = (self.scenario.routers.len(), &self.world);
+        Volume {
+            n_records: 1,
+            n_routers,
+            n_policies: n_routers + world.n_arms(),
+            n_outcomes: world.phases.len() * world.n_arms() * world.prompts.len(),
+            n_replicates: self.orders.len(),
+            n_points: 100,
+            // An arm and its propensity.
+            n_bytes_of_router: self.orders.len() * world.n_steps * (2 + 8),
+        }
+    }
+
+    fn finished(&self, cells: &RunCells<'_>, cell: usize) -> Option<OnlineCell> {
+        let (order, entry) = self.place(cell);
+        let found: OnlineCell = cells.read(order, entry)?;
+        let n_steps = self.world.n_steps;
+        (found.log.arms.len() == n_steps && found.log.propensities.len() == n_steps).then_some(found)
+    }
+
+    /// Replays some cells, ascending, and keeps them; a learner is made ready once for all its orders.
+    ///
+    /// # Errors
+    /// Training on the warm start that diverges; cells that cannot be kept.
+    fn replay_some(
+        &self,
+        some: &[usize],
+        cells: Option<&RunCells<'_>>,
+        progress: &(dyn Fn(Event) + Sync),
+    ) -> Result<Vec<OnlineCell>> {
+        let OnlineStudy { scenario, world, orders } = self;
+        let stream =
+            |entry: &OnlineRouterEntry| Stream::root(scenario.seed).named("router").named(&entry.label);
+        let draw_preference = |rng: &mut ChaCha8Rng| scenario.draw_preference(rng);
+        let inputs = world.learner_inputs(&draw_preference);
+        let make_ready = |(at, entry): (usize, &'a OnlineRouterEntry)| {
+            let own: Vec<usize> = some.iter().copied().filter(|cell| cell / orders.len() == at).collect();
+            if own.is_empty() {
+                return Ok(None);
+            }
+            let begin = |&cell: &usize| cells.map_or(Ok(()), |cells| cells.begin(self.place(cell).0, entry));
+            own.iter().try_for_each(begin)?;
+            progress(Event::LearnerStarted { router: entry.label.clone() });
+            let ready = entry.settings.ready(inputs, &stream(entry)).map_err(|error| match error {
+                Error::Usage(problem) | Error::Setting { problem, .. } => {
+                    Error::Training { router: entry.label.clone(), replicate: 0, problem }
+                }
+                other => other,
+            })?;
+            progress(Event::LearnerReady { router: entry.label.clone() });
+            Ok(Some(ready))
+        };
+        let ready = scenario.routers.par_iter().enumerate().map(make_ready);
+        let ready = ready.collect::<Result<Vec<Option<Ready<'_>>>>>()?;
+        let replay_one = |&at: &usize| {
+            let (order, entry) = self.place(at);
+            let ready = ready[at / orders.len()].as_ref().expect("a learner of a cell is made ready");
+            progress(Event::CellTrained { replicate: order, router: entry.label.clone() });
+            let (log, revealed) = replay(ready, world, &orders[order], &stream(entry).numbered(order));
+            let cell = OnlineCell { notes: ready.notes.clone(), paid: ready.paid, log, revealed };
+            cells.map_or(Ok(()), |cells| cells.keep(order, entry, &cell))?;
+            progress(Event::CellDone { replicate: order, router: entry.label.clone() });
+            Ok(cell)
+        };
+        some.par_iter().map(replay_one).collect()
+    }
+
+    /// As [`replay_some`](Self::replay_some), of those cells that are not kept; tells how many those are.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn replay_missing(
+        &self,
+        some: &[usize],
+        cells: &RunCells<'_>,
+        progress: &(dyn Fn(Event) + Sync),
+    ) -> Result<()> {
+        progress(Event::Started { n_cells: some.len(), left_out: String::new() });
+        let missing = some.iter().copied().filter(|&cell| self.finished(cells, cell).is_none());
+        let missing: Vec<usize> = missing.collect();
+        if missing.len() < some.len() {
+            progress(Event::TakenUp { n_cells: some.len() - missing.len() });
+        }
+        self.replay_some(&missing, Some(cells), progress).map(drop)
+    }
 }
 
 /// Checks that a scenario fits its suite, without training anything; says what is left out.
