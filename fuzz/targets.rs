@@ -14,7 +14,7 @@ use llm_bandit::record::Recorded;
 use llm_bandit::record::{Record, reprice};
 use llm_bandit::report::overall::{Overall, read_reports, runs_md};
 use llm_bandit::report::{self, overview};
-use llm_bandit::route::route_lines;
+use llm_bandit::route::Answering;
 use llm_bandit::router::SavedRouter;
 use llm_bandit::run::{self, CellCache};
 use llm_bandit::scenario::file::Experiment;
@@ -490,10 +490,10 @@ const QUESTIONS: &str = "{\"embedding\": [0.1, 0.2, -0.3, 0.4]}\n\
 
 fn saved_router() -> Target {
     let file = File { packing: Packing::Router, ..File::new("r.safetensors", router()) };
-    let question = QUESTIONS.lines().next().expect("two questions").as_bytes();
+    let question: &'static [u8] = QUESTIONS.lines().next().expect("two questions").as_bytes();
     let read = move |folder: &Path, _: u64| {
         let router = SavedRouter::read(&folder.join("r.safetensors"))?;
-        route_lines(&router, Preference::new(0.5), question, &mut |_| Ok(true))
+        Answering::new(&router, Preference::new(0.5), None)?.lines(question, &mut |_| Ok(true))
     };
     Target { seeds: vec![vec![file]], read: Box::new(read) }
 }
@@ -503,7 +503,8 @@ fn route() -> Target {
     let questions = QUESTIONS.replace("model-0", &router.models()[0]).replace("model-2", &router.models()[2]);
     let read = move |folder: &Path, _: u64| {
         let lines = std::fs::read(folder.join("questions.jsonl")).unwrap_or_default();
-        route_lines(&router, Preference::new(0.5), &lines[..], &mut |_| Ok(true))
+        Answering::new(&router, Preference::new(0.5), None)?
+            .lines(std::io::Cursor::new(lines), &mut |_| Ok(true))
     };
     Target { seeds: vec![vec![File::new("questions.jsonl", questions)]], read: Box::new(read) }
 }

@@ -270,8 +270,13 @@ fn target(
     settings: EstimateSettings,
     requests: &[Request],
 ) -> Result<Target> {
+    if router.settings().traits().asks_judge {
+        let problem =
+            "is that of a cascade: what it ends at depends on a judge, who has seen no answer of the log";
+        return Err(Error::Usage(format!("the router `{}` {problem}", router.origin().label)));
+    }
     let width = suite.embeddings.as_ref().map_or(0, |embeddings| embeddings.n_dimensions());
-    if width != router.embedding_width() {
+    if router.embedding_width() > 0 && width != router.embedding_width() {
         let needed = router.embedding_width();
         let problem = if width == 0 {
             format!(
@@ -285,7 +290,9 @@ fn target(
         };
         return Err(Error::file(folder, problem));
     }
+    let width = router.embedding_width();
     let values: Vec<f32> = (suite.embeddings.iter())
+        .filter(|_| width > 0)
         .flat_map(|embeddings| requests.iter().flat_map(|request| embeddings.row(request.prompt)))
         .copied()
         .collect();

@@ -297,13 +297,12 @@ fn embed() {
 /// The copy of the settings is for reading; it never stands there without the router.
 #[test]
 fn train() {
-    let text = "description = \"d\"\nsuite = \"s\"\n[[router]]\nkind = \"llm-bandit\"\nsteps = 3\nout-of-fold = false\n\
-        predictors = [\"kernel\"]\n";
+    let text = "description = \"d\"\nsuite = \"s\"\n[[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n";
     let settings =
         SyntheticSettings { n_prompts: 420, n_models: 3, n_dimensions: 8, ..SyntheticSettings::default() };
     let scenario = Scenario::parse(Path::new("s.toml"), text).unwrap();
     let suite = settings.generate().unwrap().suite;
-    let router = crate::run::train(&scenario, suite, "llm-bandit", 0).unwrap();
+    let router = crate::run::train(&scenario, suite, "knn", 0).unwrap();
     let command = |folder: &Path| router.write(&SavedRouter::claim(&folder.join("r.safetensors"))?);
     let look = |folder: &Path| {
         let [file, copy] = ["r.safetensors", "r.toml"].map(|name| folder.join(name));

@@ -38,6 +38,17 @@ impl Stream {
         ChaCha8Rng::from_seed(self.0)
     }
 
+    /// The key, by which the stream can be found again.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| self.0[8 * at + byte]));
+        std::array::from_fn(word)
+    }
+
+    /// The stream of that key.
+    pub(crate) fn of_words(words: [u64; 4]) -> Self {
+        Stream(std::array::from_fn(|byte| words[byte / 8].to_le_bytes()[byte % 8]))
+    }
+
     /// 64 bits of the key: a seed for something that wants a plain number.
     pub fn word(&self) -> u64 {
         u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| self.0[i]))

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -125,7 +125,7 @@ fn lines_of_embeddings_are_answered_one_by_one() {
     for again in &answers[3..] {
         assert_eq!(again["model"], answers[0]["model"]);
         for (model, p) in again["probabilities"].as_object().unwrap() {
-            assert!((number(p) - number(&answers[0]["probabilities"][model])).abs() < 1e-5);
+            assert_eq!(number(p), number(&answers[0]["probabilities"][model]));
         }
     }
     let fault = |line: &str| {
@@ -232,6 +232,8 @@ fn an_imported_log_of_one_model_a_request_tells_what_a_trained_router_would_have
 #[test]
 fn what_cannot_be_trained_or_routed_is_one_line() {
     let folder = folder();
+    let elsewhere = "\n[[router]]\nkind = \"decisions\"\nfile = \"d.csv\"\nlabel = \"elsewhere\"\n";
+    fs::write(folder.path().join("s.toml"), SCENARIO.to_owned() + elsewhere).unwrap();
     let train = |label: &str, out: &str| {
         error(&llm_bandit(folder.path(), &["train", "s.toml", "--router", label, "--out", out], ""))
     };
@@ -240,8 +242,8 @@ fn what_cannot_be_trained_or_routed_is_one_line() {
         "s.toml: no router is labelled `llm-bandi`; did you mean `llm-bandit`?"
     );
     assert_eq!(
-        train("random", "r.safetensors"),
-        "s.toml:13: router `random` is of kind `random`; only `llm-bandit` can be saved"
+        train("elsewhere", "r.safetensors"),
+        "s.toml:32: router `elsewhere` is made elsewhere (`kind = \"decisions\"`): this program trains nothing of it that could be kept"
     );
     assert_eq!(train("llm-bandit", "."), ".: is a folder; a router is a file");
     let replicate =
@@ -252,7 +254,7 @@ fn what_cannot_be_trained_or_routed_is_one_line() {
     );
     fs::write(folder.path().join("r.safetensors"), "no router").unwrap();
     let route = llm_bandit(folder.path(), &["route", "--router", "r.safetensors", "--preference", "1"], "");
-    assert!(error(&route).starts_with("r.safetensors: is no safetensors file: "));
+    assert!(error(&route).starts_with("r.safetensors: is no router as `train` writes it"));
     for command in ["train", "route"] {
         let help = llm_bandit(folder.path(), &[command, "--help"], "");
         assert!(String::from_utf8(help.stdout).unwrap().contains("Example"), "{command}");
@@ -277,4 +279,121 @@ fn training_that_diverges_names_router_replicate_and_step() {
     );
     let error = llm_bandit::run::train(&scenario, suite, "doomed", 1).err().unwrap().to_string();
     assert_eq!(error, format!("router `doomed`, replicate 1: {problem}"));
+}
+
+/// A folder with a suite of texts, `own`, and the scenario `s.toml` on it with a router of each way of training.
+fn folder_of_texts() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let results = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/my_results.csv");
+    let import = llm_bandit(folder.path(), &["import", "table", results, "--out", "own"], "");
+    assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    let scenario = "description = \"d\"\nsuite = \"own\"\nembeddings = \"built-in\"\n[[router]]\nkind = \"random\"\n\
+        [[router]]\nkind = \"predictor\"\nmodel = \"knn\"\n[[router]]\nkind = \"cascade\"\n";
+    fs::write(folder.path().join("s.toml"), scenario).unwrap();
+    folder
+}
+
+#[test]
+fn texts_are_routed_as_they_come_from_the_command_line_over_a_pipe_and_by_the_example_in_python() {
+    let folder = folder_of_texts();
+    let here = folder.path();
+    train(here, "knn", "knn.safetensors");
+    let route = ["route", "--router", "knn.safetensors", "--preference", "0.5"];
+    let all = lines(&llm_bandit(here, &[&route[..], &["--suite", "own"]].concat(), ""));
+    let suite = Suite::read(&here.join("own")).unwrap();
+    let of_suite = |at: usize| {
+        let id = &suite.prompts[at].id;
+        all.iter().find(|decision| decision["prompt_id"] == **id).unwrap()["model"].clone()
+    };
+    assert!((0..suite.prompts.len()).any(|at| of_suite(at) != of_suite(0)), "one model for all says little");
+    let text = |at: usize| suite.prompts[at].text.as_str();
+    let told = lines(&llm_bandit(here, &[&route[..], &["--text", text(0), "--text", text(7)]].concat(), ""));
+    assert_eq!([&told[0]["model"], &told[1]["model"]], [&of_suite(0), &of_suite(7)]);
+
+    // A question is answered while the next one is not there yet.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(route)
+        .current_dir(here)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut ask, mut hear) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    for at in 0..5 {
+        writeln!(ask, "{}", serde_json::json!({ "id": at, "text": text(at) })).unwrap();
+        let mut line = String::new();
+        hear.read_line(&mut line).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&answer["id"], &answer["model"]), (&at.into(), &of_suite(at)));
+    }
+    drop(ask);
+    assert!(child.wait().unwrap().success());
+
+    let client = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ask_a_router.py");
+    let search = Path::new(env!("CARGO_BIN_EXE_llm-bandit")).parent().unwrap().display().to_string();
+    let search = format!("{search}:{}", std::env::var("PATH").unwrap());
+    let mut python = Command::new("python3");
+    python.args([client, "knn.safetensors", "0.5"]).current_dir(here).env("PATH", search);
+    let Ok(mut child) = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+        eprintln!("NOT RUN: there is no python3 to run examples/ask_a_router.py");
+        return;
+    };
+    child.stdin.take().unwrap().write_all(format!("{}\n{}\n", text(0), text(7)).as_bytes()).unwrap();
+    let answered = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let models: Vec<&str> = answered.lines().collect();
+    assert_eq!(models, [of_suite(0), of_suite(7)].map(|model| model.as_str().unwrap().to_owned()));
+}
+
+#[test]
+fn embeddings_of_a_file_are_routed_row_by_row_and_a_cascade_says_whom_to_call() {
+    let folder = folder_of_texts();
+    let here = folder.path();
+    let done = |arguments: &[&str]| {
+        let output = llm_bandit(here, arguments, "");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        lines(&output)
+    };
+    train(here, "knn", "knn.safetensors");
+    let made = llm_bandit(here, &["embed", "own", "--quiet"], "");
+    assert!(made.status.success());
+    let suite = Suite::read(&here.join("own")).unwrap();
+    let embeddings = suite.embeddings.as_ref().unwrap();
+    // Twice as long: what was learned from is of unit length, and so is what is asked.
+    let rows = suite.prompts.iter().enumerate().map(|(at, prompt)| {
+        let row: Vec<f32> = embeddings.row(at).iter().map(|value| 2.0 * value).collect();
+        serde_json::json!({ "prompt_id": prompt.id, "embedding": row }).to_string()
+    });
+    fs::write(here.join("v.jsonl"), rows.collect::<Vec<_>>().join("\n")).unwrap();
+    let route = ["route", "--router", "knn.safetensors", "--preference", "0.5"];
+    let by_file = done(&[&route[..], &["--embeddings", "v.jsonl"]].concat());
+    let by_text = done(&[&route[..], &["--suite", "own"]].concat());
+    assert_eq!(by_file.len(), by_text.len());
+    let model = |all: &[serde_json::Value], id: &str| {
+        all.iter().find(|decision| decision["prompt_id"] == *id).unwrap()["model"].clone()
+    };
+    for prompt in &suite.prompts {
+        assert_eq!(model(&by_file, &prompt.id), model(&by_text, &prompt.id));
+    }
+    let both = done(&[&route[..], &["--suite", "own", "--embeddings", "v.jsonl"]].concat());
+    assert_eq!(both.len(), by_text.len());
+
+    train(here, "cascade", "cascade.safetensors");
+    let called = done(&["route", "--router", "cascade.safetensors", "--preference", "0.01", "--text", "x"]);
+    let order = called[0]["order"].as_array().unwrap();
+    assert!(order.len() > 1 && order[0] == called[0]["model"], "{called:?}");
+    train(here, "random", "random.safetensors");
+    let ask =
+        |id: &str| done(&["route", "--router", "random.safetensors", "--preference", "1", "--text", id]);
+    assert_eq!(ask("a"), ask("a"));
+
+    // A suite that another encoder embedded, or nobody.
+    let other = llm_bandit(here, &["embed", "own", "--from", "v.jsonl", "--force", "--quiet"], "");
+    assert!(other.status.success());
+    let scenario =
+        fs::read_to_string(here.join("s.toml")).unwrap().replace("embeddings = \"built-in\"\n", "");
+    fs::write(here.join("s.toml"), scenario).unwrap();
+    train(here, "knn", "other.safetensors");
+    let refused =
+        llm_bandit(here, &["route", "--router", "other.safetensors", "--preference", "1", "--text", "x"], "");
+    assert!(error(&refused).ends_with("ask with an `embedding`, or by `--embeddings FILE`"));
 }

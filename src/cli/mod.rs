@@ -113,15 +113,16 @@ enum Command {
     Embed(embed::EmbedArguments),
     /// Trains one router of a scenario and writes it to a file
     #[command(
-        after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router llm-bandit --out router.safetensors --datasets ~/suites"
+        after_help = "Example:\n  llm-bandit train scenarios/paper/mmlu-pro.toml --router knn --out router.safetensors --datasets ~/suites"
     )]
     Train(train::TrainArguments),
     /// Routes prompts by a trained router: one JSON decision a line
     #[command(
-        after_help = "Examples:\n  llm-bandit route --router router.safetensors --suite ~/suites/mmlu_pro --preference 0.5\n  \
+        after_help = "Examples:\n  llm-bandit route --router router.safetensors --preference 0.5 --text 'What is 17 squared?'\n  \
+            llm-bandit route --router router.safetensors --preference 0.5 --suite ~/suites/mmlu_pro\n  \
             llm-bandit route --router router.safetensors --preference 0.5 < prompts.jsonl\n\n\
-            A line of prompts.jsonl; all but the embedding may be left out:\n  \
-            {\"id\": 7, \"embedding\": [0.1, ...], \"input_tokens\": 120, \"preference\": 2.0, \"models\": [\"a\", \"b\"]}\n\
+            A line of prompts.jsonl; all but the text, or an `embedding` in its place, may be left out:\n  \
+            {\"id\": 7, \"text\": \"What is ...\", \"input_tokens\": 120, \"preference\": 2.0, \"models\": [\"a\", \"b\"]}\n\
             and what comes of it:\n  \
             {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
     )]

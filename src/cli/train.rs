@@ -19,7 +19,7 @@ use super::output::{say, say_aside};
 pub(super) struct TrainArguments {
     /// The scenario file, or the folder of a report, whose scenario is taken
     scenario: PathBuf,
-    /// The label of the router in the scenario; its kind must be `llm-bandit`
+    /// The label of the router in the scenario; any but those made elsewhere can be kept
     #[arg(long, value_name = "LABEL")]
     router: String,
     /// The router's file; a copy of the settings inside it goes beside it, with the ending `.toml`

@@ -17,9 +17,11 @@
 
 use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::hash::sha256;
 use crate::linalg::kernels::{axpy, dot};
 use crate::linalg::{Cholesky, Matrix, multiply, orthonormalise};
+use crate::network::{Kept, Parts};
 use crate::random::{sample_indices, standard_normal};
 use crate::seed::Stream;
 use crate::suite::EncodedBy;
@@ -33,21 +35,69 @@ const MOST_LEARNED_FROM: usize = 4096;
 /// Rounds of power iteration: each sharpens the directions.
 const ROUNDS: usize = 4;
 
-/// Embeds texts, one row a text; an empty text has a row of zeros. The same texts give the same bits for any number of
-/// threads. The rows have fewer columns than asked for where the texts span fewer dimensions.
-pub(super) fn encode(texts: &[&str], n_dimensions: usize) -> Matrix {
-    let weights = inverse_document_frequencies(texts);
-    let stream = Stream::root(0).named("embed").named("hashed");
-    let learned_from = sample(texts, &stream);
-    let rows: Vec<_> = learned_from.par_iter().map(|text| features(text, &weights)).collect();
-    let directions = Directions::new(&SparseMatrix::new(&rows, N_BUCKETS), n_dimensions, &stream);
-    let width = directions.n_dimensions();
-    let mut embeddings = Matrix::zeros(texts.len(), width);
-    if width > 0 {
-        let rows = embeddings.values_mut().par_chunks_mut(width).zip(texts);
-        rows.for_each(|(row, text)| directions.project(&features(text, &weights), row));
+/// What n-grams weigh and the directions, learned from the texts of a suite.
+pub(crate) struct Hashed {
+    /// By bucket.
+    weights: Vec<f32>,
+    directions: Directions,
+}
+
+impl Hashed {
+    /// Learns from texts. The same texts give the same bits for any number of threads. There are fewer directions than asked for where
+    /// the texts span fewer dimensions.
+    pub(super) fn fit(texts: &[&str], n_dimensions: usize) -> Self {
+        let weights = inverse_document_frequencies(texts);
+        let stream = Stream::root(0).named("embed").named("hashed");
+        let learned_from = sample(texts, &stream);
+        let rows: Vec<_> = learned_from.par_iter().map(|text| features(text, &weights)).collect();
+        let directions = Directions::new(&SparseMatrix::new(&rows, N_BUCKETS), n_dimensions, &stream);
+        Hashed { weights, directions }
     }
-    embeddings
+
+    /// Embeds texts, one row a text; an empty text has a row of zeros.
+    pub(super) fn encode(&self, texts: &[&str]) -> Matrix {
+        let width = self.n_dimensions();
+        let mut embeddings = Matrix::zeros(texts.len(), width);
+        if width > 0 {
+            let rows = embeddings.values_mut().par_chunks_mut(width).zip(texts);
+            rows.for_each(|(row, text)| self.directions.project(&features(text, &self.weights), row));
+        }
+        embeddings
+    }
+
+    /// Numbers in an embedding.
+    pub(crate) fn n_dimensions(&self) -> usize {
+        self.directions.reach.n_columns()
+    }
+}
+
+/// Most buckets hold no n-gram of the texts learned from: their rows of the directions are zeros, and are left out.
+impl Kept for Hashed {
+    fn keep(&self, parts: &mut Parts) {
+        let reach = &self.directions.reach;
+        let is_used = |&bucket: &usize| reach.row(bucket).iter().any(|value| *value != 0.0);
+        let used: Vec<usize> = (0..reach.n_rows()).filter(is_used).collect();
+        parts.keep("weights", &self.weights);
+        parts.keep("reach", &reach.rows_at(&used));
+        parts.keep("buckets", &used);
+        parts.keep("factor", &self.directions.factor.lower().to_vec());
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let (weights, used): (Vec<f32>, Vec<usize>) = (parts.take("weights")?, parts.take("buckets")?);
+        let (rows, lower): (Matrix, Vec<f64>) = (parts.take("reach")?, parts.take("factor")?);
+        let width = rows.n_columns();
+        parts.check(
+            weights.len() == N_BUCKETS
+                && used.len() == rows.n_rows()
+                && used.iter().all(|&bucket| bucket < N_BUCKETS)
+                && width == parts.shape().width
+                && lower.len() == width * width,
+        )?;
+        let mut reach = Matrix::zeros(N_BUCKETS, width);
+        used.iter().zip(rows.rows()).for_each(|(&bucket, row)| reach.row_mut(bucket).copy_from_slice(row));
+        Ok(Hashed { weights, directions: Directions { reach, factor: Cholesky::of_lower(lower, width) } })
+    }
 }
 
 /// ln((1 + n) / (1 + d)) + 1 for every bucket.
@@ -143,10 +193,6 @@ impl Directions {
         // Rounding may take a weak direction below zero.
         (0..n_dimensions).for_each(|at| squares[at * n_dimensions + at] += 1e-6 * trace);
         Cholesky::factor(squares, n_dimensions).expect("a Gram matrix with a ridge is positive definite")
-    }
-
-    fn n_dimensions(&self) -> usize {
-        self.reach.n_columns()
     }
 
     /// L^-1 (A^T Q)^T x, which is x in the directions.

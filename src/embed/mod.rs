@@ -29,8 +29,9 @@ use crate::hash::sha256;
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
 use crate::npy;
-use crate::suite::{self, EMBEDDINGS, Embeddings, EncodedBy, Prompt, Suite};
+use crate::suite::{self, EMBEDDINGS, Embeddings, EncodedBy, Prompt, Suite, VECTORS_OF};
 pub use hashed::DEFAULT_DIMENSIONS;
+pub(crate) use hashed::Hashed;
 
 /// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
 pub const BUILT_IN: &str = "built-in";
@@ -108,11 +109,14 @@ pub(crate) fn encoded(
     let texts = || -> Vec<&str> { order.iter().map(|&prompt| prompts[prompt].text.as_str()).collect() };
     let (rows, encoder) = match encoder {
         Encoder::BuiltIn(n_dimensions) => {
-            let rows = hashed::encode(&texts(), *n_dimensions);
+            let rows = Hashed::fit(&texts(), *n_dimensions).encode(&texts());
             let card = hashed::card(rows.n_columns(), *n_dimensions);
             (rows, card)
         }
-        Encoder::Folder(folder) => from_folder(folder, &texts(), progress)?,
+        Encoder::Folder(folder) => {
+            let transformer = Transformer::read(folder)?;
+            (transformer.encode(&texts(), progress)?, transformer.card)
+        }
         Encoder::File(file, rows) => {
             let (rows, encoder) = read(file, rows, prompts)?;
             return Ok(rounded(rows).encoded_by(encoder));
@@ -124,18 +128,122 @@ pub(crate) fn encoded(
 }
 
 #[cfg(feature = "encoder")]
-use self::transformer::encode as from_folder;
+use self::transformer::Transformer;
+
+/// No model, where the program cannot run one.
+#[cfg(not(feature = "encoder"))]
+struct Transformer {
+    card: EncodedBy,
+}
 
 #[cfg(not(feature = "encoder"))]
-fn from_folder(
-    folder: &Path,
-    _: &[&str],
-    _: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Matrix, suite::EncodedBy)> {
-    Err(Error::file(
-        folder,
-        "sentence-transformers need the cargo feature `encoder`: `cargo install --path . --features encoder`",
-    ))
+impl Transformer {
+    fn read(folder: &Path) -> Result<Self> {
+        Err(Error::file(
+            folder,
+            "sentence-transformers need the cargo feature `encoder`: `cargo install --path . --features encoder`",
+        ))
+    }
+
+    fn encode(&self, _: &[&str], _: &(dyn Fn(usize, usize) + Sync)) -> Result<Matrix> {
+        unreachable!("none can be read")
+    }
+}
+
+/// An encoder that embeds the texts of prompts as they come.
+pub(crate) struct TextEncoder<'a>(Kind<'a>);
+
+enum Kind<'a> {
+    /// The one inside the program, fitted to other texts before.
+    BuiltIn(&'a Hashed),
+    /// A sentence-transformer.
+    Folder(Box<Transformer>),
+}
+
+impl<'a> TextEncoder<'a> {
+    /// The one inside the program.
+    pub(crate) fn built_in(fitted: &'a Hashed) -> Self {
+        TextEncoder(Kind::BuiltIn(fitted))
+    }
+
+    /// The sentence-transformer in a folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be used, or that holds another encoder than the one that is asked for.
+    pub(crate) fn in_folder(folder: &Path, asked: &EncodedBy) -> Result<Self> {
+        let transformer = Transformer::read(folder)?;
+        if transformer.card.sha256 != asked.sha256 {
+            let problem = format!("holds {}; the router needs {asked}", transformer.card);
+            return Err(Error::file(folder, problem));
+        }
+        Ok(TextEncoder(Kind::Folder(Box::new(transformer))))
+    }
+
+    /// The embedding of a text, the same to the bit whatever else is embedded; zeros of an empty one.
+    ///
+    /// # Errors
+    /// A tokenizer that is not that of the model.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<f32>> {
+        let row = match &self.0 {
+            Kind::BuiltIn(fitted) => fitted.encode(&[text]),
+            Kind::Folder(transformer) => transformer.encode(&[text], &|_, _| {})?,
+        };
+        Ok(rounded(row).values().to_vec())
+    }
+}
+
+/// The encoder inside the program as it was fitted to the texts of these prompts, where it is what made their embeddings; `None` where
+/// others did, or from other texts.
+pub(crate) fn refitted(prompts: &[Prompt], embeddings: &Embeddings) -> Option<Hashed> {
+    let encoder = embeddings.encoder()?;
+    let asked = [encoder.dimensions, DEFAULT_DIMENSIONS];
+    let asked = asked.into_iter().find(|&asked| hashed::card(encoder.dimensions, asked) == *encoder)?;
+    let order = suite::order_of(prompts, |prompt| &prompt.id);
+    let texts: Vec<&str> = order.iter().map(|&prompt| prompts[prompt].text.as_str()).collect();
+    let fitted = Hashed::fit(&texts, asked);
+    let again = rounded(fitted.encode(&texts));
+    let is_same = again.n_dimensions() == embeddings.n_dimensions()
+        && order.iter().enumerate().all(|(at, &prompt)| again.row(at) == embeddings.row(prompt));
+    is_same.then_some(fitted)
+}
+
+/// The rows of a file of embeddings with their ids: those that it names, else their numbers.
+///
+/// # Errors
+/// A file that cannot be read, rows of different lengths, or a number that is not finite.
+pub fn read_rows(file: &Path) -> Result<(Vec<String>, Vec<Vec<f32>>)> {
+    let bytes = fs::read(file)?;
+    let array = match ending(file).as_str() {
+        "csv" | "jsonl" => {
+            let rows = if ending(file) == "csv" { csv(file, &bytes)? } else { json_lines(file, &bytes)? };
+            return Ok(rows.into_iter().map(|row| (row.id, row.values)).unzip());
+        }
+        "npy" => npy(file, &bytes)?,
+        "safetensors" => safetensors(file, &bytes)?,
+        _ => return Err(unknown_ending(file)),
+    };
+    let ids = file.with_extension("ids");
+    let ids: Vec<String> = match ids.exists() {
+        true => fs::read_text(&ids)?.lines().map(str::to_owned).collect(),
+        false => (0..array.n_rows()).map(|row| row.to_string()).collect(),
+    };
+    if ids.len() != array.n_rows() {
+        let problem = format!(
+            "has {} rows, but the file of the same name ending in `.ids` {}",
+            array.n_rows(),
+            ids.len()
+        );
+        return Err(Error::file(file, problem));
+    }
+    Ok((ids, array.rows().map(<[f32]>::to_vec).collect()))
+}
+
+fn ending(file: &Path) -> String {
+    file.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+fn unknown_ending(file: &Path) -> Error {
+    Error::file(file, "ends in none of `.npy`, `.safetensors`, `.csv`, and `.jsonl`")
 }
 
 /// Rows of unit length, and zeros as they are, rounded to what float16 holds.
@@ -191,7 +299,7 @@ pub enum Rows {
 /// unknown or stand twice, a prompt with a text but without a row.
 fn read(file: &Path, rows: &Rows, prompts: &[Prompt]) -> Result<(Matrix, EncodedBy)> {
     let bytes = fs::read(file)?;
-    let ending = file.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let ending = ending(file);
     let is_table = matches!(ending.as_str(), "csv" | "jsonl");
     if is_table && *rows != Rows::Ids {
         return Err(Error::file(
@@ -204,14 +312,12 @@ fn read(file: &Path, rows: &Rows, prompts: &[Prompt]) -> Result<(Matrix, Encoded
         "jsonl" => (file.to_owned(), json_lines(file, &bytes)?),
         "npy" => named(file, npy(file, &bytes)?, rows, prompts)?,
         "safetensors" => named(file, safetensors(file, &bytes)?, rows, prompts)?,
-        _ => {
-            return Err(Error::file(file, "ends in none of `.npy`, `.safetensors`, `.csv`, and `.jsonl`"));
-        }
+        _ => return Err(unknown_ending(file)),
     };
     let matrix = joined(&named_by, found, prompts)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let encoder = EncodedBy {
-        encoder: format!("vectors of `{name}`"),
+        encoder: format!("{VECTORS_OF}`{name}`"),
         version: String::new(),
         dimensions: matrix.n_columns(),
         sha256: sha256(&bytes),

@@ -25,6 +25,16 @@ pub struct NotPositiveDefinite {
 }
 
 impl Cholesky {
+    /// A factor that was found before, row-major.
+    ///
+    /// # Panics
+    ///
+    /// If there are not `size` x `size` values.
+    pub(crate) fn of_lower(lower: Vec<f64>, size: usize) -> Self {
+        assert!(lower.len() == size * size, "{} values are not a square of side {size}", lower.len());
+        Cholesky { lower, size }
+    }
+
     /// Factors a symmetric matrix, given row-major; only its lower triangle is read.
     ///
     /// # Errors

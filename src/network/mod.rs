@@ -8,18 +8,18 @@
 //! tape) and serves (with none). `parameters` has the dense layer, `pairs` the first and the last layer of a network over all pairs of
 //! two lists, `tensor` what lies between, `attention` makes a set encoder and scores the members of a set, `graph` passes messages
 //! between prompts and models, and `training` draws from learned distributions, goes back from a loss whose gradient is known in
-//! closed form, and keeps the best of the epochs. `named_tensors` are what a trained network is in a file.
+//! closed form, and keeps the best of the epochs. `kept` says what a trained network is in a file.
 
 mod attention;
 mod graph;
-mod named_tensors;
+mod kept;
 mod pairs;
 mod parameters;
 mod tensor;
 
 pub(crate) use attention::{Sets, pointer, pooling_attention, set_attention};
 pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
-pub(crate) use named_tensors::NamedTensors;
+pub(crate) use kept::{Kept, Parts, Shape, kept, kept_as_word};
 pub(crate) use pairs::{Offset, bilinear, gathered_add_relu, interaction, outer_add_relu, own_units};
 pub(crate) use parameters::{Activation, Adam, Linear, ParameterId, Parameters, linear};
 pub(crate) use parameters::{BestEpoch, EarlyStopping, back_propagate, reparameterise, stretch};

@@ -4,16 +4,15 @@
 //! training are Adam, a learned factor and the reparameterised normal sample, a loss that was computed by hand together with its
 //! gradient, and early stopping by watched prompts.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use dfdx::prelude::*;
 
-use super::named_tensors::NamedTensors;
+use super::kept::Parts;
 use super::tensor::{Owned, Tensor2, take_gradient, untaped, view};
 use crate::error::Result;
 use crate::linalg::kernels::{self, add_assign, axpy, dot, exp};
-use crate::linalg::{Strided, multiply_add};
+use crate::linalg::{Matrix, Strided, multiply_add};
 use crate::random::{ChaCha8Rng, uniform_f32};
 
 /// The place of a parameter in its store.
@@ -131,22 +130,25 @@ impl Parameters {
         }
     }
 
-    /// Copies the parameters out whose names begin so, each under its name.
-    pub(crate) fn save(&self, prefix: &str, tensors: &mut NamedTensors) {
-        for entry in self.entries.iter().filter(|entry| entry.name.starts_with(prefix)) {
+    /// Adds the parameters to what is kept, each under its name, as far as they are wanted.
+    pub(crate) fn keep(&self, parts: &mut Parts, is_wanted: impl Fn(&str) -> bool) {
+        for entry in self.entries.iter().filter(|entry| is_wanted(&entry.name)) {
             let (n_rows, n_columns) = *entry.values.shape();
-            tensors.insert(&entry.name, &[n_rows, n_columns], view(&entry.values).to_vec());
+            parts.keep(&entry.name, &Matrix::new(view(&entry.values).to_vec(), n_rows, n_columns));
         }
     }
 
-    /// Replaces every parameter by the tensor of its name.
+    /// Replaces every parameter by what was kept under its name: a network is built anew first, so that every shape is checked.
     ///
     /// # Errors
-    /// A name that is not there, or a tensor of another shape.
-    pub(crate) fn load(&mut self, path: &Path, tensors: &mut NamedTensors) -> Result<()> {
+    /// A name that is not there, or another shape.
+    pub(crate) fn fill(&mut self, parts: &mut Parts) -> Result<()> {
         for entry in &mut self.entries {
-            let (n_rows, n_columns) = *entry.values.shape();
-            entry.values.copy_from(&tensors.take(path, &entry.name, &[n_rows, n_columns])?);
+            let values: Matrix = parts.take(&entry.name)?;
+            if (values.n_rows(), values.n_columns()) != *entry.values.shape() {
+                return Err(parts.fault(&format!("has a parameter `{}` of another shape", entry.name)));
+            }
+            entry.values.copy_from(values.values());
         }
         Ok(())
     }

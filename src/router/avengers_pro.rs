@@ -23,6 +23,7 @@ use super::difference_estimator::BesideSeen;
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::Result;
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 
@@ -39,7 +40,7 @@ const LOGIT_STEP: f64 = 0.25;
 const MOST_LOGIT: f64 = 7.0;
 
 /// The trained policy.
-struct AvengersPro {
+pub(super) struct AvengersPro {
     clustering: Clustering,
     n_nearest: usize,
     balance: Balance,
@@ -59,6 +60,14 @@ struct Trade {
     score: f64,
     cost_units: f64,
 }
+
+kept!(AvengersPro { clustering, n_nearest, balance, curve }, |it, shape| {
+    let n_rows = it.clustering.centres.n_rows() + 1;
+    let fits = |table: &Matrix| table.n_rows() == n_rows && shape.is_of_models(table);
+    fits(&it.balance.score) && fits(&it.balance.cheapness) && !it.curve.is_empty()
+});
+kept!(Balance { score, cheapness });
+kept!(Trade { alpha, score, cost_units });
 
 impl RouterKind for AvengersProSettings {
     fn traits(&self) -> Traits {
@@ -137,7 +146,7 @@ fn choose(prompts: &Prompts, prompt: usize, alpha: f32, score: &[f32], cheapness
     let mut best = (f32::NEG_INFINITY, usize::MAX);
     for (model, (score, cheapness)) in score.iter().zip(cheapness).enumerate() {
         let balance = alpha * score + (1.0 - alpha) * cheapness;
-        if balance > best.0 && prompts.is_available(prompt, model) {
+        if (balance > best.0 || best.1 == usize::MAX) && prompts.is_available(prompt, model) {
             best = (balance, model);
         }
     }

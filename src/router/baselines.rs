@@ -8,6 +8,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::random::index_below;
 use crate::router::prompts::Prompts;
@@ -18,9 +19,11 @@ use crate::seed::Stream;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RandomSettings {}
 
-struct Random {
+pub(super) struct Random {
     stream: Stream,
 }
+
+kept!(Random { stream });
 
 impl RouterKind for RandomSettings {
     fn traits(&self) -> Traits {
@@ -68,11 +71,14 @@ pub(crate) enum SingleChoice {
     Cheapest,
 }
 
-struct Single {
+pub(super) struct Single {
     /// All models, the preferred one first; a prompt without it falls to the next.
     order: Vec<usize>,
     mean_score: Vec<f32>,
 }
+
+kept!(Single { order, mean_score }, |it, shape| shape.is_order(&it.order)
+    && it.mean_score.len() == shape.n_models);
 
 impl RouterKind for SingleSettings {
     fn traits(&self) -> Traits {

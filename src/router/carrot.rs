@@ -23,6 +23,7 @@ use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits};
 use crate::error::Result;
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 
@@ -46,16 +47,19 @@ pub(crate) enum CarrotHeads {
 }
 
 /// The trained policy.
-struct Carrot {
+pub(super) struct Carrot {
     scores: Box<dyn ScorePredictor>,
     costs: Box<dyn ScorePredictor>,
 }
 
 /// Costs as a network predicts them: relative to means.
-struct CostNetwork {
+pub(super) struct CostNetwork {
     network: PairPredictor<Perceptron>,
     means: Vec<f32>,
 }
+
+kept!(Carrot { scores, costs });
+kept!(CostNetwork { network, means }, |it, shape| it.means.len() == shape.n_models);
 
 impl RouterKind for CarrotSettings {
     fn traits(&self) -> Traits {

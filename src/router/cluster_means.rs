@@ -15,6 +15,7 @@ use super::cross_validation::N_FOLDS;
 use super::difference_estimator::BesideSeen;
 use super::predictor::clusters::spherical_k_means;
 use crate::linalg::{Matrix, multiply};
+use crate::network::kept;
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
@@ -28,6 +29,8 @@ const MOST_PRIOR_ANSWERS: f64 = 1000.0;
 pub(super) struct Clustering {
     pub(super) centres: Matrix,
 }
+
+kept!(Clustering { centres }, |it, shape| it.centres.n_columns() == shape.width && it.centres.n_rows() > 0);
 
 /// Sums and counts of outcomes by fold, cluster, and model.
 pub(super) struct ClusterTally<'a> {

@@ -1,12 +1,10 @@
 //! What an answer will cost: one expected cost per model, or a prediction per prompt. Shared by all routers.
 
-use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds, squared_errors};
-use crate::error::Result;
 use crate::linalg::Matrix;
-use crate::network::NamedTensors;
+use crate::network::kept;
 use crate::router::prompts::Prompts;
 use crate::router::training_data::TrainingData;
 use crate::seed::Stream;
@@ -46,7 +44,7 @@ pub(crate) struct FittedCosts {
 #[derive(Clone)]
 pub(crate) struct CostModel {
     means: Vec<f64>,
-    regression: Option<std::sync::Arc<Regression>>,
+    regression: Option<Arc<Regression>>,
 }
 
 struct Regression {
@@ -65,6 +63,13 @@ struct TokenScale {
     deviation: f64,
 }
 
+kept!(CostModel { means, regression }, |it, shape| it.means.len() == shape.n_models);
+kept!(Regression { ridge, tokens, is_better, floor }, |it, shape| {
+    it.ridge.fits(shape.width + 2, shape)
+        && (it.is_better.len(), it.floor.len()) == (shape.n_models, shape.n_models)
+});
+kept!(TokenScale { mean, deviation }, |it, _| it.mean.is_finite() && it.deviation > 0.0);
+
 impl CostModels {
     /// Nothing is fitted yet.
     pub fn new(default: CostModelKind, stream: Stream) -> Self {
@@ -81,44 +86,6 @@ impl CostModels {
 }
 
 impl CostModel {
-    /// Copies the model out, as tensors and as the mean and deviation of input tokens where it looks at them.
-    pub(super) fn save(&self, tensors: &mut NamedTensors) -> Option<[f64; 2]> {
-        let means: Vec<f32> = self.means.iter().map(|&mean| mean as f32).collect();
-        tensors.insert_vector("cost.mean", &means);
-        let regression = self.regression.as_ref()?;
-        let is_better: Vec<f32> =
-            regression.is_better.iter().map(|&is_better| f32::from(is_better)).collect();
-        tensors.insert_matrix("cost.coefficients", regression.ridge.coefficients());
-        tensors.insert_vector("cost.is-better", &is_better);
-        tensors.insert_vector("cost.floor", &regression.floor);
-        Some([regression.tokens.mean, regression.tokens.deviation])
-    }
-
-    /// Takes a model out of what [`save`](Self::save) gave.
-    ///
-    /// # Errors
-    /// A tensor that is missing or does not fit.
-    pub(super) fn load(
-        path: &Path,
-        tensors: &mut NamedTensors,
-        tokens: Option<[f64; 2]>,
-        n_models: usize,
-        embedding_width: usize,
-    ) -> Result<Self> {
-        // Predictions are of 32 bits, so that nothing is lost.
-        let means = tensors.take_vector(path, "cost.mean", n_models)?.into_iter().map(f64::from).collect();
-        let Some([mean, deviation]) = tokens else { return Ok(CostModel { means, regression: None }) };
-        let coefficients = tensors.take_matrix(path, "cost.coefficients", embedding_width + 2, n_models)?;
-        let is_better = tensors.take_vector(path, "cost.is-better", n_models)?;
-        let regression = Regression {
-            ridge: Ridge::new(coefficients),
-            tokens: TokenScale { mean, deviation },
-            is_better: is_better.into_iter().map(|flag| flag != 0.0).collect(),
-            floor: tensors.take_vector(path, "cost.floor", n_models)?,
-        };
-        Ok(CostModel { means, regression: Some(std::sync::Arc::new(regression)) })
-    }
-
     /// Costs in cost units, prompts x models, at the prices that are known when the prompts are routed.
     pub(crate) fn predict(&self, prompts: &Prompts) -> Matrix {
         prompts.at_known_prices(self.at_learned_prices(prompts))

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::difference_estimator::BesideSeen;
 use crate::linalg::{Cholesky, Matrix, Strided, multiply};
+use crate::network::{Shape, kept};
 use crate::random::shuffle;
 use crate::seed::Stream;
 use crate::suite::CellTable;
@@ -59,20 +60,17 @@ pub(super) struct Ridge {
     coefficients: Matrix,
 }
 
+kept!(Ridge { coefficients });
+
 impl Ridge {
-    /// A fit from its coefficients, features x targets.
-    pub(super) fn new(coefficients: Matrix) -> Self {
-        Ridge { coefficients }
+    /// Whether it predicts for every model from so many features.
+    pub(super) fn fits(&self, n_features: usize, shape: Shape) -> bool {
+        self.coefficients.n_rows() == n_features && shape.is_of_models(&self.coefficients)
     }
 
     /// The predictor of scores, fitted to how unseen models stand beside the seen ones: a sum of two that are linear.
     pub(super) fn of_scores(self, beside: &BesideSeen) -> Self {
         Ridge { coefficients: beside.scores_of(self.coefficients) }
-    }
-
-    /// Features x targets.
-    pub(super) fn coefficients(&self) -> &Matrix {
-        &self.coefficients
     }
 
     /// Predictions, rows x targets.

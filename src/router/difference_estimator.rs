@@ -8,6 +8,7 @@
 //! so that with answers to all prompts this is what they predict from y_iu. Where every model is seen nothing changes.
 
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::suite::CellTable;
 
 /// The mean of the seen models' outcomes on each prompt, and over all prompts.
@@ -64,6 +65,13 @@ pub(super) struct BesideSeen {
     pub(super) means: Vec<f64>,
     unseen: Vec<bool>,
 }
+
+kept!(BesideSeen { table, means, unseen }, |it, shape| {
+    let n_columns = shape.n_models + usize::from(!it.unseen.is_empty());
+    (it.unseen.is_empty() || it.unseen.len() == shape.n_models)
+        && it.table.n_models() == n_columns
+        && it.means.len() == n_columns
+});
 
 impl BesideSeen {
     /// From the scores of all models on development prompts and their means.

@@ -39,8 +39,8 @@ use super::pair_network::{PairNetwork, grid, train_plug_in};
 use super::{RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::network::{
-    Activation, Linear, Offset, ParameterId, Parameters, Tensor2, bilinear, interaction, linear,
-    scale_columns, softplus_columns,
+    Activation, Linear, Offset, ParameterId, Parameters, Tensor2, bilinear, interaction, kept_as_word,
+    linear, scale_columns, softplus_columns,
 };
 use crate::random::{ChaCha8Rng, uniform_f32};
 
@@ -65,10 +65,9 @@ impl Default for EmbedLlmSettings {
 const LEARNING_RATES: [f64; 2] = [1e-3, 3e-3];
 
 #[derive(Clone)]
-struct Factorisation {
+pub(super) struct Factorisation {
     projection: Linear,
     classifier: ParameterId,
-    dimensions: usize,
 }
 
 impl RouterKind for EmbedLlmSettings {
@@ -103,11 +102,11 @@ impl PairNetwork for Factorisation {
         let bound = 1.0 / (dimensions as f32).sqrt();
         let classifier = (0..dimensions).map(|_| uniform_f32(rng, -bound, bound)).collect();
         let classifier = parameters.add("classifier", classifier, 1, dimensions);
-        Factorisation { projection, classifier, dimensions }
+        Factorisation { projection, classifier }
     }
 
-    fn vector_length(&self) -> usize {
-        self.dimensions
+    fn vector_length(&dimensions: &usize) -> usize {
+        dimensions
     }
 
     fn first_spread(&self) -> f32 {
@@ -201,15 +200,17 @@ fn check(dimensions: usize) -> Result<()> {
 const FIRST_ABILITIES: f32 = 0.1;
 
 /// Which of the two.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Model {
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) enum Model {
     Mirt,
     Nirt,
 }
 
+kept_as_word!(Model);
+
 /// a(e) beside -b(e) for `mirt`, or beside b(e) for `nirt`.
 #[derive(Clone)]
-struct ItemResponse {
+pub(super) struct ItemResponse {
     item: Linear,
     /// The layers of `nirt` over a(e) * (theta_k - b(e)).
     meeting: Option<[Linear; 2]>,
@@ -235,8 +236,8 @@ impl PairNetwork for ItemResponse {
         ItemResponse { item, meeting, dimensions }
     }
 
-    fn vector_length(&self) -> usize {
-        self.dimensions
+    fn vector_length(&(_, dimensions): &Self::Design) -> usize {
+        dimensions
     }
 
     fn first_spread(&self) -> f32 {

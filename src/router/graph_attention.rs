@@ -33,8 +33,8 @@ use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{
-    Activation, Adam, EarlyStopping, Edges, Linear, Offset, Owned, ParameterId, Parameters, Tensor2,
-    all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
+    Activation, Adam, EarlyStopping, Edges, Kept, Linear, Offset, Owned, ParameterId, Parameters, Parts,
+    Tensor2, all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
 };
 use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
 use crate::router::prompts::Prompts;
@@ -87,12 +87,33 @@ struct Graph {
 }
 
 /// A trained graph with the nodes of all candidates.
-struct GraphAttention {
+pub(super) struct GraphAttention {
     graph: Graph,
     directions: Matrix,
     scale: f32,
     /// Candidates x (WIDTH + 1).
     models: Matrix,
+}
+
+impl Kept for GraphAttention {
+    fn keep(&self, parts: &mut Parts) {
+        parts.keep("directions", &self.directions);
+        parts.keep("scale", &self.scale);
+        parts.keep("models", &self.models);
+        self.graph.parameters.keep(parts, |_| true);
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let (directions, models): (Matrix, Matrix) = (parts.take("directions")?, parts.take("models")?);
+        let shape = parts.shape();
+        parts.check(
+            directions.n_rows() == shape.width
+                && (models.n_rows(), models.n_columns()) == (shape.n_models, WIDTH + 1),
+        )?;
+        let mut graph = Graph::new(directions.n_columns(), &mut Stream::root(0).generator());
+        graph.parameters.fill(parts)?;
+        Ok(GraphAttention { graph, directions, scale: parts.take("scale")?, models })
+    }
 }
 
 /// How one network is trained.

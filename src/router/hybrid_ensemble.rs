@@ -20,6 +20,7 @@ use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::linalg::kernels::axpy;
+use crate::network::kept;
 use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "hybrid-ensemble"`.
@@ -34,9 +35,11 @@ pub(crate) struct HybridEnsembleSettings {
 const STEPS: usize = 20_000;
 
 /// Members with their weights.
-struct Ensemble {
+pub(super) struct Ensemble {
     members: Vec<(Box<dyn ScorePredictor>, f32)>,
 }
+
+kept!(Ensemble { members });
 
 /// A member, its name, and its predictions out of fold.
 struct Member {

@@ -162,14 +162,14 @@ pub struct RouterSettings {
 }
 
 impl RouterSettings {
-    /// Of a built-in kind, under its name.
-    pub(crate) fn built_in(kind: &'static str, settings: impl RouterKind) -> Self {
-        RouterSettings { kind: Cow::Borrowed(kind), settings: Arc::new(settings), is_built_in: true }
-    }
-
     /// Its kind's name in a scenario.
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// Whether the kind is one of this crate.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.is_built_in
     }
 
     /// The settings, as what their kind does with them.

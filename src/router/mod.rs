@@ -51,6 +51,7 @@ mod training;
 mod training_data;
 mod uniroute;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 
 pub(crate) use avengers_pro::AvengersProSettings;
@@ -76,6 +77,7 @@ pub use prompts::Prompts;
 pub(crate) use routellm_classifier::RoutellmClassifierSettings;
 pub(crate) use routellm_mf::RoutellmMfSettings;
 pub(crate) use routellm_sw::RoutellmSwSettings;
+pub(crate) use saved::{EncoderOf, is_near_unit};
 pub use saved::{Origin, SavedRouter};
 pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
@@ -116,7 +118,7 @@ const BUILT_IN: [Entry; 19] = [
 ///
 /// A choice depends on the prompt, its pool, and the preference alone: never on the other prompts of the batch, on the
 /// other preferences, or on earlier calls.
-pub trait Router: Send + Sync {
+pub trait Router: Any + Send + Sync {
     /// Chooses a model of each prompt's pool for every prompt at every preference.
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices;
 
@@ -124,6 +126,19 @@ pub trait Router: Send + Sync {
     /// expects any that can be read as the probability of a right answer.
     fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
         (self.route(prompts, preferences), None)
+    }
+
+    /// The choice for each prompt at its own preference, with how probable every candidate was. A policy that draws no model is sure of
+    /// its choice.
+    fn decide(&self, prompts: &Prompts, preferences: &[Preference]) -> Vec<Routed> {
+        let mut asked: Vec<usize> = (0..prompts.len()).collect();
+        asked.sort_by(|&a, &b| preferences[a].weight().total_cmp(&preferences[b].weight()));
+        let mut models = vec![0; prompts.len()];
+        for same in asked.chunk_by(|&a, &b| preferences[a] == preferences[b]) {
+            let choices = self.route(&prompts.select(same), &preferences[same[0]..=same[0]]);
+            same.iter().zip(choices.models()).for_each(|(&prompt, &model)| models[prompt] = model.into());
+        }
+        models.into_iter().map(Routed::sure).collect()
     }
 
     /// The mean score of an unseen model over these prompts under the posterior of its identity, and the variance of what that
@@ -165,12 +180,16 @@ pub struct Asked {
 /// outcomes say anything, and they say no more than the judge's verdicts on the answers that it called for and pays.
 ///
 /// A choice depends on the prompt, its pool, the preference, and the verdicts on this prompt alone.
-pub trait Cascade: Send + Sync {
+pub trait Cascade: Any + Send + Sync {
     /// The share of answers that the judge is to be wrong about.
     fn judge_error(&self) -> f64;
 
     /// Calls models of each prompt's pool for every prompt at every preference; the choices carry their calling orders.
     fn route(&self, prompts: &Prompts, preferences: &[Preference], judge: &Judge<'_>) -> Choices;
+
+    /// The models of a prompt's pool that it calls one after another until an answer is accepted, the last of them unseen: what there is
+    /// to know before any answer is there.
+    fn order(&self, prompts: &Prompts, prompt: usize, preference: Preference) -> Vec<usize>;
 }
 
 /// What training makes.

@@ -1,14 +1,17 @@
 //! The plug-in rule: take the model with the highest predicted `score - w * cost`; and how settings are tuned by the utility
 //! that it earns on development prompts they were not fitted on.
 
+use std::any::Any;
+
 use super::cost_model::{CostModel, FittedCosts};
 use super::{Choices, Policy, Router, Training, model_number};
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 
 /// Predicts the score of every model on every prompt.
-pub(crate) trait ScorePredictor: Send + Sync {
+pub(crate) trait ScorePredictor: Any + Send + Sync {
     /// Scores, prompts x models.
     fn predict(&self, prompts: &Prompts) -> Matrix;
 
@@ -29,6 +32,8 @@ pub(crate) struct PlugIn {
     pub(crate) scores: Box<dyn ScorePredictor>,
     pub(crate) costs: CostModel,
 }
+
+kept!(PlugIn { scores, costs });
 
 impl PlugIn {
     /// The policy of these scores and costs.
@@ -85,7 +90,10 @@ pub(crate) fn choose(
         let mut best = (f64::NEG_INFINITY, usize::MAX);
         for (candidate, (&score, &cost)) in scores.iter().zip(costs).enumerate() {
             let utility = preference.utility(f64::from(score), f64::from(cost));
-            if utility > best.0 && (whole_pool || prompts.is_available(prompt, candidate)) {
+            // The first is taken whatever its utility, so that one that is no number, as a spoilt file may give, stops nothing.
+            if (utility > best.0 || best.1 == usize::MAX)
+                && (whole_pool || prompts.is_available(prompt, candidate))
+            {
                 best = (utility, candidate);
             }
         }

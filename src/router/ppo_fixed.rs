@@ -26,7 +26,9 @@ use super::llm_bandit::objective::{Sampled, clipped_surrogate, ln_probabilities,
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
-use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
+use crate::network::{
+    Activation, Adam, Kept, Linear, Owned, Parameters, Parts, Tensor2, back_propagate, kept, untaped, view,
+};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, categorical, index_below};
 use crate::router::prompts::Prompts;
@@ -65,7 +67,7 @@ struct Network {
     layers: [Linear; 2],
 }
 
-struct PpoFixed {
+pub(super) struct PpoFixed {
     view: EmbeddingView,
     anchors: Vec<(f64, Network)>,
     /// The models that the outputs stand for.
@@ -78,6 +80,39 @@ struct PpoFixed {
 struct EmbeddingView {
     directions: Matrix,
     scale: f32,
+}
+
+kept!(EmbeddingView { directions, scale }, |it, shape| it.directions.n_rows() == shape.width);
+
+impl Kept for PpoFixed {
+    fn keep(&self, parts: &mut Parts) {
+        parts.keep("view", &self.view);
+        parts.keep("seen", &self.seen);
+        parts.keep("price_order", &self.price_order);
+        let (weights, networks): (Vec<f64>, Vec<&Network>) =
+            self.anchors.iter().map(|(weight, network)| (*weight, network)).unzip();
+        parts.keep("anchors", &weights);
+        for (at, network) in networks.into_iter().enumerate() {
+            parts.within(&at.to_string(), |parts| network.parameters.keep(parts, |_| true));
+        }
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let (view, seen): (EmbeddingView, Vec<usize>) = (parts.take("view")?, parts.take("seen")?);
+        let (price_order, weights): (Vec<usize>, Vec<f64>) =
+            (parts.take("price_order")?, parts.take("anchors")?);
+        let is_known = |&model: &usize| model < parts.shape().n_models;
+        let is_sound = !seen.is_empty() && !weights.is_empty() && seen.iter().all(is_known);
+        parts.check(is_sound && parts.shape().is_order(&price_order))?;
+        let mut anchors = Vec::new();
+        for (at, weight) in weights.into_iter().enumerate() {
+            let mut network =
+                Network::new(view.directions.n_columns(), seen.len(), &mut Stream::root(0).generator());
+            parts.within(&at.to_string(), |parts| network.parameters.fill(parts))?;
+            anchors.push((weight, network));
+        }
+        Ok(PpoFixed { view, anchors, seen, price_order })
+    }
 }
 
 /// What the policies of all anchors learn from.

@@ -27,13 +27,16 @@ use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
 use crate::network::{
-    Activation, Adam, EarlyStopping, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view,
+    Activation, Adam, EarlyStopping, Kept, Linear, Owned, Parameters, Parts, Tensor2, back_propagate, kept,
+    untaped, view,
 };
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 const WIDTHS: [usize; 2] = [64, 192];
+/// A kept network that is wider is damaged.
+const MOST_WIDTH: usize = 1 << 12;
 const NOISES: [f32; 2] = [0.04, 0.08];
 const LEARNING_RATE: f32 = 2e-3;
 /// The learning rate is multiplied by this after each epoch.
@@ -68,11 +71,28 @@ struct Classifier {
     layers: [Linear; 2],
 }
 
-struct PairClassifier {
+pub(super) struct PairClassifier {
     classifier: Classifier,
     /// Mean gain of wins and mean loss of losses.
     stakes: [f32; 2],
     strong: usize,
+}
+
+kept!(PairClassifier { classifier, stakes, strong }, |it, shape| it.strong < 2 && shape.n_models == 2);
+
+impl Kept for Classifier {
+    fn keep(&self, parts: &mut Parts) {
+        parts.keep("width", &self.parameters.get(self.layers[0].bias).shape().1);
+        self.parameters.keep(parts, |_| true);
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let n_hidden: usize = parts.take("width")?;
+        parts.check((1..=MOST_WIDTH).contains(&n_hidden))?;
+        let mut classifier = Classifier::new(parts.shape().width, n_hidden, &mut Stream::root(0).generator());
+        classifier.parameters.fill(parts)?;
+        Ok(classifier)
+    }
 }
 
 /// Prompts, as rows of the embeddings, with their classes.

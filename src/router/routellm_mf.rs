@@ -21,6 +21,7 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, multiply};
+use crate::network::kept;
 use crate::random::{shuffle, uniform_f32};
 use crate::router::prompts::Prompts;
 use crate::router::training_data::DevelopmentOutcomes;
@@ -65,10 +66,14 @@ struct Parameter {
 }
 
 /// The trained network, folded into one vector: delta(strong, x) - delta(weak, x) = u . x.
-struct Folded {
+pub(super) struct Folded {
     direction: Vec<f32>,
     strong: usize,
 }
+
+kept!(Folded { direction, strong }, |it, shape| {
+    it.direction.len() == shape.width && it.strong < 2 && shape.n_models == 2
+});
 
 impl RouterKind for RoutellmMfSettings {
     fn traits(&self) -> Traits {

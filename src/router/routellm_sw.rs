@@ -25,6 +25,7 @@ use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
+use crate::network::kept;
 use crate::router::prompts::Prompts;
 
 /// The values of gamma tried.
@@ -42,7 +43,7 @@ pub(crate) struct RoutellmSwSettings {
     pub(crate) cost: Option<CostModelKind>,
 }
 
-struct SimilarityWeighted {
+pub(super) struct SimilarityWeighted {
     gamma: f64,
     /// Of unit length, one row a comparison.
     directions: Matrix,
@@ -51,6 +52,14 @@ struct SimilarityWeighted {
     mean_label: f32,
     strong: usize,
 }
+
+kept!(SimilarityWeighted { gamma, directions, labels, mean_label, strong }, |it, shape| {
+    it.gamma >= 1.0
+        && it.directions.n_columns() == shape.width
+        && it.directions.n_rows() == it.labels.len()
+        && it.strong < 2
+        && shape.n_models == 2
+});
 
 impl RouterKind for RoutellmSwSettings {
     fn traits(&self) -> Traits {

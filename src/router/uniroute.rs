@@ -27,7 +27,8 @@ use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::network::{
-    Activation, Adam, EarlyStopping, Linear, Owned, Parameters, back_propagate, untaped, view,
+    Activation, Adam, EarlyStopping, Kept, Linear, Owned, Parameters, Parts, back_propagate, kept, untaped,
+    view,
 };
 use crate::random::shuffle;
 use crate::router::prompts::Prompts;
@@ -61,6 +62,7 @@ pub(crate) enum ClusterMap {
 }
 
 /// The numbers of clusters tried.
+const MOST_CLUSTERS: usize = 10_000;
 const CLUSTERS: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
 const CLUSTERS_OF_LEARNED: [usize; 3] = [16, 48, 128];
 /// Soft memberships to begin with, for inner products of unit vectors.
@@ -73,7 +75,7 @@ const PATIENCE: usize = 4;
 const MARGIN: f32 = 1e-3;
 
 /// The fitted predictor.
-struct UniRoute {
+pub(super) struct UniRoute {
     map: Map,
     /// 1 - psi, clusters x models, and a last row for prompts without an embedding.
     means: Matrix,
@@ -82,6 +84,45 @@ struct UniRoute {
 enum Map {
     Nearest(Clustering),
     Learned { parameters: Parameters, layer: Linear },
+}
+
+kept!(UniRoute { means, map }, |it, shape| {
+    let n_clusters = match &it.map {
+        Map::Nearest(clustering) => clustering.centres.n_rows(),
+        Map::Learned { parameters, layer } => view(parameters.get(layer.bias)).len(),
+    };
+    shape.is_of_models(&it.means) && it.means.n_rows() == n_clusters + 1
+});
+
+impl Kept for Map {
+    fn keep(&self, parts: &mut Parts) {
+        match self {
+            Map::Nearest(clustering) => parts.keep("centres", clustering),
+            Map::Learned { parameters, layer } => {
+                parts.keep("clusters", &view(parameters.get(layer.bias)).len());
+                parameters.keep(parts, |_| true);
+            }
+        }
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let Some(n_clusters) = parts.take::<Option<usize>>("clusters")? else {
+            return Ok(Map::Nearest(parts.take("centres")?));
+        };
+        parts.check((1..=MOST_CLUSTERS).contains(&n_clusters))?;
+        let (mut parameters, layer) = layer_of(&Matrix::zeros(n_clusters, parts.shape().width));
+        parameters.fill(parts)?;
+        Ok(Map::Learned { parameters, layer })
+    }
+}
+
+/// The layer of the map, which begins with the soft memberships of these centres.
+fn layer_of(centres: &Matrix) -> (Parameters, Linear) {
+    let mut parameters = Parameters::new();
+    let weight = centres.values().iter().map(|value| value / SOFTNESS).collect();
+    let weight = parameters.add("weight", weight, centres.n_rows(), centres.n_columns());
+    let bias = parameters.add("bias", vec![0.0; centres.n_rows()], 1, centres.n_rows());
+    (parameters, Linear { weight, bias })
 }
 
 impl RouterKind for UniRouteSettings {
@@ -94,8 +135,8 @@ impl RouterKind for UniRouteSettings {
     }
 
     fn check(&self) -> Result<()> {
-        if self.clusters.is_some_and(|clusters| !(1..=10_000).contains(&clusters)) {
-            return Err(Error::setting("clusters", "`clusters` must be from 1 to 10000"));
+        if self.clusters.is_some_and(|clusters| !(1..=MOST_CLUSTERS).contains(&clusters)) {
+            return Err(Error::setting("clusters", format!("`clusters` must be from 1 to {MOST_CLUSTERS}")));
         }
         Ok(())
     }
@@ -225,10 +266,7 @@ fn learn_map(clustering: &Clustering, means: &Matrix, training: &Training<'_>) -
     let data = training.data();
     let centres = &clustering.centres;
     let (n_clusters, width) = (centres.n_rows(), centres.n_columns());
-    let mut parameters = Parameters::new();
-    let weight = centres.values().iter().map(|value| value / SOFTNESS).collect();
-    let weight = parameters.add("map.weight", weight, n_clusters, width);
-    let layer = Linear { weight, bias: parameters.add("map.bias", vec![0.0; n_clusters], 1, n_clusters) };
+    let (mut parameters, layer) = layer_of(centres);
     let mut adam = Adam::new(&parameters, LEARNING_RATE, 0.0);
     let mut rng = training.stream().named("map").numbered(n_clusters).generator();
     let mut rows: Vec<usize> = (0..data.n_training).collect();

@@ -7,16 +7,16 @@ use super::prepare::{RunPlan, SuiteFacts, prepare, replicate_stream, split_of};
 use super::replicate::{Replicate, RunInputs};
 use super::replicate::{ShiftedCell, Test, TestShift, test_of};
 use super::training::{Observer, QuizGroup, Step, TrainedGroup, quiz_groups};
-use crate::embed::BUILT_IN;
+use crate::embed;
 use crate::error::{Error, Result, suggestion};
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
     RecordedTraining, Tokens, commitment, list_prices, list_prices_hash, scenario_hash,
 };
-use crate::router::{Choices, LlmBanditSettings, Origin, SavedRouter};
+use crate::router::{Choices, EncoderOf, Origin, SavedRouter};
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
-use crate::suite::{CellTable, Suite, SuiteInfo};
+use crate::suite::{CellTable, Embeddings, Suite, SuiteInfo};
 
 /// What happens while a scenario runs; events of different cells come in any order.
 #[derive(Clone, Debug, PartialEq)]
@@ -216,23 +216,24 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         let near = if near.is_empty() { format!("; there is {}", all.join(", ")) } else { near };
         return Err(Error::Usage(format!("no router is labelled `{label}`{near}")));
     };
-    if scenario.embeddings.as_deref() == Some(BUILT_IN) {
-        let problem = "`embeddings` is \"built-in\", fitted to this suite: a saved router could not be asked about other prompts";
-        return Err(Error::setting("embeddings", problem));
-    }
     let entry = &scenario.routers[at];
-    let Some(settings) = entry.settings.get::<LlmBanditSettings>() else {
+    if !SavedRouter::keeps(&entry.settings) {
         let problem = format!(
-            "router `{label}` is of kind `{}`; only `llm-bandit` can be saved",
+            "router `{label}` is made elsewhere (`kind = \"{}\"`): this program trains nothing of it that could be kept",
             entry.settings.kind()
         );
         return Err(Error::setting(format!("router[{at}].kind"), problem));
-    };
+    }
     if replicate >= scenario.replicates {
         let problem =
             format!("replicate {replicate} is not among the {} of the scenario", scenario.replicates);
         return Err(Error::Usage(problem));
     }
+    let embeddings = suite.embeddings.as_ref();
+    let encoder = EncoderOf {
+        encoder: embeddings.and_then(Embeddings::encoder).cloned(),
+        fitted: embeddings.and_then(|embeddings| embed::refitted(&suite.prompts, embeddings)),
+    };
     let prepared = prepare(scenario, suite)?;
     let inputs = prepared.inputs(scenario, &[]);
     let (suite, facts) = (&prepared.suite, &prepared.facts);
@@ -247,7 +248,7 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         seed: scenario.seed.to_string(),
         replicate,
     };
-    trained.train_to_save(inputs, entry, settings, origin)
+    trained.train_to_save(inputs, entry, origin, encoder)
 }
 
 fn event(step: Step, replicate: usize, router: String) -> Event {

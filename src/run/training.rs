@@ -17,8 +17,7 @@ use crate::record::{
 };
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::router::{
-    Asked, Choices, Judge, LlmBanditSettings, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter,
-    Training,
+    Asked, Choices, EncoderOf, Judge, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter, Training,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::statistics::mean;
@@ -278,13 +277,13 @@ impl Replicate {
         &self,
         inputs: RunInputs<'_>,
         entry: &RouterEntry,
-        settings: &LlmBanditSettings,
         origin: Origin,
+        encoder: EncoderOf,
     ) -> Result<SavedRouter> {
         let TrainingSet { data, cost_models, .. } = self.training_set(inputs, inputs.scenario.quiz_of(entry));
         let training = Training::new(&data, &cost_models, self.stream_of(entry));
         let models = inputs.suite.models.iter().map(|model| model.id.clone()).collect();
-        SavedRouter::train(settings, &training, models, origin)
+        SavedRouter::train(&entry.settings, &training, models, origin, encoder)
             .map_err(|error| self.of_training(entry, error))
     }
 

@@ -25,6 +25,7 @@ pub use find::{
 };
 pub use subset::SubsetSettings;
 pub use values::EncodedBy;
+pub(crate) use values::VECTORS_OF;
 pub use values::{
     CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,
     SuiteInfo,

@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
+use crate::network::{Kept, Parts};
 use crate::toml_file;
 
 /// Where a suite comes from and how it may be used; all optional (`suite.toml`).
@@ -149,6 +150,26 @@ pub struct CellTable {
     n_models: usize,
     /// NaN marks a missing cell; it never leaves this type.
     cells: Vec<f64>,
+}
+
+impl Kept for CellTable {
+    fn keep(&self, parts: &mut Parts) {
+        let known: Vec<bool> = self.cells.iter().map(|value| !value.is_nan()).collect();
+        parts.keep("columns", &self.n_models);
+        parts.keep("known", &known);
+        parts.keep(
+            "cells",
+            &self.cells.iter().map(|value| if value.is_nan() { 0.0 } else { *value }).collect::<Vec<f64>>(),
+        );
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let n_models: usize = parts.take("columns")?;
+        let (known, mut cells): (Vec<bool>, Vec<f64>) = (parts.take("known")?, parts.take("cells")?);
+        parts.check(0 < n_models && cells.len().is_multiple_of(n_models) && known.len() == cells.len())?;
+        cells.iter_mut().zip(known).filter(|(_, is_known)| !is_known).for_each(|(cell, _)| *cell = f64::NAN);
+        Ok(CellTable { n_models, cells })
+    }
 }
 
 impl PartialEq for CellTable {
@@ -325,6 +346,9 @@ pub struct EncodedBy {
     pub learned_from: Option<String>,
 }
 
+/// How the name of an encoder begins of which nothing but a file of vectors is known.
+pub(crate) const VECTORS_OF: &str = "vectors of ";
+
 /// The note: who made a file, and the hash by which the file is known.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -334,6 +358,11 @@ struct Note {
 }
 
 impl EncodedBy {
+    /// Whether all that is known is which file the vectors stood in.
+    pub(crate) fn is_of_vectors(&self) -> bool {
+        self.encoder.starts_with(VECTORS_OF)
+    }
+
     /// The name of the note on a file.
     pub(crate) fn note_of(file: &str) -> String {
         format!("{}.toml", file.strip_suffix(".npy").unwrap_or(file))

@@ -9,7 +9,7 @@
 
 mod forward;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -30,68 +30,96 @@ const LONGEST_TEXT_CHARS: usize = 4000;
 /// Word pieces in a batch: enough that products are fast, few enough that they stay in the cache.
 const BATCH_PIECES: usize = 1024;
 
-/// Embeds texts by the model in a folder, one row a text; an empty text has a row of zeros. The same texts give the same bits
-/// for any number of threads.
-///
-/// # Errors
-/// A file that is missing or cannot be used, a model of another family, or another pooling than the mean.
-pub(super) fn encode(
-    folder: &Path,
-    texts: &[&str],
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<(Matrix, EncodedBy)> {
-    if !folder.is_dir() {
-        return Err(Error::file(folder, "is not a folder"));
-    }
-    let config = Config::read(folder)?;
-    let weights = Weights::read(folder, &config)?;
-    let pieces = cut(folder, &config, texts)?;
-    let mut order: Vec<usize> = (0..texts.len()).filter(|&text| !pieces[text].is_empty()).collect();
-    // Long batches first: the short ones fill the cores at the end.
-    order.sort_by_key(|&text| std::cmp::Reverse(pieces[text].len()));
-    let batches = batches(&order, &pieces);
-    let n_done = AtomicUsize::new(0);
-    let embedded: Vec<Vec<f32>> = batches
-        .par_iter()
-        .map(|batch| {
-            let sequences: Vec<&[u32]> = batch.iter().map(|&text| &pieces[text][..]).collect();
-            let embedded = forward::embed(&weights, &config, &sequences);
-            progress(n_done.fetch_add(batch.len(), Ordering::Relaxed) + batch.len(), order.len());
-            embedded
-        })
-        .collect();
-    let mut embeddings = Matrix::zeros(texts.len(), config.hidden_size);
-    for (batch, rows) in batches.iter().zip(embedded) {
-        for (&text, row) in batch.iter().zip(rows.chunks_exact(config.hidden_size)) {
-            embeddings.row_mut(text).copy_from_slice(row);
-        }
-    }
-    Ok((embeddings, card(folder, &config)?))
+/// A model, ready to embed texts.
+pub(super) struct Transformer {
+    config: Config,
+    weights: Weights,
+    tokenizer: Tokenizer,
+    /// For messages.
+    tokenizer_path: PathBuf,
+    /// Who it is.
+    pub(super) card: EncodedBy,
 }
 
-/// The word pieces of every text.
-fn cut(folder: &Path, config: &Config, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
-    let path = folder.join(TOKENIZER);
-    let unusable = |error: tokenizers::Error| Error::file(&path, format!("cannot be used: {error}"));
-    let bytes = fs::read(&path)?;
-    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(unusable)?;
+impl Transformer {
+    /// Reads the model in a folder.
+    ///
+    /// # Errors
+    /// A file that is missing or cannot be used, a model of another family, or another pooling than the mean.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::file(folder, "is not a folder"));
+        }
+        let config = Config::read(folder)?;
+        let weights = Weights::read(folder, &config)?;
+        let tokenizer_path = folder.join(TOKENIZER);
+        let tokenizer = tokenizer(&tokenizer_path, &config)?;
+        let card = card(folder, &config)?;
+        Ok(Transformer { config, weights, tokenizer, tokenizer_path, card })
+    }
+
+    /// Embeds texts, one row a text; an empty text has a row of zeros. The same texts give the same bits for any number of threads.
+    ///
+    /// # Errors
+    /// A tokenizer that is not that of the model.
+    pub(super) fn encode(&self, texts: &[&str], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Matrix> {
+        let Transformer { config, weights, .. } = self;
+        let pieces = self.cut(texts)?;
+        let mut order: Vec<usize> = (0..texts.len()).filter(|&text| !pieces[text].is_empty()).collect();
+        // Long batches first: the short ones fill the cores at the end.
+        order.sort_by_key(|&text| std::cmp::Reverse(pieces[text].len()));
+        let batches = batches(&order, &pieces);
+        let n_done = AtomicUsize::new(0);
+        let embedded: Vec<Vec<f32>> = batches
+            .par_iter()
+            .map(|batch| {
+                let sequences: Vec<&[u32]> = batch.iter().map(|&text| &pieces[text][..]).collect();
+                let embedded = forward::embed(weights, config, &sequences);
+                progress(n_done.fetch_add(batch.len(), Ordering::Relaxed) + batch.len(), order.len());
+                embedded
+            })
+            .collect();
+        let mut embeddings = Matrix::zeros(texts.len(), config.hidden_size);
+        for (batch, rows) in batches.iter().zip(embedded) {
+            for (&text, row) in batch.iter().zip(rows.chunks_exact(config.hidden_size)) {
+                embeddings.row_mut(text).copy_from_slice(row);
+            }
+        }
+        Ok(embeddings)
+    }
+
+    /// The word pieces of every text.
+    fn cut(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>> {
+        let Transformer { config, tokenizer, tokenizer_path: path, .. } = self;
+        let unusable = |error: tokenizers::Error| Error::file(path, format!("cannot be used: {error}"));
+        let cut_one = |text: &&str| {
+            if text.is_empty() {
+                return Ok(Vec::new());
+            }
+            let end = text.char_indices().nth(LONGEST_TEXT_CHARS).map_or(text.len(), |(end, _)| end);
+            let pieces = tokenizer.encode_fast(&text[..end], true).map_err(unusable)?.get_ids().to_vec();
+            match pieces.iter().find(|&&piece| config.vocab_size <= piece as usize) {
+                Some(unknown) => {
+                    let n_known = config.vocab_size;
+                    Err(Error::file(
+                        path,
+                        format!("gives word piece {unknown}, but the model knows {n_known}"),
+                    ))
+                }
+                None => Ok(pieces),
+            }
+        };
+        texts.par_iter().map(cut_one).collect()
+    }
+}
+
+/// The tokenizer of a model, which cuts what is too long for it.
+fn tokenizer(path: &Path, config: &Config) -> Result<Tokenizer> {
+    let unusable = |error: tokenizers::Error| Error::file(path, format!("cannot be used: {error}"));
+    let mut tokenizer = Tokenizer::from_bytes(fs::read(path)?).map_err(unusable)?;
     let truncation = TruncationParams { max_length: config.longest(), ..TruncationParams::default() };
     tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(unusable)?;
-    let cut_one = |text: &&str| {
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        let end = text.char_indices().nth(LONGEST_TEXT_CHARS).map_or(text.len(), |(end, _)| end);
-        let pieces = tokenizer.encode_fast(&text[..end], true).map_err(unusable)?.get_ids().to_vec();
-        match pieces.iter().find(|&&piece| config.vocab_size <= piece as usize) {
-            Some(unknown) => {
-                let n_known = config.vocab_size;
-                Err(Error::file(&path, format!("gives word piece {unknown}, but the model knows {n_known}")))
-            }
-            None => Ok(pieces),
-        }
-    };
-    texts.par_iter().map(cut_one).collect()
+    Ok(tokenizer)
 }
 
 /// Texts in this order, in batches of at most [`BATCH_PIECES`] word pieces, or of one text.

@@ -3,7 +3,6 @@
 use maud::html;
 
 use super::{Page, Section, dollars, small, weight};
-use crate::embed::BUILT_IN;
 use crate::evaluate::{Advice, Expected, Goal, advise};
 use crate::record::Record;
 use crate::report::markup::name;
@@ -54,9 +53,7 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
     ));
     let scenario = &record.manifest.scenario;
     let entry = scenario.routers.iter().find(|entry| entry.label == *router);
-    // An encoder that is fitted to the suite does not travel with the router.
-    let is_kept = entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings))
-        && scenario.embeddings.as_deref() != Some(BUILT_IN);
+    let is_kept = entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings));
     let next = if is_kept {
         let file = format!("{router}.safetensors");
         format!(

@@ -29,6 +29,7 @@ use super::predictor::{self, knn};
 use super::{Cascade, Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::random::bernoulli;
 use crate::router::prompts::Prompts;
@@ -81,16 +82,23 @@ struct Plan {
 }
 
 /// Calls until a judge accepts.
-struct Judged {
+pub(super) struct Judged {
     plan: Plan,
     error: f64,
 }
 
 /// Calls until a predicted score is high enough.
-struct Predicted {
+pub(super) struct Predicted {
     plan: Plan,
     scores: Box<dyn ScorePredictor>,
 }
+
+kept!(Plan { price_order, corners }, |it, shape| {
+    let is_known = |corner: &Corner| corner.members.iter().all(|&model| model < shape.n_models);
+    shape.is_order(&it.price_order) && !it.corners.is_empty() && it.corners.iter().all(is_known)
+});
+kept!(Judged { plan, error });
+kept!(Predicted { plan, scores });
 
 impl RouterKind for CascadeSettings {
     fn traits(&self) -> Traits {
@@ -211,13 +219,19 @@ impl Plan {
         is_available: impl Fn(usize) -> bool,
         accepts: impl Fn(usize) -> bool,
     ) -> usize {
-        let available = |models: &[usize]| -> Vec<usize> {
-            models.iter().copied().filter(|&model| is_available(model)).collect()
-        };
-        match available(&corner.members).split_last() {
-            Some((last, earlier)) => earlier.iter().copied().find(|&model| accepts(model)).unwrap_or(*last),
-            None => *available(&self.price_order).first().expect("the pool of a prompt is never empty"),
+        let called = self.called(corner, is_available);
+        let (last, earlier) = called.split_last().expect("the pool of a prompt is never empty");
+        earlier.iter().copied().find(|&model| accepts(model)).unwrap_or(*last)
+    }
+
+    /// The members of a pool, or its cheapest model where it holds none: who is called until an answer is accepted.
+    fn called(&self, corner: &Corner, is_available: impl Fn(usize) -> bool) -> Vec<usize> {
+        let members: Vec<usize> =
+            corner.members.iter().copied().filter(|&model| is_available(model)).collect();
+        if members.is_empty() {
+            return self.price_order.iter().copied().find(|&model| is_available(model)).into_iter().collect();
         }
+        members
     }
 
     /// The members; where pools vary, then the others, of whom the cheapest is called where there is no member.
@@ -234,6 +248,11 @@ impl Cascade for Judged {
 
     fn route(&self, prompts: &Prompts, preferences: &[Preference], judge: &Judge<'_>) -> Choices {
         self.plan.route(prompts, preferences, |prompt, model, _| judge.accepts(&prompts.ids[prompt], model))
+    }
+
+    fn order(&self, prompts: &Prompts, prompt: usize, preference: Preference) -> Vec<usize> {
+        let is_available = |model: usize| prompts.is_available(prompt, model);
+        self.plan.called(self.plan.best_corner(preference), is_available)
     }
 }
 

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::linalg::Matrix;
+use crate::network::kept;
 use crate::preference::Preference;
 use crate::router::training_data::DevelopmentOutcomes;
 
@@ -28,6 +29,8 @@ pub(super) struct Corner {
     /// The mean cost of a prompt's calls in cost units.
     cost_units: f64,
 }
+
+kept!(Corner { members, threshold, score, cost_units });
 
 /// By what an answer is accepted.
 pub(super) enum Acceptance {

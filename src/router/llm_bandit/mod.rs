@@ -28,7 +28,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub(crate) use file::Numbers;
 pub(crate) use learned::{LearnFrom, Learned, Placement, item_information, learn};
 pub use objective::Routed;
 pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
@@ -90,14 +89,6 @@ impl LlmBandit {
         let experience = Experience::new(world, training);
         let policy = train_policy(&settings, training, &predictors, &experience, &mut notes)?;
         Ok((LlmBandit { written: written.clone(), settings, predictors, candidates, policy }, notes))
-    }
-
-    /// The choice for each prompt at its own preference, with the probabilities of all candidates.
-    pub(super) fn decide(&self, prompts: &Prompts, preferences: &[Preference]) -> Vec<Routed> {
-        let situations = self.predictors.situations(prompts);
-        let rows: Vec<usize> = (0..prompts.len()).collect();
-        let pools = pools(prompts, &rows);
-        decide(&self.policy, &self.world(&situations), &rows, &pools, preferences)
     }
 
     fn world<'a>(&'a self, situations: &'a Situations) -> World<'a> {
@@ -201,6 +192,13 @@ impl Resolved {
 }
 
 impl Router for LlmBandit {
+    fn decide(&self, prompts: &Prompts, preferences: &[Preference]) -> Vec<Routed> {
+        let situations = self.predictors.situations(prompts);
+        let rows: Vec<usize> = (0..prompts.len()).collect();
+        let pools = pools(prompts, &rows);
+        decide(&self.policy, &self.world(&situations), &rows, &pools, preferences)
+    }
+
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
         self.route_by_scores(prompts, preferences).0
     }

@@ -23,6 +23,15 @@ pub struct Routed {
     pub model: usize,
     /// The candidates, ascending, and how probable each was; probabilities sum to 1.
     pub probabilities: Vec<(usize, f32)>,
+    /// Of a cascade the models to call, one after another, until an answer is accepted; the chosen one is the first. Else empty.
+    pub order: Vec<usize>,
+}
+
+impl Routed {
+    /// A choice in which nothing was weighed.
+    pub(crate) fn sure(model: usize) -> Self {
+        Routed { model, probabilities: vec![(model, 1.0)], order: Vec::new() }
+    }
 }
 
 /// The position of the highest value; ties go to the first.
@@ -170,6 +179,7 @@ pub(crate) fn decide(
         all.push(Routed {
             model: candidates[first_best(logits)],
             probabilities: candidates.iter().copied().zip(probabilities).collect(),
+            order: Vec::new(),
         });
     });
     all

@@ -2,7 +2,7 @@
 
 use dfdx::prelude::*;
 
-use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial};
+use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial, VECTORS};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels};
 use crate::network::{
@@ -83,7 +83,7 @@ const BATCH: usize = 64;
 const DECAY: f32 = 0.95;
 
 /// A network trained with the seen models.
-pub(super) struct Fitted<N> {
+pub(super) struct Fitted<N: PairNetwork> {
     pub(super) predictor: PairPredictor<N>,
     pub(super) epochs: usize,
     /// NaN where nothing was watched.
@@ -107,9 +107,9 @@ pub(super) fn fit<N: PairNetwork>(
     let mut parameters = Parameters::new();
     let width = targets.embeddings.n_columns();
     let network = N::build(&trial.design, width, seen.len(), &mut parameters, &mut rng);
-    let (length, spread) = (network.vector_length(), network.first_spread());
+    let (length, spread) = (N::vector_length(&trial.design), network.first_spread());
     let first = (0..seen.len() * length).map(|_| spread * standard_normal(&mut rng) as f32).collect();
-    let vectors = parameters.add("vectors", first, seen.len(), length);
+    let vectors = parameters.add(VECTORS, first, seen.len(), length);
     let mut adam = Adam::new(&parameters, trial.learning_rate as f32, 0.0);
     let mut rows = rows.to_vec();
     let mut stopping = EarlyStopping::new(PATIENCE);
@@ -150,8 +150,16 @@ pub(super) fn fit<N: PairNetwork>(
     let vectors = Matrix::new(view(parameters.get(vectors)).to_vec(), seen.len(), length);
     let joined: Vec<usize> = (0..unseen.len()).filter(|&model| unseen[model]).collect();
     let joined_vectors = Matrix::zeros(joined.len(), network.prior(&vectors)[0].len());
-    let predictor =
-        PairPredictor { network, parameters, output: targets.output, seen, vectors, joined, joined_vectors };
+    let predictor = PairPredictor {
+        design: trial.design.clone(),
+        network,
+        parameters,
+        output: targets.output,
+        seen,
+        vectors,
+        joined,
+        joined_vectors,
+    };
     Ok(Fitted { predictor, epochs: epoch, watched_loss: loss, losses })
 }
 

@@ -22,7 +22,7 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::{Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels};
-use crate::network::{Parameters, Tensor2, untaped, view};
+use crate::network::{Kept, Parameters, Parts, Tensor2, kept_as_word, untaped, view};
 use crate::random::ChaCha8Rng;
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
@@ -33,7 +33,7 @@ pub(in crate::router) use self::fit::{diverged, mean_loss, noisy};
 /// A network over pairs.
 pub(in crate::router) trait PairNetwork: Clone + Send + Sync + 'static {
     /// What there is to choose of it.
-    type Design: Clone + Send + Sync;
+    type Design: Clone + Send + Sync + Kept;
 
     /// Adds fresh layers for embeddings of that width.
     fn build(
@@ -45,7 +45,7 @@ pub(in crate::router) trait PairNetwork: Clone + Send + Sync + 'static {
     ) -> Self;
 
     /// Length of a model's vector.
-    fn vector_length(&self) -> usize;
+    fn vector_length(design: &Self::Design) -> usize;
 
     /// The spread of the elements of fresh vectors.
     fn first_spread(&self) -> f32;
@@ -83,13 +83,15 @@ pub(in crate::router) trait PairNetwork: Clone + Send + Sync + 'static {
 }
 
 /// What an output means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(in crate::router) enum Output {
     /// The logit of a score; the loss is cross-entropy, with the score as a soft label.
     Logit,
     /// The value itself; the loss is half the squared error.
     Value,
 }
+
+kept_as_word!(Output);
 
 /// One design and how it is trained.
 #[derive(Clone, Debug)]
@@ -102,7 +104,8 @@ pub(in crate::router) struct Trial<D> {
 
 /// A trained network with the vectors of all candidates.
 #[derive(Clone)]
-pub(in crate::router) struct PairPredictor<N> {
+pub(in crate::router) struct PairPredictor<N: PairNetwork> {
+    design: N::Design,
     network: N,
     parameters: Parameters,
     output: Output,
@@ -113,6 +116,41 @@ pub(in crate::router) struct PairPredictor<N> {
     joined: Vec<usize>,
     joined_vectors: Matrix,
 }
+
+impl<N: PairNetwork> Kept for PairPredictor<N> {
+    fn keep(&self, parts: &mut Parts) {
+        parts.keep("design", &self.design);
+        parts.keep("output", &self.output);
+        parts.keep("seen", &self.seen);
+        parts.keep("vectors", &self.vectors);
+        parts.keep("joined", &self.joined);
+        parts.keep("joined_vectors", &self.joined_vectors);
+        // Those of the models that were trained with are above.
+        self.parameters.keep(parts, |name| name != VECTORS);
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let (design, output) = (parts.take("design")?, parts.take("output")?);
+        let (seen, vectors): (Vec<usize>, Matrix) = (parts.take("seen")?, parts.take("vectors")?);
+        let (joined, joined_vectors): (Vec<usize>, Matrix) =
+            (parts.take("joined")?, parts.take("joined_vectors")?);
+        let models = [&seen[..], &joined].concat();
+        parts.check(
+            parts.shape().is_order(&models)
+                && (vectors.n_rows(), joined_vectors.n_rows()) == (seen.len(), joined.len())
+                && vectors.n_columns() == N::vector_length(&design),
+        )?;
+        let mut parameters = Parameters::new();
+        let mut rng = Stream::root(0).generator();
+        let network = N::build(&design, parts.shape().width, seen.len(), &mut parameters, &mut rng);
+        parts.check(joined_vectors.n_columns() == network.prior(&vectors)[0].len())?;
+        parameters.fill(parts)?;
+        Ok(PairPredictor { design, network, parameters, output, seen, vectors, joined, joined_vectors })
+    }
+}
+
+/// The vectors of the models that are trained with, among the parameters of a network.
+const VECTORS: &str = "vectors";
 
 /// A tuned network, and all that is needed to train its like again.
 pub(in crate::router) struct Tuned<N: PairNetwork> {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply};
+use crate::network::kept;
 use crate::random::{ChaCha8Rng, sample_indices};
 use crate::router::Training;
 use crate::router::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
@@ -42,6 +43,15 @@ pub(crate) struct ClusterRidge {
     pub(crate) features: Features,
     pub(crate) ridge: Ridge,
 }
+
+kept!(Features { clusterings, ln_tokens }, |it, shape| {
+    let fits = |centres: &Matrix| centres.n_columns() == shape.width && centres.n_rows() > 0;
+    it.clusterings.iter().all(fits) && it.ln_tokens.0.is_finite() && it.ln_tokens.1 > 0.0
+});
+kept!(ClusterRidge { features, ridge }, |it, shape| {
+    let n_clusters: usize = it.features.clusterings.iter().map(Matrix::n_rows).sum();
+    it.ridge.fits(n_clusters + shape.width + 2, shape)
+});
 
 impl ScorePredictor for ClusterRidge {
     fn predict(&self, prompts: &Prompts) -> Matrix {

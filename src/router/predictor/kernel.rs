@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
+use crate::network::kept;
 use crate::router::Training;
 use crate::router::cross_validation::best;
 use crate::router::difference_estimator::{BesideSeen, scores_of};
@@ -40,6 +41,19 @@ pub(crate) struct KernelSmoother {
     /// models are how they stand beside it ([`BesideSeen`]).
     pub(crate) unseen: Vec<bool>,
 }
+
+kept!(KernelSmoother { bandwidth, directions, prompts, scores, known, mean_score, unseen }, |it, shape| {
+    let n_columns = shape.n_models + usize::from(!it.unseen.is_empty());
+    let fits = |table: &Matrix| table.n_columns() == n_columns && table.n_rows() == it.prompts.n_rows();
+    it.bandwidth > 0.0
+        && it.directions.n_rows() == shape.width
+        && it.prompts.n_columns() == it.directions.n_columns()
+        && it.prompts.n_rows() > 0
+        && fits(&it.scores)
+        && it.known.as_ref().is_none_or(fits)
+        && it.mean_score.len() == n_columns
+        && (it.unseen.is_empty() || it.unseen.len() == shape.n_models)
+});
 
 impl ScorePredictor for KernelSmoother {
     fn predict(&self, prompts: &Prompts) -> Matrix {

@@ -12,7 +12,9 @@
 use std::collections::BTreeMap;
 
 use super::FittedScores;
+use crate::error::Result;
 use crate::linalg::{Matrix, multiply};
+use crate::network::{Kept, Parts};
 use crate::router::Training;
 use crate::router::cross_validation::best;
 use crate::router::difference_estimator::BesideSeen;
@@ -41,6 +43,34 @@ struct Partial {
     is_answered: Vec<bool>,
     /// The prompts they answered, of those with an embedding.
     prompts: Vec<u32>,
+}
+
+/// As many neighbours no scenario asks for.
+const MOST_NEIGHBOURS: usize = 1 << 30;
+
+impl Kept for Knn {
+    fn keep(&self, parts: &mut Parts) {
+        parts.keep("neighbours", &self.neighbours);
+        parts.keep("embeddings", &self.embeddings);
+        parts.keep("has_embedding", &self.has_embedding);
+        parts.keep("beside", &self.beside);
+    }
+
+    fn restore(parts: &mut Parts) -> Result<Self> {
+        let (neighbours, embeddings): (usize, Matrix) =
+            (parts.take("neighbours")?, parts.take("embeddings")?);
+        let (has_embedding, beside): (Vec<bool>, BesideSeen) =
+            (parts.take("has_embedding")?, parts.take("beside")?);
+        let n_prompts = embeddings.n_rows();
+        parts.check(
+            neighbours <= MOST_NEIGHBOURS
+                && embeddings.n_columns() == parts.shape().width
+                && has_embedding.len() == n_prompts
+                && beside.table.n_prompts() == n_prompts,
+        )?;
+        let partial = partial(&beside.table, &has_embedding);
+        Ok(Knn { neighbours, embeddings, has_embedding, beside, partial })
+    }
 }
 
 impl ScorePredictor for Knn {

@@ -18,7 +18,7 @@ use dfdx::prelude::*;
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::network::{
-    Activation, Linear, Offset, Parameters, Tensor2, bilinear, linear, own_units, untaped, view,
+    Activation, Linear, Offset, Parameters, Tensor2, bilinear, kept_as_word, linear, own_units, untaped, view,
 };
 use crate::random::ChaCha8Rng;
 use crate::router::Training;
@@ -36,6 +36,8 @@ pub enum Heads {
     /// One network for each model.
     PerModel,
 }
+
+kept_as_word!(Heads);
 
 /// Hidden widths tried, of the shared network and of each model's own.
 const SHARED_WIDTHS: [usize; 2] = [64, 192];
@@ -99,8 +101,8 @@ impl PairNetwork for Perceptron {
         Perceptron { hidden, n_units, n_models, heads }
     }
 
-    fn vector_length(&self) -> usize {
-        self.n_units + 1
+    fn vector_length((n_units, _): &Self::Design) -> usize {
+        n_units.saturating_add(1)
     }
 
     fn first_spread(&self) -> f32 {

@@ -19,6 +19,7 @@ use super::prompts::Prompts;
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
+use crate::network::kept;
 pub use mlp::Heads;
 
 /// Settings of `kind = "predictor"`.
@@ -123,6 +124,8 @@ fn boxed<P: ScorePredictor + 'static>(
 pub(in crate::router) struct Linear {
     ridge: Ridge,
 }
+
+kept!(Linear { ridge }, |it, shape| it.ridge.fits(shape.width + 1, shape));
 
 impl ScorePredictor for Linear {
     fn predict(&self, prompts: &Prompts) -> Matrix {
