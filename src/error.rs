@@ -105,7 +105,14 @@ impl Error {
 
     /// An error of the operating system; use as `.map_err(Error::io(path, "read"))`.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Error::File { path: path.to_owned(), action, source }
+        move |source| {
+            let is_pattern = path.to_string_lossy().contains(['*', '?', '[']);
+            if source.kind() == std::io::ErrorKind::NotFound && is_pattern {
+                let problem = "there is no such file; a pattern between quotes stands for itself, so write it without them";
+                return Error::file(path, problem);
+            }
+            Error::File { path: path.to_owned(), action, source }
+        }
     }
 }
 

@@ -19,7 +19,12 @@ pub(crate) fn fault(path: &Path, text: &str, error: &toml::de::Error, key: &str)
     let parsed = error.span().map(|span| line_of(text, span.start));
     let unknown = message.strip_prefix("unknown ").and_then(|rest| rest.split('`').nth(1));
     let line = parsed.or_else(|| line_of_unknown(text, key, unknown?)).or_else(|| line_of_key(text, key));
-    Error::line(path, line.unwrap_or(1), one_line(message))
+    let line = line.unwrap_or(1);
+    let written = text.lines().nth(line as usize - 1).unwrap_or_default().trim();
+    if message.starts_with("invalid type: map, expected a sequence") && written.starts_with('[') {
+        return Error::line(path, line, format!("`{written}` is one of a list: write `[{written}]`"));
+    }
+    Error::line(path, line, one_line(message))
 }
 
 /// A fault in what a file asks for, found after it was parsed: on the line of its setting, or of what is around it where it
@@ -103,9 +108,34 @@ pub(crate) fn line_of(text: &str, at: usize) -> u64 {
     1 + text.as_bytes().iter().take(at).filter(|&&byte| byte == b'\n').count() as u64
 }
 
+/// The types of numbers in words, and what to do about a number that is written as a text.
+fn in_words(message: &str) -> String {
+    if let Some((head, "there are no fields")) = message.rsplit_once(", ") {
+        return format!("{head}: there are no settings here");
+    }
+    let Some((head, of_type)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let of_type = match of_type {
+        "usize" | "u64" | "u32" | "u16" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a sequence" => "a list, as in `[\"a\", \"b\"]`",
+        _ => return message.to_owned(),
+    };
+    let text = head.strip_prefix("invalid type: string \"").and_then(|rest| rest.strip_suffix('"'));
+    let is_number = text.is_some_and(|text| text.parse::<f64>().is_ok());
+    let without = if is_number { " without quotes" } else { "" };
+    format!("{head}, expected {of_type}{without}")
+}
+
 /// Serde lists every accepted name; a near miss says it shorter.
 fn one_line(message: &str) -> String {
-    let message = message.trim().replace('\n', " ");
+    // Below the problem serde says in which key, which the line of the file says too.
+    let lines: Vec<&str> = message
+        .trim()
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("in `"))
+        .collect();
+    let message = in_words(&lines.join(" "));
     let Some((head, tail)) = message.split_once(", expected ") else { return message };
     let mut names = head.split('`').skip(1).step_by(2);
     let accepted = tail.split('`').skip(1).step_by(2);
@@ -156,7 +186,14 @@ mod tests {
             message("\nreplicate = 3\n"),
             "s.toml:2: unknown field `replicate`; did you mean `replicates`?"
         );
-        assert_eq!(message("replicates = \"x\""), "s.toml:1: invalid type: string \"x\", expected usize");
+        assert_eq!(
+            message("replicates = \"x\""),
+            "s.toml:1: invalid type: string \"x\", expected a whole number"
+        );
+        assert_eq!(
+            message("replicates = \"5\""),
+            "s.toml:1: invalid type: string \"5\", expected a whole number without quotes"
+        );
         assert!(message("replicates = [").starts_with("s.toml:1: "));
     }
 }

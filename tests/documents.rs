@@ -255,7 +255,7 @@ fn names_beside(scenario: &str) -> Vec<String> {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("unknown"), "{scenario}\n{said}");
     let Some((_, listed)) = said.split_once("expected ") else {
-        assert!(said.contains("there are no fields"), "{said}");
+        assert!(said.contains("there are no settings here"), "{said}");
         return Vec::new();
     };
     listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()

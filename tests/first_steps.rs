@@ -90,7 +90,7 @@ fn slips_of_the_first_day_are_answered_in_one_line_with_the_way_out() {
     let cases: [(&[&str], &str); 6] = [
         (&["run", "mmlu-pro-prt"], "did you mean `mmlu-pro-part`?"),
         (&["run", "zebra"], "`--datasets DIR` names a folder of suites"),
-        (&["run", "zebra.toml"], "zebra.toml: cannot read"),
+        (&["run", "zebra.toml"], "zebra.toml: there is no such file"),
         (&["init", "my_results.csv"], "my_results.csv"),
         (&["advise", "mine", "--save"], "mine: holds no report"),
         (&["subset", "./mine", "--prompts", "1", "--out", "less"], "1 prompts would be left"),

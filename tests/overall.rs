@@ -143,7 +143,10 @@ fn what_cannot_be_compared_or_spliced_is_one_line() {
         )
     );
     assert_eq!(fs::read_to_string(folder.path().join("README.md")).unwrap(), "no marks");
-    assert_eq!(fault(&["compare", "scenarios"]), "error: scenarios: holds no report\n");
+    assert_eq!(
+        fault(&["compare", "scenarios"]),
+        "error: scenarios: holds no report; `llm-bandit run SCENARIO` writes one below `reports`\n"
+    );
     assert_eq!(
         fault(&["compare", "reports/few", "reports/few/mmlu"]),
         "error: reports/few/mmlu: is a run of scenario `mmlu`, as reports/few/mmlu is\n"

@@ -57,7 +57,7 @@ pub use source::Progress;
 use crate::error::{Error, Result, suggestion};
 use crate::fs::{self, Claim};
 use crate::hash::hex;
-use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo};
+use crate::suite::{ImportInfo, ImportedFile, Suite, SuiteCheck, SuiteInfo, is_suite};
 use cells::Cells;
 use importer::{Importer, Job};
 use metric::Scale;
@@ -95,7 +95,18 @@ impl Format {
         Self::all().find(|format| format.name() == name).ok_or_else(|| {
             let names: Vec<&str> = Self::all().map(Format::name).collect();
             let list = names.join("`, `");
-            Error::Usage(format!("unknown format `{name}`{}; known are `{list}`", suggestion(name, names)))
+            let ending = name.rsplit('.').next().unwrap_or(name).to_lowercase();
+            let near =
+                if ["csv", "tsv", "json", "jsonl", "parquet"].contains(&ending.as_str()) && ending != name {
+                    format!("; the format stands before the file: `import table {name}`")
+                } else if ending != name || Path::new(name).exists() {
+                    format!("; the format stands before the file or folder: `import FORMAT {name}`")
+                } else if ["csv", "tsv", "json", "jsonl", "parquet"].contains(&name) {
+                    "; `table` reads such files".into()
+                } else {
+                    suggestion(name, names)
+                };
+            Error::Usage(format!("unknown format `{name}`{near}; known are `{list}`"))
         })
     }
 }
@@ -179,6 +190,16 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
 }
 
 fn check_settings(settings: &ImportSettings) -> Result<()> {
+    for source in &settings.sources {
+        if is_suite(source) {
+            let problem = format!("is a suite already: `llm-bandit run {}`", source.display());
+            return Err(Error::file(source, problem));
+        }
+        let ending = source.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if ["xlsx", "xls", "ods", "numbers"].contains(&ending.as_str()) {
+            return Err(Error::file(source, "is a spreadsheet; save it as CSV and import that"));
+        }
+    }
     let (name, importer) = (settings.format.name(), settings.format.importer());
     if !importer.has_columns() && !settings.columns.is_empty() {
         return Err(Error::Usage(format!("`{name}` has no columns to name; only `table` and `pairs` have")));

@@ -232,7 +232,12 @@ pub(crate) fn record_folder(folder: &Path) -> Result<PathBuf> {
     fs::restore(folder)?;
     let inner = folder.join(RECORD);
     if !inner.is_dir() {
-        return Err(Error::file(folder, format!("holds no report: there is no folder `{RECORD}` in it")));
+        return Err(Error::file(
+            folder,
+            format!(
+                "holds no report: there is no folder `{RECORD}` in it; `llm-bandit run SCENARIO` writes one"
+            ),
+        ));
     }
     Ok(inner)
 }

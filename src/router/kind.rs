@@ -138,10 +138,35 @@ impl Registry {
         let kind: String = kind.try_into()?;
         let Some(entry) = self.entries.iter().find(|entry| entry.name == kind) else {
             let known: Vec<String> = self.kinds().map(|name| format!("`{name}`")).collect();
-            let problem = format!("unknown variant `{kind}`, expected one of {}", known.join(", "));
+            let problem = match written_otherwise(&kind) {
+                Some(way_out) => format!("unknown kind `{kind}`: {way_out}"),
+                None => format!("unknown variant `{kind}`, expected one of {}", known.join(", ")),
+            };
             return Err(toml::de::Error::custom(problem));
         };
         entry.read(table)
+    }
+}
+
+/// How a router is written that is known by that name elsewhere: by its label in tables, or as one that learns online.
+fn written_otherwise(name: &str) -> Option<String> {
+    let is_one_of = |kind: &str, key: &str| {
+        let table = toml::Table::from_iter([("kind".to_owned(), kind.into()), (key.to_owned(), name.into())]);
+        Registry::built_in().parse(table).is_ok()
+    };
+    let online = toml::Table::from_iter([("kind".to_owned(), name.into())]);
+    match name {
+        _ if is_one_of("predictor", "model") => {
+            Some(format!("it is written `kind = \"predictor\"` with `model = \"{name}\"`"))
+        }
+        "best-single" => Some("it is written `kind = \"single\"` with `choose = \"best\"`".into()),
+        _ if is_one_of("single", "choose") => {
+            Some(format!("it is written `kind = \"single\"` with `choose = \"{name}\"`"))
+        }
+        _ => match online.try_into::<super::online::OnlineRouterSettings>() {
+            Err(error) if error.message().starts_with("unknown variant") => None,
+            _ => Some("it learns online, in a scenario with `mode = \"online\"` at its top".into()),
+        },
     }
 }
 

@@ -235,8 +235,13 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
         ));
     }
     let asks_by_identity = scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
+    let way_out = if suite.prompts.iter().all(|prompt| prompt.text.is_empty()) {
+        "the suite has no texts to embed either: `llm-bandit embed SUITE --from FILE` takes vectors made elsewhere"
+    } else {
+        "run `llm-bandit embed SUITE`, or set `embeddings = \"built-in\"`"
+    };
     let without_embeddings =
-        format!("needs prompt embeddings, which suite `{}` does not have", suite.info.name);
+        format!("needs prompt embeddings, which suite `{}` does not have; {way_out}", suite.info.name);
     if asks_by_identity && suite.embeddings.is_none() {
         return fault(format!("quiz strategy `fisher` of router `{label}` {without_embeddings}"));
     }
@@ -245,8 +250,9 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
     }
     match traits.needs_pool_of {
         Some(needed) if needed != suite.models.len() => fault(format!(
-            "router `{label}` chooses between {needed} models, but the pool holds {}",
-            suite.models.len()
+            "router `{label}` chooses between {needed} models, but the pool holds {}; name {needed} in `[pool]`, `models = [\"{}\", ...]`",
+            suite.models.len(),
+            suite.models[0].id
         )),
         _ => Ok(()),
     }

@@ -50,7 +50,7 @@ impl Experiment {
         let (path, text) = if path == Path::new("quickstart") && !path.exists() {
             (Path::new("scenarios/quickstart.toml"), Cow::Borrowed(QUICKSTART))
         } else {
-            (path, Cow::Owned(fs::read_text(path)?))
+            (path, Cow::Owned(scenario_text(path)?))
         };
         Experiment::parse(path, &text)
     }
@@ -131,6 +131,23 @@ impl Experiment {
             Experiment::Online(scenario) => &scenario.description,
         }
     }
+}
+
+/// The text of a scenario's file.
+fn scenario_text(path: &Path) -> Result<String> {
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    if !path.exists() && ending == "toml" {
+        let problem = "there is no such file; `llm-bandit init SUITE` prints a scenario to begin with";
+        return Err(Error::file(path, problem));
+    }
+    if ["csv", "tsv", "jsonl", "json", "parquet", "gz"].contains(&ending.as_str()) {
+        let problem = format!(
+            "is no scenario (`*.toml`); from results to a decision: `llm-bandit try {}`",
+            path.display()
+        );
+        return Err(Error::file(path, problem));
+    }
+    fs::read_text(path)
 }
 
 /// Refuses keys of the other mode at their line.

@@ -115,6 +115,7 @@ struct Written {
     shift: Vec<toml::Table>,
     #[serde(default)]
     evidence: EvidenceSettings,
+    #[serde(default)]
     router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,
@@ -231,10 +232,11 @@ impl Scenario {
         if let Some(primary) =
             primary.as_ref().filter(|primary| headline_names().all(|known| known != primary.as_str()))
         {
-            let near = suggestion(primary, headline_names());
+            let (near, all) =
+                (suggestion(primary, headline_names()), headline_names().collect::<Vec<_>>().join(", "));
             return fault(
                 "primary",
-                format!("`primary` names `{primary}`, which is no headline metric{near}"),
+                format!("`primary` names `{primary}`, which is no headline metric{near} (they are {all})"),
             );
         }
         let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(Bound::NAMES);
@@ -251,7 +253,10 @@ impl Scenario {
             return fault("replicates", format!("`replicates` must be from 1 to {MOST_REPLICATES}"));
         }
         if self.routers.is_empty() {
-            return fault("router", "names no `[[router]]`".into());
+            return fault(
+                "router",
+                "names no router; the simplest is `[[router]]` with `kind = \"random\"` below it".into(),
+            );
         }
         self.cost.check()?;
         PreferenceGrid::new(&self.preferences)?;

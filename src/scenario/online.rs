@@ -106,6 +106,7 @@ struct Written {
     cost: CostSettings,
     #[serde(default)]
     online: WrittenOnline,
+    #[serde(default)]
     router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,
@@ -227,7 +228,10 @@ impl OnlineScenario {
             return fault("online.preference", "`preference` is a list of weights from 0 up".into());
         }
         if self.routers.is_empty() {
-            return fault("router", "names no `[[router]]`".into());
+            return fault(
+                "router",
+                "names no router; the simplest is `[[router]]` with `kind = \"random\"` below it".into(),
+            );
         }
         self.cost.check()?;
         let known = || self.routers.iter().map(|entry| entry.label.as_str()).chain(REFERENCE_NAMES);

@@ -97,6 +97,10 @@ pub struct Pooled {
 /// # Errors
 /// Unknown names, fewer than two candidates, or no prompt left.
 pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
+    if !(0.0..=1.0).contains(&settings.min_coverage) {
+        let problem = format!("`min-coverage` {} is no share from 0 to 1", settings.min_coverage);
+        return Err(Error::setting("pool.min-coverage", problem));
+    }
     let model_ids: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
     check_known("model", "models", &settings.models, &model_ids)?;
     check_known("model", "exclude", &settings.exclude, &model_ids)?;
@@ -128,7 +132,9 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
         }
     }
     if models.len() < 2 {
-        let problem = format!("[pool] leaves {} candidates; a router needs at least two", models.len());
+        let n = models.len();
+        let way_out = way_out(n, &left_out.models_below_coverage, suite.models.len());
+        let problem = format!("[pool] leaves {n} candidates; a router needs at least two{way_out}");
         return Err(Error::setting("pool", problem));
     }
     let n_needed = if settings.gaps == Gaps::DropPrompts { models.len() } else { 1 };
@@ -145,6 +151,25 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
         ));
     }
     Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
+}
+
+/// What would keep two candidates, in words, where `n` are left.
+fn way_out(n: usize, below: &[(String, f64)], n_models: usize) -> String {
+    let mut below: Vec<&(String, f64)> = below.iter().collect();
+    below.sort_by(|a, b| b.1.total_cmp(&a.1));
+    match below.get(1 - n) {
+        // Rounded down, so that the model is not below what is advised.
+        Some((_, coverage)) => {
+            let kept: Vec<String> =
+                below[..2 - n].iter().map(|(id, share)| format!("`{id}` ({:.0} %)", share * 100.0)).collect();
+            let least = (coverage * 100.0).floor() / 100.0;
+            format!("; `min-coverage = {least}` would keep {}", kept.join(" and "))
+        }
+        None if n_models < 2 => {
+            "; the suite has results of one model alone: import those of others with them".into()
+        }
+        None => "; name more in `models`".into(),
+    }
 }
 
 /// Whether each model is asked for and has answered enough of the prompts asked for, whatever the answers cost.

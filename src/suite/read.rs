@@ -45,7 +45,8 @@ impl Suite {
         let source = Source::Folder(folder.unwrap_or(Path::new(".")).to_owned());
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let embeddings = read_embeddings(&source, &name, self.prompts.len())?;
-        self.embeddings = Some(embeddings.ok_or_else(|| Error::file(file, "is not there"))?);
+        let near = suggestion(&name, ["built-in"]);
+        self.embeddings = Some(embeddings.ok_or_else(|| Error::file(file, format!("is not there{near}")))?);
         Ok(())
     }
 

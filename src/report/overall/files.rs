@@ -70,7 +70,10 @@ pub fn report_folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut reports = fs::entries(folder)?;
     reports.retain(|path| is_report(path));
     if reports.is_empty() {
-        return Err(Error::file(folder, "holds no report"));
+        return Err(Error::file(
+            folder,
+            "holds no report; `llm-bandit run SCENARIO` writes one below `reports`",
+        ));
     }
     Ok(reports)
 }
