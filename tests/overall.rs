@@ -57,8 +57,8 @@ fn mean_in(report: &Path, router: &str, metric: &str) -> f64 {
     let row = reader
         .records()
         .map(Result::unwrap)
-        .find(|row| &row[1] == router && &row[2] == metric && &row[3] == "all");
-    row.unwrap()[4].parse().unwrap()
+        .find(|row| &row[1] == router && &row[3] == metric && &row[4] == "all");
+    row.unwrap()[5].parse().unwrap()
 }
 
 #[test]

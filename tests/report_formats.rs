@@ -66,8 +66,8 @@ fn rows_of_summary(text: &str) -> String {
 /// Means and bounds of `summary.csv` by policy and metric.
 fn summary_csv(text: &str) -> BTreeMap<(String, String), [Option<f64>; 3]> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let rows = reader.records().map(|row| row.unwrap()).filter(|row| &row[3] == "all");
-    rows.map(|row| ((row[1].to_owned(), row[2].to_owned()), [4, 5, 6].map(|column| row[column].parse().ok())))
+    let rows = reader.records().map(|row| row.unwrap()).filter(|row| &row[4] == "all");
+    rows.map(|row| ((row[1].to_owned(), row[3].to_owned()), [5, 6, 7].map(|column| row[column].parse().ok())))
         .collect()
 }
 

@@ -155,6 +155,8 @@ pub(super) struct DecisionsArguments {
 enum DecisionsFormat {
     /// A text to commit and to compare by `diff`: a header, then CSV
     #[default]
+    Text,
+    /// The rows alone, for a spreadsheet and the like; `diff` does not read it
     Csv,
     /// The same rows for pandas, DuckDB, and the like; `diff` does not read it
     Parquet,
@@ -165,7 +167,8 @@ pub(super) fn decisions(arguments: &DecisionsArguments) -> Result<ExitCode> {
     let DecisionsArguments { folder, router, format } = arguments;
     let decisions = Side::read(folder)?.decisions(router).map_err(|error| named(folder, error))?;
     match format {
-        DecisionsFormat::Csv => print(decisions.to_text().trim_end()),
+        DecisionsFormat::Text => print(decisions.to_text().trim_end()),
+        DecisionsFormat::Csv => print(decisions.to_csv().trim_end()),
         DecisionsFormat::Parquet => print_bytes(&decisions.to_parquet()),
     }?;
     Ok(ExitCode::SUCCESS)

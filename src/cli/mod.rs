@@ -98,11 +98,11 @@ enum Command {
     /// Shows which prompts went to another model, what each gained, and what it cost
     #[command(
         after_help = "Examples:\n  llm-bandit diff reports/before reports/after --router knn --at 0.5\n  \
-            llm-bandit diff golden.csv reports/after --exit-code"
+            llm-bandit diff golden.txt reports/after --exit-code"
     )]
     Diff(diff::DiffArguments),
     /// Prints the decisions of a router as a small file to commit and to compare by `diff`
-    #[command(after_help = "Examples:\n  llm-bandit decisions reports/mine --router knn > golden.csv\n  \
+    #[command(after_help = "Examples:\n  llm-bandit decisions reports/mine --router knn > golden.txt\n  \
             llm-bandit decisions reports/mine --router knn --format parquet > choices.parquet")]
     Decisions(diff::DecisionsArguments),
     /// Embeds the prompts of a suite: built in, by a sentence-transformer, or from vectors made elsewhere

@@ -23,12 +23,17 @@ const COLUMNS: [&str; 7] =
     ["prompt_id", "benchmark", "replicate", "from_preference", "model", "score", "cost_usd"];
 
 impl Decisions {
-    /// The decisions as a file.
+    /// The decisions as a file that `diff` reads: a header, then the rows of [`Decisions::to_csv`].
     pub fn to_text(&self) -> String {
         let mut text = format!("{TITLE}{FORMAT}\n");
         for (name, fact) in self.facts() {
             let _ = writeln!(text, "# {name}: {fact}");
         }
+        text + &self.to_csv()
+    }
+
+    /// A row for each preference from which on another model is chosen.
+    pub fn to_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
         let mut row =
             |fields: [&str; 7]| writer.write_record(fields).expect("writing into memory does not fail");
@@ -47,11 +52,10 @@ impl Decisions {
             }
         }
         let bytes = writer.into_inner().expect("writing into memory does not fail");
-        text.push_str(&String::from_utf8(bytes).expect("only text was written"));
-        text
+        String::from_utf8(bytes).expect("only text was written")
     }
 
-    /// The rows of [`Decisions::to_text`] as Parquet, with the header's values in its footer.
+    /// The rows of [`Decisions::to_csv`] as Parquet, with the header's values in its footer.
     pub fn to_parquet(&self) -> Vec<u8> {
         let mut table = Table::of_names(&COLUMNS);
         for decided in &self.prompts {

@@ -1,7 +1,7 @@
 //! Metrics of all policies over all replicates, in long form, and whether what a scenario expects of them holds.
 
 use super::evidence::{Evidence, weigh};
-use super::policy::{Evaluated, Layout, Row, layouts, rows};
+use super::policy::{Evaluated, Layout, PolicyKind, Row, layouts, rows};
 use super::replay::Replay;
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::PolicyId;
@@ -23,6 +23,15 @@ impl Summary {
     /// One metric of one policy.
     pub fn find(&self, id: PolicyId, metric: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.id == id && row.metric.name == metric)
+    }
+
+    /// What a policy is.
+    ///
+    /// # Panics
+    /// If there is no such policy.
+    pub fn kind_of(&self, id: PolicyId) -> PolicyKind {
+        let policies = &self.replicates[0].policies;
+        policies.iter().find(|policy| policy.id == id).expect("the policy of a row is in the summary").kind
     }
 
     /// One metric of the policy of a name: a router's label, a bound's name, or a model's id.

@@ -137,12 +137,11 @@ pub(super) fn model_lines<'a>(record: &'a Record, summary: &Summary) -> Vec<Mode
     lines
 }
 
-/// Every operating point of every policy in every replicate, and their means as replicate `all`. Costs are in US
-/// dollars per 1,000 prompts.
+/// Every operating point of every policy in every replicate. Costs are in US dollars per 1,000 prompts.
 pub(super) fn points(record: &Record, summary: &Summary) -> Table {
     let mut table = Table::of_names(&[
         "scenario",
-        "policy",
+        "router",
         "kind",
         "replicate",
         "preference",
@@ -173,13 +172,13 @@ pub(super) fn points(record: &Record, summary: &Summary) -> Table {
 /// Every metric in every replicate, and its mean over the replicates that reached it as replicate `all`, with its 95 %
 /// interval where it has one; an infinite bound is `inf`. An empty value means "not reached" or "not defined".
 pub(super) fn summary_table(record: &Record, summary: &Summary) -> Table {
-    let names = ["scenario", "router", "metric", "replicate", "value", "low", "high"];
-    let mut table = Table::of_names(&names);
+    let mut table = Table::of_names(&SUMMARY_COLUMNS);
     let scenario = &record.manifest.scenario.name;
     for row in &summary.rows {
+        let kind = kind(summary.kind_of(row.id));
         let mut push = |replicate: String, value: Option<f64>, interval: Option<Interval>| {
             let [low, high] = ends(interval);
-            table.row(cells![scenario, &row.policy, row.metric.name, replicate, value, low, high]);
+            table.row(cells![scenario, &row.policy, kind, row.metric.name, replicate, value, low, high]);
         };
         for (replicate, value) in row.values.iter().enumerate() {
             push(replicate.to_string(), *value, None);
@@ -199,9 +198,12 @@ pub(super) fn parquet_files(record: &Record, summary: &Summary) -> Vec<(&'static
     ]
 }
 
-/// The numbers of a `summary` of either mode; a replicate is a number or `all`.
-pub(super) const SUMMARY: Types<'_> =
-    Types { numbers: &["value", "mean", "low", "high"], wholes: &["orders"] };
+/// The columns of a `summary` of either mode.
+pub(super) const SUMMARY_COLUMNS: [&str; 8] =
+    ["scenario", "router", "kind", "metric", "replicate", "value", "low", "high"];
+
+/// The numbers among them; a replicate is a number or `all`.
+pub(super) const SUMMARY: Types<'_> = Types { numbers: &["value", "low", "high"], wholes: &[] };
 
 /// Every router against the rival on every metric that both have.
 pub(super) fn comparisons_csv(record: &Record, summary: &Summary) -> Vec<u8> {

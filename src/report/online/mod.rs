@@ -8,11 +8,11 @@ use std::path::Path;
 
 use super::markup::{Table, cells};
 use super::plot::Figure;
-use super::table::SUMMARY;
+use super::table::{SUMMARY, SUMMARY_COLUMNS};
 use super::{rebuild_with, record_in, replace, write_parquet};
 use crate::error::Result;
 use crate::evaluate::Verdict;
-use crate::evaluate::online::{OnlineSummary, judge, summarise};
+use crate::evaluate::online::{OnlineSummary, Series, judge, summarise};
 use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
 use crate::statistics::spread::Spread;
@@ -85,7 +85,7 @@ fn render(
 
 /// Regrets against three references at every checkpoint.
 fn regret_csv(summary: &OnlineSummary) -> Vec<u8> {
-    let mut table = Table::of_names(&["policy", "reference", "steps", "mean", "low", "high"]);
+    let mut table = Table::of_names(&["router", "kind", "reference", "steps", "mean", "low", "high"]);
     for series in &summary.series {
         let curves = [
             ("oracle", Some(&series.regret)),
@@ -94,20 +94,40 @@ fn regret_csv(summary: &OnlineSummary) -> Vec<u8> {
         ];
         for (reference, curve) in curves {
             for (spread, steps) in curve.into_iter().flatten().zip(&summary.checkpoints) {
-                table.row(cells![&series.policy, reference, *steps, spread.mean, spread.low, spread.high]);
+                table.row(cells![
+                    &series.policy,
+                    online_kind(series.is_reference),
+                    reference,
+                    *steps,
+                    spread.mean,
+                    spread.low,
+                    spread.high,
+                ]);
             }
         }
     }
     table.csv()
 }
 
-/// Every policy's metrics.
+/// The name of a kind of policy in files for programs.
+pub(super) fn online_kind(is_reference: bool) -> &'static str {
+    if is_reference { "reference" } else { "learner" }
+}
+
+/// Every policy's metrics in every order, and their means with intervals, in the columns of an offline run: an order stands in the
+/// place of a replicate.
 fn summary_table(record: &OnlineRecord, summary: &OnlineSummary) -> Table {
-    let mut table = Table::of_names(&["scenario", "policy", "metric", "orders", "mean", "low", "high"]);
+    let mut table = Table::of_names(&SUMMARY_COLUMNS);
+    let scenario = &record.manifest.scenario.name;
     for value in &summary.values {
+        let (policy, metric) = (&value.policy, &value.metric);
+        let is_reference = |series: &Series| series.policy == *policy && series.is_reference;
+        let kind = online_kind(summary.series.iter().any(is_reference));
+        for (order, own) in value.values.iter().enumerate() {
+            table.row(cells![scenario, policy, kind, metric, order, *own, "", ""]);
+        }
         let Spread { mean, low, high } = value.spread();
-        let scenario = &record.manifest.scenario.name;
-        table.row(cells![scenario, &value.policy, &value.metric, value.values.len(), mean, low, high]);
+        table.row(cells![scenario, policy, kind, metric, "all", mean, low, high]);
     }
     table
 }

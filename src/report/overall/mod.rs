@@ -7,6 +7,7 @@ mod files;
 
 use std::fmt::Write;
 
+use super::online::online_kind;
 use super::markup::{ABSENT, Cell, Column, Table, cells};
 use super::table::{ends, kind};
 use crate::error::Result;
@@ -316,7 +317,7 @@ fn probability(p: f64) -> String {
 /// One line a router; nothing where a value is absent.
 pub fn overall_csv(overall: &Overall) -> Vec<u8> {
     let mut table = Table::of_names(&[
-        "policy",
+        "router",
         "kind",
         "scenarios",
         "mean_rank",
@@ -460,11 +461,10 @@ pub fn online_md(runs: &[OnlineRun]) -> String {
 
 /// One line a policy.
 pub fn online_csv(runs: &[OnlineRun]) -> Vec<u8> {
-    let names = ["policy", "kind", "scenarios", "regret_share", "regret_share_low", "regret_share_high"];
+    let names = ["router", "kind", "scenarios", "regret_share", "regret_share_low", "regret_share_high"];
     let mut table = Table::of_names(&names);
     for Row { policy, is_reference, share, n } in rows(runs) {
-        let kind = if is_reference { "reference" } else { "learner" };
-        table.row(cells![policy, kind, n, share.mean, share.low, share.high]);
+        table.row(cells![policy, online_kind(is_reference), n, share.mean, share.low, share.high]);
     }
     table.csv()
 }
