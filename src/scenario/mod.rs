@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod online;
+mod paths;
 pub mod pool;
 pub(crate) mod settings;
 pub mod shift;
@@ -27,6 +28,7 @@ use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::{fs, toml_file};
+use paths::Base;
 pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry};
 use settings::{check_label, take_label};
 
@@ -155,10 +157,14 @@ impl Scenario {
     }
 
     fn parsed(path: &Path, text: &str, registry: &Registry) -> Result<Scenario> {
-        let written: Written = toml_file::parse(path, text)?;
+        let mut written: Written = toml_file::parse(path, text)?;
         if written.mode == Mode::Online {
             return Err(Error::file(path, "has `mode = \"online\"`, and this reads offline scenarios"));
         }
+        let base = Base::of(path);
+        base.suite(&mut written.suite, &mut written.embeddings);
+        base.cost(&mut written.cost);
+        written.router.iter_mut().chain(&mut written.shift).for_each(|table| base.table(table));
         let of = |key: &'static str| move |problem: String| Error::setting(key, problem);
         let unseen = written.unseen.map(WrittenUnseen::settings).transpose().map_err(of("unseen"))?;
         let (quiz, sweep) = match (written.quiz, &unseen) {

@@ -10,6 +10,7 @@ use crate::error::{Error, Result, suggestion};
 use crate::preference::{DistributionKind, Preference, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, index_below, uniform};
 use crate::router::online::OnlineRouterSettings;
+use crate::scenario::paths::Base;
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::settings::{check_label, take_label};
 use crate::scenario::{CostSettings, Expectation, Mode};
@@ -146,7 +147,10 @@ impl OnlineScenario {
     }
 
     fn parsed(path: &Path, text: &str) -> Result<OnlineScenario> {
-        let written: Written = toml_file::parse(path, text)?;
+        let mut written: Written = toml_file::parse(path, text)?;
+        let base = Base::of(path);
+        base.suite(&mut written.suite, &mut written.embeddings);
+        base.cost(&mut written.cost);
         let WrittenOnline { orders, warm_start, preference, dimensions, steps, change } = written.online;
         let mut changes: Vec<Change> = Vec::new();
         for (at, change) in change.into_iter().enumerate() {

@@ -14,8 +14,8 @@ pub struct CostSettings {
     /// Where a suite has no output tokens: so many are assumed for every answer, so that list prices give a cost. The
     /// report says so.
     pub assume_output_tokens: Option<f64>,
-    /// The price book whose list prices make all costs, in the place of the suite's own prices and costs: a file, relative to
-    /// the working directory, or `built-in`.
+    /// The price book whose list prices make all costs, in the place of the suite's own prices and costs: a file or
+    /// `built-in`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prices: Option<String>,
     /// The day whose prices are taken from the book; each model's latest where none is given.

@@ -28,7 +28,7 @@ const MOST_SECONDS: f64 = 1e6;
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct CommandSettings {
-    /// The program and its arguments; nothing is expanded, and paths are relative to the working directory.
+    /// The program and its arguments; nothing is expanded. It is started in the working directory.
     pub(crate) command: Vec<String>,
     /// For so many seconds at most the program may be silent while an answer of its is awaited.
     #[serde(default = "ten")]

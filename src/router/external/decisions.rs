@@ -25,7 +25,7 @@ const PREFERENCE_TOLERANCE: f64 = 1e-6;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DecisionsSettings {
-    /// A CSV file with the columns `prompt_id`, `preference`, and `model`, relative to the working directory. An empty
+    /// A CSV file with the columns `prompt_id`, `preference`, and `model`. An empty
     /// preference, or no such column, means: whatever the preference. Or a router's predictions of RouterArena, `.json`.
     pub(crate) file: String,
     /// Whether the file is the same wherever and whenever it is read, so that finished cells may be taken up.

@@ -20,7 +20,7 @@ plain! {
     }
     /// `price-book`: costs by another price book.
     OtherBook {
-        /// A file, relative to the working directory, or `built-in`.
+        /// A file or `built-in`.
         prices: String,
         /// The day whose prices are taken; each model's latest where none is given.
         prices_date: Option<Date>
