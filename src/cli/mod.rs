@@ -8,6 +8,7 @@ mod compare;
 mod diff;
 mod embed;
 mod estimate;
+mod explain;
 mod import;
 mod inspect;
 mod output;
@@ -42,9 +43,17 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Lists suites and scenarios
-    #[command(after_help = "Example:\n  llm-bandit list --datasets ~/suites")]
-    List(DatasetArguments),
+    /// Lists suites and scenarios, or the names of routers, metrics, or shifts
+    #[command(after_help = "Examples:\n  llm-bandit list --datasets ~/suites\n  llm-bandit list metrics")]
+    List {
+        /// Names instead of suites and scenarios
+        subject: Option<explain::Subject>,
+        #[command(flatten)]
+        datasets: DatasetArguments,
+    },
+    /// Explains a metric, a kind of router, or a shift: formula, how to read it, options, source
+    #[command(after_help = "Example:\n  llm-bandit explain aiq knn price-book")]
+    Explain(explain::ExplainArguments),
     /// Checks suites and scenarios and prints what is in them; checks that reports are what their records give
     #[command(
         after_help = "Example:\n  llm-bandit verify ~/suites/mmlu_pro scenarios/quickstart.toml reports/quickstart"
@@ -215,7 +224,9 @@ pub(crate) fn main() -> ExitCode {
         Err(help) => return told(&help),
     };
     let done = match arguments.command {
-        Command::List(datasets) => inspect::list(&datasets.folders()),
+        Command::List { subject: Some(subject), .. } => explain::list(subject),
+        Command::List { subject: None, datasets } => inspect::list(&datasets.folders()),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Verify { paths, datasets } => inspect::verify(&paths, &datasets.folders()),
         Command::Run(arguments) => run::run(&arguments),
         Command::Cells(arguments) => cells::cells(&arguments),
