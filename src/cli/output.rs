@@ -80,17 +80,23 @@ pub(super) struct Progress {
     /// What a router is trained or replayed in.
     unit: &'static str,
     n_cells: AtomicUsize,
+    started: Instant,
 }
 
 impl Progress {
     /// For one scenario.
     pub(super) fn new(scenario: &str, unit: &'static str, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
+            let style = ProgressStyle::with_template(
+                "{prefix} {wide_bar} {pos}/{len} {elapsed}, about {eta} left {msg}",
+            );
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(scenario.to_owned())
         });
-        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells: AtomicUsize::new(0) }
+        #[expect(clippy::disallowed_methods, reason = "times are no results")]
+        let started = Instant::now();
+        let n_cells = AtomicUsize::new(0);
+        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells, started }
     }
 
     /// Shows one event.
@@ -105,7 +111,10 @@ impl Progress {
                 }
                 self.n_cells.store(*n_cells, Ordering::Relaxed);
                 match bar {
-                    Some(bar) => bar.inc_length(*n_cells as u64),
+                    Some(bar) => {
+                        bar.inc_length(*n_cells as u64);
+                        self.line("what is done is kept: after Ctrl-C the same command goes on from there");
+                    }
                     None => self.line(&format!("training and routing {n_cells} cells")),
                 }
             }
@@ -130,6 +139,16 @@ impl Progress {
             (Event::CellDone { replicate, router }, None) => {
                 self.line(&format!("{} {replicate}: {router}", self.unit))
             }
+        }
+    }
+
+    /// How long it has been going on, in words.
+    pub(super) fn elapsed(&self) -> String {
+        let seconds = self.started.elapsed().as_secs();
+        match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+            (0, 0, seconds) => format!("{seconds} s"),
+            (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+            (hours, minutes, _) => format!("{hours} h {minutes} min"),
         }
     }
 

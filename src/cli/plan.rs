@@ -151,5 +151,25 @@ fn in_words(plan: &Plan) -> String {
     } else {
         "What training adds is itself estimated from the pilot's replicates, and is uncertain with few of them."
     });
-    text
+    text + "\n\n" + &to_do(plan)
+}
+
+/// What to do, in a sentence.
+fn to_do(plan: &Plan) -> String {
+    let (n, difference) = (plan.n_replicates, plan.difference);
+    let needed = plan.lines.iter().map(|line| line.components.prompts_for(plan.standard_error, n));
+    let needed: Vec<usize> = needed.flatten().collect();
+    let plural = if n == 1 { "" } else { "s" };
+    let Some(most) = needed.iter().max() else {
+        return format!("With {n} replicate{plural} no number of prompts is enough: run more replicates.");
+    };
+    let whom = if needed.len() == plan.lines.len() {
+        "every router".to_owned()
+    } else {
+        format!("{} of {} routers; the others need more replicates", needed.len(), plan.lines.len())
+    };
+    format!(
+        "Collect about {} distinct test prompts and run {n} replicate{plural} to find a difference of {difference} for {whom}.",
+        (*most).max(FEWEST)
+    )
 }

@@ -297,7 +297,8 @@ fn run_one(
         timings.write(claim.path(), experiment.unit(), cells.into_iter())?;
     }
     if !arguments.quiet {
-        say_aside(&overview);
+        let page = claim.path().join("report.html");
+        say_aside(&format!("{overview}\n\ndone in {}; open {}", progress.elapsed(), page.display()));
     }
     tell(experiment.name(), claim.path(), &verdicts)
 }
