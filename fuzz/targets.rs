@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llm_bandit::decisions::{self, Decisions};
+use llm_bandit::decisions::{self, Decisions, Texts};
 use llm_bandit::embed::{Encoder, Rows, embed};
 use llm_bandit::error::Result;
 use llm_bandit::estimate::{EstimateSettings, estimate_log};
@@ -448,9 +448,9 @@ fn decided() -> Target {
     let seeds = vec![vec![File::new("before.csv", of("knn")), File::new("after.csv", of("best-single"))]];
     let read = |folder: &Path, _: u64| {
         let [before, after] = ["before.csv", "after.csv"].map(|name| Decisions::read(&folder.join(name)));
-        let compared = [decisions::compare(&before?, &after?, None)?];
-        assert!(!decisions::text(&compared, 5).is_empty());
-        assert!(!decisions::json(&compared).is_empty());
+        let compared = [decisions::compare(&before?, &after?, None, false)?];
+        assert!(!decisions::text(&compared, 5, &Texts::new()).is_empty());
+        assert!(!decisions::json(&compared, &Texts::new()).is_empty());
         assert!(!decisions::csv(&compared).is_empty());
         Ok(())
     };

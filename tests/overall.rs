@@ -149,6 +149,6 @@ fn what_cannot_be_compared_or_spliced_is_one_line() {
     );
     assert_eq!(
         fault(&["compare", "reports/few", "reports/few/mmlu"]),
-        "error: reports/few/mmlu: is a run of scenario `mmlu`, as reports/few/mmlu is\n"
+        "error: reports/few/mmlu: is a run of scenario `mmlu`, as reports/few/mmlu is; `compare` of these two alone puts them side by side\n"
     );
 }

@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use llm_bandit::error::Result;
+use llm_bandit::error::{Error, Result};
 use llm_bandit::fs::{self, Claim};
-use llm_bandit::report::overall::{Published, Runs, read_reports, runs_md, splice, write_overall};
+use llm_bandit::gate::Versus;
+use llm_bandit::report::overall::{
+    Published, Runs, read_reports, reports_named, runs_md, splice, write_overall,
+};
+use llm_bandit::report::read_recorded;
 
 use super::output::{print, say, say_aside};
 
@@ -16,17 +20,42 @@ pub(super) struct CompareArguments {
     /// Folders of reports, or folders of such folders
     #[arg(required = true, value_name = "DIR")]
     reports: Vec<PathBuf>,
-    /// Writes overall.md, overall.csv, and critical-difference.svg into this folder instead of printing the table
+    /// Writes overall.html, overall.md, overall.csv, and critical-difference.svg into this folder instead of printing the table; of
+    /// two runs of one scenario versus.html and versus.md
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 pub(super) fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
+    if let [a, b] = &reports_named(&arguments.reports)?[..] {
+        let runs = [read_recorded(a)?, read_recorded(b)?];
+        if runs[0].name() == runs[1].name() {
+            let names = [a, b].map(|path| path.display().to_string());
+            let versus = Versus::new(names, [&runs[0], &runs[1]]).map_err(|error| match error {
+                Error::Usage(problem) => Error::file(b, problem),
+                other => other,
+            })?;
+            return put_side_by_side(&versus, arguments.out.as_deref());
+        }
+    }
     let runs = read_reports(&arguments.reports)?;
     match &arguments.out {
         Some(out) => write(out, &runs)?,
         None => print(runs_md(&runs).trim_end())?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints or writes two runs of one scenario.
+fn put_side_by_side(versus: &Versus, out: Option<&Path>) -> Result<ExitCode> {
+    let Some(out) = out else {
+        say(&versus.text())?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    fs::create_folder(out)?;
+    let files = [("versus.md", versus.markdown()), ("versus.html", versus.html())];
+    fs::put_files(&files.map(|(name, text)| (out.join(name), text.into_bytes())))?;
+    say(&out.join("versus.html").display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,13 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use llm_bandit::decisions::{self, Comparison, Decisions, compare_online};
+use llm_bandit::decisions::{self, Comparison, Decisions, Texts, compare_online};
 use llm_bandit::error::{Error, Result};
+use llm_bandit::evaluate::worst_decisions;
 use llm_bandit::preference::Preference;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::record::{Record, Recorded};
 use llm_bandit::report;
+use llm_bandit::run::suite_of;
+use llm_bandit::scenario::Scenario;
+use llm_bandit::scenario::online::OnlineScenario;
+use llm_bandit::suite::Suite;
 
+use super::DatasetArguments;
 use super::output::{print, print_bytes, say};
 
 /// Arguments of `diff`.
@@ -29,6 +35,11 @@ pub(super) struct DiffArguments {
     /// Only at the preference nearest to this weight of cost against score [default: all that both have]
     #[arg(long, value_name = "W", value_parser = weight)]
     at: Option<f64>,
+    /// Compares the prompts that both have although their suites are not the same
+    #[arg(long)]
+    allow_changed: bool,
+    #[command(flatten)]
+    datasets: DatasetArguments,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: DiffFormat,
@@ -88,6 +99,26 @@ impl Side {
         }
     }
 
+    /// The texts of the suite's prompts by id; none where the suite is not found, is another by now, or has no texts.
+    fn texts(&self, folders: &[PathBuf]) -> Texts {
+        let (found, hash) = match self {
+            Side::Report(record) => {
+                let Record { manifest, .. } = &**record;
+                let Scenario { suite, embeddings, .. } = &manifest.scenario;
+                (suite_of(suite, embeddings.as_deref(), folders), &manifest.suite.content_hash)
+            }
+            Side::Online(record) => {
+                let OnlineRecord { manifest, .. } = &**record;
+                let OnlineScenario { suite, embeddings, .. } = &manifest.scenario;
+                (suite_of(suite, embeddings.as_deref(), folders), &manifest.suite.content_hash)
+            }
+            Side::File(decisions) => (suite_of(&decisions.suite, None, folders), &decisions.content_hash),
+        };
+        let suite = found.ok().map(Suite::in_order_of_ids).filter(|suite| suite.content_hash() == *hash);
+        let prompts = suite.into_iter().flat_map(|suite| suite.prompts);
+        prompts.filter(|prompt| !prompt.text.is_empty()).map(|prompt| (prompt.id, prompt.text)).collect()
+    }
+
     /// The decisions of a router; those of a file are whose they are.
     fn decisions(&self, label: &str) -> Result<Decisions> {
         match self {
@@ -121,19 +152,22 @@ pub(super) fn diff(arguments: &DiffArguments) -> Result<ExitCode> {
                     "is of an online run, where each prompt has a preference of its own: leave out `--at`";
                 return Err(Error::file(&arguments.after, problem));
             }
-            return compare_online(before, after, label).map_err(|error| named(&arguments.after, error));
+            let compared = compare_online(before, after, label, arguments.allow_changed);
+            return compared.map_err(|error| named(&arguments.after, error));
         }
         let before = side(&before, &arguments.before, label)?;
         let after = side(&after, &arguments.after, label)?;
-        decisions::compare(&before, &after, arguments.at).map_err(|error| named(&arguments.after, error))
+        decisions::compare(&before, &after, arguments.at, arguments.allow_changed)
+            .map_err(|error| named(&arguments.after, error))
     };
     let comparisons = labels.iter().map(compared).collect::<Result<Vec<_>>>()?;
+    let differs = comparisons.iter().any(|comparison| comparison.n_flipped() > 0);
+    let texts = || if differs { after.texts(&arguments.datasets.folders()) } else { Texts::new() };
     match arguments.format {
-        DiffFormat::Text => say(&decisions::text(&comparisons, arguments.top)),
-        DiffFormat::Json => print(&decisions::json(&comparisons)),
+        DiffFormat::Text => say(&decisions::text(&comparisons, arguments.top, &texts())),
+        DiffFormat::Json => print(&decisions::json(&comparisons, &texts())),
         DiffFormat::Csv => print(&decisions::csv(&comparisons)),
     }?;
-    let differs = comparisons.iter().any(|comparison| comparison.n_flipped() > 0);
     Ok(if arguments.exit_code && differs { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
@@ -145,6 +179,14 @@ pub(super) struct DecisionsArguments {
     /// The label of the router
     #[arg(long, value_name = "LABEL")]
     router: String,
+    /// Instead so many decisions that lost most, with the texts of their prompts where the suite is found and has them
+    #[arg(long, value_name = "N", conflicts_with = "format")]
+    worst: Option<usize>,
+    /// The worst decisions at the preference nearest to this weight of cost against score
+    #[arg(long, value_name = "W", value_parser = weight, default_value_t = 0.3, requires = "worst")]
+    at: f64,
+    #[command(flatten)]
+    datasets: DatasetArguments,
     /// How the decisions are printed
     #[arg(long, value_enum, default_value_t)]
     format: DecisionsFormat,
@@ -164,13 +206,33 @@ enum DecisionsFormat {
 
 /// Prints the decisions of a router as a file to keep.
 pub(super) fn decisions(arguments: &DecisionsArguments) -> Result<ExitCode> {
-    let DecisionsArguments { folder, router, format } = arguments;
+    let DecisionsArguments { folder, router, format, worst, at, datasets } = arguments;
+    if let Some(n_most) = worst {
+        return worst_of(folder, router, *at, *n_most, &datasets.folders());
+    }
     let decisions = Side::read(folder)?.decisions(router).map_err(|error| named(folder, error))?;
     match format {
         DecisionsFormat::Text => print(decisions.to_text().trim_end()),
         DecisionsFormat::Csv => print(decisions.to_csv().trim_end()),
         DecisionsFormat::Parquet => print_bytes(&decisions.to_parquet()),
     }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the decisions of a router that lost most.
+fn worst_of(folder: &Path, router: &str, at: f64, n_most: usize, folders: &[PathBuf]) -> Result<ExitCode> {
+    let side = Side::read(folder)?;
+    // Names a label that is not there, or a run that has no such decisions.
+    side.decisions(router).map_err(|error| named(folder, error))?;
+    let (Side::Report(record), texts) = (&side, side.texts(folders)) else { return Ok(ExitCode::SUCCESS) };
+    let entries = &record.manifest.scenario.routers;
+    let Some(place) = entries.iter().position(|entry| entry.label == router) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let preferences = &record.manifest.preferences;
+    let nearest = decisions::nearest(preferences, at);
+    let losses = worst_decisions(record, place, nearest, n_most);
+    say(&decisions::worst_text(router, preferences[nearest], &losses, &texts))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -93,8 +93,11 @@ enum Command {
             llm-bandit advise reports/mine --save"
     )]
     Advise(advise::AdviseArguments),
-    /// Puts several runs into one table: mean ranks, scores, costs, and times of every router
-    #[command(after_help = "Example:\n  llm-bandit compare reports/paper --out reports/paper")]
+    /// Puts several runs into one table and page: mean ranks, scores, costs, and times of every router; two runs of one scenario
+    /// side by side, with paired differences
+    #[command(
+        after_help = "Examples:\n  llm-bandit compare reports/paper --out reports/paper\n  llm-bandit compare reports/before reports/after"
+    )]
     Compare(compare::CompareArguments),
     /// Says how many prompts and replicates it takes to see a difference, by the report of a pilot
     #[command(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Decided, Decisions};
 use crate::error::{Error, Result, suggestion};
+use crate::record::RecordedSuite;
 use crate::record::online::OnlineRecord;
 use crate::statistics::mean;
 
@@ -84,13 +85,15 @@ impl Comparison {
 /// that both have or, with `at`, at the one of these that is nearest to it on a logarithmic scale.
 ///
 /// # Errors
-/// Other suites, or no preference in common.
-pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result<Comparison> {
-    if before.content_hash != after.content_hash {
-        let [a, b] = [before, after]
-            .map(|decisions| format!("`{}` ({:.12})", decisions.suite, decisions.content_hash));
-        return Err(Error::Usage(format!("decisions on different suites cannot be compared: {a} and {b}")));
-    }
+/// Other suites where that is not allowed, or no prompt or preference in common.
+pub fn compare(
+    before: &Decisions,
+    after: &Decisions,
+    at: Option<f64>,
+    allow_changed: bool,
+) -> Result<Comparison> {
+    let [a, b] = [before, after].map(|decisions| (decisions.suite.as_str(), decisions.content_hash.as_str()));
+    are_of_one_suite(a, b, allow_changed)?;
     let mut shared = shared_preferences(&before.preferences, &after.preferences);
     if let Some(at) = at {
         let distance = |place: usize| (before.preferences[place].max(1e-9).ln() - at.max(1e-9).ln()).abs();
@@ -141,6 +144,9 @@ pub fn compare(before: &Decisions, after: &Decisions, at: Option<f64>) -> Result
         mean(&means.collect::<Vec<f64>>())
     };
     let n_unpaired = before.prompts.len() + after.prompts.len() - 2 * n_paired;
+    if n_paired == 0 {
+        return Err(Error::Usage("the two have no prompt of the same replicate in common".into()));
+    }
     Ok(Comparison {
         routers: [before.router.clone(), after.router.clone()],
         preferences: shared.iter().map(|&(place, _)| before.preferences[place]).collect(),
@@ -166,12 +172,14 @@ fn weights_of(after: &Decisions, shared: &[(usize, usize)]) -> Vec<f64> {
 ///
 /// # Errors
 /// Other suites, a label that either does not have, or no such order.
-pub fn compare_online(before: &OnlineRecord, after: &OnlineRecord, label: &str) -> Result<Comparison> {
+pub fn compare_online(
+    before: &OnlineRecord,
+    after: &OnlineRecord,
+    label: &str,
+    allow_changed: bool,
+) -> Result<Comparison> {
     let [a, b] = [before, after].map(|record| &record.manifest.suite);
-    if a.content_hash != b.content_hash {
-        let [a, b] = [a, b].map(|suite| format!("`{}` ({:.12})", suite.info.name, suite.content_hash));
-        return Err(Error::Usage(format!("decisions on different suites cannot be compared: {a} and {b}")));
-    }
+    are_of_one_suite(named(a), named(b), allow_changed)?;
     let place = |record: &OnlineRecord| {
         let labels = || record.manifest.scenario.routers.iter().map(|entry| entry.label.as_str());
         labels().position(|known| known == label).ok_or_else(|| {
@@ -232,6 +240,21 @@ pub fn compare_online(before: &OnlineRecord, after: &OnlineRecord, label: &str) 
         mean_score_gained: score,
         mean_cost_added_usd_per_1000: 1000.0 * usd,
     })
+}
+
+fn named(suite: &RecordedSuite) -> (&str, &str) {
+    (&suite.info.name, &suite.content_hash)
+}
+
+/// Whether the content of two suites is the same or need not be.
+fn are_of_one_suite(a: (&str, &str), b: (&str, &str), allow_changed: bool) -> Result<()> {
+    if allow_changed || a.1 == b.1 {
+        return Ok(());
+    }
+    let [a, b] = [a, b].map(|(name, hash)| format!("`{name}` ({hash:.12})"));
+    Err(Error::Usage(format!(
+        "decisions on different suites are not compared: {a} and {b}; `--allow-changed` compares the prompts that they share"
+    )))
 }
 
 fn largest_first(flips: &mut [Flip]) {
@@ -299,7 +322,7 @@ mod tests {
     fn a_flip_says_where_it_went_and_what_it_gained_and_cost() {
         let before = decisions(&[("p", "math", [WEAK; 3]), ("q", "code", [STRONG, WEAK, WEAK])]);
         let after = decisions(&[("q", "code", [STRONG, WEAK, WEAK]), ("p", "math", [STRONG, STRONG, WEAK])]);
-        let found = compare(&before, &after, None).unwrap();
+        let found = compare(&before, &after, None, false).unwrap();
         assert_eq!((found.n_decisions, found.n_unpaired, found.n_flipped()), (6, 0, 2));
         let [flip] = &found.flips[..] else { panic!("{found:?}") };
         assert_eq!((flip.from.as_str(), flip.to.as_str(), flip.score_gained), (WEAK, STRONG, 1.0));
@@ -314,10 +337,10 @@ mod tests {
     fn the_way_back_is_the_same_with_the_opposite_sign() {
         let [a, b] =
             [[WEAK, WEAK, STRONG], [STRONG, WEAK, WEAK]].map(|models| decisions(&[("p", "math", models)]));
-        let [there, back] = [compare(&a, &b, None).unwrap(), compare(&b, &a, None).unwrap()];
+        let [there, back] = [compare(&a, &b, None, false).unwrap(), compare(&b, &a, None, false).unwrap()];
         assert_eq!(there.n_flipped(), back.n_flipped());
         assert_eq!(there.mean_score_gained, -back.mean_score_gained);
-        assert_eq!(compare(&a, &a, None).unwrap().flips, []);
+        assert_eq!(compare(&a, &a, None, false).unwrap().flips, []);
     }
 
     #[test]
@@ -328,7 +351,7 @@ mod tests {
             ("b", "x", [STRONG, WEAK, WEAK]),
             ("c", "y", [STRONG, STRONG, WEAK]),
         ]);
-        let found = compare(&before, &after, None).unwrap();
+        let found = compare(&before, &after, None, false).unwrap();
         assert_eq!(found.flips.iter().map(|flip| flip.prompt.as_str()).collect::<Vec<_>>(), ["c", "b", "a"]);
         assert_eq!(
             found.groups.iter().map(|group| group.benchmark.as_str()).collect::<Vec<_>>(),
@@ -340,10 +363,10 @@ mod tests {
     fn one_preference_is_the_nearest_and_what_only_one_side_has_is_counted() {
         let before = decisions(&[("p", "math", [WEAK; 3]), ("old", "math", [WEAK; 3])]);
         let after = decisions(&[("p", "math", [WEAK, STRONG, WEAK])]);
-        let found = compare(&before, &after, Some(0.6)).unwrap();
+        let found = compare(&before, &after, Some(0.6), false).unwrap();
         assert_eq!((found.preferences.as_slice(), found.n_decisions, found.n_unpaired), (&[0.5][..], 1, 1));
         assert_eq!(found.n_flipped(), 1);
-        assert_eq!(compare(&before, &after, Some(0.0)).unwrap().n_flipped(), 0);
+        assert_eq!(compare(&before, &after, Some(0.0), false).unwrap().n_flipped(), 0);
     }
 
     #[test]
@@ -351,7 +374,7 @@ mod tests {
         let before = decisions(&[("p", "math", [WEAK; 3]), ("q", "math", [WEAK; 3])]);
         let mut after = decisions(&[("p", "math", [STRONG, WEAK, WEAK]), ("q", "math", [WEAK; 3])]);
         let gained = |after: &Decisions| {
-            let found = compare(&before, after, None).unwrap();
+            let found = compare(&before, after, None, false).unwrap();
             (found.mean_score_gained, found.mean_cost_added_usd_per_1000)
         };
         let (equal, _) = gained(&after);
@@ -362,7 +385,7 @@ mod tests {
         // The same model by a more expensive way is no flip, and yet it costs.
         after.prompts[1].spans[0].cost_usd = after.prompts[1].spans[0].cost_usd.map(|usd| usd + 0.01);
         assert!((gained(&after).1 - cost - 5.0).abs() < 1e-9);
-        assert_eq!(compare(&before, &after, None).unwrap().n_flipped(), 1);
+        assert_eq!(compare(&before, &after, None, false).unwrap().n_flipped(), 1);
     }
 
     #[test]
@@ -371,14 +394,20 @@ mod tests {
         let mut after = before.clone();
         after.preferences = vec![0.1, 0.2, 0.3];
         assert_eq!(
-            compare(&before, &after, None).unwrap_err().to_string(),
+            compare(&before, &after, None, false).unwrap_err().to_string(),
             "the two have no preference in common"
         );
         after.content_hash = "cd34".into();
-        let error = compare(&before, &after, None).unwrap_err().to_string();
+        let error = compare(&before, &after, None, false).unwrap_err().to_string();
         assert_eq!(
             error,
-            "decisions on different suites cannot be compared: `a suite` (ab12) and `a suite` (cd34)"
+            "decisions on different suites are not compared: `a suite` (ab12) and `a suite` (cd34); `--allow-changed` compares the \
+             prompts that they share"
         );
+        after.preferences = before.preferences.clone();
+        assert_eq!(compare(&before, &after, None, true).unwrap().n_decisions, 3);
+        after.prompts[0].prompt = "other".into();
+        let error = compare(&before, &after, None, true).unwrap_err().to_string();
+        assert_eq!(error, "the two have no prompt of the same replicate in common");
     }
 }

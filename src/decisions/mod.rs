@@ -6,12 +6,13 @@
 mod file;
 mod flips;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result, suggestion};
-use crate::evaluate::TestTable;
+use crate::evaluate::{Loss, TestTable};
 use crate::record::Record;
 pub use file::FORMAT;
 pub use flips::{Comparison, Flip, FlipGroup, compare, compare_online};
@@ -133,12 +134,18 @@ const COLUMNS: [&str; 11] = [
     "cost_added_usd",
 ];
 
-/// Aligned for a terminal: totals, groups by benchmark, and so many of the largest flips.
-pub fn text(comparisons: &[Comparison], n_largest: usize) -> String {
-    comparisons.iter().map(|comparison| one(comparison, n_largest)).collect::<Vec<_>>().join("\n\n")
+/// Texts of prompts by id, where a suite has them.
+pub type Texts = BTreeMap<String, String>;
+
+/// Letters of a prompt that a terminal shows.
+const SHOWN: usize = 160;
+
+/// Aligned for a terminal: totals, groups by benchmark, and so many of the largest flips, with the beginning of their prompts.
+pub fn text(comparisons: &[Comparison], n_largest: usize, texts: &Texts) -> String {
+    comparisons.iter().map(|comparison| one(comparison, n_largest, texts)).collect::<Vec<_>>().join("\n\n")
 }
 
-fn one(comparison: &Comparison, n_largest: usize) -> String {
+fn one(comparison: &Comparison, n_largest: usize, texts: &Texts) -> String {
     let n_flipped = comparison.n_flipped();
     let mut text = format!("{}{}: ", label(comparison), preferences(&comparison.preferences));
     if n_flipped == 0 {
@@ -193,8 +200,43 @@ fn one(comparison: &Comparison, n_largest: usize) -> String {
             flip.prompt,
             flip.replicate
         );
+        if let Some(words) = texts.get(&flip.prompt) {
+            let _ = write!(text, "\n      {}", beginning(words));
+        }
     }
     text
+}
+
+/// The place of the preference that is nearest to a weight on a logarithmic scale.
+pub fn nearest(preferences: &[f64], weight: f64) -> usize {
+    let distance = |place: usize| (preferences[place].max(1e-9).ln() - weight.max(1e-9).ln()).abs();
+    (0..preferences.len()).min_by(|a, b| distance(*a).total_cmp(&distance(*b))).unwrap_or(0)
+}
+
+/// The decisions of a router that lost most, with the beginning of their prompts.
+pub fn worst_text(router: &str, preference: f64, losses: &[Loss<'_>], texts: &Texts) -> String {
+    let mut text =
+        format!("{router} at w = {}: the {} decisions that lost most", short(preference), losses.len());
+    for Loss { prompt, benchmark, chosen: (chosen, own), best: (best, reached), lost, .. } in losses {
+        let _ = write!(
+            text,
+            "\n  {lost:.4} utility: {chosen} (score {:.2}, {:.6} USD), best {best} ({:.2}, {:.6})  {benchmark} {prompt}",
+            own.score, own.cost_usd, reached.score, reached.cost_usd
+        );
+        if let Some(words) = texts.get(*prompt) {
+            let _ = write!(text, "\n    {}", beginning(words));
+        }
+    }
+    text
+}
+
+/// The beginning of a text on one line.
+fn beginning(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} ...", &words[..end]),
+        None => words,
+    }
 }
 
 fn label(comparison: &Comparison) -> String {
@@ -219,7 +261,7 @@ fn short(weight: f64) -> String {
 }
 
 /// Everything as JSON; sums are over decisions, means are per decision.
-pub fn json(comparisons: &[Comparison]) -> String {
+pub fn json(comparisons: &[Comparison], texts: &Texts) -> String {
     let comparison = |comparison: &Comparison| {
         json!({
             "router-before": comparison.routers[0],
@@ -241,6 +283,7 @@ pub fn json(comparisons: &[Comparison]) -> String {
             })).collect::<Vec<Value>>(),
             "flips": comparison.flips.iter().map(|flip| json!({
                 "prompt": flip.prompt,
+                "text": texts.get(&flip.prompt),
                 "benchmark": flip.benchmark,
                 "replicate": flip.replicate,
                 "from": flip.from,
@@ -294,7 +337,7 @@ mod tests {
     fn comparison() -> Comparison {
         let before = decisions(&[("p", "math", ["0@0.25"; 3]), ("q", "code", ["0@0.25"; 3])]);
         let after = decisions(&[("p", "math", ["1@0.5", "1@0.5", "0@0.25"]), ("q", "code", ["0@0.25"; 3])]);
-        compare(&before, &after, None).unwrap()
+        compare(&before, &after, None, false).unwrap()
     }
 
     #[test]
@@ -305,7 +348,10 @@ knn at 3 preferences from 0 to 2: 2 of 6 decisions flipped (33.3 %), mean score 
          2 decisions,    1 prompts      +2.00 score     +0.500000 USD  0@0.25 -> 1@0.5
   largest 1 of 1 flips
     +1.00 score, +0.250000 USD  0@0.25 -> 1@0.5 at 2 preferences from 0 to 0.5  math p (replicate 0)";
-        assert_eq!(text(&[comparison()], 10), expected);
+        assert_eq!(text(&[comparison()], 10, &Texts::new()), expected);
+        let texts = Texts::from([("p".to_owned(), format!("What  is\n{}?", "x".repeat(200)))]);
+        let shown = text(&[comparison()], 10, &texts);
+        assert_eq!(shown, format!("{expected}\n      What is {} ...", "x".repeat(152)));
     }
 
     #[test]
@@ -318,7 +364,7 @@ knn,math,p,0,0@0.25,1@0.5,2,0,0.5,1,0.25";
 
     #[test]
     fn json_holds_totals_groups_and_flips() {
-        let value: Value = serde_json::from_str(&json(&[comparison()])).unwrap();
+        let value: Value = serde_json::from_str(&json(&[comparison()], &Texts::new())).unwrap();
         assert_eq!((&value[0]["flipped"], &value[0]["decisions"]), (&json!(2), &json!(6)));
         assert_eq!(value[0]["groups"][0]["cost-added-usd"], 0.5);
         assert_eq!(value[0]["flips"][0]["preferences"], json!([0.0, 0.5]));

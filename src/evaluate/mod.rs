@@ -8,6 +8,7 @@
 //! - `summary`: everything that a report shows, and whether expectations hold.
 //! - `advice`: which router and weight of cost to take for a budget or a score.
 //! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
+//! - `worst`: the decisions that lost most.
 //! - `paired`: two records on the prompts that both test.
 //! - `shift_effects`: a run under a shift compared with its twin, and quizzes compared with full answers.
 //!
@@ -24,6 +25,7 @@ mod replay;
 mod resample;
 mod shift_effects;
 mod summary;
+mod worst;
 
 pub use advice::{Advice, Expected, Goal, advise};
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
@@ -38,3 +40,4 @@ pub use shift_effects::{
 };
 pub(crate) use summary::judge_one;
 pub use summary::{Summary, Verdict, judge, summarise, summarise_without_evidence};
+pub use worst::{Loss, worst_decisions};

@@ -3,6 +3,7 @@
 //! - `pairing`: what two records share, and why they may not measure the same.
 //! - here: both runs of every router, metric by metric, with the intervals of the differences, and the verdicts on all of them together.
 //! - `online`: the same of two online runs, order by order.
+//! - `versus`: two runs side by side, in words that take no side.
 //! - `verdict`: the result; `format`: it as text, Markdown, JSON, JUnit, and annotations.
 //!
 //! Everything here is arithmetic on two records. The pairing takes out what the prompts have in common, so that far smaller
@@ -12,6 +13,7 @@ pub mod format;
 mod online;
 mod pairing;
 mod verdict;
+mod versus;
 
 use std::ops::Range;
 
@@ -32,6 +34,7 @@ pub use verdict::{
     FAMILY_WISE_ERROR, FORMAT, Gate, GateSettings, GatedExpectation, GatedRouter, Judgement, Line,
     RouterState,
 };
+pub use versus::Versus;
 
 /// How many reasons a refusal names.
 const REASONS_NAMED: usize = 3;

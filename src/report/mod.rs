@@ -15,6 +15,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use markup::{Cell, Column, Spreads, Table, comment, name, prose};
+pub(crate) use page::document;
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
 use sections::{evidence, routers};

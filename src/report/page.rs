@@ -32,7 +32,7 @@ pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdic
 }
 
 /// A page of its own, with what stands after its content.
-pub(super) fn document(name: &str, content: &Markup, script: &Markup) -> String {
+pub(crate) fn document(name: &str, content: &Markup, script: &Markup) -> String {
     let [light, dark] = plot::properties();
     let style = format!(
         "\n:root{{{light}}}\n@media (prefers-color-scheme:dark){{@media screen{{:root{{{dark}}}}}}}\n{STYLE}"

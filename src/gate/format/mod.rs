@@ -12,7 +12,7 @@ use crate::scenario::Mode;
 pub use machines::{github, json, junit};
 
 /// A number in the unit of its metric, with its sign.
-fn signed(metric: &Metric, value: f64) -> String {
+pub(super) fn signed(metric: &Metric, value: f64) -> String {
     let shown = metric.shown(value);
     if shown.starts_with('-') { shown } else { format!("+{shown}") }
 }
@@ -36,7 +36,7 @@ fn sentence(label: &str, line: &Line) -> String {
 }
 
 /// What there is to say of a router beside its numbers: one remark each.
-fn remarks(router: &GatedRouter) -> Vec<String> {
+pub(super) fn remarks(router: &GatedRouter) -> Vec<String> {
     match &router.state {
         RouterState::New => vec!["new: the baseline does not have it".to_owned()],
         RouterState::Missing => vec!["missing: the baseline has it".to_owned()],
@@ -73,7 +73,7 @@ fn rows(router: &GatedRouter) -> &[Line] {
 }
 
 /// The columns of the table in both formats for people.
-fn columns() -> Vec<Column> {
+pub(super) fn columns() -> Vec<Column> {
     let number = |title: &str, width: usize| Column::number(title).width(width);
     vec![
         Column::text("router"),
@@ -87,7 +87,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// All cells of a line but the verdict.
-fn cells(router: &GatedRouter, line: &Line) -> [Cell; 6] {
+pub(super) fn cells(router: &GatedRouter, line: &Line) -> [Cell; 6] {
     [
         Cell::from(&router.label),
         Cell::from(line.metric.name),

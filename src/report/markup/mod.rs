@@ -174,6 +174,11 @@ impl Cell {
         Cell { exact: Some(exact), ..self }
     }
 
+    /// The text alone.
+    pub(crate) fn words(&self) -> &str {
+        &self.text
+    }
+
     /// As Markdown, in which a bar would end the cell.
     fn markdown(&self) -> String {
         let text = name(&self.text);

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::page::overall_html;
 use super::table_md;
 use super::{
     Finished, OnlineRun, Overall, RANKED_BY, Timing, online_csv, online_md, overall_csv, overall_md,
@@ -28,32 +29,45 @@ pub struct Runs {
     pub online: Vec<OnlineRun>,
 }
 
-/// Reads reports: folders of one, or folders of such folders (by name).
+/// The reports named: folders of one, or folders of such folders (by name). Files among several are passed over: a pattern
+/// like `reports/*` brings them along.
 ///
 /// # Errors
-/// A folder without a report, one that cannot be read, or two runs of one scenario.
-pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
+/// A folder without a report, or one that cannot be read.
+pub fn reports_named(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for folder in folders {
+    for folder in folders.iter().filter(|folder| folders.len() == 1 || !folder.is_file()) {
         if is_report(folder) {
             paths.push(folder.clone());
-            continue;
+        } else {
+            paths.extend(report_folders(folder)?);
         }
-        paths.extend(report_folders(folder)?);
     }
+    Ok(paths)
+}
+
+/// Reads the reports that [`reports_named`] finds.
+///
+/// # Errors
+/// As `reports_named`; a report that cannot be read, or two runs of one scenario.
+pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
+    let paths = reports_named(folders)?;
     let mut names: Vec<(String, PathBuf)> = Vec::new();
     let mut runs = Runs::default();
     for path in paths {
         let recorded = read_recorded(&path)?;
         let name = recorded.name().to_owned();
         if let Some((_, other)) = names.iter().find(|(other, _)| *other == name) {
-            let problem = format!("is a run of scenario `{name}`, as {} is", other.display());
+            let problem = format!(
+                "is a run of scenario `{name}`, as {} is; `compare` of these two alone puts them side by side",
+                other.display()
+            );
             return Err(Error::file(&path, problem));
         }
         match recorded {
             Recorded::Offline(record) => runs.offline.push(finished(*record, &path)?),
             Recorded::Online(record) => {
-                let run = OnlineRun::new(&record);
+                let run = OnlineRun::new(&record, path.clone());
                 runs.online.push(run.map_err(|error| Error::file(&path, error.to_string()))?);
             }
         }
@@ -84,10 +98,10 @@ fn finished(record: Record, folder: &Path) -> Result<Finished> {
     summary.check().map_err(|error| Error::file(folder, error.to_string()))?;
     let path = folder.join(TIMINGS);
     let timings = if path.is_file() { read_timings(&path)? } else { Vec::new() };
-    Ok(Finished { record, summary, timings })
+    Ok(Finished { record, summary, timings, report: folder.to_owned() })
 }
 
-/// Writes `overall.md`, `overall.csv` of offline runs, `overall-online.csv` of online ones, and, where ranks can be compared,
+/// Writes `overall.md` and `overall.html`, `overall.csv` of offline runs, `overall-online.csv` of online ones, and, where ranks can be compared,
 /// `critical-difference.svg`.
 ///
 /// # Errors
@@ -97,11 +111,16 @@ fn finished(record: Record, folder: &Path) -> Result<Finished> {
 /// If the figure cannot be drawn, which no data can cause.
 pub fn write_overall(folder: &Path, runs: &Runs) -> Result<()> {
     fs::create_folder(folder)?;
-    let mut files = vec![(folder.join("overall.md"), format!("# Overall\n\n{}", runs_md(runs)).into_bytes())];
+    let overall = Overall::new(&runs.offline);
+    let ranks = rank_chart(&overall);
+    let page = overall_html(folder, (&runs.offline, &overall, ranks.as_ref()), &runs.online);
+    let mut files = vec![
+        (folder.join("overall.md"), format!("# Overall\n\n{}", runs_md(runs)).into_bytes()),
+        (folder.join("overall.html"), page.into_bytes()),
+    ];
     if !runs.offline.is_empty() {
-        let overall = Overall::new(&runs.offline);
         files.push((folder.join("overall.csv"), overall_csv(&overall)));
-        if let Some(chart) = rank_chart(&overall) {
+        if let Some(chart) = &ranks {
             let svg = chart.svg().expect("any finite data can be drawn");
             files.push((folder.join("critical-difference.svg"), svg.into_bytes()));
         }

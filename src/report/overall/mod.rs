@@ -4,11 +4,13 @@
 //! `files` finds the reports, writes the table beside them, and puts it into another text.
 
 mod files;
+mod page;
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
-use super::online::online_kind;
 use super::markup::{ABSENT, Cell, Column, Table, cells};
+use super::online::online_kind;
 use super::table::{ends, kind};
 use crate::error::Result;
 use crate::evaluate::online::{OnlineSummary, summarise};
@@ -20,7 +22,8 @@ use crate::statistics::Interval;
 use crate::statistics::ranks::{Friedman, Ranks};
 use crate::statistics::spread::Spread;
 pub use files::{
-    Published, Runs, read_reports, read_timings, report_folders, runs_md, splice, write_overall,
+    Published, Runs, read_reports, read_timings, report_folders, reports_named, runs_md, splice,
+    write_overall,
 };
 
 /// The bounds that an overall table shows below the routers.
@@ -45,6 +48,8 @@ pub struct Finished {
     pub summary: Summary,
     /// What its routers took, where the run was timed.
     pub timings: Vec<Timing>,
+    /// The report's folder.
+    pub report: PathBuf,
 }
 
 /// What one router took in one run: means over replicates.
@@ -234,23 +239,27 @@ in italics, look at outcomes or ignore the prompt.";
 /// The table and what its columns mean.
 pub fn overall_md(overall: &Overall) -> String {
     let mut text = table_md(overall);
+    let _ = writeln!(text, "\n{LEGEND}");
+    for note in notes(overall) {
+        let _ = writeln!(text, "\n{note}");
+    }
+    text
+}
+
+/// What the table is over, and what its ranks are worth.
+fn notes(overall: &Overall) -> Vec<String> {
     let n = overall.scenarios.len();
-    let _ = writeln!(
-        text,
-        "\n{LEGEND}\n\n{n} scenario{}: {}.",
-        if n == 1 { "" } else { "s" },
-        overall.scenarios.join(", ")
-    );
+    let plural = if n == 1 { "" } else { "s" };
+    let mut notes = vec![format!("{n} scenario{plural}: {}.", overall.scenarios.join(", "))];
     let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
     if n_ranked > 1 && n < LEAST_RUNS {
-        let _ = writeln!(
-            text,
-            "\nRanks of {n_ranked} routers on {n} scenarios: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
+        notes.push(format!(
+            "Ranks of {n_ranked} routers on {n} scenarios: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
              from chance."
-        );
+        ));
     }
     if let Some(ranking) = &overall.ranking {
-        let _ = write!(text, "\nRanks of {n_ranked} routers on {n} scenarios");
+        let mut text = format!("Ranks of {n_ranked} routers on {n} scenarios");
         if let Some(friedman) = &ranking.friedman {
             let _ = write!(
                 text,
@@ -259,17 +268,22 @@ pub fn overall_md(overall: &Overall) -> String {
                 probability(friedman.f_p)
             );
         }
-        let _ = writeln!(
+        let _ = write!(
             text,
             ". Mean ranks closer than the critical difference {:.2} (Nemenyi, 5 %) cannot be distinguished.",
             ranking.critical_difference,
         );
+        notes.push(text);
     }
-    text
+    notes
 }
 
 /// The table alone.
 fn table_md(overall: &Overall) -> String {
+    table(overall).markdown()
+}
+
+fn table(overall: &Overall) -> Table {
     let n = overall.scenarios.len();
     let has_times = overall.rows.iter().any(|row| row.training_seconds.is_some());
     let titles = ["rank", "AIQ", "norm. utility", "QNC, %", "saving at 99 %, %", "saving at 95 %, %"];
@@ -300,7 +314,7 @@ fn table_md(overall: &Overall) -> String {
         }
         table.row(cells);
     }
-    table.markdown()
+    table
 }
 
 fn shown(estimate: Estimate, scale: f64, decimals: usize, n_runs: usize) -> String {
@@ -365,6 +379,8 @@ pub struct OnlineRun {
     pub scenario: String,
     /// What was computed from its record.
     pub summary: OnlineSummary,
+    /// The report's folder.
+    pub report: PathBuf,
 }
 
 /// A policy over several online runs.
@@ -382,10 +398,10 @@ impl OnlineRun {
     ///
     /// # Errors
     /// A value that is no finite number.
-    pub fn new(record: &OnlineRecord) -> Result<Self> {
+    pub fn new(record: &OnlineRecord, report: PathBuf) -> Result<Self> {
         let summary = summarise(record);
         summary.check()?;
-        Ok(OnlineRun { scenario: record.manifest.scenario.name.clone(), summary })
+        Ok(OnlineRun { scenario: record.manifest.scenario.name.clone(), summary, report })
     }
 
     /// A policy's regret over that of a uniform choice, order by order; `None` where a uniform choice has no regret.
@@ -430,6 +446,19 @@ pub fn online_md(runs: &[OnlineRun]) -> String {
     if runs.is_empty() {
         return String::new();
     }
+    let names: Vec<&str> = runs.iter().map(|run| run.scenario.as_str()).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let table = online_table(runs).markdown();
+    format!("{table}\n{ONLINE_LEGEND}\n\n{} online scenario{plural}: {}.\n", names.len(), names.join(", "))
+}
+
+/// Explains the columns below the table of online runs.
+const ONLINE_LEGEND: &str = "Means over the scenarios, each weighing the same. Regret: utility of the utility oracle less that of the choice, summed \
+over an order; 0 % is the oracle, 100 % a uniform choice from the pool in expectation. Intervals are over orders and hold \
+the scenarios fixed. A mean over fewer scenarios is over those alone and compares with nothing. References, in italics, \
+look at outcomes or ignore the prompt.";
+
+fn online_table(runs: &[OnlineRun]) -> Table {
     let mut table = Table::new([
         Column::text("learner"),
         Column::number("regret, % of a random choice's [95 %]"),
@@ -444,19 +473,7 @@ pub fn online_md(runs: &[OnlineRun]) -> String {
             n,
         ]);
     }
-    let mut text = table.markdown();
-    let names: Vec<&str> = runs.iter().map(|run| run.scenario.as_str()).collect();
-    let _ = writeln!(
-        text,
-        "\nMeans over the scenarios, each weighing the same. Regret: utility of the utility oracle less that of the choice, summed \
-         over an order; 0 % is the oracle, 100 % a uniform choice from the pool in expectation. Intervals are over orders and hold \
-         the scenarios fixed. A mean over fewer scenarios is over those alone and compares with nothing. References, in italics, \
-         look at outcomes or ignore the prompt.\n\n{} online scenario{}: {}.",
-        names.len(),
-        if names.len() == 1 { "" } else { "s" },
-        names.join(", ")
-    );
-    text
+    table
 }
 
 /// One line a policy.

@@ -101,7 +101,7 @@ pub(super) fn legend_of<'a>(entries: impl Iterator<Item = (LineKind, usize, &'a 
 }
 
 /// One picture; with what the script calls it and the number of its curves, which get a ring each for where the dial stands.
-pub(super) fn figure(inline: &Inline, dialled: Option<(&str, usize)>, label: &str) -> Markup {
+pub(in crate::report) fn figure(inline: &Inline, dialled: Option<(&str, usize)>, label: &str) -> Markup {
     let Inline { marks, width, height, .. } = inline;
     html! {
         figure {

@@ -58,7 +58,7 @@ impl Section {
 }
 
 /// A paragraph in small type: a legend.
-fn small(words: &str) -> Markup {
+pub(in crate::report) fn small(words: &str) -> Markup {
     html! { p.small { (words) } "\n" }
 }
 
