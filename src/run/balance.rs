@@ -98,11 +98,14 @@ impl Expected {
     }
 }
 
+/// Settings by name.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// The costs of routers by settings as they are written, in the order of the fields of [`Expected`]; the first line that fits counts.
 /// Fitted to the CPU seconds of one replicate of every scenario in `scenarios/paper`, and of `scenarios/online/stationary.toml` for
 /// learners, on one thread of a processor with AVX-512.
 #[rustfmt::skip]
-const COSTS: &[(&[(&str, &str)], [f64; 5])] = &[
+const COSTS: &[(Pairs, [f64; 5])] = &[
     (&[("kind", "predictor"), ("model", "mlp"), ("heads", "per-model")], [0.0, 0.0333, 0.908, 286.6, 0.29]),
     (&[("kind", "predictor"), ("model", "knn"), ("cost", "mean")], [0.0, 0.0, 0.181, 0.0, 1.58]),
     (&[("kind", "predictor"), ("model", "linear"), ("cost", "mean")], [0.276, 0.0023, 0.031, 1.1, 0.1]),
