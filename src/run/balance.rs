@@ -282,6 +282,66 @@ mod tests {
         cells
     }
 
+    /// CPU seconds of one replicate of seven scenarios of `scenarios/paper`, on one thread of one machine.
+    const TIMINGS: &str = include_str!("../../tests/paper-timings.csv");
+
+    /// The cells that were timed, with what each took.
+    fn timed() -> Vec<(Cell, f64)> {
+        let mut times = BTreeMap::new();
+        for line in TIMINGS.lines().skip(1) {
+            let fields: Vec<&str> = line.split(',').collect();
+            let [training, routing] = [2, 3].map(|at| fields[at].parse::<f64>().unwrap());
+            let (_, n_prompts, _) = SIZES.iter().find(|(name, ..)| *name == fields[0]).unwrap();
+            // Three tenths of the prompts are tested, at 61 preferences.
+            let seconds = training + 1e-6 * routing * 0.3 * 61.0 * *n_prompts as f64;
+            times.insert((fields[0].to_owned(), fields[1].to_owned()), seconds);
+        }
+        let time = |cell: Cell| {
+            let seconds = *times.get(&(cell.scenario.clone(), cell.router.clone()))?;
+            Some((cell, seconds))
+        };
+        paper("").into_iter().filter_map(time).collect()
+    }
+
+    /// Of shards: the longest over the mean, the longest cell over the mean, how often material is made, and the work that this adds to
+    /// that of one shard. One of the shards that make a material paid for it within a timed cell.
+    fn balance(cells: &[(Cell, f64)], n_shards: usize) -> [f64; 4] {
+        let all: Vec<Cell> = cells.iter().map(|(cell, _)| cell.clone()).collect();
+        let mut shards = vec![0.0; n_shards];
+        let (mut materials, mut paid) = (BTreeMap::new(), BTreeSet::new());
+        for ((cell, seconds), shard) in cells.iter().zip(divide(&all, n_shards)) {
+            let shard = shard.unwrap();
+            shards[shard] += seconds;
+            materials.insert((cell.material_hash(), shard), cell.material.seconds);
+        }
+        for ((material, shard), seconds) in &materials {
+            if !paid.insert(material) {
+                shards[*shard] += seconds;
+            }
+        }
+        let seconds = || cells.iter().map(|(_, seconds)| *seconds);
+        let (total, longest) = (shards.iter().sum::<f64>(), shards.iter().copied().fold(0.0, f64::max));
+        let mean = total / n_shards as f64;
+        let added = total / seconds().sum::<f64>() - 1.0;
+        [longest / mean, seconds().fold(0.0, f64::max) / mean, materials.len() as f64, added]
+    }
+
+    #[test]
+    fn shards_of_timed_scenarios_are_even_by_the_clock() {
+        let cells = timed();
+        assert_eq!(cells.len(), 1400);
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/scale.md");
+        let page = crate::fs::read_text(&page).unwrap();
+        let mut rows = Vec::new();
+        for n_shards in [2, 16, 64, 256] {
+            let [longest, cell, n_materials, added] = balance(&cells, n_shards);
+            let added = 100.0 * added;
+            rows.push(format!("| {n_shards} | {longest:.2} | {cell:.2} | {n_materials} | {added:.1} % |"));
+            assert!(n_shards > 16 || longest <= 1.3, "{rows:?}");
+        }
+        assert!(page.contains(&rows.join("\n")), "docs/src/scale.md lacks\n{}", rows.join("\n"));
+    }
+
     #[test]
     fn a_new_router_moves_few_cells() {
         let shards = |more: &str, n_shards: usize| -> BTreeMap<String, usize> {
