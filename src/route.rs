@@ -262,7 +262,8 @@ impl<'a> Answering<'a> {
                 return Err("both an `embedding` and a `text`; one of them is enough".into());
             }
             (Some(embedding), None) => embedding,
-            (None, _) if width == 0 => Vec::new(),
+            // Where nobody looks at it, an embedding of zeros, which is none, is as good.
+            (None, _) if width == 0 || !self.router.settings().traits().needs_embeddings => vec![0.0; width],
             (None, Some(text)) => self
                 .encoder
                 .as_ref()

@@ -396,4 +396,7 @@ fn embeddings_of_a_file_are_routed_row_by_row_and_a_cascade_says_whom_to_call() 
     let refused =
         llm_bandit(here, &["route", "--router", "other.safetensors", "--preference", "1", "--text", "x"], "");
     assert!(error(&refused).ends_with("ask with an `embedding`, or by `--embeddings FILE`"));
+    // Who looks at no prompt needs no embedding of it.
+    train(here, "random", "random.safetensors");
+    assert_eq!(ask("a").len(), 1);
 }
