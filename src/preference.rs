@@ -28,7 +28,7 @@ impl Preference {
 }
 
 /// How preferences are spread among users; expected utilities are means over it.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PreferenceDistribution {
     /// The shape of the density.
@@ -40,7 +40,7 @@ pub struct PreferenceDistribution {
 }
 
 /// The shape of a preference distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DistributionKind {
     /// Constant density in w; the paper trains on U(0, 2).
@@ -50,7 +50,7 @@ pub enum DistributionKind {
 }
 
 /// The `[preferences]` of a scenario.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PreferenceSettings {
     /// The smallest positive weight of the grid; 0 itself is always asked too.

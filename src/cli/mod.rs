@@ -16,6 +16,7 @@ mod plan;
 mod prices;
 mod route;
 mod run;
+mod schema;
 mod shell;
 mod starter;
 mod subset;
@@ -168,6 +169,9 @@ enum Command {
         after_help = "Examples:\n  llm-bandit try results.csv\n  llm-bandit try logs/ --format inspect --out reports/mine"
     )]
     Try(Box<try_out::TryArguments>),
+    /// Prints what a scenario or a price book may hold, as a JSON Schema for editors
+    #[command(after_help = "Example:\n  llm-bandit schema scenario > scenario.schema.json")]
+    Schema(schema::SchemaArguments),
     /// Prints the completions of a shell
     #[command(
         after_help = "Example:\n  llm-bandit completions bash > ~/.local/share/bash-completion/completions/llm-bandit"
@@ -250,6 +254,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Import(arguments) => import::import(&arguments),
         Command::Subset(arguments) => subset::subset(&arguments),
         Command::Try(arguments) => try_out::try_out(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::man(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),

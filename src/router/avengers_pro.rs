@@ -28,7 +28,7 @@ use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "avengers-pro"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct AvengersProSettings {}
 

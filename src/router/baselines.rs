@@ -15,7 +15,9 @@ use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 /// Settings of `kind = "random"`: there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RandomSettings {}
 
@@ -54,7 +56,7 @@ impl Router for Random {
 }
 
 /// Settings of `kind = "single"`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct SingleSettings {
     /// Which model.
@@ -62,7 +64,7 @@ pub(crate) struct SingleSettings {
 }
 
 /// Which model is always taken. Every single model by its name is among the reference points of each report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SingleChoice {
     /// The highest mean score on the development prompts.

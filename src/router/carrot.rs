@@ -28,7 +28,7 @@ use crate::preference::Preference;
 use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "carrot"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct CarrotSettings {
     /// What predicts.
@@ -36,7 +36,9 @@ pub(crate) struct CarrotSettings {
 }
 
 /// What predicts scores and costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CarrotHeads {
     /// Nearest neighbours.

@@ -11,7 +11,7 @@ use crate::seed::Stream;
 use crate::suite::CellTable;
 
 /// How a router estimates costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CostModelKind {
     /// The mean cost of the model on the development prompts, whatever the prompt.

@@ -45,7 +45,7 @@ use crate::network::{
 use crate::random::{ChaCha8Rng, uniform_f32};
 
 /// Settings of `kind = "embedllm"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct EmbedLlmSettings {
     /// Length of a model's vector; 232 in the paper.
@@ -129,7 +129,7 @@ impl PairNetwork for Factorisation {
 }
 
 /// Settings of `kind = "mirt"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct MirtSettings {
     /// Length of an ability vector; 25 in the paper's code.
@@ -139,7 +139,7 @@ pub(crate) struct MirtSettings {
 }
 
 /// Settings of `kind = "nirt"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct NirtSettings {
     /// Length of an ability vector; 25 in the paper's code.

@@ -62,7 +62,7 @@ const PATIENCE: usize = 8;
 const SERVING_BLOCK: usize = 256;
 
 /// Settings of `kind = "graph-attention"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct GraphAttentionSettings {
     /// How costs are estimated; the scenario's choice where absent.

@@ -24,7 +24,7 @@ use crate::network::kept;
 use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "hybrid-ensemble"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct HybridEnsembleSettings {
     /// How costs are estimated; the scenario's choice where absent.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -98,18 +99,21 @@ pub struct Registry {
 pub(super) struct Entry {
     name: &'static str,
     parse: Parse,
-    is_built_in: bool,
+    /// Of its settings; none of a kind from outside.
+    schema: Option<fn(&mut SchemaGenerator) -> Schema>,
 }
 
 type Parse = fn(&mut dyn erased_serde::Deserializer<'_>) -> erased_serde::Result<Arc<dyn RouterKind>>;
 
 /// A built-in kind.
-pub(super) const fn entry<K: RouterKind + DeserializeOwned>(name: &'static str) -> Entry {
-    Entry {
-        name,
-        parse: |settings| Ok(Arc::new(erased_serde::deserialize::<K>(settings)?)),
-        is_built_in: true,
-    }
+pub(super) const fn entry<K: RouterKind + DeserializeOwned + JsonSchema>(name: &'static str) -> Entry {
+    Entry { name, parse: read::<K>, schema: Some(K::json_schema) }
+}
+
+fn read<K: RouterKind + DeserializeOwned>(
+    settings: &mut dyn erased_serde::Deserializer<'_>,
+) -> erased_serde::Result<Arc<dyn RouterKind>> {
+    Ok(Arc::new(erased_serde::deserialize::<K>(settings)?))
 }
 
 impl Registry {
@@ -120,8 +124,14 @@ impl Registry {
     #[must_use]
     pub fn with<K: RouterKind + DeserializeOwned>(mut self, name: &'static str) -> Self {
         assert!(self.kinds().all(|known| known != name), "`{name}` names a kind of router already");
-        self.entries.push(Entry { is_built_in: false, ..entry::<K>(name) });
+        self.entries.push(Entry { name, parse: read::<K>, schema: None });
         self
+    }
+
+    /// The schema of the settings of each kind of this crate.
+    pub(crate) fn schemas(&self, generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+        let with_schema = self.entries.iter().filter_map(|entry| Some((entry.name, entry.schema?)));
+        with_schema.map(|(name, schema)| (name, schema(generator))).collect()
     }
 
     /// The names of all kinds.
@@ -174,7 +184,7 @@ impl Entry {
     fn read<'de, D: Deserializer<'de>>(&self, settings: D) -> std::result::Result<RouterSettings, D::Error> {
         let settings = (self.parse)(&mut <dyn erased_serde::Deserializer>::erase(settings));
         let settings = settings.map_err(D::Error::custom)?;
-        Ok(RouterSettings { kind: Cow::Borrowed(self.name), settings, is_built_in: self.is_built_in })
+        Ok(RouterSettings { kind: Cow::Borrowed(self.name), settings, is_built_in: self.schema.is_some() })
     }
 }
 

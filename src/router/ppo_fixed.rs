@@ -48,7 +48,7 @@ const EPOCHS: usize = 4;
 const ENTROPY_WEIGHT: f32 = 0.03;
 
 /// Settings of `kind = "ppo-fixed"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct PpoFixedSettings {
     /// Rollouts of each policy.

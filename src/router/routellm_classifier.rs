@@ -49,7 +49,7 @@ const BATCH: usize = 64;
 const SERVING_BLOCK: usize = 256;
 
 /// Settings of `kind = "routellm-classifier"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RoutellmClassifierSettings {
     /// How costs are estimated; the scenario's choice where absent.

@@ -32,7 +32,7 @@ const MOST_EPOCHS: usize = 60;
 const BATCH: usize = 256;
 
 /// Settings of `kind = "routellm-mf"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RoutellmMfSettings {
     /// Length of the model vectors; 128 in the paper.

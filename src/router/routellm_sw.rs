@@ -34,7 +34,7 @@ const GAMMAS: [f64; 7] = [1e1, 1e2, 1e3, 1e4, 1e6, 1e8, 1e12];
 const BLOCK: usize = 128;
 
 /// Settings of `kind = "routellm-sw"`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RoutellmSwSettings {
     /// A fixed gamma, 10 in the paper; tuned where absent.

@@ -34,7 +34,7 @@ use crate::random::shuffle;
 use crate::router::prompts::Prompts;
 
 /// Settings of `kind = "uniroute"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct UniRouteSettings {
     /// How a prompt is mapped to clusters.
@@ -52,7 +52,7 @@ impl Default for UniRouteSettings {
 }
 
 /// How a prompt is mapped to clusters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ClusterMap {
     /// To the nearest.

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 use toml::Spanned;
 
+use super::schema::{finished, generator};
 use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
@@ -131,6 +133,22 @@ impl Experiment {
             Experiment::Online(scenario) => &scenario.description,
         }
     }
+}
+
+/// The schema of scenario files.
+pub fn schema() -> Value {
+    let mut generator = generator();
+    let [offline, online] =
+        [generator.subschema_for::<super::Written>(), generator.subschema_for::<super::online::Written>()];
+    finished(
+        generator,
+        "A scenario of llm-bandit",
+        json!({
+            "if": { "properties": { "mode": { "const": "online" } }, "required": ["mode"] },
+            "then": online,
+            "else": offline,
+        }),
+    )
 }
 
 /// The text of a scenario's file.

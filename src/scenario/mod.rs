@@ -4,12 +4,14 @@ pub mod file;
 pub mod online;
 mod paths;
 pub mod pool;
+mod schema;
 pub(crate) mod settings;
 pub mod shift;
 pub mod split;
 mod starter;
 pub mod unseen;
 
+pub use schema::price_book_schema;
 pub use starter::starter;
 
 use std::path::Path;
@@ -90,7 +92,7 @@ pub struct Scenario {
 }
 
 /// The file as written, before labels are given and names of routers are made unlike.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Written {
     #[serde(default)]
@@ -114,10 +116,12 @@ struct Written {
     unseen: Option<WrittenUnseen>,
     quiz: Option<WrittenSweep>,
     #[serde(default)]
+    #[schemars(with = "Vec<ShiftSettings>")]
     shift: Vec<toml::Table>,
     #[serde(default)]
     evidence: EvidenceSettings,
     #[serde(default)]
+    #[schemars(with = "Vec<schema::RouterTable>")]
     router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,

@@ -88,9 +88,9 @@ pub struct OnlineRouterEntry {
 }
 
 /// The file as written.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Written {
+pub(super) struct Written {
     #[serde(rename = "mode")]
     _mode: Mode,
     description: String,
@@ -108,12 +108,13 @@ struct Written {
     #[serde(default)]
     online: WrittenOnline,
     #[serde(default)]
+    #[schemars(with = "Vec<super::schema::OnlineRouterTable>")]
     router: Vec<toml::Table>,
     #[serde(default)]
     expect: Vec<Expectation>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenOnline {
     orders: usize,
@@ -280,7 +281,7 @@ pub enum ChangeKind {
 }
 
 /// A model and a factor.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Factor {
     /// The model.
@@ -290,7 +291,7 @@ pub struct Factor {
 }
 
 /// A model.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Who {
     /// The model.
@@ -298,7 +299,7 @@ pub struct Who {
 }
 
 /// A model and whose answers it gives.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replacement {
     /// The model.
@@ -337,7 +338,7 @@ impl ChangeKind {
 }
 
 /// An `[[online.change]]` as written, before it is known that it is one change.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenChange {
     at: f64,

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, suggestion};
 use crate::suite::{Model, Suite};
 
 /// The `[pool]` of a scenario.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PoolSettings {
     /// Only these models; empty means all.
@@ -27,7 +27,7 @@ impl Default for PoolSettings {
 }
 
 /// What happens to prompts that some candidate has not answered. Nothing is ever filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gaps {
     /// Only prompts that every candidate has answered are kept.

@@ -6,7 +6,7 @@ use crate::router::quiz::QuizSettings;
 use crate::router::{CostModelKind, RouterSettings};
 
 /// The `[cost]` of a scenario.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CostSettings {
     /// How routers estimate costs unless they say otherwise.
@@ -63,7 +63,7 @@ impl CostSettings {
 }
 
 /// The `[evidence]` of a scenario: what is compared with what, declared before the run.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EvidenceSettings {
     /// The headline metric that decides; without one the expected utility.
@@ -100,7 +100,7 @@ pub struct RouterEntry {
 }
 
 /// A bound on a mean over replicates, checked by `run` and `report`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expectation {
     /// A router's label or a reference's name.
@@ -138,7 +138,9 @@ impl Expectation {
 }
 
 /// How routers are judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Trained on recorded outcomes, then judged on other prompts.

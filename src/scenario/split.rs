@@ -8,7 +8,7 @@ use crate::seed::Stream;
 use crate::suite::{Part, Suite};
 
 /// The `[split]` of a scenario.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SplitSettings {
     /// How test prompts are chosen.
@@ -31,7 +31,7 @@ impl Default for SplitSettings {
 }
 
 /// How test prompts are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitKind {
     /// At random within each benchmark.

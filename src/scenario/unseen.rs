@@ -1,8 +1,10 @@
 //! Unseen models: candidates that are absent from all training and join the pool through a quiz; and the `quiz` of a scenario, of one
 //! strategy and size or, as a sweep, of several.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -43,7 +45,9 @@ pub enum UnseenChoice {
 }
 
 /// Who may be chosen on test prompts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum TestPool {
     /// Seen and unseen models.
@@ -54,7 +58,7 @@ pub enum TestPool {
 }
 
 /// The `[unseen]` as written, before it is known that it makes one choice.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenUnseen {
     models: Option<Vec<String>>,
@@ -229,7 +233,7 @@ impl QuizSweep {
 }
 
 /// A quiz as written; what is absent comes from elsewhere.
-#[derive(Default, serde::Deserialize)]
+#[derive(Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenQuiz {
     strategy: Option<QuizStrategy>,
@@ -255,7 +259,7 @@ impl WrittenQuiz {
 }
 
 /// The `[quiz]` as written: each key one value or a list.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenSweep {
     #[serde(default, deserialize_with = "one_or_many")]
@@ -270,11 +274,39 @@ struct Many<T> {
     is_list: bool,
 }
 
+impl<T: JsonSchema> JsonSchema for Many<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Many_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<T>(), generator.subschema_for::<Vec<T>>()] })
+    }
+}
+
 /// The size of a quiz as written: a number, or `all`.
 #[derive(Clone, Copy)]
 enum Size {
     Prompts(usize),
     All,
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "all" }] })
+    }
 }
 
 impl<'de> Deserialize<'de> for Size {

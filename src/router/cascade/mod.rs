@@ -36,7 +36,7 @@ use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
 /// Settings of `kind = "cascade"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct CascadeSettings {
     /// Who accepts answers.
@@ -48,7 +48,7 @@ pub(crate) struct CascadeSettings {
 }
 
 /// Who accepts the answers of a cascade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum JudgeKind {
     /// A judge who sees whether the answer is right, and errs.
@@ -58,7 +58,7 @@ pub(crate) enum JudgeKind {
 }
 
 /// Whose predictions accept an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CascadePredictor {
     /// As the predictor of that name.

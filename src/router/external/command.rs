@@ -25,7 +25,7 @@ use crate::suite::{CellTable, CostBasis, Embeddings, Outcomes, Prompt, Suite, Su
 const MOST_SECONDS: f64 = 1e6;
 
 /// Settings of `kind = "command"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct CommandSettings {
     /// The program and its arguments; nothing is expanded. It is started in the working directory.

@@ -22,7 +22,7 @@ const N_NAMED: usize = 12;
 const PREFERENCE_TOLERANCE: f64 = 1e-6;
 
 /// Settings of `kind = "decisions"`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DecisionsSettings {
     /// A CSV file with the columns `prompt_id`, `preference`, and `model`. An empty

@@ -12,7 +12,7 @@ const MOST_STEPS: usize = 1_000_000;
 const PRETRAINING_STEPS: usize = 500;
 
 /// Settings of `kind = "llm-bandit"`. What is absent is as in the preset.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LlmBanditSettings {
     /// What everything else starts from.
@@ -48,7 +48,9 @@ pub struct LlmBanditSettings {
 }
 
 /// Where settings start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
     /// A faithful reconstruction, nothing added.
@@ -59,7 +61,7 @@ pub enum Preset {
 }
 
 /// What a candidate is scored by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Key {
     /// Its identity vector, as in the paper: two candidates of one identity and different price get equal probability.
@@ -69,7 +71,7 @@ pub enum Key {
 }
 
 /// What the set encoder sees of a candidate's score and cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Context {
     /// Those predicted for the prompt, as in the paper; every decision has a set of its own.
@@ -79,7 +81,7 @@ pub enum Context {
 }
 
 /// What the policy is trained for, on recorded outcomes of every candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// Clipped policy gradient on sampled actions (arXiv 1707.06347), as in the paper.
@@ -93,7 +95,7 @@ pub enum Objective {
 }
 
 /// A predictor of scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The response network of the identity vectors, the paper's only one.
@@ -116,7 +118,7 @@ impl Source {
 }
 
 /// What graded scores become as targets of a cross-entropy. Scores of 0 and 1 are the same either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Labels {
     /// The score itself.

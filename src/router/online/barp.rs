@@ -24,7 +24,7 @@ const BETA_MEAN: f64 = 0.9;
 const BETA_SQUARE: f64 = 0.999;
 
 /// Settings of `kind = "barp"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct BarpSettings {
     /// Of Adam.

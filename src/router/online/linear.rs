@@ -38,7 +38,9 @@ const DEFAULT_SPREAD: f64 = 0.2;
 const DEFAULT_EPSILON: f64 = 0.1;
 
 /// What a learner knows at the first step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Start {
     /// Nothing.
@@ -49,7 +51,7 @@ pub enum Start {
 }
 
 /// Settings of `kind = "linucb"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LinucbSettings {
     /// How many deviations the bound lies above the estimate.
@@ -63,7 +65,7 @@ pub struct LinucbSettings {
 }
 
 /// Settings of `kind = "lin-thompson"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ThompsonSettings {
     /// The deviation of the noise that the posterior assumes.
@@ -77,7 +79,7 @@ pub struct ThompsonSettings {
 }
 
 /// Settings of `kind = "epsilon-greedy"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EpsilonGreedySettings {
     /// How often any arm is taken.
@@ -91,7 +93,7 @@ pub struct EpsilonGreedySettings {
 }
 
 /// Settings of `kind = "pilot"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PilotSettings {
     /// How many deviations the bound lies above the estimate.

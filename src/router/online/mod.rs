@@ -32,7 +32,7 @@ pub use linear::{
 };
 
 /// A router of an online scenario: its kind and settings.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OnlineRouterSettings {
     /// Any arm of the pool with equal probability.
@@ -124,7 +124,9 @@ impl OnlineRouterSettings {
 }
 
 /// Settings of `kind = "random"`: there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct RandomSettings {}
 
@@ -220,7 +222,7 @@ pub(crate) struct Ready<'a> {
 }
 
 /// Settings of `kind = "llm-bandit-online"`; what is trained before the first step is the preset "best".
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OnlineBanditSettings {
     /// Of Adam, while learning online.

@@ -27,7 +27,9 @@ use crate::router::pair_network::{
 };
 
 /// How models share a perceptron.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Heads {
     /// One network with all models as outputs.

@@ -23,7 +23,7 @@ use crate::network::kept;
 pub use mlp::Heads;
 
 /// Settings of `kind = "predictor"`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PredictorSettings {
     /// How scores are predicted.
@@ -39,7 +39,7 @@ pub struct PredictorSettings {
 }
 
 /// How scores are predicted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PredictorModel {
     /// The mean score among the nearest development prompts.

@@ -28,7 +28,7 @@ pub(crate) use candidates::by_original;
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident: $settings:ty $(=> $changed:ident: $change:ty)?;)*) => {
         /// One `[[shift]]`.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(tag = "kind", rename_all = "kebab-case")]
         pub enum ShiftSettings { $($(#[$doc])* $kind($settings),)* }
 
@@ -105,7 +105,7 @@ kinds! {
 macro_rules! plain {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ty),* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, rename_all = "kebab-case")]
         pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
     )*};

@@ -101,9 +101,9 @@ pub struct ModelPrices {
     pub prices: Vec<Price>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenBook {
+pub(crate) struct WrittenBook {
     /// Written out in every book, so that nobody has to guess it.
     #[serde(rename = "unit")]
     _unit: Unit,
@@ -111,22 +111,24 @@ struct WrittenBook {
     hypothetical: bool,
     #[serde(default)]
     note: String,
+    #[schemars(with = "Vec<WrittenModel>")]
     model: Vec<Spanned<WrittenModel>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 enum Unit {
     #[serde(rename = "USD per 1M tokens")]
     UsdPerMillion,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenModel {
     name: String,
     vendor: String,
     #[serde(default)]
     aliases: Vec<String>,
+    #[schemars(with = "Vec<Price>")]
     price: Vec<Spanned<Price>>,
 }
 

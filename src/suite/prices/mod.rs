@@ -12,6 +12,7 @@ use std::path::Path;
 use super::{CostBasis, Prompt, Suite};
 use crate::date::Date;
 use crate::error::{Error, Result};
+pub(crate) use book::WrittenBook;
 pub use book::{BUILT_IN, ModelPrices, PriceBook, PricedBy};
 pub use price::Price;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::date::Date;
 
 /// What a model cost from one day on, in US dollars per million tokens.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Price {
     /// The first day.
