@@ -25,12 +25,12 @@ use super::plug_in::{PlugIn, ScorePredictor};
 use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
-use crate::linalg::{Matrix, kernels};
+use crate::linalg::{Matrix, add_normals, kernels};
 use crate::network::{
     Activation, Adam, EarlyStopping, Kept, Linear, Owned, Parameters, Parts, Tensor2, back_propagate, kept,
     untaped, view,
 };
-use crate::random::{ChaCha8Rng, shuffle, standard_normal};
+use crate::random::{ChaCha8Rng, shuffle};
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
@@ -228,7 +228,7 @@ fn fit(
         for batch in examples.chunks(BATCH) {
             let rows: Vec<usize> = batch.iter().map(|(row, _)| *row).collect();
             let mut noisy = embeddings.rows_at(&rows);
-            noisy.values_mut().iter_mut().for_each(|x| *x += noise * standard_normal(&mut rng) as f32);
+            add_normals(&mut rng, noise, noisy.values_mut());
             let logits = classifier.logits::<Owned>(noisy);
             let (loss, slopes) = cross_entropy(view(&logits), batch);
             let gradients = back_propagate(logits, slopes);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::response::{Layers, ResponseNetwork, SERVING_BLOCK, block};
 use super::settings::IdentitySettings;
-use crate::linalg::{Matrix, kernels};
+use crate::linalg::{Matrix, add_normals, kernels};
 use crate::network::{
     Adam, EarlyStopping, Owned, ParameterId, Parameters, Tensor2, back_propagate, reparameterise, view,
 };
@@ -149,7 +149,9 @@ impl Training {
     ) -> Option<()> {
         let (parameters, layers) = (&self.parameters, self.layers);
         let (n_models, d) = *parameters.get(self.mean).shape();
-        let noise: Arc<[f32]> = (0..n_models * d).map(|_| standard_normal(rng) as f32).collect();
+        let mut noise = vec![0.0; n_models * d];
+        add_normals(rng, 1.0, &mut noise);
+        let noise: Arc<[f32]> = noise.into();
         let (mean, ln_deviation) = (parameters.get(self.mean), parameters.get(self.ln_deviation));
         let prior = divergence_objective(mean, ln_deviation, observation_weight);
         let sample = reparameterise(mean.retaped::<Owned>(), ln_deviation, noise);

@@ -4,7 +4,7 @@ use dfdx::prelude::*;
 
 use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial, VECTORS};
 use crate::error::{Error, Result};
-use crate::linalg::{Matrix, kernels};
+use crate::linalg::{Matrix, add_normals, kernels};
 use crate::network::{
     Adam, BestEpoch, EarlyStopping, Owned, ParameterId, Parameters, back_propagate, untaped, view,
 };
@@ -179,7 +179,7 @@ pub(in crate::router) fn noisy(
 ) -> Vec<f32> {
     let mut values = embeddings.rows_at(rows).values().to_vec();
     if noise > 0.0 {
-        values.iter_mut().for_each(|value| *value += noise * standard_normal(rng) as f32);
+        add_normals(rng, noise, &mut values);
     }
     values
 }
