@@ -1,17 +1,12 @@
 //! The program from end to end: what it writes, what it says, and how it ends.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use folder::files;
-use program::llm_bandit;
+use crate::common::folder::files;
+use crate::common::program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");

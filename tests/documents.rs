@@ -2,17 +2,14 @@
 //! and every metric, router, key, and command is in them.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::common::program::llm_bandit;
 use llm_bandit::metrics::METRICS;
 use llm_bandit::router::Registry;
-use program::llm_bandit;
 
 const MOST_WORDS_OF_README: usize = 1200;
 const MOST_WORDS_OF_PAGE: usize = 2000;

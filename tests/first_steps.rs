@@ -1,14 +1,11 @@
 //! What somebody does first: own results, no scenario, no embeddings; and what goes wrong then.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 const RESULTS: &str = include_str!("../examples/data/my_results.csv");
 

@@ -2,15 +2,12 @@
 //! the same is refused.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 use std::sync::LazyLock;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 const HEAD: &str = "replicates = 2\nsuite = \"simulated-open-suite\"\ndescription = \"d\"\n";
 const PREFERENCES: &str = "[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 12\n";

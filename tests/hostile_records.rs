@@ -1,9 +1,6 @@
 //! A record is checked when it is read, whoever wrote it: one line, and neither a panic nor a file outside of its folder.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +13,7 @@ use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 const SCENARIO: &str = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n\
     [[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\nlabel = \"single\"\n";

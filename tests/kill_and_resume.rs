@@ -1,9 +1,6 @@
 //! A run that is killed at any moment leaves no report that `verify` rejects, and the next one ends as if nothing had been.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/folder.rs"]
-mod folder;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use llm_bandit::seed::Stream;
 
-use folder::files;
+use crate::common::folder::files;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 /// As cheap as a run can be.
 const CHEAP: &str = "description = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
     [preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n[evidence]\nresamples = 200\n[[router]]\nkind = \"random\"\n";
-const N_KILLS: usize = 20;
+const N_KILLS: usize = 8;
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llm-bandit"));

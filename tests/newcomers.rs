@@ -2,13 +2,10 @@
 //! written, before anything is trained.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 /// Files that the mistakes are made with.
 const FILES: [(&str, &str); 9] = [

@@ -1,14 +1,11 @@
 //! Online runs: the same bytes for any number of threads, one outcome a prompt, and learners that learn.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::program;
+use crate::common::snapshot;
 use llm_bandit::evaluate::online::summarise;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::run::online::run;

@@ -1,15 +1,11 @@
 //! Several runs in one table: the same numbers as in each run's own, and only what may be published in a README.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
 use std::fs;
 use std::path::Path;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
+use crate::common::snapshot;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 

@@ -1,9 +1,6 @@
 //! Runs under a price book, and finished records under another one.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -18,7 +15,7 @@ use llm_bandit::suite::Suite;
 use llm_bandit::suite::prices::PriceBook;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 /// Routers whose choices do not depend on any price.
 const INDIFFERENT: &str = "[[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\n";

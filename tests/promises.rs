@@ -1,9 +1,6 @@
 //! Promises that every router keeps, tested once over all kinds, on pools without and with gaps.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/kinds.rs"]
-mod kinds;
-
 use std::path::Path;
 
 use llm_bandit::evaluate::summarise;
@@ -21,7 +18,7 @@ use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use proptest::prelude::*;
 
-use kinds::{Form, forms};
+use crate::common::kinds::{Form, forms};
 
 /// A scenario over every router that can take a pool of that size.
 fn scenario(n_models: usize) -> Scenario {

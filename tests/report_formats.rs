@@ -1,18 +1,15 @@
 //! What reports look like in every format, and that the files for programs agree with each other.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::common::snapshot::assert_snapshot;
 use llm_bandit::evaluate::{judge, summarise};
 use llm_bandit::report::{overview, render};
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
 use llm_bandit::suite;
-use snapshot::assert_snapshot;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const PAIR: &str = include_str!("../scenarios/ci/pair.toml");

@@ -1,14 +1,11 @@
 //! Input of any size and kind, and output that cannot be written, end in one clear line within seconds.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use program::llm_bandit;
+use crate::common::program::llm_bandit;
 
 const SCENARIO: &str = "description = \"d\"\nsuite = \"simulated-open-suite\"\n[pool]\nbenchmarks = [\"gsm8k\"]\n\
     [preferences]\nlow = 0.01\nhigh = 10.0\ncount = 3\n[[router]]\nkind = \"random\"\n";

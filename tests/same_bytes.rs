@@ -2,16 +2,12 @@
 //! time zone, and the folder.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/kinds.rs"]
-mod kinds;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::kinds;
 use llm_bandit::random::shuffle;
 use llm_bandit::record::Record;
 use llm_bandit::run::run;
@@ -21,7 +17,7 @@ use llm_bandit::suite::synthetic::SyntheticSettings;
 use llm_bandit::suite::{CellTable, Suite};
 use proptest::prelude::*;
 
-use folder::files;
+use crate::common::folder::files;
 
 /// A small suite with gaps, texts, and many ties: scores are 0 or 1, and every second model costs what the one before it does.
 fn suite(n_models: usize) -> Suite {

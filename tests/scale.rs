@@ -2,11 +2,6 @@
 //! at once; and who gathers them is told what is missing.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/program.rs"]
-mod program;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +14,8 @@ use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 use sha2::{Digest, Sha256};
 
-use folder::files;
-use program::llm_bandit;
+use crate::common::folder::files;
+use crate::common::program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 

@@ -1,17 +1,11 @@
 //! Shifts and sweeps: what must not matter does not, what must take over does, and each run stands beside its twin.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/kinds.rs"]
-mod kinds;
-#[path = "common/program.rs"]
-mod program;
-#[path = "common/snapshot.rs"]
-mod snapshot;
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::common::snapshot;
 use llm_bandit::evaluate::{Move, moves};
 use llm_bandit::record::Record;
 use llm_bandit::run::CellCache;
@@ -22,8 +16,8 @@ use llm_bandit::statistics::Interval;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-use kinds::{Form, forms};
-use program::llm_bandit;
+use crate::common::kinds::{Form, forms};
+use crate::common::program::llm_bandit;
 
 const HEAD: &str =
     "description = \"d\"\nsuite = \"s\"\n[preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";

@@ -1,9 +1,6 @@
 //! No router of any kind has a path to the outcomes of test prompts: whatever they are, the choices are the same.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/kinds.rs"]
-mod kinds;
-
 use std::path::Path;
 
 use llm_bandit::record::Record;
@@ -12,7 +9,7 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-use kinds::{Form, forms};
+use crate::common::kinds::{Form, forms};
 
 /// A program that chooses by the checksum of all it is told of a prompt, so that no outcome could slip in unseen.
 const PROGRAM: &str = r#"at-once = true

@@ -1,9 +1,6 @@
 //! Unseen models: every router learns of them what their quizzes say, and nothing else.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/kinds.rs"]
-mod kinds;
-
 use std::path::Path;
 
 use llm_bandit::evaluate::{PolicyKind, Row, summarise};
@@ -14,7 +11,7 @@ use llm_bandit::scenario::Scenario;
 use llm_bandit::suite::Suite;
 use llm_bandit::suite::synthetic::SyntheticSettings;
 
-use kinds::{Form, forms};
+use crate::common::kinds::{Form, forms};
 
 const HEAD: &str = "description = \"d\"\nsuite = \"s\"\n[pool]\nmin-coverage = 0.1\ngaps = \"vary-pool\"\n\
     [preferences]\nlow = 0.01\nhigh = 100.0\ncount = 10\n";

@@ -1,11 +1,6 @@
 //! `verify` on reports: what is sound passes, and whatever is changed is found and named in one line.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
-#[path = "common/folder.rs"]
-mod folder;
-#[path = "common/program.rs"]
-mod program;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,8 +8,8 @@ use std::path::{Path, PathBuf};
 use llm_bandit::seed::Stream;
 use sha2::{Digest, Sha256};
 
-use folder::files;
-use program::llm_bandit;
+use crate::common::folder::files;
+use crate::common::program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 

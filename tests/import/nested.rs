@@ -369,7 +369,7 @@ fn columns_that_come_late_are_read_or_named() {
 
 #[test]
 fn every_answer_is_traced_to_its_own_place() {
-    let places = |format: &str, files: &crate::Files| -> Vec<String> {
+    let places = |format: &str, files: &Files| -> Vec<String> {
         let (coverage, _) = of_files(format, files, |_| {}).unwrap();
         let last = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
         coverage.explanation().lines().map(last).collect()

@@ -3,7 +3,7 @@
 use llm_bandit::report::plot::{Columns, Curve, Figure, LineKind, ModelPoint, ParetoChart};
 use proptest::prelude::*;
 
-use crate::{pools, samples};
+use super::{pools, samples};
 
 fn chart(curves: Vec<Curve>, models: Vec<ModelPoint>) -> ParetoChart {
     let mut chart = samples::chart("odd data", pools::PAIR, &[], false);

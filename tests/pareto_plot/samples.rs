@@ -4,7 +4,7 @@ use std::path::Path;
 
 use llm_bandit::report::plot::{Curve, Figure, LineKind, ModelPoint, ParetoChart};
 
-use crate::pools;
+use super::pools;
 
 /// What routers of growing skill make of a pool: the mixtures of its models, lifted in the middle.
 pub(crate) fn chart(
