@@ -115,20 +115,22 @@ fn size_in(scene: &Scene, scale: f64) -> (u32, u32) {
     ((scene.width.ceil() * scale).round() as u32, (scene.height.ceil() * scale).round() as u32)
 }
 
-/// The mean of each square of samples.
+/// The mean of each square of samples, gathered row by row as they lie.
 fn averaged(samples: &[u8], width: usize, height: usize) -> Vec<u8> {
     let n = PNG_SAMPLES as usize;
     let mut pixels = Vec::with_capacity(width * height * 3);
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..3 {
-                let sample = |k: usize| {
-                    usize::from(samples[((y * n + k / n) * width * n + x * n + k % n) * 3 + channel])
-                };
-                let sum: usize = (0..n * n).map(sample).sum();
-                pixels.push(((sum + n * n / 2) / (n * n)) as u8);
+    let mut sums = vec![0_u16; width * 3];
+    for rows in samples.chunks_exact(n * n * width * 3) {
+        sums.fill(0);
+        for row in rows.chunks_exact(n * width * 3) {
+            for (sums, square) in sums.chunks_exact_mut(3).zip(row.chunks_exact(n * 3)) {
+                for sample in square.chunks_exact(3) {
+                    sums.iter_mut().zip(sample).for_each(|(sum, value)| *sum += u16::from(*value));
+                }
             }
         }
+        let n_samples = (n * n) as u16;
+        pixels.extend(sums.iter().map(|sum| ((sum + n_samples / 2) / n_samples) as u8));
     }
     pixels
 }
