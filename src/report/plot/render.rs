@@ -101,7 +101,8 @@ fn picture(scene: &Scene, scale: f64, dots_per_metre: Option<u32>) -> Result<Vec
     let mut picture = Vec::new();
     let mut encoder = png::Encoder::new(&mut picture, width, height);
     encoder.set_color(png::ColorType::Rgb);
-    encoder.set_compression(png::Compression::Best);
+    // `Best` makes files of charts 5 % smaller in five times the time, which was a third of that of a report.
+    encoder.set_compression(png::Compression::Default);
     encoder.set_pixel_dims(dots_per_metre.map(|dots| png::PixelDimensions {
         xppu: dots,
         yppu: dots,
