@@ -2,7 +2,7 @@
 //! apart in about 5 of 100. Of two runs that differ by chance `check` calls one a regression in at most 5 of 100, however many
 //! routers there are.
 //!
-//! `LLM_BANDIT_COVERAGE=1000x2000 cargo test --test coverage -- --nocapture` simulates 1,000 runs with the 2,000 resamples that
+//! `LLM_BANDIT_COVERAGE=1000x2000 cargo test --test tests coverage:: -- --nocapture` simulates 1,000 runs with the 2,000 resamples that
 //! a run has, in ten minutes on two cores; without it there are 300 runs of 200 resamples.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 

@@ -312,7 +312,7 @@ fn number_from(variable: &str) -> Option<usize> {
     std::env::var(variable).ok().map(|number| number.parse().unwrap())
 }
 
-/// `LLM_BANDIT_KILLS=50 cargo test --test scale killed` kills so many.
+/// `LLM_BANDIT_KILLS=50 cargo test --test tests scale::shards` kills so many.
 #[test]
 fn shards_that_are_killed_at_any_moment_lose_nothing() {
     let n_kills = number_from("LLM_BANDIT_KILLS").unwrap_or(4);
@@ -360,7 +360,7 @@ fn shards_that_are_killed_at_any_moment_lose_nothing() {
     assert!(n_hit > 0, "no kill hit a shard");
 }
 
-/// `LLM_BANDIT_WRITERS_SECONDS=60 cargo test --test scale writers` goes on for so long.
+/// `LLM_BANDIT_WRITERS_SECONDS=60 cargo test --test tests scale::eight` goes on for so long.
 #[test]
 fn eight_writers_of_the_same_cells_in_one_folder_lose_nothing() {
     let seconds = Duration::from_secs(number_from("LLM_BANDIT_WRITERS_SECONDS").unwrap_or(0) as u64);

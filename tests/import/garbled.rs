@@ -1,6 +1,6 @@
 //! No input makes an importer panic: arbitrary bytes, and valid files cut off or with bytes changed, become a suite or one line.
 //!
-//! `LLM_BANDIT_GARBLED=45 cargo test --test import garbled` tries 45 times as many inputs: 2,160 a format.
+//! `LLM_BANDIT_GARBLED=45 cargo test --test tests import::garbled` tries 45 times as many inputs: 2,160 a format.
 
 use proptest::prelude::*;
 
