@@ -261,8 +261,13 @@ pub fn splice(path: &Path, text: &str, published: &Published, commit: &str) -> R
     Ok(format!("{}\n{}{}", &text[..start], block(published, commit), &text[end..]))
 }
 
+/// The most rows of a table between the marks: a text is no place for thirty.
+const MOST_ROWS: usize = 12;
+
 fn block(published: &Published, commit: &str) -> String {
-    let overall = Overall::new(&published.runs);
+    let mut overall = Overall::new(&published.runs);
+    let n_rows = overall.rows.len();
+    overall.rows.truncate(MOST_ROWS);
     let first = &published.runs[0].record.manifest;
     let n_replicates: Vec<usize> =
         published.runs.iter().map(|run| run.record.manifest.replicates.len()).collect();
@@ -272,9 +277,13 @@ fn block(published: &Published, commit: &str) -> String {
         _ => String::new(),
     };
     let mut text = table_md(&overall);
+    text.push('\n');
+    if n_rows > MOST_ROWS {
+        let _ = write!(text, "The first {MOST_ROWS} of {n_rows}. ");
+    }
     let _ = write!(
         text,
-        "\n{} scenarios ({}), {replicates}, seed {}, llm-bandit {}, commit {commit}.",
+        "{} scenarios ({}), {replicates}, seed {}, llm-bandit {}, commit {commit}.",
         overall.scenarios.len(),
         overall.scenarios.join(", "),
         first.scenario.seed,
