@@ -33,6 +33,7 @@ mod routellm_adapter;
 mod same_bytes;
 mod saved_routers;
 mod scale;
+mod schema;
 mod sentence_transformer;
 mod stress;
 mod suite_check;
