@@ -289,7 +289,7 @@ fn verify_and_list_say_what_is_there_and_every_help_has_an_example() {
     );
     assert!(
         error(&llm_bandit(folder.path(), &["verify", "nowhere.toml"]))
-            .starts_with("nowhere.toml: cannot read")
+            .starts_with("nowhere.toml: there is no such file; `llm-bandit init SUITE`")
     );
     let listed = String::from_utf8(llm_bandit(root, &["list"]).stdout).unwrap();
     assert!(listed.contains("simulated-open-suite") && listed.contains("scenarios/quickstart.toml"));
