@@ -26,6 +26,8 @@ pub struct Metric {
     pub better: Better,
     /// Where its values lie; ends of intervals are moved there. A side on which values may not be reached has no end.
     pub range: Interval,
+    /// Whether only a policy that the preference moves can be the best: to be the same at every preference earns nothing.
+    pub is_of_dial: bool,
     /// Whether it has intervals and tests, and may be declared the primary metric.
     pub is_headline: bool,
     /// What it cannot do without; every suite has scores.
@@ -125,6 +127,7 @@ pub(super) const PLAIN: Metric = Metric {
     unit: Unit::Score,
     better: Better::Higher,
     range: Interval::ANY,
+    is_of_dial: false,
     is_headline: false,
     needs: &[Need::Costs],
     missing: Missing::Undefined,

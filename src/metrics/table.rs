@@ -256,6 +256,7 @@ pub static METRICS: &[Metric] = &[
     },
     Metric {
         name: "cost-inversions",
+        is_of_dial: true,
         title: "inversions",
         unit: Unit::Count,
         better: Better::Lower,

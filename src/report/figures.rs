@@ -1,11 +1,14 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
+use super::by_rank;
 use super::plot::{Curve, Line, LineKind, ModelPoint, ParetoChart, UtilityChart};
+use super::table::main_columns;
 use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
 use crate::router::RandomSettings;
+use crate::scenario::RouterEntry;
 use crate::statistics::Interval;
 
 /// A policy that a figure shows.
@@ -30,9 +33,10 @@ pub(super) fn in_utility(record: &Record, summary: &Summary) -> Vec<Shown> {
 }
 
 fn shown(record: &Record, summary: &Summary, bounds: &[Bound]) -> Vec<Shown> {
+    let routers = kinds(record, summary);
     let policies = summary.replicates[0].policies.iter().enumerate();
     let shown = |(position, policy): (usize, &Policy)| {
-        let kind = line_kind(record, policy.id, bounds)?;
+        let kind = line_kind(&routers, policy.id, bounds)?;
         Some(Shown { position, kind, n_places: hull(&mean_points(summary, position)).len() })
     };
     policies.filter_map(shown).collect()
@@ -111,18 +115,96 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
 const BOUNDS_OF_COST: [Bound; 3] = [Bound::Oracle, Bound::BenchmarkOracle, Bound::ZeroRouter];
 const BOUNDS_OF_UTILITY: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
 
-/// How a policy is drawn, if at all. A random router is a floor, not a competitor: far off, it must not stretch the axes.
-fn line_kind(record: &Record, id: PolicyId, bounds: &[Bound]) -> Option<LineKind> {
-    match id {
-        PolicyId::Router(router) => {
-            let entry = &record.manifest.scenario.routers[router];
-            let is_floor = entry.settings.get::<RandomSettings>().is_some();
-            Some(if is_floor {
-                LineKind::Reference { index: BOUNDS_OF_COST.len() }
-            } else {
-                LineKind::Router { index: router }
-            })
+/// The looks of routers by their labels: every built-in kind has one of its own in every report, and whoever is called otherwise the
+/// one of its name, or the next that is free.
+pub(super) fn looks<'a>(labels: impl Iterator<Item = &'a str> + Clone) -> Vec<usize> {
+    let own = |label: &str| LOOKS.iter().position(|known| known.split(' ').any(|name| name == label));
+    let mut taken: Vec<usize> = labels.clone().filter_map(own).collect();
+    let look = |label: &'a str| {
+        own(label).unwrap_or_else(|| {
+            // FNV-1a: the same on every machine.
+            let hash = label
+                .bytes()
+                .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+            let first = (hash % N_LOOKS) as usize;
+            let all = (first..first + N_LOOKS as usize).map(|look| look % N_LOOKS as usize);
+            let free = all.into_iter().find(|look| !taken.contains(look)).unwrap_or(first);
+            taken.push(free);
+            free
+        })
+    };
+    labels.map(look).collect()
+}
+
+/// Looks that are distinct.
+const N_LOOKS: u32 = 32;
+
+/// Whose look each is, by its number: the first eight have colours of their own.
+const LOOKS: [&str; 25] = [
+    "knn linucb",
+    "llm-bandit llm-bandit-online",
+    "linear lin-thompson",
+    "clusters epsilon-greedy",
+    "cheapest pilot",
+    "mlp barp",
+    "kernel",
+    "best-single",
+    "uniroute",
+    "ppo-fixed",
+    "carrot",
+    "irt",
+    "routellm-mf",
+    "embedllm",
+    "avengers-pro",
+    "graph-attention",
+    "mirt",
+    "nirt",
+    "hybrid-ensemble",
+    "routellm-sw",
+    "routellm-classifier",
+    "cascade",
+    "decisions",
+    "command",
+    "random",
+];
+
+/// With more routers than these, figures show the best in colour and the others in grey.
+const MOST_IN_COLOUR: usize = 8;
+const BEST_IN_COLOUR: usize = 5;
+
+/// How each router of a report is drawn, a random one as a reference.
+pub(super) fn kinds(record: &Record, summary: &Summary) -> Vec<LineKind> {
+    let entries = &record.manifest.scenario.routers;
+    let looks = looks(entries.iter().map(|entry| entry.label.as_str()));
+    let mut best: Vec<usize> = by_rank(summary, main_columns(record)[0])
+        .into_iter()
+        .filter_map(|policy| match policy.id {
+            PolicyId::Router(router) if policy.kind == PolicyKind::Router => Some(router),
+            _ => None,
+        })
+        .collect();
+    if best.len() > MOST_IN_COLOUR {
+        best.truncate(BEST_IN_COLOUR);
+    }
+    let kind = |(router, entry): (usize, &RouterEntry)| {
+        let (settings, index) = (&entry.settings, looks[router]);
+        if settings.get::<RandomSettings>().is_some() {
+            LineKind::Reference { index: BOUNDS_OF_COST.len() }
+        } else if settings.traits().asks_judge {
+            LineKind::Apart { index }
+        } else if best.contains(&router) {
+            LineKind::Router { index }
+        } else {
+            LineKind::Other
         }
+    };
+    entries.iter().enumerate().map(kind).collect()
+}
+
+/// How a policy is drawn, if at all. A random router is a floor, not a competitor: far off, it must not stretch the axes.
+fn line_kind(routers: &[LineKind], id: PolicyId, bounds: &[Bound]) -> Option<LineKind> {
+    match id {
+        PolicyId::Router(router) => Some(routers[router]),
         PolicyId::Bound(bound) => {
             let index = BOUNDS_OF_COST.iter().position(|known| *known == bound)?;
             bounds.contains(&bound).then_some(LineKind::Reference { index })
@@ -167,4 +249,32 @@ fn subtitle(record: &Record, summary: &Summary) -> String {
     let has_bands = summary.evidence.as_ref().is_some_and(|evidence| !evidence.bands.is_empty());
     let bands = if has_bands { "; bands: 95 % intervals" } else { "" };
     format!("{} models, {} test prompts, {times}{bands}{assumed}", suite.models.len(), replicates[0].n_test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router::Registry;
+
+    #[test]
+    fn a_router_looks_the_same_wherever_it_stands() {
+        let of = |labels: &[&'static str]| looks(labels.iter().copied());
+        assert_eq!(of(&["knn", "linear"])[1], of(&["random", "carrot", "linear"])[2]);
+        assert_eq!(of(&["my-router"]), of(&["knn", "my-router"])[1..]);
+        let many: Vec<String> = (0..20).map(|number| format!("variant-{number}")).collect();
+        let mut found = looks(many.iter().map(String::as_str));
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), 20, "no two of a report look alike while there are looks");
+    }
+
+    #[test]
+    fn every_kind_has_a_look_of_its_own() {
+        let registry = Registry::built_in();
+        let by_settings = ["predictor", "single"];
+        let without = registry.kinds().filter(|kind| !by_settings.contains(kind));
+        let without =
+            without.filter(|kind| !LOOKS.iter().any(|look| look.split(' ').any(|name| name == *kind)));
+        assert_eq!(without.collect::<Vec<_>>(), [""; 0]);
+    }
 }

@@ -9,7 +9,7 @@ use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{advice, charts, evidence, routers, setting};
+use super::sections::{advice, charts, evidence, routers, setting, worst};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
@@ -69,18 +69,22 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
         by_cost: mixes::by_cost(summary),
         opens_at: mixes::opens_at(record),
         leader: evidence::leader(record, summary),
+        routers: figures::kinds(record, summary),
         marks: (0..summary.replicates[0].policies.len()).map(mark).collect(),
     }
 }
 
 /// The contents and the sections. Those that the dial moves are one part of the page, so that it stays in sight above them.
 fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
-    let mut before: Vec<Section> = advice::html(page).into_iter().collect();
-    before.extend(routers::main_html(page));
-    before.extend(evidence::html(page));
-    let mut dialled = charts.html(page);
+    let mut figures = charts.html(page).into_iter();
+    let mut dialled: Vec<Section> = figures.next().into_iter().collect();
+    dialled.extend(advice::html(page));
+    dialled.extend(routers::main_html(page));
+    dialled.extend(evidence::html(page));
+    dialled.extend(figures);
     dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);
     let mut after: Vec<Section> = Vec::new();
+    after.extend(worst::html(page));
     after.extend(routers::further_html(page));
     after.push(routers::published_html(page));
     after.extend(routers::worth_html(page));
@@ -94,11 +98,10 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     after.push(setting::provenance_html(page));
     html! {
         nav aria-label="Contents" { ul { "\n"
-            @for Section { id, title, .. } in before.iter().chain(&dialled).chain(&after) {
+            @for Section { id, title, .. } in dialled.iter().chain(&after) {
                 li { a href={ "#" (id) "-title" } { (title) } } "\n"
             }
         } } "\n"
-        @for section in &before { (section.html()) }
         div.dialled { "\n"
             (mixes::dial_html(page))
             @for section in &dialled { (section.html()) }

@@ -79,7 +79,8 @@ pub(super) fn policies(
             }
             let cell = |(metric, best): (&&Metric, &Option<f64>)| {
                 let is_tested = summary.evidence.is_some() && metric.is_headline;
-                cell(metric, summary.find(policy.id, metric.name), *best, is_tested)
+                let best = best.filter(|_| can_win(summary, position, metric));
+                cell(metric, summary.find(policy.id, metric.name), best, is_tested)
             };
             let name = Cell::from(&policy.name);
             let name = if let Some(marks) = marks { name.after(marks[position].clone()) } else { name };
@@ -95,9 +96,21 @@ pub(super) fn comparable(row: &Row) -> Option<f64> {
     (aggregate.n == row.values.len()).then_some(aggregate.mean)
 }
 
+/// Whether a policy can be the best by a metric: of those about the preference only one that it moves.
+fn can_win(summary: &Summary, position: usize, metric: &Metric) -> bool {
+    let is_moved = |evaluated: &Evaluated| {
+        let points = &evaluated.policies[position].points;
+        points.iter().any(|point| point.cost_usd != points[0].cost_usd)
+    };
+    !metric.is_of_dial || summary.replicates.iter().any(is_moved)
+}
+
 /// The best comparable mean among routers; `None` where all share it.
 fn winner(summary: &Summary, column: &Metric) -> Option<f64> {
-    let routers = summary.replicates[0].policies.iter().filter(|policy| policy.kind == PolicyKind::Router);
+    let routers = summary.replicates[0].policies.iter().enumerate();
+    let routers = routers.filter(|(_, policy)| policy.kind == PolicyKind::Router);
+    let routers =
+        routers.filter(|(position, _)| can_win(summary, *position, column)).map(|(_, policy)| policy);
     let means: Vec<Option<f64>> =
         routers.map(|policy| summary.find(policy.id, column.name).and_then(comparable)).collect();
     let known = means.iter().flatten().copied();

@@ -8,6 +8,7 @@ use super::markdown::{interval, report_md};
 use crate::evaluate::online::{OnlineSummary, Series, Value};
 use crate::evaluate::{SIGNIFICANCE, Verdict};
 use crate::record::online::OnlineRecord;
+use crate::report::figures::looks;
 use crate::report::markup::unescaped;
 use crate::report::page::document;
 use crate::report::plot::{Line, LineKind, OnPage, RegretChart, swatch};
@@ -310,8 +311,9 @@ pub(super) fn to_reference(
 
 fn cumulative(record: &OnlineRecord, summary: &OnlineSummary, reference: &str, curve: Curve) -> RegretChart {
     let place = |at: usize| summary.checkpoints[at] as f64;
+    let looks = looks_of(summary);
     let line = |(position, series): (usize, &Series)| {
-        let (kind, curve) = (kind(position, series)?, curve(series)?);
+        let (kind, curve) = (kind(&looks, position, series)?, curve(series)?);
         let points = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.mean));
         let band = curve.iter().enumerate().map(|(at, spread)| (place(at), spread.low, spread.high));
         Some(Line {
@@ -358,6 +360,7 @@ fn rates(
             places.push(at);
         }
     }
+    let looks = looks_of(summary);
     let line = |(position, series): (usize, &Series)| {
         let rate = |pair: &[usize]| {
             let [from, to] = [pair[0], pair[1]].map(|at| summary.checkpoints[at] as f64);
@@ -365,17 +368,26 @@ fn rates(
             ((from + to) / 2.0, gained / (to - from))
         };
         let points = places.windows(2).map(rate).collect();
-        Some(Line { label: series.policy.clone(), points, band: None, kind: kind(position, series)? })
+        Some(Line { label: series.policy.clone(), points, band: None, kind: kind(&looks, position, series)? })
     };
     summary.series.iter().enumerate().filter_map(line).collect()
 }
 
+/// The looks of the learners, which come before the references.
+fn looks_of(summary: &OnlineSummary) -> Vec<usize> {
+    let learners: Vec<&str> = (summary.series.iter())
+        .filter(|series| !series.is_reference)
+        .map(|series| series.policy.as_str())
+        .collect();
+    looks(learners.into_iter())
+}
+
 /// How a policy is drawn, where it is.
-fn kind(position: usize, series: &Series) -> Option<LineKind> {
+fn kind(looks: &[usize], position: usize, series: &Series) -> Option<LineKind> {
     if series.is_reference {
         return Some(LineKind::Reference { index: DRAWN.iter().position(|name| *name == series.policy)? });
     }
-    Some(LineKind::Router { index: position })
+    Some(LineKind::Router { index: looks[position] })
 }
 
 fn dressed(record: &OnlineRecord, lines: Vec<Line>, regret_label: String) -> RegretChart {

@@ -268,6 +268,23 @@
     }
     sortAgain(table);
   }
+  /* Tables that are wider than the page say so. */
+  for (const frame of all(".scroll")) {
+    const more = document.createElement("p");
+    more.className = "more";
+    more.textContent = "\u2194 the table goes on to the right";
+    frame.before(more);
+    const look = () => {
+      const left = frame.scrollWidth - frame.clientWidth - frame.scrollLeft;
+      const isWide = frame.scrollWidth > frame.clientWidth + 1;
+      frame.classList.toggle("wide", isWide);
+      frame.classList.toggle("end", left <= 1);
+      more.hidden = !isWide;
+    };
+    frame.addEventListener("scroll", look, { passive: true });
+    if (window.ResizeObserver) new ResizeObserver(look).observe(frame);
+    look();
+  }
   const dial = document.getElementById("dial");
   if (dial) {
     dial.closest(".dial").hidden = false;

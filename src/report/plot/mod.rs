@@ -37,14 +37,21 @@ pub(in crate::report) use scene::properties;
 
 /// Whose line it is, and so how it is drawn.
 ///
-/// A router keeps its look wherever it is given the same index: pass its position in the scenario, not its position among the lines of one figure.
+/// A router keeps its look wherever it is given the same index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineKind {
     /// A router under comparison: a colour, a dash pattern, and a marker of its own; the axes are chosen to show it.
     Router {
-        /// Position among the routers; 32 looks are distinct, then they repeat.
+        /// The number of its look; 32 are distinct, then they repeat.
         index: usize,
     },
+    /// A router out of competition, looking as one: the axes are not stretched for it.
+    Apart {
+        /// As of a router.
+        index: usize,
+    },
+    /// One of many routers that is not among the best: a thin grey line without markers, below the others.
+    Other,
     /// A bound or a baseline (oracle, zero router, random): a muted grey line, which never stretches the axes far.
     Reference {
         /// Position among the references; 4 looks are distinct, then they repeat.

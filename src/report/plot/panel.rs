@@ -3,6 +3,7 @@
 
 use plotters::style::RGBColor;
 
+use super::LineKind;
 use super::axis::{Axis, Tick};
 use super::scene::{self, EDGE, FAINT_TEXT, GRID, Look, Marker, TEXT};
 use super::scene::{Align, Lettering, Point, Scene, Stroke};
@@ -243,6 +244,13 @@ pub(super) enum Swatch {
 pub(super) struct Entry {
     pub(super) swatch: Swatch,
     pub(super) label: String,
+}
+
+/// The one entry of the routers that are drawn in grey, where there are any.
+pub(super) fn others(kinds: impl Iterator<Item = LineKind>) -> Option<Entry> {
+    let n = kinds.filter(|kind| *kind == LineKind::Other).count();
+    let swatch = Swatch::Line { look: scene::look(LineKind::Other), band: false };
+    (n > 0).then(|| Entry { swatch, label: format!("{n} other routers") })
 }
 
 const SWATCH_WIDTH: f64 = 34.0;

@@ -75,10 +75,10 @@ impl Figure for ParetoChart {
 }
 
 impl ParetoChart {
-    /// The panels for a page, apart, the log axis first.
+    /// The panels for a page, apart, the linear axis first as everywhere.
     pub(in crate::report) fn panels_inline(&self) -> Vec<Inline> {
         let panel = |scales| Inline::new(&scene(self, on_page(scales)));
-        vec![panel(&[Scale::Log]), panel(&[Scale::Linear])]
+        vec![panel(&[Scale::Linear]), panel(&[Scale::Log])]
     }
 }
 
@@ -196,7 +196,12 @@ fn panels(chart: &ParetoChart, top: f64, layout: Frame) -> Vec<Panel> {
 fn draw_data(scene: &mut Scene, panel: &Panel, chart: &ParetoChart) -> Obstacles {
     let mut obstacles = Obstacles::default();
     let curves = || chart.curves.iter().enumerate();
-    let routers = || curves().rev().filter(|(_, curve)| matches!(curve.kind, LineKind::Router { .. }));
+    let is_other = |curve: &Curve| curve.kind == LineKind::Other;
+    // Those that are not among the best lie below.
+    let others = || curves().rev().filter(move |(_, curve)| is_other(curve));
+    let in_colour =
+        move |curve: &Curve| !is_other(curve) && !matches!(curve.kind, LineKind::Reference { .. });
+    let routers = || others().chain(curves().rev().filter(move |(_, curve)| in_colour(curve)));
     let references = || curves().filter(|(_, curve)| matches!(curve.kind, LineKind::Reference { .. }));
     for (owner, curve) in routers() {
         if let Some(band) = &curve.band {
@@ -276,7 +281,9 @@ fn entries(chart: &ParetoChart, panels: &[Panel], named: &[bool]) -> Vec<Entry> 
         };
         Entry { swatch, label: format!("{}{}", curve.label, whereabouts(curve, panels)) }
     };
-    let mut entries: Vec<Entry> = chart.curves.iter().map(curve).collect();
+    let in_colour = chart.curves.iter().filter(|curve| curve.kind != LineKind::Other);
+    let mut entries: Vec<Entry> = in_colour.map(curve).collect();
+    entries.extend(panel::others(chart.curves.iter().map(|curve| curve.kind)));
     if !chart.models.is_empty() {
         // In one column of a paper a long entry would leave room for no second column.
         let label = match named.iter().filter(|named| !**named).count() {

@@ -241,6 +241,9 @@ const MARKERS: [Marker; 8] = [
 
 const DASHES: [&[f64]; 4] = [&[], &[7.0, 3.0], &[2.0, 2.0], &[8.0, 2.5, 2.0, 2.5]];
 
+/// The routers that are not among the best of many.
+const OTHER: RGBColor = RGBColor(190, 190, 190);
+
 const REFERENCES: [(RGBColor, &[f64]); 4] = [
     (RGBColor(80, 80, 80), &[10.0, 4.0]),
     (RGBColor(120, 120, 120), &[3.0, 3.0]),
@@ -254,7 +257,8 @@ const REFERENCE_MARKERS: [Marker; 4] = [Marker::Star, Marker::OpenSquare, Marker
 /// The look of a line.
 pub(super) fn look(kind: LineKind) -> Look {
     match kind {
-        LineKind::Router { index } => {
+        LineKind::Other => Look { stroke: Stroke::solid(OTHER, 1.0), marker: None },
+        LineKind::Router { index } | LineKind::Apart { index } => {
             // The second eight have the colours and markers of the first eight, but never their dashes.
             let dash = DASHES[(index % 8 + index / 8) % 4];
             let stroke = Stroke { colour: COLOURS[index % 8], width: 1.7, dash };
@@ -269,7 +273,14 @@ pub(super) fn look(kind: LineKind) -> Look {
 
 /// The name of a colour in a style sheet, where light and dark pages may differ.
 pub(super) fn name(colour: RGBColor) -> String {
-    let names = [(TEXT, "text"), (FAINT_TEXT, "faint"), (EDGE, "edge"), (GRID, "grid"), (PAPER, "paper")];
+    let names = [
+        (OTHER, "other"),
+        (TEXT, "text"),
+        (FAINT_TEXT, "faint"),
+        (EDGE, "edge"),
+        (GRID, "grid"),
+        (PAPER, "paper"),
+    ];
     if let Some((_, name)) = names.iter().find(|(known, _)| *known == colour) {
         return (*name).to_owned();
     }

@@ -81,7 +81,11 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
             panel.draw_band(&mut scene, &low, &high, scene::look(line.kind));
         }
     }
-    for (owner, line) in lines.iter().enumerate().rev() {
+    // Those that are not among the best lie below the others.
+    let in_order = |is_other: bool| {
+        lines.iter().enumerate().rev().filter(move |(_, line)| (line.kind == LineKind::Other) == is_other)
+    };
+    for (owner, line) in in_order(true).chain(in_order(false)) {
         scene.owner(Some(owner));
         let places: Vec<Point> = line.points.iter().filter_map(|point| panel.place(*point)).collect();
         let look = scene::look(line.kind);
@@ -91,7 +95,9 @@ fn scene(chart: &UtilityChart, layout: Frame) -> Scene {
     scene.owner(None);
     let bottom = top + layout.height + BELOW;
     scene.height = if layout.has_legend {
-        let entries: Vec<Entry> = lines.iter().map(|line| line.entry(line.band.is_some())).collect();
+        let in_colour = lines.iter().filter(|line| line.kind != LineKind::Other);
+        let mut entries: Vec<Entry> = in_colour.map(|line| line.entry(line.band.is_some())).collect();
+        entries.extend(panel::others(lines.iter().map(|line| line.kind)));
         let bottom = panel::draw_legend(&mut scene, &entries, bottom + 14.0);
         panel::draw_notes(&mut scene, &notes(chart, &lines, &panel), bottom) + MARGIN
     } else {
@@ -144,7 +150,9 @@ fn draw_break(scene: &mut Scene, panel: &Panel) {
 fn notes(chart: &UtilityChart, lines: &[Line], panel: &Panel) -> Vec<String> {
     let count = |lines: &[Line]| lines.iter().map(|line| line.points.len()).sum::<usize>();
     let dropped = count(&chart.lines) - count(lines);
-    let outside = |line: &&Line| line.points.iter().any(|point| !panel.y.window.contains(point.1));
+    let outside = |line: &&Line| {
+        line.kind != LineKind::Other && line.points.iter().any(|point| !panel.y.window.contains(point.1))
+    };
     let outside: Vec<&str> = lines.iter().filter(outside).map(|line| line.label.as_str()).collect();
     let mut notes = Vec::new();
     if !outside.is_empty() {

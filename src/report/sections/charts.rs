@@ -42,16 +42,16 @@ impl Charts {
         if !page.record.manifest.suite.has_cost {
             return Vec::new();
         }
-        let panels = self.pareto.iter().zip(["log scale of costs", "linear scale of costs"]);
+        let panels = self.pareto.iter().zip(["linear scale of costs", "log scale of costs"]);
         let pareto = html! {
             p {
-                "Each marker is a router at one preference w; lines are hulls, between whose corners lie mixtures. Crosses are \
-                 single models. Further up and further left is better."
+                "Each marker is a router at one preference w, the weight of cost against score; rings show where the dial stands. Lines \
+                 are hulls, between whose corners lie mixtures. Crosses are single models. Further up and further left is better."
             } "\n"
             (self.legend(page))
             div.plots { "\n"
                 @for (inline, what) in panels {
-                    (figure(inline, Some(("pareto", self.in_pareto.len())), &format!("Score against cost, {what}")))
+                    (figure(inline, Some(("pareto", &self.in_pareto)), &format!("Score against cost, {what}")))
                 }
             } "\n"
             p.hint { "Point at a marker, or move to a chart with the tab key and use the arrow keys." } "\n"
@@ -64,7 +64,7 @@ impl Charts {
             div."plots wide" { "\n"
                 (figure(
                     &self.utility,
-                    Some(("utility", self.in_utility.len())),
+                    Some(("utility", &self.in_utility)),
                     "Normalised utility against preference",
                 ))
             } "\n"
@@ -77,14 +77,18 @@ impl Charts {
 
     fn legend(&self, page: &Page) -> Markup {
         let policies = &page.summary.replicates[0].policies;
+        let n_others = self.in_pareto.iter().filter(|shown| shown.kind == LineKind::Other).count();
         html! {
             ul.legend aria-label="Curves" { "\n"
-                @for Shown { position, kind, n_places } in &self.in_pareto {
+                @for Shown { position, kind, n_places } in self.in_pareto.iter().filter(|shown| shown.kind != LineKind::Other) {
                     li data-policy=(position) {
                         (plot::swatch(*kind, *n_places)) span { (policies[*position].name) }
                     } "\n"
                 }
             } "\n"
+            @if n_others > 0 {
+                p.hint { (plot::swatch(LineKind::Other, 2)) " " (n_others) " other routers in grey: point at one for its name" } "\n"
+            }
         }
     }
 }
@@ -100,15 +104,17 @@ pub(super) fn legend_of<'a>(entries: impl Iterator<Item = (LineKind, usize, &'a 
     }
 }
 
-/// One picture; with what the script calls it and the number of its curves, which get a ring each for where the dial stands.
-pub(in crate::report) fn figure(inline: &Inline, dialled: Option<(&str, usize)>, label: &str) -> Markup {
+/// One picture; with what the script calls it and its curves, which get a ring each for where the dial stands unless they are grey.
+pub(in crate::report) fn figure(inline: &Inline, dialled: Option<(&str, &[Shown])>, label: &str) -> Markup {
     let Inline { marks, width, height, .. } = inline;
     html! {
         figure {
             svg.plot data-kind=[dialled.map(|(kind, _)| kind)] viewBox={ "0 0 " (width) " " (height) } role="img"
                 aria-label=(label) {
                 (marks)
-                @for curve in 0..dialled.map_or(0, |(_, n_curves)| n_curves) { circle.ring data-ring=(curve) r="6" {} }
+                @for (curve, shown) in dialled.map_or(&[][..], |(_, shown)| shown).iter().enumerate() {
+                    @if shown.kind != LineKind::Other { circle.ring data-ring=(curve) r="6" {} }
+                }
             }
         } "\n"
     }
@@ -122,7 +128,7 @@ pub(in crate::report) fn calibration_html(page: &Page) -> Option<Section> {
     }
     let points = |one: &Calibration| {
         let places = one.bins.iter().map(|bin| (bin.mean_probability, bin.mean_outcome));
-        (LineKind::Router { index: one.router }, places.collect())
+        (page.routers[one.router], places.collect())
     };
     let chart = LineChart {
         lines: found.iter().map(points).collect(),
@@ -148,7 +154,7 @@ pub(in crate::report) fn calibration_html(page: &Page) -> Option<Section> {
              Resolution: how far prompts and models are distinguished. ECE: the mean distance from the diagonal. AUROC: how often \
              a right answer was given the higher score than a wrong one."
         } "\n"
-        (chart_of(page, &chart, "Mean score against predicted score"))
+        (chart_of(found.iter().map(|one| label(page, one.router)), &chart, "Mean score against predicted score"))
         (table.html(None))
     };
     Some(Section::new("calibration", "Can its predictions be believed?", body))
@@ -163,17 +169,25 @@ pub(in crate::report) fn curves_html(page: &Page) -> Option<Section> {
             watched.entry((&curve.what, &curve.by)).or_default().push((router, curve));
         }
     }
-    let chart = |by: &str, what: &str, curves: &[(usize, &LearningCurve)]| {
-        let line = |(router, curve): &(usize, &LearningCurve)| {
-            let points = curve.points.iter().map(|(at, value)| (*at as f64, *value)).collect();
-            (LineKind::Router { index: *router }, points)
+    let picture = |by: &str, what: &str, curves: &[(usize, &LearningCurve)]| {
+        // Routers that share what they learned from share a curve.
+        let mut distinct: Vec<(String, &LearningCurve, LineKind)> = Vec::new();
+        for (router, curve) in curves {
+            match distinct.iter_mut().find(|(_, known, _)| known.points == curve.points) {
+                Some((names, ..)) => names.push_str(&format!(", {}", label(page, *router))),
+                None => distinct.push((label(page, *router).to_owned(), curve, page.routers[*router])),
+            }
+        }
+        let line = |(_, curve, kind): &(String, &LearningCurve, LineKind)| {
+            (*kind, curve.points.iter().map(|(at, value)| (*at as f64, *value)).collect())
         };
-        LineChart {
-            lines: curves.iter().map(line).collect(),
+        let chart = LineChart {
+            lines: distinct.iter().map(line).collect(),
             has_diagonal: false,
             x_label: by.to_owned(),
             y_label: what.to_owned(),
-        }
+        };
+        chart_of(distinct.iter().map(|(names, ..)| names.as_str()), &chart, &format!("{what} by {by}"))
     };
     let body = html! {
         p {
@@ -181,7 +195,7 @@ pub(in crate::report) fn curves_html(page: &Page) -> Option<Section> {
              curve, not its end."
         } "\n"
         @for ((what, by), curves) in &watched {
-            (chart_of(page, &chart(by, what, curves), &format!("{what} by {by}")))
+            (picture(by, what, curves))
         }
     };
     (!watched.is_empty()).then(|| Section::new("learning", "How they learned", body))
@@ -192,13 +206,10 @@ fn label<'a>(page: &'a Page, router: usize) -> &'a str {
 }
 
 /// A chart of routers with its legend.
-fn chart_of(page: &Page, chart: &LineChart, title: &str) -> Markup {
-    let entry = |(kind, points): &(LineKind, Vec<(f64, f64)>)| {
-        let LineKind::Router { index } = *kind else { return (*kind, points.len(), "") };
-        (*kind, points.len(), label(page, index))
-    };
+fn chart_of<'a>(names: impl Iterator<Item = &'a str>, chart: &LineChart, title: &str) -> Markup {
+    let entries = chart.lines.iter().zip(names).map(|((kind, points), name)| (*kind, points.len(), name));
     html! {
-        (legend_of(chart.lines.iter().map(entry)))
+        (legend_of(entries))
         div."plots small" { (figure(&chart.inline(), None, title)) } "\n"
     }
 }

@@ -7,11 +7,13 @@ pub(super) mod evidence;
 pub(super) mod mixes;
 pub(super) mod routers;
 pub(super) mod setting;
+pub(super) mod worst;
 
 use maud::{Markup, html};
 
 use crate::evaluate::{Breakdown, Summary};
 use crate::record::Record;
+use crate::report::plot::LineKind;
 
 /// What every section of a page is written from.
 pub(in crate::report) struct Page<'a> {
@@ -24,6 +26,8 @@ pub(in crate::report) struct Page<'a> {
     pub(in crate::report) opens_at: usize,
     /// The position of the router that the headline is about.
     pub(in crate::report) leader: usize,
+    /// How each router is drawn.
+    pub(in crate::report) routers: Vec<LineKind>,
     /// What stands for each policy in legends and tables.
     pub(in crate::report) marks: Vec<Markup>,
 }
