@@ -103,7 +103,7 @@ mod tests {
         // Four standard errors: the variance of x^k is E x^2k - (E x^k)^2.
         for (power, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             let found = moment(power);
-            assert!((found - expected).abs() < 4.0 * (variance / n as f64).sqrt(), "{power}: {found}");
+            assert!((found - expected).abs() < 4.0 * (variance / n).sqrt(), "{power}: {found}");
         }
         // The two of a pair are 16 apart.
         for lag in [1, 15, 16, 17, 32] {
