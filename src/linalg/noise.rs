@@ -2,7 +2,7 @@
 //!
 //! [`standard_normal`](crate::random::standard_normal) draws one number in f64 and asks the C library for a logarithm. Here pairs
 //! are drawn by the method of Box and Muller (1958) in f32, in blocks that fill the vector registers, with polynomials in the
-//! place of library functions: the same bits on every machine, in a sixth of the time. What bounds it is the generator.
+//! place of library functions: the same bits on every machine, in a fifth of the time. What bounds it is the generator.
 
 use super::kernels;
 use crate::random::ChaCha8Rng;
