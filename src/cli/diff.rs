@@ -231,7 +231,7 @@ fn worst_of(folder: &Path, router: &str, at: f64, n_most: usize, folders: &[Path
     };
     let preferences = &record.manifest.preferences;
     let nearest = decisions::nearest(preferences, at);
-    let losses = worst_decisions(record, place, nearest, n_most);
+    let losses = worst_decisions(record, &[place], nearest, n_most).swap_remove(0);
     say(&decisions::worst_text(router, preferences[nearest], &losses, &texts))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,18 +12,18 @@ const SHOWN: usize = 10;
 /// The section, that of the leader open; `None` where nobody lost anything.
 pub(in crate::report) fn html(page: &Page) -> Option<Section> {
     let manifest = &page.record.manifest;
-    let routers = manifest.scenario.routers.iter().enumerate();
-    let worst = routers.map(|(router, entry)| {
-        (router, &entry.label, worst_decisions(page.record, router, page.opens_at, SHOWN))
-    });
-    let worst: Vec<_> = worst.filter(|(.., losses)| !losses.is_empty()).collect();
+    let routers: Vec<usize> = (0..manifest.scenario.routers.len()).collect();
+    let losses = worst_decisions(page.record, &routers, page.opens_at, SHOWN);
+    let labels = manifest.scenario.routers.iter().map(|entry| &entry.label);
+    let worst = routers.into_iter().zip(labels).zip(losses);
+    let worst: Vec<_> = worst.filter(|(_, losses)| !losses.is_empty()).collect();
     let body = html! {
         p {
             "At w = " (weight(manifest.preferences[page.opens_at])) ", all splits together: the prompts on which a router lost most utility against \
              the best model of its pool. With the texts of the prompts: "
             code { "llm-bandit decisions REPORT --router NAME --worst " (SHOWN) }
         } "\n"
-        @for (router, label, losses) in &worst {
+        @for ((router, label), losses) in &worst {
             details open[*router == page.leader] {
                 summary { (label) } "\n"
                 (table(losses, manifest.suite.has_cost).html(None))
