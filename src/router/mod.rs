@@ -34,6 +34,7 @@ pub(crate) mod external;
 mod factor_models;
 mod graph_attention;
 mod hybrid_ensemble;
+mod kept_types;
 mod kind;
 mod llm_bandit;
 pub mod online;
