@@ -10,6 +10,7 @@ mod embed;
 mod embedded_suite;
 mod extension;
 mod external;
+mod feedback;
 mod first_steps;
 mod gate;
 mod hostile_records;

@@ -4,13 +4,14 @@
 //! (orders x steps), and every router's choices and their probabilities (orders x steps).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::commitment::{LEAST_COST_UNIT_USD, is_amount, name_problem, suite_problem};
 use super::store::{read_array, read_cells, read_manifest, read_unpacked, write_array, write_cells};
-use super::{RecordedPrompt, RecordedSuite, commitment};
+use super::{RecordedPrompt, RecordedSuite, commitment, scenario_hash};
 use crate::error::{Error, Result};
 use crate::hash::hex;
 use crate::metrics::curve::Point;
@@ -18,6 +19,7 @@ use crate::preference::Preference;
 use crate::router::Meter;
 use crate::router::online::Contexts;
 use crate::scenario::Mode;
+use crate::scenario::feedback::{Calls, Deliveries};
 use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
 use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, hash, npy};
@@ -34,15 +36,17 @@ pub struct OnlineRecord {
     /// What was run, on what, with what found out beforehand.
     pub manifest: OnlineManifest,
     /// The replayed prompts.
-    pub prompts: Vec<RecordedPrompt>,
+    pub prompts: Arc<Vec<RecordedPrompt>>,
     /// Their contexts.
-    pub contexts: Contexts,
+    pub contexts: Arc<Contexts>,
     /// Outcomes by phase.
-    pub phases: Vec<Phase>,
+    pub phases: Arc<Vec<Phase>>,
     /// The orders.
     pub orders: Vec<Order>,
     /// By router, then by order.
     pub logs: Vec<Vec<Log>>,
+    /// The scenario under each of its conditions, as a record of its own.
+    pub conditions: Vec<OnlineRecord>,
 }
 
 /// What the arms are worth for a while.
@@ -106,6 +110,19 @@ pub struct OnlineManifest {
     pub warm_start: Option<RecordedWarmStart>,
     /// One entry a router, in scenario order.
     pub routers: Vec<RecordedLearner>,
+    /// One entry a condition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<RecordedCondition>,
+}
+
+/// What a condition has of its own.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecordedCondition {
+    /// Its phases; without changes of its own those of the run as it is, whose files are not written again.
+    pub phases: Vec<RecordedPhase>,
+    /// One entry a router.
+    pub routers: Vec<RecordedLearner>,
 }
 
 /// A phase without its outcomes.
@@ -164,6 +181,16 @@ pub fn log_commitment(label: &str, log: &Log) -> String {
 }
 
 impl OnlineRecord {
+    /// Joins the run as it is and its conditions.
+    pub(crate) fn with_conditions(mut self, conditions: Vec<OnlineRecord>) -> OnlineRecord {
+        let recorded = |record: &OnlineRecord| RecordedCondition {
+            phases: record.manifest.phases.clone(),
+            routers: record.manifest.routers.clone(),
+        };
+        self.manifest.conditions = conditions.iter().map(recorded).collect();
+        OnlineRecord { conditions, ..self }
+    }
+
     /// Writes the record into a folder that exists.
     ///
     /// # Errors
@@ -174,26 +201,39 @@ impl OnlineRecord {
         fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
         let shape = [self.contexts.n_rows(), self.contexts.width()];
         write_numbers(&folder.join(CONTEXTS), shape, self.contexts.values())?;
-        for (number, phase) in self.phases.iter().enumerate() {
-            let [scores, costs] = phase_files(number);
-            write_cells(&folder.join(scores), &phase.score)?;
-            write_cells(&folder.join(costs), &phase.cost_usd)?;
-        }
         let shape = [self.orders.len(), self.manifest.n_steps];
         let place = |&prompt: &usize| u32::try_from(prompt).expect("a suite has fewer than 2^32 prompts");
         let prompts = self.orders.iter().flat_map(|order| &order.prompts);
         let data = prompts.flat_map(|prompt| place(prompt).to_le_bytes());
         write_array(&folder.join(ORDERS), "<u4", shape, data)?;
-        let preferences = self.orders.iter().flat_map(|order| &order.preferences);
-        write_numbers(&folder.join(PREFERENCES), shape, preferences)?;
-        for (entry, logs) in self.manifest.scenario.routers.iter().zip(&self.logs) {
-            let [choices, propensities] = log_files(&entry.label);
-            let arms = logs.iter().flat_map(|log| &log.arms).flat_map(|arm| arm.to_le_bytes());
-            write_array(&folder.join(choices), "<u2", shape, arms)?;
-            let all = logs.iter().flat_map(|log| &log.propensities);
-            write_numbers(&folder.join(propensities), shape, all)?;
+        self.write_course(folder, "", true)?;
+        let scenario = &self.manifest.scenario;
+        for (at, (record, condition)) in self.conditions.iter().zip(&scenario.conditions).enumerate() {
+            record.write_course(folder, &prefix(at), !condition.changes.is_empty())?;
         }
         commitment::write_sums(folder)
+    }
+
+    /// Writes the files of the run as it is or of a condition, whose names begin alike.
+    fn write_course(&self, folder: &Path, prefix: &str, has_own_phases: bool) -> Result<()> {
+        let path = |name: String| folder.join(format!("{prefix}{name}"));
+        let shape = [self.orders.len(), self.manifest.n_steps];
+        if has_own_phases {
+            for (number, phase) in self.phases.iter().enumerate() {
+                let [scores, costs] = phase_files(number).map(path);
+                write_cells(&scores, &phase.score)?;
+                write_cells(&costs, &phase.cost_usd)?;
+            }
+            let preferences = self.orders.iter().flat_map(|order| &order.preferences);
+            write_numbers(&path(PREFERENCES.to_owned()), shape, preferences)?;
+        }
+        for (entry, logs) in self.manifest.scenario.routers.iter().zip(&self.logs) {
+            let [choices, propensities] = log_files(&entry.label).map(path);
+            let arms = logs.iter().flat_map(|log| &log.arms).flat_map(|arm| arm.to_le_bytes());
+            write_array(&choices, "<u2", shape, arms)?;
+            write_numbers(&propensities, shape, logs.iter().flat_map(|log| &log.propensities))?;
+        }
+        Ok(())
     }
 
     /// Reads a record.
@@ -202,7 +242,11 @@ impl OnlineRecord {
     /// A folder that is no online record, one of another format, or parts that do not fit together.
     pub fn read(folder: &Path) -> Result<OnlineRecord> {
         let path = folder.join(MANIFEST);
-        let manifest: OnlineManifest = read_manifest(folder, Mode::Online)?;
+        let mut manifest: OnlineManifest = read_manifest(folder, Mode::Online)?;
+        let recorded = std::mem::take(&mut manifest.conditions);
+        if recorded.len() != manifest.scenario.conditions.len() {
+            return Err(Error::file(&path, "does not tell of every condition"));
+        }
         if let Some(problem) = problem(&manifest) {
             return Err(Error::file(&path, problem));
         }
@@ -212,66 +256,97 @@ impl OnlineRecord {
             return Err(Error::file(&path, problem));
         }
         let contexts = read_contexts(&folder.join(CONTEXTS), prompts.len())?;
-        let cells = [prompts.len(), manifest.suite.models.len()];
-        let mut phases = Vec::new();
-        for (number, phase) in manifest.phases.iter().enumerate() {
-            let [scores, costs] = phase_files(number).map(|name| folder.join(name));
-            let (score, cost_usd) =
-                (read_cells(&scores, cells, 1.0)?, read_cells(&costs, cells, LARGEST_AMOUNT)?);
-            phases.push(Phase { from: phase.from, words: phase.words.clone(), score, cost_usd });
-        }
         let shape = [manifest.scenario.online.orders, manifest.n_steps];
         let order_path = folder.join(ORDERS);
         let places = read_array(&order_path, "<u4", shape, |bytes| u32::from_le_bytes(bytes) as usize)?;
         if places.iter().any(|&place| place >= prompts.len()) {
             return Err(Error::file(&order_path, "names a prompt that is not in the record"));
         }
-        let preferences = read_numbers(&folder.join(PREFERENCES), shape)?;
-        let orders: Vec<Order> = places
-            .chunks_exact(manifest.n_steps)
-            .zip(preferences.chunks_exact(manifest.n_steps))
-            .map(|(prompts, preferences)| Order {
-                prompts: prompts.to_vec(),
-                preferences: preferences.to_vec(),
-            })
-            .collect();
-        let mut record = OnlineRecord { manifest, prompts, contexts, phases, orders, logs: Vec::new() };
-        for (router, entry) in record.manifest.scenario.routers.clone().iter().enumerate() {
-            let logs = record.read_logs(folder, &entry.label, shape)?;
-            let committed = record.manifest.routers.get(router).map(|learner| &learner.choices_hashes);
-            let hashes: Vec<String> = logs.iter().map(|log| log_commitment(&entry.label, log)).collect();
-            if committed != Some(&hashes) {
-                let path = folder.join(&log_files(&entry.label)[0]);
-                return Err(Error::file(&path, "holds other choices than the manifest commits to"));
+        let order = |prompts: &[usize]| Order { prompts: prompts.to_vec(), preferences: Vec::new() };
+        let mut record = OnlineRecord {
+            orders: places.chunks_exact(manifest.n_steps).map(order).collect(),
+            manifest,
+            prompts: Arc::new(prompts),
+            contexts: Arc::new(contexts),
+            phases: Arc::default(),
+            logs: Vec::new(),
+            conditions: Vec::new(),
+        };
+        record.read_course(folder, "", true)?;
+        let mut conditions = Vec::new();
+        for (at, recorded) in recorded.into_iter().enumerate() {
+            let condition = &record.manifest.scenario.conditions[at];
+            let (scenario, has_own_phases) =
+                (record.manifest.scenario.under(condition), !condition.changes.is_empty());
+            let mut of_condition = OnlineRecord { logs: Vec::new(), ..record.clone() };
+            of_condition.manifest.scenario_hash = scenario_hash(&scenario);
+            of_condition.manifest.scenario = scenario;
+            (of_condition.manifest.phases, of_condition.manifest.routers) =
+                (recorded.phases, recorded.routers);
+            if let Some(problem) = problem(&of_condition.manifest) {
+                return Err(Error::file(&path, problem));
             }
-            record.logs.push(logs);
+            if !has_own_phases && of_condition.manifest.phases != record.manifest.phases {
+                return Err(Error::file(&path, "tells of other phases in a condition without changes"));
+            }
+            of_condition.read_course(folder, &prefix(at), has_own_phases)?;
+            conditions.push(of_condition);
         }
-        Ok(record)
+        Ok(record.with_conditions(conditions))
     }
 
-    fn read_logs(&self, folder: &Path, label: &str, shape: [usize; 2]) -> Result<Vec<Log>> {
-        let [choices, propensities] = log_files(label).map(|name| folder.join(name));
-        let arms = read_array(&choices, "<u2", shape, u16::from_le_bytes)?;
-        let known = read_numbers(&propensities, shape)?;
+    /// Reads what [`write_course`](Self::write_course) wrote.
+    fn read_course(&mut self, folder: &Path, prefix: &str, has_own_phases: bool) -> Result<()> {
+        let path = |name: String| folder.join(format!("{prefix}{name}"));
+        let shape = [self.orders.len(), self.manifest.n_steps];
+        if has_own_phases {
+            let cells = [self.prompts.len(), self.manifest.suite.models.len()];
+            let mut phases = Vec::new();
+            for (number, phase) in self.manifest.phases.iter().enumerate() {
+                let [scores, costs] = phase_files(number).map(path);
+                let (score, cost_usd) =
+                    (read_cells(&scores, cells, 1.0)?, read_cells(&costs, cells, LARGEST_AMOUNT)?);
+                phases.push(Phase { from: phase.from, words: phase.words.clone(), score, cost_usd });
+            }
+            self.phases = Arc::new(phases);
+            let preferences = read_numbers(&path(PREFERENCES.to_owned()), shape)?;
+            for (order, preferences) in self.orders.iter_mut().zip(preferences.chunks_exact(shape[1])) {
+                order.preferences = preferences.to_vec();
+            }
+        }
+        for (router, entry) in self.manifest.scenario.routers.clone().iter().enumerate() {
+            let files = log_files(&entry.label).map(path);
+            let logs = self.read_logs(&files, shape)?;
+            let committed = self.manifest.routers.get(router).map(|learner| &learner.choices_hashes);
+            let hashes: Vec<String> = logs.iter().map(|log| log_commitment(&entry.label, log)).collect();
+            if committed != Some(&hashes) {
+                return Err(Error::file(&files[0], "holds other choices than the manifest commits to"));
+            }
+            self.logs.push(logs);
+        }
+        Ok(())
+    }
+
+    fn read_logs(&self, [choices, propensities]: &[PathBuf; 2], shape: [usize; 2]) -> Result<Vec<Log>> {
+        let arms = read_array(choices, "<u2", shape, u16::from_le_bytes)?;
+        let known = read_numbers(propensities, shape)?;
         let n_steps = self.manifest.n_steps;
         let mut logs = Vec::new();
         for (order, (arms, known)) in
             self.orders.iter().zip(arms.chunks_exact(n_steps).zip(known.chunks_exact(n_steps)))
         {
+            let mut calls = self.calls();
             for (step, (&arm, &propensity)) in arms.iter().zip(known).enumerate() {
-                let phase = &self.phases[self.phase_at(step)];
+                let mut pool = self.pool(order, step);
+                calls.close(step, &mut pool);
                 let arm = usize::from(arm);
-                let is_known = arm < self.manifest.suite.models.len()
-                    && phase.score.get(order.prompts[step], arm).is_some();
-                if !is_known {
-                    return Err(Error::file(
-                        &choices,
-                        format!("chooses arm {arm}, which is not in the pool"),
-                    ));
+                if !pool.contains(&arm) {
+                    return Err(Error::file(choices, format!("chooses arm {arm}, which is not in the pool")));
                 }
+                calls.count(arm, &pool);
                 if !(0.0 < propensity && propensity <= 1.0) {
                     return Err(Error::file(
-                        &propensities,
+                        propensities,
                         format!("holds {propensity}, which is no probability"),
                     ));
                 }
@@ -279,6 +354,11 @@ impl OnlineRecord {
             logs.push(Log { arms: arms.to_vec(), propensities: known.to_vec() });
         }
         Ok(logs)
+    }
+
+    /// Nobody has called the model of the quota yet.
+    pub(crate) fn calls(&self) -> Calls {
+        Calls::new(self.manifest.scenario.online.quota.as_ref(), &self.manifest.suite.models)
     }
 
     /// The phase of a step.
@@ -299,21 +379,33 @@ impl OnlineRecord {
         Point { score, cost_usd }.utility(order.preferences[step], self.manifest.cost_unit_usd)
     }
 
-    /// What a learner's choices in an order revealed, and what producing it cost.
+    /// What a learner was told of its choices in an order, and what producing it cost.
     pub(crate) fn revealed(&self, router: usize, order: usize) -> Meter {
+        let OnlineScenario { seed, online, .. } = &self.manifest.scenario;
+        let n_steps = self.manifest.n_steps;
+        let deliveries =
+            Deliveries::new(&online.feedback, &self.manifest.suite.models, n_steps, (*seed, order));
         let mut meter = Meter::default();
         for (step, &arm) in self.logs[router][order].arms.iter().enumerate() {
-            meter.outcomes_seen += 1;
-            meter.dollars += self.outcome(&self.orders[order], step, usize::from(arm)).1;
+            if deliveries.due(step).is_some() {
+                meter.outcomes_seen += 1;
+                meter.dollars += self.outcome(&self.orders[order], step, usize::from(arm)).1;
+            }
         }
         meter
     }
 
-    pub(crate) fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
+    fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
         self.phases[self.phase_at(step)].score.get(order.prompts[step], arm).is_some()
     }
 
-    /// The arms that can be chosen at a step.
+    /// Whether an arm can be chosen at every step of an order, without a quota.
+    pub(crate) fn is_always_there(&self, order: &Order, arm: usize) -> bool {
+        let is_limited = self.calls().quota().is_some_and(|(limited, ..)| limited == arm);
+        !is_limited && (0..self.manifest.n_steps).all(|step| self.is_available(order, step, arm))
+    }
+
+    /// The arms that answer at a step, whatever was called before.
     pub(crate) fn pool(&self, order: &Order, step: usize) -> Vec<usize> {
         (0..self.manifest.suite.models.len()).filter(|&arm| self.is_available(order, step, arm)).collect()
     }
@@ -366,6 +458,11 @@ fn problem(manifest: &OnlineManifest) -> Option<String> {
 /// The phase of a step.
 pub(crate) fn phase_at(phases: &[Phase], step: usize) -> usize {
     phases.partition_point(|phase| phase.from <= step) - 1
+}
+
+/// What the names of a condition's files begin with.
+fn prefix(condition: usize) -> String {
+    format!("condition-{condition}-")
 }
 
 fn phase_files(number: usize) -> [String; 2] {

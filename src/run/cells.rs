@@ -259,6 +259,7 @@ impl CellCache {
             suite: String::new(),
             routers: Vec::new(),
             expect: Vec::new(),
+            conditions: Vec::new(),
             ..scenario.clone()
         };
         seen_by_all.online.orders = 0;

@@ -91,20 +91,22 @@ fn list_online(
     let n_decisions = scenario.online.steps.unwrap_or(usize::MAX).min(n_prompts - n_warm);
     let size = Size { n_development: n_warm, n_decisions, n_models };
     let mut cells = Vec::new();
-    for entry in &scenario.routers {
-        let kind = serde_json::to_value(&entry.settings).expect("settings are plain data");
-        let cost = known(&entry.label).unwrap_or_else(|| expected(&kind));
-        for number in 0..scenario.online.orders {
-            cells.push(Cell {
+    let conditions = scenario.conditions.iter().map(|condition| condition.name.clone());
+    for shift in std::iter::once(String::new()).chain(conditions) {
+        for entry in &scenario.routers {
+            let kind = serde_json::to_value(&entry.settings).expect("settings are plain data");
+            let cost = known(&entry.label).unwrap_or_else(|| expected(&kind));
+            let cell = |number: usize| Cell {
                 scenario: scenario.name.clone(),
-                shift: String::new(),
+                shift: shift.clone(),
                 number,
                 router: entry.label.clone(),
                 is_shareable: true,
                 seconds: cost.routing_seconds(&size),
                 // A learner is trained on the warm start once for all orders.
                 material: Material { name: entry.label.clone(), seconds: cost.seconds(&size, 0) },
-            });
+            };
+            cells.extend((0..scenario.online.orders).map(cell));
         }
     }
     Ok(cells)
@@ -140,8 +142,8 @@ pub fn states(
             let study = OnlineStudy::new(scenario, suite)?;
             let cells = study.cells(cache);
             states.extend((0..study.n_cells()).map(|cell| {
-                let (order, entry) = study.place(cell);
-                let key = cells.key(order, entry);
+                let place = study.place(cell);
+                let key = cells.key(place.order, &place.kept_under());
                 Some((key.clone(), cells.state(&key)))
             }));
         }

@@ -1,5 +1,7 @@
 //! A scenario: one experiment as a value, read from TOML and checked before anything is trained.
 
+mod change;
+pub(crate) mod feedback;
 pub mod file;
 pub mod online;
 mod paths;

@@ -1,15 +1,18 @@
 //! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked. On the way prices,
 //! quality, and the pool may change.
 
-use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::error::{Error, Result, suggestion};
-use crate::preference::{DistributionKind, Preference, PreferenceGrid, PreferenceSettings};
+use crate::preference::{DistributionKind, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, index_below, uniform};
 use crate::router::online::OnlineRouterSettings;
+pub use crate::scenario::change::{Change, ChangeKind, Factor, Outage, Replacement, Who};
+use crate::scenario::change::{WrittenChange, check_weights, read_changes};
+use crate::scenario::feedback::WrittenCondition;
+pub use crate::scenario::feedback::{Condition, Delay, Feedback, Poison, Quota};
 use crate::scenario::paths::Base;
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::settings::{check_label, take_label};
@@ -51,8 +54,11 @@ pub struct OnlineScenario {
     pub cost: CostSettings,
     /// Orders, warm start, and contexts.
     pub online: OnlineSettings,
-    /// What happens on the way, in order.
+    /// What happens on the way; in order, but that of a condition stands after what happens anyway.
     pub changes: Vec<Change>,
+    /// What it is run under besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
     /// The learners, in the order of the report.
     pub routers: Vec<OnlineRouterEntry>,
     /// What must come out.
@@ -75,6 +81,12 @@ pub struct OnlineSettings {
     pub dimensions: usize,
     /// At most so many prompts of each order are replayed.
     pub steps: Option<usize>,
+    /// How outcomes are told.
+    #[serde(default, skip_serializing_if = "Feedback::is_plain")]
+    pub feedback: Feedback,
+    /// The model that cannot be called as often as one likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// A learner and its label.
@@ -122,7 +134,10 @@ struct WrittenOnline {
     preference: Option<Vec<f64>>,
     dimensions: usize,
     steps: Option<usize>,
+    feedback: Feedback,
+    quota: Option<Quota>,
     change: Vec<WrittenChange>,
+    condition: Vec<WrittenCondition>,
 }
 
 impl Default for WrittenOnline {
@@ -133,7 +148,10 @@ impl Default for WrittenOnline {
             preference: None,
             dimensions: 25,
             steps: None,
+            feedback: Feedback::default(),
+            quota: None,
             change: Vec::new(),
+            condition: Vec::new(),
         }
     }
 }
@@ -152,16 +170,22 @@ impl OnlineScenario {
         let base = Base::of(path);
         base.suite(&mut written.suite, &mut written.embeddings);
         base.cost(&mut written.cost);
-        let WrittenOnline { orders, warm_start, preference, dimensions, steps, change } = written.online;
-        let mut changes: Vec<Change> = Vec::new();
-        for (at, change) in change.into_iter().enumerate() {
-            let fault = |problem: String| Error::setting(format!("online.change[{at}]"), problem);
-            let change = change.change().map_err(fault)?;
-            if changes.last().is_some_and(|before| before.at > change.at) {
-                return Err(fault("changes are written in the order in which they happen".into()));
-            }
-            changes.push(change);
-        }
+        let WrittenOnline {
+            orders,
+            warm_start,
+            preference,
+            dimensions,
+            steps,
+            feedback,
+            quota,
+            change,
+            condition,
+        } = written.online;
+        let changes = read_changes(change, "online.change")?;
+        let numbered = condition.into_iter().enumerate();
+        let conditions = numbered
+            .map(|(at, condition)| condition.read(&format!("online.condition[{at}]")))
+            .collect::<Result<_>>()?;
         let mut routers: Vec<OnlineRouterEntry> = Vec::new();
         for (at, table) in written.router.into_iter().enumerate() {
             let key = format!("router[{at}]");
@@ -184,8 +208,9 @@ impl OnlineScenario {
             pool: written.pool,
             preferences: written.preferences,
             cost: written.cost,
-            online: OnlineSettings { orders, warm_start, preference, dimensions, steps },
+            online: OnlineSettings { orders, warm_start, preference, dimensions, steps, feedback, quota },
             changes,
+            conditions,
             routers,
             expect: written.expect,
         };
@@ -193,9 +218,30 @@ impl OnlineScenario {
         Ok(scenario)
     }
 
-    /// A weight of cost against score, drawn as the scenario asks for it.
+    /// The scenario under one of its conditions: a scenario of its own.
+    pub(crate) fn under(&self, condition: &Condition) -> OnlineScenario {
+        let mut scenario = OnlineScenario { conditions: Vec::new(), ..self.clone() };
+        scenario.online.feedback = condition.feedback.or(&self.online.feedback);
+        scenario.online.quota = condition.quota.clone().or_else(|| self.online.quota.clone());
+        scenario.changes.extend_from_slice(&condition.changes);
+        scenario
+    }
+
+    /// The changes in the order in which they happen, each with its place in the list.
+    pub(crate) fn changes_by_time(&self) -> Vec<(usize, &Change)> {
+        let mut changes: Vec<(usize, &Change)> = self.changes.iter().enumerate().collect();
+        changes.sort_by(|(_, a), (_, b)| a.at.total_cmp(&b.at));
+        changes
+    }
+
+    /// A weight of cost against score, drawn as the scenario asks for it before any change.
     pub(crate) fn draw_preference(&self, rng: &mut ChaCha8Rng) -> f64 {
-        if let Some(weights) = &self.online.preference {
+        self.draw_from(self.online.preference.as_deref(), rng)
+    }
+
+    /// A weight from a list or, without one, from the declared distribution.
+    pub(crate) fn draw_from(&self, weights: Option<&[f64]>, rng: &mut ChaCha8Rng) -> f64 {
+        if let Some(weights) = weights {
             return weights[index_below(rng, weights.len())];
         }
         let distribution = self.preferences.distribution;
@@ -207,7 +253,8 @@ impl OnlineScenario {
     }
 
     fn check(&self) -> Result<()> {
-        let OnlineSettings { orders, warm_start, preference, dimensions, steps } = &self.online;
+        let OnlineSettings { orders, warm_start, preference, dimensions, steps, feedback, quota } =
+            &self.online;
         let fault = |key: &str, problem: String| Err(Error::setting(key, problem));
         if !(2..=MOST_ORDERS).contains(orders) {
             return fault(
@@ -227,10 +274,19 @@ impl OnlineScenario {
         if steps.is_some_and(|steps| steps == 0) {
             return fault("online.steps", "`steps` must be at least 1".into());
         }
-        if let Some(weights) = preference
-            && (weights.is_empty() || weights.iter().any(|weight| Preference::new(*weight).is_none()))
-        {
-            return fault("online.preference", "`preference` is a list of weights from 0 up".into());
+        if let Some(weights) = preference {
+            check_weights(weights).or_else(|problem| fault("online.preference", problem))?;
+        }
+        feedback.check("online.feedback")?;
+        quota.as_ref().map_or(Ok(()), |quota| quota.check("online.quota"))?;
+        for (at, Condition { name, .. }) in self.conditions.iter().enumerate() {
+            let is_taken = self.conditions[..at].iter().any(|earlier| earlier.name == *name);
+            let is_plain = name.chars().all(|c| c.is_alphanumeric() || " -_.,:%+".contains(c));
+            if name.trim().is_empty() || is_taken || !is_plain {
+                let problem =
+                    format!("`{name}` is no name of its own of letters, digits, blanks, and `-_.,:%+`");
+                return fault(&format!("online.condition[{at}].name"), problem);
+            }
         }
         if self.routers.is_empty() {
             return fault(
@@ -250,134 +306,6 @@ impl OnlineScenario {
             }
         }
         PreferenceGrid::new(&self.preferences).map(|_| ())
-    }
-}
-
-/// Something that happens on the way. Nobody is told, but that the pool shows who can be chosen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Change {
-    /// The share of the steps that are done by then.
-    pub at: f64,
-    /// What happens.
-    pub what: ChangeKind,
-}
-
-/// What can happen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub enum ChangeKind {
-    /// Every later answer of the model costs this many times its recorded cost.
-    Price(Factor),
-    /// Every later answer keeps its score with this probability and is worth 0 otherwise, drawn once a prompt, so that the
-    /// same answers fail in every order and for every learner.
-    Quality(Factor),
-    /// The model can be chosen from now on, and not before.
-    Arrive(Who),
-    /// The model cannot be chosen any more.
-    Leave(Who),
-    /// The model's answers are those recorded for another one, which is no candidate of its own.
-    Replace(Replacement),
-}
-
-/// A model and a factor.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Factor {
-    /// The model.
-    pub model: String,
-    /// The factor.
-    pub factor: f64,
-}
-
-/// A model.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Who {
-    /// The model.
-    pub model: String,
-}
-
-/// A model and whose answers it gives.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Replacement {
-    /// The model.
-    pub model: String,
-    /// Whose answers it gives from now on.
-    pub by: String,
-}
-
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ChangeKind::Price(Factor { model, factor }) => {
-                write!(f, "`{model}` costs {factor} times as much")
-            }
-            ChangeKind::Quality(Factor { model, factor }) => {
-                write!(f, "`{model}` keeps {factor} of its right answers")
-            }
-            ChangeKind::Arrive(Who { model }) => write!(f, "`{model}` arrives"),
-            ChangeKind::Leave(Who { model }) => write!(f, "`{model}` leaves"),
-            ChangeKind::Replace(Replacement { model, by }) => {
-                write!(f, "`{model}` answers as `{by}`")
-            }
-        }
-    }
-}
-
-impl ChangeKind {
-    /// The model it happens to.
-    pub fn model(&self) -> &str {
-        match self {
-            ChangeKind::Price(Factor { model, .. }) | ChangeKind::Quality(Factor { model, .. }) => model,
-            ChangeKind::Arrive(Who { model }) | ChangeKind::Leave(Who { model }) => model,
-            ChangeKind::Replace(Replacement { model, .. }) => model,
-        }
-    }
-}
-
-/// An `[[online.change]]` as written, before it is known that it is one change.
-#[derive(serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenChange {
-    at: f64,
-    price: Option<Factor>,
-    quality: Option<Factor>,
-    arrive: Option<Who>,
-    leave: Option<Who>,
-    replace: Option<Replacement>,
-}
-
-impl WrittenChange {
-    /// The change, or what is wrong with it.
-    fn change(self) -> std::result::Result<Change, String> {
-        let WrittenChange { at, price, quality, arrive, leave, replace } = self;
-        let kinds = [
-            price.map(ChangeKind::Price),
-            quality.map(ChangeKind::Quality),
-            arrive.map(ChangeKind::Arrive),
-            leave.map(ChangeKind::Leave),
-            replace.map(ChangeKind::Replace),
-        ];
-        let mut kinds = kinds.into_iter().flatten();
-        let (Some(what), None) = (kinds.next(), kinds.next()) else {
-            return Err(
-                "a change needs exactly one of `price`, `quality`, `arrive`, `leave`, and `replace`".into()
-            );
-        };
-        if !(0.0 < at && at < 1.0) {
-            return Err(format!("`at` {at} is not between 0 and 1"));
-        }
-        match &what {
-            ChangeKind::Price(Factor { factor, .. }) if !(0.0..=1e6).contains(factor) => {
-                Err(format!("`factor` {factor} of a price is not a number from 0 to a million"))
-            }
-            ChangeKind::Quality(Factor { factor, .. }) if !(0.0..=1.0).contains(factor) => {
-                Err(format!("`factor` {factor} of a quality is not between 0 and 1"))
-            }
-            _ => Ok(Change { at, what }),
-        }
     }
 }
 
@@ -419,7 +347,7 @@ mod tests {
         assert_eq!(fault("price", "prise"), "s.toml:8: unknown field `prise`; did you mean `price`?");
         assert_eq!(
             fault("at = 0.5\nprice", "at = 0.5\nleave = { model = \"a\" }\nprice"),
-            "s.toml:6: a change needs exactly one of `price`, `quality`, `arrive`, `leave`, and `replace`"
+            "s.toml:6: a change needs exactly one of `price`, `quality`, `arrive`, `leave`, `outage`, `replace`, and `preference`"
         );
         assert_eq!(fault("at = 0.5", "at = 1.5"), "s.toml:6: `at` 1.5 is not between 0 and 1");
         assert_eq!(fault("linucb", "linucp"), "s.toml:10: unknown variant `linucp`; did you mean `linucb`?");

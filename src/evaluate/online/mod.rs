@@ -1,29 +1,27 @@
 //! From an online record to numbers: regrets of routers and references, step by step and in windows around changes.
 //!
 //! The regret of a step is the utility of the utility oracle, which knows all outcomes of the prompt, less that of the arm
-//! chosen; with w the step's preference, utility = score - w cost. References:
-//!
-//! - `oracle`: the best arm of every step;
-//! - `best-single`: the one arm, there at every step, that earns most over the whole order, in hindsight;
-//! - `best-single-warm`: the one with the highest mean warm-start utility at the order's mean preference;
-//! - `zero-router`: at each w the arm with the highest mean score less w times its mean cost; means are those of the warm
-//!   start or, without one, of all prompts in the phase under way, in hindsight;
-//! - `uniform`: a uniform choice from each pool, in expectation.
+//! chosen; with w the step's preference, utility = score - w cost. `references` holds what regrets are against, `conditions` what
+//! becomes of learners under each condition.
 
+mod conditions;
 pub mod off_policy;
+mod references;
 mod targets;
 
+pub use conditions::{Effect, Survival, UnderCondition};
 pub use targets::{CLIP, OffPolicyRow};
 
 use crate::error::{Error, Result, suggestion};
 use crate::evaluate::Verdict;
 use crate::evaluate::evidence::factor_of;
-use crate::metrics::curve::Point;
 use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
-use crate::record::online::{Log, OnlineRecord, Order};
+use crate::record::online::OnlineRecord;
 use crate::scenario::Expectation;
 use crate::statistics::{self, Interval, spread::Spread};
-use targets::{best_single, off_policy};
+use conditions::survival;
+use references::{Track, tracks};
+use targets::off_policy;
 
 /// Places at which curves are kept.
 const CHECKPOINTS: usize = 100;
@@ -69,14 +67,8 @@ pub struct OnlineSummary {
     pub values: Vec<Value>,
     /// Estimates of other policies from the logs of those that explore by chance.
     pub off_policy: Vec<OffPolicyRow>,
-}
-
-/// What a policy got at every step of one order.
-#[derive(Clone, Debug, Default)]
-struct Track {
-    utility: Vec<f64>,
-    score: f64,
-    cost_usd: f64,
+    /// What conditions did to the learners.
+    pub survival: Survival,
 }
 
 impl Value {
@@ -174,7 +166,7 @@ pub fn summarise(record: &OnlineRecord) -> OnlineSummary {
             push(&name, (0..by_order.len()).map(window).collect(), Interval::FROM_ZERO);
         }
     }
-    OnlineSummary { checkpoints, series, values, off_policy: off_policy(record) }
+    OnlineSummary { checkpoints, series, values, off_policy: off_policy(record), survival: survival(record) }
 }
 
 /// The metrics of the windows just before and just after each change, and at the end, with their steps.
@@ -316,107 +308,6 @@ fn cumulative(reference: &Track, own: &Track, checkpoints: &[usize]) -> Vec<f64>
     checkpoints.iter().map(until).collect()
 }
 
-/// Routers in scenario order, then references.
-fn tracks(record: &OnlineRecord, order: usize) -> Vec<(String, Track)> {
-    let place = &record.orders[order];
-    let mut tracks: Vec<(String, Track)> = Vec::new();
-    for (entry, logs) in record.manifest.scenario.routers.iter().zip(&record.logs) {
-        let Log { arms, .. } = &logs[order];
-        tracks.push((entry.label.clone(), follow(record, place, |step| usize::from(arms[step]))));
-    }
-    let mut refer = |name: &str, track: Track| tracks.push((name.to_owned(), track));
-    refer(
-        "oracle",
-        follow(record, place, |step| best_of(record, place, step, |arm| record.utility(place, step, arm))),
-    );
-    if let Some(arm) = best_single(record, place) {
-        refer("best-single", follow(record, place, |_| arm));
-    }
-    if let Some(arm) = best_single_warm(record, place) {
-        refer("best-single-warm", follow(record, place, |_| arm));
-    }
-    let means: Vec<Means> = (0..record.phases.len()).map(|phase| Means::new(record, phase)).collect();
-    refer(
-        "zero-router",
-        follow(record, place, |step| {
-            let means = &means[record.phase_at(step)];
-            best_of(record, place, step, |arm| means.utility(arm, place.preferences[step]))
-        }),
-    );
-    let mut uniform = Track::default();
-    for step in 0..record.manifest.n_steps {
-        let pool = record.pool(place, step);
-        let n = pool.len() as f64;
-        uniform.utility.push(pool.iter().map(|&arm| record.utility(place, step, arm)).sum::<f64>() / n);
-        for &arm in &pool {
-            let (score, cost_usd) = record.outcome(place, step, arm);
-            uniform.score += score / n;
-            uniform.cost_usd += cost_usd / n;
-        }
-    }
-    uniform.score /= record.manifest.n_steps as f64;
-    uniform.cost_usd /= record.manifest.n_steps as f64;
-    refer("uniform", uniform);
-    tracks
-}
-
-fn follow(record: &OnlineRecord, order: &Order, arm: impl Fn(usize) -> usize) -> Track {
-    let mut track = Track::default();
-    for step in 0..record.manifest.n_steps {
-        let arm = arm(step);
-        let (score, cost_usd) = record.outcome(order, step, arm);
-        track.utility.push(record.utility(order, step, arm));
-        track.score += score;
-        track.cost_usd += cost_usd;
-    }
-    track.score /= record.manifest.n_steps as f64;
-    track.cost_usd /= record.manifest.n_steps as f64;
-    track
-}
-
-fn best_of(record: &OnlineRecord, order: &Order, step: usize, value: impl Fn(usize) -> f64) -> usize {
-    let values = record.pool(order, step).into_iter().map(|arm| (arm, value(arm)));
-    statistics::argmax(values).expect("a pool is never empty")
-}
-
-fn best_single_warm(record: &OnlineRecord, order: &Order) -> Option<usize> {
-    let warm = record.manifest.warm_start.as_ref()?;
-    let weight = order.preferences.iter().sum::<f64>() / order.preferences.len() as f64;
-    let is_there =
-        |arm: usize| (0..record.manifest.n_steps).all(|step| record.is_available(order, step, arm));
-    let value = |arm: usize| {
-        let point = Point { score: warm.score[arm]?, cost_usd: warm.cost_usd[arm]? };
-        is_there(arm).then(|| (arm, point.utility(weight, record.manifest.cost_unit_usd)))
-    };
-    statistics::argmax((0..warm.score.len()).filter_map(value))
-}
-
-/// What the zero router knows: mean score and cost in cost units of each arm; nothing of arms it has never seen.
-struct Means(Vec<Option<(f64, f64)>>);
-
-impl Means {
-    fn new(record: &OnlineRecord, phase: usize) -> Self {
-        let unit = record.manifest.cost_unit_usd;
-        if let Some(warm) = &record.manifest.warm_start {
-            let known = |(score, cost): (&Option<f64>, &Option<f64>)| Some(((*score)?, (*cost)? / unit));
-            return Means(warm.score.iter().zip(&warm.cost_usd).map(known).collect());
-        }
-        let phase = &record.phases[phase];
-        let mean = |arm: usize| {
-            let cells = (0..phase.score.n_prompts())
-                .filter_map(|prompt| Some((phase.score.get(prompt, arm)?, phase.cost_usd.get(prompt, arm)?)));
-            let (score, cost, n) =
-                cells.fold((0.0, 0.0, 0_u32), |(score, cost, n), (s, c)| (score + s, cost + c, n + 1));
-            (n > 0).then(|| (score / f64::from(n), cost / f64::from(n) / unit))
-        };
-        Means((0..phase.score.n_models()).map(mean).collect())
-    }
-
-    fn utility(&self, arm: usize, weight: f64) -> f64 {
-        self.0[arm].map_or(f64::MIN, |(score, cost)| score - weight * cost)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,7 +317,8 @@ mod tests {
         let summary = |values: Vec<f64>| {
             let value = Value { policy: "p".into(), metric: "score".into(), values, range: Interval::SHARES };
             let (series, off_policy) = (Vec::new(), Vec::new());
-            OnlineSummary { checkpoints: Vec::new(), series, values: vec![value], off_policy }
+            let survival = Survival::default();
+            OnlineSummary { checkpoints: Vec::new(), series, values: vec![value], off_policy, survival }
         };
         assert!(summary(vec![0.5, 1.0]).check().is_ok());
         let fault = summary(vec![0.5, f64::NAN]).check().unwrap_err().to_string();

@@ -226,9 +226,8 @@ fn linear(record: &OnlineRecord) -> Arms {
 /// The arm, there at every step, with the highest total utility.
 pub(super) fn best_single(record: &OnlineRecord, order: &Order) -> Option<usize> {
     let steps = || 0..record.manifest.n_steps;
-    let is_there = |arm: &usize| steps().all(|step| record.is_available(order, step, *arm));
     let total = |arm: usize| steps().map(|step| record.utility(order, step, arm)).sum::<f64>();
-    let arms = (0..record.manifest.suite.models.len()).filter(is_there);
+    let arms = (0..record.manifest.suite.models.len()).filter(|&arm| record.is_always_there(order, arm));
     let mut best: Option<(f64, usize)> = None;
     for (value, arm) in arms.map(|arm| (total(arm), arm)) {
         if best.is_none_or(|(most, _)| value > most) {

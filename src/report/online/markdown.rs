@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::conditions::conditions_md;
 use crate::evaluate::Verdict;
 use crate::evaluate::online::off_policy::Estimator;
 use crate::evaluate::online::{CLIP, OffPolicyRow, OnlineSummary, windows};
@@ -11,6 +12,7 @@ use crate::preference::DistributionKind;
 use crate::record::online::OnlineRecord;
 use crate::report::markup::{Cell, Column, Table, cells, name, prose};
 use crate::report::sections::setting::{expectations_md, prices_md, provenance_md};
+use crate::scenario::feedback::{Feedback, feedback_in_words};
 use crate::statistics::spread::Spread;
 
 /// The page.
@@ -25,7 +27,7 @@ pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts
     }
     text.push_str(&setting(record));
     text.push_str("![Cumulative regret](regret.svg)\n\n## Regret\n\n");
-    regrets(&mut text, summary);
+    let _ = writeln!(text, "{}", regrets(summary).markdown());
     text.push_str(
         "Sums over all steps, means over orders with 95 % Student-t intervals over orders; the best learner is bold. Regret: \
          utility of the utility oracle less that of the choice, utility = score - w cost in cost units. Below zero, a learner \
@@ -41,6 +43,7 @@ pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts
     if record.phases.len() > 1 {
         changes(&mut text, record, summary);
     }
+    conditions_md(&mut text, record, summary);
     text.push_str("## What the learners were shown\n\n");
     learners(&mut text, record);
     if !summary.off_policy.is_empty() {
@@ -81,6 +84,10 @@ fn setting(record: &OnlineRecord) -> String {
             distribution.high
         ),
     };
+    let online = &manifest.scenario.online;
+    for words in feedback_in_words(&online.feedback, online.quota.as_ref()) {
+        let _ = write!(text, "**{}{}.** ", words[..1].to_uppercase(), &words[1..]);
+    }
     let _ = write!(text, "Contexts: {} numbers and the constant. ", record.contexts.width() - 1);
     let left_out = suite.left_out.in_words();
     if !left_out.is_empty() {
@@ -106,7 +113,8 @@ fn setting(record: &OnlineRecord) -> String {
     text
 }
 
-fn regrets(text: &mut String, summary: &OnlineSummary) {
+/// Every policy by the main metrics.
+pub(super) fn regrets(summary: &OnlineSummary) -> Table {
     let metrics = shown_in(InTable::Main);
     let titles = metrics.iter().map(|online| Column::number(online.metric.title));
     let mut table = Table::new(std::iter::once(Column::text("policy")).chain(titles));
@@ -127,7 +135,7 @@ fn regrets(text: &mut String, summary: &OnlineSummary) {
         let name = Cell::from(&series.policy).slanted_if(series.is_reference);
         table.row(std::iter::once(name).chain(metrics.iter().map(cell)).collect());
     }
-    let _ = writeln!(text, "{}", table.markdown());
+    table
 }
 
 fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
@@ -136,6 +144,12 @@ fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
         let _ = writeln!(text, "{}. After {} steps: {}.", number + 1, phase.from, phase.words.join("; "));
     }
     text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n");
+    text.push_str(&around(record, summary).markdown());
+    text.push_str("\nEach window is a tenth of all steps, or the whole phase where that is shorter.\n\n");
+}
+
+/// Every policy in the windows around changes.
+pub(super) fn around(record: &OnlineRecord, summary: &OnlineSummary) -> Table {
     let windows = windows(record);
     let title = |(name, _): &(String, _)| {
         let title = name.trim_start_matches("regret-").replace("-change-", " ").replace('-', " ");
@@ -150,8 +164,7 @@ fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
         let name = Cell::from(&series.policy).slanted_if(series.is_reference);
         table.row(std::iter::once(name).chain(windows.iter().map(cell)).collect());
     }
-    text.push_str(&table.markdown());
-    text.push_str("\nEach window is a tenth of all steps, or the whole phase where that is shorter.\n\n");
+    table
 }
 
 fn learners(text: &mut String, record: &OnlineRecord) {
@@ -179,13 +192,31 @@ fn learners(text: &mut String, record: &OnlineRecord) {
     text.push_str(&table.markdown());
     let _ = writeln!(
         text,
-        "\nOne outcome is revealed a step: that of the arm chosen. Settings that a scenario leaves open are tuned on the warm \
-         start; without one they have fixed defaults.\n"
+        "\n{} Settings that a scenario leaves open are tuned on the warm start; without one they have fixed defaults.\n",
+        if record.manifest.scenario.online.feedback == Feedback::default() {
+            "One outcome is revealed a step: that of the arm chosen."
+        } else {
+            "What is told in time of the outcomes of the arms chosen is counted."
+        }
     );
 }
 
 /// Appends the table of estimates.
 fn estimates(text: &mut String, summary: &OnlineSummary) {
+    text.push_str(&estimate_table(summary).markdown());
+    let _ = writeln!(
+        text,
+        "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
+         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Mean weight: \
+         1 where the log could have taken whatever the target takes; what is lacking is the share of the target that the log never \
+         takes, of which no estimate says anything (no overlap). Clipped: steps whose weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
+         orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
+         says nearly nothing of the target: an interval from it is not to be trusted.\n"
+    );
+}
+
+/// Every logger and target policy with the errors of every estimator.
+pub(super) fn estimate_table(summary: &OnlineSummary) -> Table {
     let names = ["logged by", "target"].map(Column::text);
     let numbers = [
         "truth",
@@ -237,16 +268,7 @@ fn estimates(text: &mut String, summary: &OnlineSummary) {
             if dr.is_supported { format!("{:.0}", 100.0 * dr.coverage) } else { "-".to_owned() },
         ]);
     }
-    text.push_str(&table.markdown());
-    let _ = writeln!(
-        text,
-        "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
-         chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Mean weight: \
-         1 where the log could have taken whatever the target takes; what is lacking is the share of the target that the log never \
-         takes, of which no estimate says anything (no overlap). Clipped: steps whose weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
-         orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
-         says nearly nothing of the target: an interval from it is not to be trusted.\n"
-    );
+    table
 }
 
 /// The share of a target policy that the log never takes, in per cent.

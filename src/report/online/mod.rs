@@ -1,6 +1,7 @@
 //! Reports of online runs: `report.md`, `report.html`, the figure of regrets, and the tables `regret.csv`, `summary.csv`, and
-//! `off_policy.csv`.
+//! `off_policy.csv`; where there are conditions, `conditions.csv` and its picture too.
 
+mod conditions;
 mod markdown;
 mod page;
 
@@ -72,7 +73,7 @@ fn render(
 ) -> Vec<(&'static str, Vec<u8>)> {
     let chart = chart(record, summary);
     let drawn = "any finite data can be drawn";
-    vec![
+    let mut files = vec![
         ("regret.csv", regret_csv(summary)),
         ("summary.csv", summary_table(record, summary).csv()),
         ("off_policy.csv", off_policy_csv(record, summary)),
@@ -80,7 +81,9 @@ fn render(
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
         ("regret.svg", chart.svg().expect(drawn).into_bytes()),
         ("regret.png", chart.png().expect(drawn)),
-    ]
+    ];
+    files.extend(conditions::files(record, summary));
+    files
 }
 
 /// Regrets against three references at every checkpoint.

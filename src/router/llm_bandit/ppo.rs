@@ -359,8 +359,8 @@ pub(crate) struct OnlinePolicy {
     adam: Adam,
     schedule: OnlineSchedule,
     pending: Vec<Logged>,
-    /// Of the choice under way: probabilities in pool order.
-    probabilities: Vec<f32>,
+    /// Of each prompt of whose choice nothing is known yet: probabilities in pool order.
+    open: BTreeMap<usize, Vec<f32>>,
 }
 
 struct Logged {
@@ -391,7 +391,7 @@ impl OnlinePolicy {
     pub(crate) fn new(pretrained: Arc<Pretrained>, schedule: OnlineSchedule) -> Self {
         let policy = pretrained.bandit.policy.clone();
         let adam = Adam::new(&policy.parameters, schedule.learning_rate, 0.0);
-        OnlinePolicy { pretrained, policy, adam, schedule, pending: Vec::new(), probabilities: Vec::new() }
+        OnlinePolicy { pretrained, policy, adam, schedule, pending: Vec::new(), open: BTreeMap::new() }
     }
 
     /// Draws a candidate, and says how probable it was.
@@ -406,15 +406,19 @@ impl OnlinePolicy {
         let decision = Decision { prompt, blend: None, pool: 0, preference: preference.weight() as f32 };
         let world = bandit.world(situations);
         let batch = world.batch(&self.policy.parameters, &[pool.to_vec()], &[decision], &|_, _| true);
-        self.probabilities.clear();
-        self.probabilities.extend_from_slice(view(&self.policy.logits::<NoneTape>(&batch.inputs)));
-        kernels::softmax(&mut self.probabilities);
-        let chosen = categorical(rng, &self.probabilities);
-        let total: f64 = self.probabilities.iter().map(|&p| f64::from(p)).sum();
-        (pool[chosen], f64::from(self.probabilities[chosen]) / total)
+        let mut probabilities = view(&self.policy.logits::<NoneTape>(&batch.inputs)).to_vec();
+        kernels::softmax(&mut probabilities);
+        let chosen = categorical(rng, &probabilities);
+        let total: f64 = probabilities.iter().map(|&p| f64::from(p)).sum();
+        let propensity = f64::from(probabilities[chosen]) / total;
+        self.open.insert(prompt, probabilities);
+        (pool[chosen], propensity)
     }
 
-    /// Takes in what the candidate that was drawn for the same prompt earned.
+    /// Takes in what the candidate that was drawn for a prompt earned.
+    ///
+    /// # Panics
+    /// If nothing was drawn for the prompt, or what came of it is known already.
     pub(crate) fn learn(
         &mut self,
         prompt: usize,
@@ -422,11 +426,12 @@ impl OnlinePolicy {
         preference: Preference,
         (model, utility): (usize, f64),
     ) {
+        let probabilities = self.open.remove(&prompt).expect("an outcome is that of a choice");
         let Situations { scores, costs, .. } = &self.pretrained.situations;
         let weight = preference.weight();
         let expected: f64 = pool
             .iter()
-            .zip(&self.probabilities)
+            .zip(&probabilities)
             .map(|(&model, &p)| {
                 let (score, cost) = (scores.row(prompt)[model], costs.row(prompt)[model]);
                 f64::from(p) * preference.utility(f64::from(score), f64::from(cost))
@@ -436,7 +441,7 @@ impl OnlinePolicy {
         let action = action.expect("a chosen model is a candidate");
         let sampled = Sampled {
             action,
-            old_ln_p: kernels::ln(self.probabilities[action].max(f32::MIN_POSITIVE)),
+            old_ln_p: kernels::ln(probabilities[action].max(f32::MIN_POSITIVE)),
             advantage: ((utility - expected) / (1.0 + weight)) as f32,
         };
         self.pending.push(Logged { prompt, pool: pool.to_vec(), preference: weight as f32, sampled });

@@ -232,7 +232,8 @@ impl OnlineRouter for Barp {
     }
 
     fn learn(&mut self, situation: &Situation<'_>, arm: usize, outcome: Outcome) {
-        // Choosing and learning alternate, so the forward pass is that of this prompt.
+        // Other prompts may have come between the choice and its outcome, and other outcomes have changed the weights.
+        self.forward(situation);
         let weight = situation.preference.weight();
         let reward = situation.preference.utility(outcome.score, outcome.cost_units) / (1.0 + weight);
         let advantage = reward - dot(&self.baseline, &self.input);

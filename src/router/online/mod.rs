@@ -169,7 +169,7 @@ pub trait OnlineRouter: Send {
     /// The arm for a prompt, and the probability with which this arm was to be chosen here: 1 where chance has no say.
     fn choose(&mut self, situation: &Situation<'_>, rng: &mut ChaCha8Rng) -> (usize, f64);
 
-    /// Takes in what the arm that was chosen for the prompt did.
+    /// Takes in what is said of the arm that was chosen for a prompt, at once or after other choices. Of some choices nothing is said.
     fn learn(&mut self, situation: &Situation<'_>, arm: usize, outcome: Outcome);
 }
 

@@ -1,10 +1,13 @@
 //! Runs an online scenario: every router replays every order; the result is a record.
 //!
-//! `world` holds every outcome; [`Replay`] is the only way to them. It shows a prompt, takes a choice, and reveals one outcome.
+//! `world` holds every outcome; [`Replay`] is the only way to them. It shows a prompt, takes a choice, and tells its outcome
+//! when it is due.
 
 mod world;
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -12,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::preference::Preference;
 use crate::random::ChaCha8Rng;
 use crate::record::online::{
-    Log, OnlineManifest, OnlineRecord, Order, RecordedLearner, RecordedPhase, RecordedWarmStart, phase_at,
+    Log, OnlineManifest, OnlineRecord, Order, Phase, RecordedLearner, RecordedPhase, RecordedWarmStart,
+    phase_at,
 };
 use crate::record::{FORMAT, list_prices_hash, log_commitment, scenario_hash};
 use crate::router::Meter;
@@ -20,10 +24,11 @@ use crate::router::online::{Outcome, Ready, Situation};
 use crate::run::cells::{RunCells, Volume};
 use crate::run::{CellCache, Event};
 use crate::scenario::Mode;
-use crate::scenario::online::{OnlineRouterEntry, OnlineScenario};
+use crate::scenario::feedback::{Calls, Deliveries};
+use crate::scenario::online::{Condition, OnlineRouterEntry, OnlineScenario, OnlineSettings};
 use crate::seed::Stream;
 use crate::suite::Suite;
-use world::World;
+use world::{Course, World};
 
 /// Runs a scenario on its suite. The result depends on the arguments alone, not on the number of threads.
 ///
@@ -76,24 +81,60 @@ pub fn resume(
     let mut new = study.replay_some(&missing, cells.as_ref(), progress)?.into_iter();
     let done = finished.into_iter().map(|cell| cell.or_else(|| new.next())).collect::<Option<Vec<_>>>();
     let mut done = done.expect("what is missing is replayed");
-    let OnlineStudy { world, orders, .. } = study;
-    let (mut learners, mut logs) = (Vec::new(), Vec::new());
-    for entry in &scenario.routers {
-        let of_router: Vec<OnlineCell> = done.drain(..orders.len()).collect();
-        let (notes, paid) = (of_router[0].notes.clone(), of_router[0].paid);
-        let choices_hashes = of_router.iter().map(|cell| log_commitment(&entry.label, &cell.log)).collect();
-        let (of_router, revealed) = of_router.into_iter().map(|cell| (cell.log, cell.revealed)).unzip();
-        logs.push(of_router);
-        learners.push(RecordedLearner { notes, paid, revealed, choices_hashes });
-    }
-    Ok(assemble(scenario, world, orders, learners, logs))
+    let mut world = study.world;
+    let runs: Vec<Run> = std::mem::take(&mut world.courses)
+        .into_iter()
+        .map(|course| {
+            let of_router = |entry: &OnlineRouterEntry| {
+                let cells: Vec<OnlineCell> = done.drain(..course.orders.len()).collect();
+                let (notes, paid) = (cells[0].notes.clone(), cells[0].paid);
+                let choices_hashes =
+                    cells.iter().map(|cell| log_commitment(&entry.label, &cell.log)).collect();
+                let (logs, revealed) = cells.into_iter().map(|cell| (cell.log, cell.revealed)).unzip();
+                (RecordedLearner { notes, paid, revealed, choices_hashes }, logs)
+            };
+            let (learners, logs) = scenario.routers.iter().map(of_router).unzip();
+            (course, learners, logs)
+        })
+        .collect();
+    Ok(assemble(world, runs))
 }
 
-/// An online scenario on its suite; its cells are numbered learner by learner, and order by order of each.
+/// A course, what is recorded of its learners, and their logs.
+type Run = (Course, Vec<RecordedLearner>, Vec<Vec<Log>>);
+
+/// An online scenario on its suite; its cells are numbered course by course, learner by learner of each, and order by order.
 pub(crate) struct OnlineStudy<'a> {
     scenario: &'a OnlineScenario,
     world: World,
-    orders: Vec<Order>,
+}
+
+/// Which cell it is.
+pub(crate) struct Place<'a> {
+    pub(crate) order: usize,
+    pub(crate) entry: &'a OnlineRouterEntry,
+    /// The router's position.
+    router: usize,
+    /// The course's position: 0 is the run as it is.
+    course: usize,
+    condition: Option<&'a Condition>,
+}
+
+/// What a cell is kept under: a condition of it only where it has one.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum CellEntry<'a> {
+    AsItIs(&'a OnlineRouterEntry),
+    Under(&'a OnlineRouterEntry, &'a Condition),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn kept_under(&self) -> CellEntry<'a> {
+        match self.condition {
+            None => CellEntry::AsItIs(self.entry),
+            Some(condition) => CellEntry::Under(self.entry, condition),
+        }
+    }
 }
 
 impl<'a> OnlineStudy<'a> {
@@ -102,12 +143,11 @@ impl<'a> OnlineStudy<'a> {
     /// # Errors
     /// A scenario that does not fit the suite.
     pub(crate) fn new(scenario: &'a OnlineScenario, suite: Suite) -> Result<OnlineStudy<'a>> {
-        let world = World::new(scenario, suite)?;
-        Ok(OnlineStudy { scenario, orders: world.orders(scenario), world })
+        Ok(OnlineStudy { scenario, world: World::new(scenario, suite)? })
     }
 
     pub(crate) fn n_cells(&self) -> usize {
-        self.scenario.routers.len() * self.orders.len()
+        self.world.courses.len() * self.scenario.routers.len() * self.scenario.online.orders
     }
 
     /// The cells that are kept.
@@ -115,34 +155,38 @@ impl<'a> OnlineStudy<'a> {
         cache.of_online(self.scenario, &self.world.cut_hash)
     }
 
-    /// The order and the learner of a cell.
-    pub(crate) fn place(&self, cell: usize) -> (usize, &'a OnlineRouterEntry) {
-        (cell % self.orders.len(), &self.scenario.routers[cell / self.orders.len()])
+    /// Which cell has a number.
+    pub(crate) fn place(&self, cell: usize) -> Place<'a> {
+        let (n_orders, n_routers) = (self.scenario.online.orders, self.scenario.routers.len());
+        let (router, course) = (cell / n_orders % n_routers, cell / n_orders / n_routers);
+        let condition = course.checked_sub(1).map(|at| &self.scenario.conditions[at]);
+        Place { order: cell % n_orders, entry: &self.scenario.routers[router], router, course, condition }
     }
 
     /// How much a run writes.
     fn volume(&self) -> Volume {
-        let (n_routers, world) = (self.scenario.routers.len(), &self.world);
+        let (n_routers, n_orders, world) =
+            (self.scenario.routers.len(), self.scenario.online.orders, &self.world);
         Volume {
-            n_records: 1,
+            n_records: world.courses.len(),
             n_routers,
             n_policies: n_routers + world.n_arms(),
-            n_outcomes: world.phases.len() * world.n_arms() * world.prompts.len(),
-            n_replicates: self.orders.len(),
+            n_outcomes: world.courses[0].phases.len() * world.n_arms() * world.prompts.len(),
+            n_replicates: n_orders,
             n_points: 100,
             // An arm and its propensity.
-            n_bytes_of_router: self.orders.len() * world.n_steps * (2 + 8),
+            n_bytes_of_router: n_orders * world.n_steps * (2 + 8),
         }
     }
 
     fn finished(&self, cells: &RunCells<'_>, cell: usize) -> Option<OnlineCell> {
-        let (order, entry) = self.place(cell);
-        let found: OnlineCell = cells.read(order, entry)?;
+        let place = self.place(cell);
+        let found: OnlineCell = cells.read(place.order, &place.kept_under())?;
         let n_steps = self.world.n_steps;
         (found.log.arms.len() == n_steps && found.log.propensities.len() == n_steps).then_some(found)
     }
 
-    /// Replays some cells, ascending, and keeps them; a learner is made ready once for all its orders.
+    /// Replays some cells, ascending, and keeps them; a learner is made ready once for all its orders under all conditions.
     ///
     /// # Errors
     /// Training on the warm start that diverges; cells that cannot be kept.
@@ -152,17 +196,20 @@ impl<'a> OnlineStudy<'a> {
         cells: Option<&RunCells<'_>>,
         progress: &(dyn Fn(Event) + Sync),
     ) -> Result<Vec<OnlineCell>> {
-        let OnlineStudy { scenario, world, orders } = self;
+        let OnlineStudy { scenario, world } = self;
         let stream =
             |entry: &OnlineRouterEntry| Stream::root(scenario.seed).named("router").named(&entry.label);
         let draw_preference = |rng: &mut ChaCha8Rng| scenario.draw_preference(rng);
         let inputs = world.learner_inputs(&draw_preference);
         let make_ready = |(at, entry): (usize, &'a OnlineRouterEntry)| {
-            let own: Vec<usize> = some.iter().copied().filter(|cell| cell / orders.len() == at).collect();
+            let own: Vec<Place<'_>> =
+                some.iter().map(|&cell| self.place(cell)).filter(|place| place.router == at).collect();
             if own.is_empty() {
                 return Ok(None);
             }
-            let begin = |&cell: &usize| cells.map_or(Ok(()), |cells| cells.begin(self.place(cell).0, entry));
+            let begin = |place: &Place<'_>| {
+                cells.map_or(Ok(()), |cells| cells.begin(place.order, &place.kept_under()))
+            };
             own.iter().try_for_each(begin)?;
             progress(Event::LearnerStarted { router: entry.label.clone() });
             let ready = entry.settings.ready(inputs, &stream(entry)).map_err(|error| match error {
@@ -177,12 +224,14 @@ impl<'a> OnlineStudy<'a> {
         let ready = scenario.routers.par_iter().enumerate().map(make_ready);
         let ready = ready.collect::<Result<Vec<Option<Ready<'_>>>>>()?;
         let replay_one = |&at: &usize| {
-            let (order, entry) = self.place(at);
-            let ready = ready[at / orders.len()].as_ref().expect("a learner of a cell is made ready");
+            let place = self.place(at);
+            let Place { order, entry, .. } = place;
+            let ready = ready[place.router].as_ref().expect("a learner of a cell is made ready");
             progress(Event::CellTrained { replicate: order, router: entry.label.clone() });
-            let (log, revealed) = replay(ready, world, &orders[order], &stream(entry).numbered(order));
+            let replay = Replay::new(world, place.course, order);
+            let (log, revealed) = replay.through(ready, &stream(entry).numbered(order));
             let cell = OnlineCell { notes: ready.notes.clone(), paid: ready.paid, log, revealed };
-            cells.map_or(Ok(()), |cells| cells.keep(order, entry, &cell))?;
+            cells.map_or(Ok(()), |cells| cells.keep(order, &place.kept_under(), &cell))?;
             progress(Event::CellDone { replicate: order, router: entry.label.clone() });
             Ok(cell)
         };
@@ -217,31 +266,13 @@ pub fn check(scenario: &OnlineScenario, suite: Suite) -> Result<String> {
     let world = World::new(scenario, suite)?;
     let left_out = world.suite.left_out.in_words();
     let rest = if left_out.is_empty() { String::new() } else { format!("; {left_out}") };
-    Ok(format!("{} arms, {} steps, {} phases{rest}", world.n_arms(), world.n_steps, world.phases.len()))
+    let n_conditions = scenario.conditions.len();
+    let conditions = if n_conditions > 0 { format!(", {n_conditions} conditions") } else { String::new() };
+    let (n_arms, n_phases) = (world.n_arms(), world.courses[0].phases.len());
+    Ok(format!("{n_arms} arms, {} steps, {n_phases} phases{conditions}{rest}", world.n_steps))
 }
 
-fn replay(ready: &Ready<'_>, world: &World, order: &Order, stream: &Stream) -> (Log, Meter) {
-    let mut learner = (ready.start)(stream);
-    let mut rng = stream.named("choices").generator();
-    let mut replay = Replay::new(world, order);
-    let mut log = Log::default();
-    while replay.advance() {
-        let (arm, propensity) = learner.choose(&replay.situation(), &mut rng);
-        let outcome = replay.reveal(arm);
-        learner.learn(&replay.situation(), arm, outcome);
-        log.arms.push(u16::try_from(arm).expect("a pool has fewer than 65,536 models"));
-        log.propensities.push(propensity);
-    }
-    (log, replay.meter())
-}
-
-fn assemble(
-    scenario: &OnlineScenario,
-    world: World,
-    orders: Vec<Order>,
-    routers: Vec<RecordedLearner>,
-    logs: Vec<Vec<Log>>,
-) -> OnlineRecord {
+fn assemble(world: World, runs: Vec<Run>) -> OnlineRecord {
     let warm_start = world.warm.as_ref().map(|warm| {
         let outcomes = &warm.data.outcomes;
         let known = |arm: usize, value: f64| (!warm.data.unseen[arm]).then_some(value);
@@ -254,48 +285,86 @@ fn assemble(
                 .collect(),
         }
     });
-    OnlineRecord {
-        manifest: OnlineManifest {
+    let (prompts, contexts) = (Arc::new(world.prompts), Arc::new(world.contexts));
+    let of_run = |(course, routers, logs): Run| {
+        let phase = |phase: &Phase| RecordedPhase { from: phase.from, words: phase.words.clone() };
+        let manifest = OnlineManifest {
             mode: Mode::Online,
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario: scenario.clone(),
-            scenario_hash: scenario_hash(scenario),
+            scenario_hash: scenario_hash(&course.scenario),
+            scenario: course.scenario,
             list_prices_hash: list_prices_hash(&world.suite.models, &world.suite.list_prices),
-            suite: world.suite,
-            phases: world
-                .phases
-                .iter()
-                .map(|phase| RecordedPhase { from: phase.from, words: phase.words.clone() })
-                .collect(),
+            suite: world.suite.clone(),
+            phases: course.phases.iter().map(phase).collect(),
             cost_unit_usd: world.cost_unit_usd,
             n_steps: world.n_steps,
-            warm_start,
+            warm_start: warm_start.clone(),
             routers,
-        },
-        prompts: world.prompts,
-        contexts: world.contexts,
-        phases: world.phases,
-        orders,
-        logs,
-    }
+            conditions: Vec::new(),
+        };
+        let (prompts, contexts) = (Arc::clone(&prompts), Arc::clone(&contexts));
+        let (phases, orders) = (course.phases, course.orders);
+        OnlineRecord { manifest, prompts, contexts, phases, orders, logs, conditions: Vec::new() }
+    };
+    let mut records = runs.into_iter().map(of_run);
+    let plain = records.next().expect("a scenario is run as it is");
+    plain.with_conditions(records.collect())
 }
 
 /// One order under way.
 pub struct Replay<'a> {
     world: &'a World,
+    phases: &'a [Phase],
     order: &'a Order,
+    deliveries: Deliveries,
+    calls: Calls,
     /// The step that is under way; steps before the first one count as revealed.
     step: Option<usize>,
     is_revealed: bool,
     pool: Vec<usize>,
+    /// What is still to be told: when, of which step and arm, and whether the pool of that step was without the arm of the quota.
+    pending: BinaryHeap<Reverse<(usize, usize, usize, bool)>>,
+    /// The pool of a step of which is told.
+    pool_then: Vec<usize>,
     meter: Meter,
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(world: &'a World, order: &'a Order) -> Self {
-        let pool = Vec::with_capacity(world.n_arms());
-        Replay { world, order, step: None, is_revealed: true, pool, meter: Meter::default() }
+    pub(crate) fn new(world: &'a World, course: usize, number: usize) -> Self {
+        let Course { scenario, phases, orders } = &world.courses[course];
+        let OnlineSettings { feedback, quota, .. } = &scenario.online;
+        let models = &world.suite.models;
+        Replay {
+            world,
+            phases,
+            order: &orders[number],
+            deliveries: Deliveries::new(feedback, models, world.n_steps, (scenario.seed, number)),
+            calls: Calls::new(quota.as_ref(), models),
+            step: None,
+            is_revealed: true,
+            pool: Vec::with_capacity(world.n_arms()),
+            pending: BinaryHeap::new(),
+            pool_then: Vec::new(),
+            meter: Meter::default(),
+        }
+    }
+
+    /// Lets a learner choose and learn through the whole order.
+    fn through(mut self, ready: &Ready<'_>, stream: &Stream) -> (Log, Meter) {
+        let mut learner = (ready.start)(stream);
+        let mut rng = stream.named("choices").generator();
+        let mut log = Log::default();
+        while self.advance() {
+            let (arm, propensity) = learner.choose(&self.situation(), &mut rng);
+            self.reveal(arm);
+            while let Some((situation, arm, outcome)) = self.next_told() {
+                learner.learn(&situation, arm, outcome);
+            }
+            log.arms.push(u16::try_from(arm).expect("a pool has fewer than 65,536 models"));
+            log.propensities.push(propensity);
+        }
+        (log, self.meter)
     }
 
     /// Goes on to the next prompt; false where there is none.
@@ -309,10 +378,8 @@ impl<'a> Replay<'a> {
             return false;
         }
         (self.step, self.is_revealed) = (Some(step), false);
-        let (phase, prompt) =
-            (&self.world.phases[phase_at(&self.world.phases, step)], self.order.prompts[step]);
-        self.pool.clear();
-        self.pool.extend((0..self.world.n_arms()).filter(|&arm| phase.score.get(prompt, arm).is_some()));
+        fill_pool(&mut self.pool, self.phases, self.order, step);
+        self.calls.close(step, &mut self.pool);
         true
     }
 
@@ -321,37 +388,67 @@ impl<'a> Replay<'a> {
     /// # Panics
     /// Before the first one.
     pub fn situation(&self) -> Situation<'_> {
-        let step = self.step.expect("a replay has advanced to a prompt");
-        let prompt = self.order.prompts[step];
-        Situation {
-            prompt,
-            context: self.world.contexts.row(prompt),
-            pool: &self.pool,
-            preference: Preference::new(self.order.preferences[step]).expect("an order holds preferences"),
-        }
+        self.situation_of(self.step.expect("a replay has advanced to a prompt"), &self.pool)
     }
 
-    /// The outcome of one arm on the prompt under way.
+    fn situation_of<'s>(&'s self, step: usize, pool: &'s [usize]) -> Situation<'s> {
+        let prompt = self.order.prompts[step];
+        let preference = Preference::new(self.order.preferences[step]).expect("an order holds preferences");
+        Situation { prompt, context: self.world.contexts.row(prompt), pool, preference }
+    }
+
+    /// Asks one arm of the prompt under way; its outcome is told when it is due, if ever.
     ///
     /// # Panics
     /// If the prompt's outcome has been revealed already, or the arm is not in its pool.
-    pub fn reveal(&mut self, arm: usize) -> Outcome {
+    pub fn reveal(&mut self, arm: usize) {
         assert!(!self.is_revealed, "a prompt reveals one outcome");
+        assert!(self.pool.contains(&arm), "a chosen arm is in the pool of its prompt");
         self.is_revealed = true;
         let step = self.step.expect("a replay has advanced to a prompt");
-        let (phase, prompt) =
-            (&self.world.phases[phase_at(&self.world.phases, step)], self.order.prompts[step]);
-        let score = phase.score.get(prompt, arm).expect("a chosen arm is in the pool of its prompt");
-        let cost_usd = phase.cost_usd.get(prompt, arm).unwrap_or(0.0);
+        self.calls.count(arm, &self.pool);
+        let Some(due) = self.deliveries.due(step) else { return };
+        let is_closed = self.calls.quota().is_some_and(|(arm, ..)| !self.pool.contains(&arm));
+        self.pending.push(Reverse((due, step, arm, is_closed)));
         self.meter.outcomes_seen += 1;
-        self.meter.dollars += cost_usd;
-        Outcome { score, cost_units: cost_usd / self.world.cost_unit_usd }
+        self.meter.dollars += self.outcome(step, arm).1;
     }
 
-    /// What was revealed so far, and what producing it cost.
+    /// The next outcome that is due after the choice under way: of which prompt and arm, and what is said of it.
+    pub fn next_told(&mut self) -> Option<(Situation<'_>, usize, Outcome)> {
+        let &Reverse((due, step, arm, is_closed)) = self.pending.peek()?;
+        if Some(due) > self.step {
+            return None;
+        }
+        self.pending.pop();
+        fill_pool(&mut self.pool_then, self.phases, self.order, step);
+        if let Some((closed, ..)) = self.calls.quota().filter(|_| is_closed) {
+            self.pool_then.retain(|&arm| arm != closed);
+        }
+        let (score, cost_usd) = self.outcome(step, arm);
+        let score = self.deliveries.told(step, arm, score);
+        let outcome = Outcome { score, cost_units: cost_usd / self.world.cost_unit_usd };
+        Some((self.situation_of(step, &self.pool_then), arm, outcome))
+    }
+
+    /// Score and cost in US dollars of an arm at a step.
+    fn outcome(&self, step: usize, arm: usize) -> (f64, f64) {
+        let (phase, prompt) = (&self.phases[phase_at(self.phases, step)], self.order.prompts[step]);
+        let score = phase.score.get(prompt, arm).expect("a chosen arm is in the pool of its prompt");
+        (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
+    }
+
+    /// What was or will be told of the choices so far, and what producing it cost.
     pub fn meter(&self) -> Meter {
         self.meter
     }
+}
+
+/// The arms that answer the prompt of a step.
+fn fill_pool(pool: &mut Vec<usize>, phases: &[Phase], order: &Order, step: usize) {
+    let (phase, prompt) = (&phases[phase_at(phases, step)], order.prompts[step]);
+    pool.clear();
+    pool.extend((0..phase.score.n_models()).filter(|&arm| phase.score.get(prompt, arm).is_some()));
 }
 
 #[cfg(test)]
@@ -362,8 +459,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "a prompt reveals one outcome")]
     fn a_second_look_at_a_prompt_is_refused() {
-        let (world, order) = world();
-        let mut replay = Replay::new(&world, &order);
+        let (world, _) = world();
+        let mut replay = Replay::new(&world, 0, 0);
         assert!(replay.advance());
         replay.reveal(0);
         replay.reveal(1);
@@ -372,8 +469,8 @@ mod tests {
     #[test]
     #[should_panic(expected = "every prompt is answered by somebody")]
     fn no_prompt_is_skipped() {
-        let (world, order) = world();
-        let mut replay = Replay::new(&world, &order);
+        let (world, _) = world();
+        let mut replay = Replay::new(&world, 0, 0);
         replay.advance();
         replay.advance();
     }
@@ -381,7 +478,7 @@ mod tests {
     #[test]
     fn the_meter_counts_one_outcome_a_prompt() {
         let (world, order) = world();
-        let mut replay = Replay::new(&world, &order);
+        let mut replay = Replay::new(&world, 0, 0);
         let mut n = 0;
         while replay.advance() {
             let arm = replay.situation().pool[0];

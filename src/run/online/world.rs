@@ -1,5 +1,7 @@
 //! What can happen in an online scenario: the arms, the prompts with their contexts, and every arm's outcome in every phase.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result, suggestion};
 use crate::preference::PreferenceGrid;
 use crate::random::{bernoulli, shuffle};
@@ -8,7 +10,8 @@ use crate::record::{RecordedPrompt, RecordedSuite, list_prices};
 use crate::router::online::{Contexts, LearnerInputs, Reduction, WarmStart};
 use crate::router::{CostModels, Prompts, Quizzed, TrainingData};
 use crate::run::{cut, put_licence};
-use crate::scenario::online::{ChangeKind, OnlineScenario};
+use crate::scenario::feedback::check_names;
+use crate::scenario::online::{Change, ChangeKind, OnlineScenario};
 use crate::scenario::pool::Pooled;
 use crate::scenario::split::{SplitKind, SplitSettings, split, text_groups};
 use crate::seed::Stream;
@@ -26,11 +29,19 @@ pub(crate) struct World {
     /// The replayed prompts.
     pub(crate) prompts: Vec<RecordedPrompt>,
     pub(crate) contexts: Contexts,
-    pub(crate) phases: Vec<Phase>,
+    /// The run as it is, then under each condition.
+    pub(crate) courses: Vec<Course>,
     /// Mean cost of the most expensive arm of the first phase, in US dollars.
     pub(crate) cost_unit_usd: f64,
     pub(crate) n_steps: usize,
     pub(crate) warm: Option<WarmStart>,
+}
+
+/// What happens in a scenario, or in one of its conditions.
+pub(crate) struct Course {
+    pub(crate) scenario: OnlineScenario,
+    pub(crate) phases: Arc<Vec<Phase>>,
+    pub(crate) orders: Vec<Order>,
 }
 
 impl World {
@@ -48,10 +59,25 @@ impl World {
         let first = States::first(scenario, &suite, &columns);
         let (warm_parts, replayed) = parts(scenario, &suite, &stream)?;
         let n_steps = scenario.online.steps.unwrap_or(usize::MAX).min(replayed.len());
-        let phases = play(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
-        // Whoever cannot be answered in some phase is asked in none.
-        let is_kept = |at: &usize| phases.iter().all(|phase| phase.score.row(*at).any(|cell| cell.is_some()));
-        let kept: Vec<usize> = (0..replayed.len()).filter(is_kept).collect();
+        let under = scenario.conditions.iter().map(|condition| scenario.under(condition));
+        let scenarios: Vec<OnlineScenario> = std::iter::once(scenario.clone()).chain(under).collect();
+        for (at, other) in scenarios.iter().enumerate().skip(1) {
+            let has_same_arms = arm_columns(other, &suite)? == columns
+                && States::first(other, &suite, &columns).is_present == first.is_present;
+            if !has_same_arms {
+                let problem = "a condition has the arms of the run as it is: `replace` is not for it, nor `arrive` without `leave` before";
+                return Err(Error::setting(format!("online.condition[{}]", at - 1), problem));
+            }
+        }
+        // Whoever cannot be answered in some phase of some course is asked in none.
+        let mut is_kept = vec![true; replayed.len()];
+        for scenario in &scenarios {
+            for phase in play(scenario, &suite, &columns, first.clone(), &replayed, n_steps)? {
+                let is_answered = |at: usize| phase.score.row(at).any(|cell| cell.is_some());
+                is_kept.iter_mut().enumerate().for_each(|(at, is_kept)| *is_kept &= is_answered(at));
+            }
+        }
+        let kept: Vec<usize> = (0..replayed.len()).filter(|&at| is_kept[at]).collect();
         if kept.is_empty() {
             return Err(Error::Usage(
                 "[online] leaves no prompt that somebody answers in every phase".into(),
@@ -59,7 +85,17 @@ impl World {
         }
         let replayed: Vec<usize> = kept.iter().map(|&at| replayed[at]).collect();
         let n_steps = n_steps.min(replayed.len());
-        let phases = play(scenario, &suite, &columns, first.clone(), &replayed, n_steps)?;
+        let models: Vec<String> = columns.iter().map(|&column| suite.models[column].id.clone()).collect();
+        let mut courses: Vec<Course> = Vec::new();
+        for scenario in scenarios {
+            check_names(&scenario.online.feedback, scenario.online.quota.as_ref(), &models)?;
+            let phases = match courses.first() {
+                Some(plain) if plain.scenario.changes == scenario.changes => Arc::clone(&plain.phases),
+                _ => Arc::new(play(&scenario, &suite, &columns, first.clone(), &replayed, n_steps)?),
+            };
+            let orders = orders(&scenario, replayed.len(), n_steps);
+            courses.push(Course { scenario, phases, orders });
+        }
         let warm_prompts =
             warm_parts.as_ref().map(|(training, validation)| [&training[..], validation].concat());
         let mut rng = stream.named("contexts").generator();
@@ -81,7 +117,7 @@ impl World {
         };
         let cost_unit_usd = match &warm {
             Some(warm) => warm.data.cost_unit_usd,
-            None => highest_mean(&phases[0].cost_usd),
+            None => highest_mean(&courses[0].phases[0].cost_usd),
         };
         let recorded = |&prompt: &usize| RecordedPrompt {
             id: suite.prompts[prompt].id.clone(),
@@ -90,7 +126,7 @@ impl World {
         Ok(World {
             prompts: replayed.iter().map(recorded).collect(),
             contexts: reduction.contexts(&suite, &replayed),
-            phases,
+            courses,
             cost_unit_usd,
             n_steps,
             warm,
@@ -98,7 +134,7 @@ impl World {
             suite: RecordedSuite {
                 info: SuiteInfo { import: None, ..suite.info.clone() },
                 content_hash,
-                models: columns.iter().map(|&column| suite.models[column].id.clone()).collect(),
+                models,
                 has_cost,
                 cost_basis: suite.cost_basis,
                 priced_by: suite.priced_by.clone(),
@@ -130,21 +166,36 @@ impl World {
             draw_preference,
         }
     }
+}
 
-    /// The orders, each with a preference for every step.
-    pub(crate) fn orders(&self, scenario: &OnlineScenario) -> Vec<Order> {
-        let stream = Stream::root(scenario.seed).named("order");
-        let order = |number: usize| {
-            let stream = stream.numbered(number);
-            let mut prompts: Vec<usize> = (0..self.prompts.len()).collect();
-            shuffle(&mut stream.named("prompts").generator(), &mut prompts);
-            prompts.truncate(self.n_steps);
-            let mut rng = stream.named("preferences").generator();
-            let preferences = prompts.iter().map(|_| scenario.draw_preference(&mut rng)).collect();
-            Order { prompts, preferences }
-        };
-        (0..scenario.online.orders).map(order).collect()
-    }
+/// The orders, each with a preference for every step.
+fn orders(scenario: &OnlineScenario, n_prompts: usize, n_steps: usize) -> Vec<Order> {
+    let stream = Stream::root(scenario.seed).named("order");
+    let changes = scenario.changes_by_time();
+    let weights = |step: usize| {
+        let until_now = changes.iter().rev().filter(|(_, change)| first_step(change, n_steps) <= step);
+        let latest = until_now.map(|(_, change)| &change.what).find_map(|what| match what {
+            ChangeKind::Preference(weights) => Some(&weights[..]),
+            _ => None,
+        });
+        latest.or(scenario.online.preference.as_deref())
+    };
+    let order = |number: usize| {
+        let stream = stream.numbered(number);
+        let mut prompts: Vec<usize> = (0..n_prompts).collect();
+        shuffle(&mut stream.named("prompts").generator(), &mut prompts);
+        prompts.truncate(n_steps);
+        let mut rng = stream.named("preferences").generator();
+        let preferences =
+            (0..prompts.len()).map(|step| scenario.draw_from(weights(step), &mut rng)).collect();
+        Order { prompts, preferences }
+    };
+    (0..scenario.online.orders).map(order).collect()
+}
+
+/// The first step at which a change has happened.
+fn first_step(change: &Change, n_steps: usize) -> usize {
+    (change.at * n_steps as f64) as usize
 }
 
 /// How each arm stands in a phase.
@@ -161,8 +212,9 @@ impl States {
     /// Before any change: those that arrive later are absent.
     fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[usize]) -> Self {
         let arrives = |&column: &usize| {
-            let id = &suite.models[column].id;
-            let of_arm = scenario.changes.iter().map(|change| &change.what).filter(|what| what.model() == id);
+            let id = Some(suite.models[column].id.as_str());
+            let changes = scenario.changes_by_time();
+            let of_arm = changes.iter().map(|(_, change)| &change.what).filter(|what| what.model() == id);
             let mut comings =
                 of_arm.filter(|what| matches!(what, ChangeKind::Arrive(_) | ChangeKind::Leave(_)));
             matches!(comings.next(), Some(ChangeKind::Arrive(_)))
@@ -180,7 +232,8 @@ impl States {
             let column = suite.models.iter().position(|model| model.id == name);
             column.expect("changes name candidates: this was checked")
         };
-        let own = column(what.model());
+        let Some(model) = what.model() else { return };
+        let own = column(model);
         let arm = columns.iter().position(|&column| column == own);
         let arm = arm.expect("changes happen to arms: this was checked");
         match what {
@@ -197,6 +250,7 @@ impl States {
             ChangeKind::Arrive(_) => self.is_present[arm] = true,
             ChangeKind::Leave(_) => self.is_present[arm] = false,
             ChangeKind::Replace(change) => self.column[arm] = column(&change.by),
+            ChangeKind::Preference(_) => {}
         }
     }
 
@@ -236,8 +290,8 @@ fn play(
     };
     let mut phases = vec![phase(0, Vec::new(), &states)];
     let stream = Stream::root(scenario.seed).named("change");
-    for (number, change) in scenario.changes.iter().enumerate() {
-        let from = (change.at * n_steps as f64) as usize;
+    for (number, change) in scenario.changes_by_time() {
+        let from = first_step(change, n_steps);
         states.apply(&change.what, suite, columns, &stream.numbered(number));
         if !states.is_present.contains(&true) {
             return Err(Error::setting(
@@ -270,14 +324,14 @@ fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
     };
     let mut stand_ins = Vec::new();
     for change in &scenario.changes {
-        known(change.what.model())?;
+        change.what.model().map_or(Ok(0), known)?;
         if let ChangeKind::Replace(replacement) = &change.what {
             stand_ins.push(known(&replacement.by)?);
         }
     }
     let columns: Vec<usize> = (0..names.len()).filter(|column| !stand_ins.contains(column)).collect();
-    for change in &scenario.changes {
-        let column = known(change.what.model())?;
+    for model in scenario.changes.iter().filter_map(|change| change.what.model()) {
+        let column = known(model)?;
         if !columns.contains(&column) {
             let name = names[column];
             return Err(Error::Usage(format!(
@@ -375,7 +429,7 @@ pub(super) mod testing {
     pub(in crate::run::online) fn world() -> (World, Order) {
         let scenario = scenario("[online]\norders = 2\n[[router]]\nkind = \"random\"\n");
         let world = World::new(&scenario, suite(40)).unwrap();
-        let order = world.orders(&scenario).remove(0);
+        let order = world.courses[0].orders[0].clone();
         (world, order)
     }
 }
@@ -404,10 +458,13 @@ mod tests {
         let world = world(
             "[[online.change]]\nat = 0.25\nprice = { model = \"#1\", factor = 0.5 }\n[[online.change]]\nat = 0.5\nquality = { model = \"#2\", factor = 0.0 }",
         );
-        let froms: Vec<usize> = world.phases.iter().map(|phase| phase.from).collect();
+        let froms: Vec<usize> = world.courses[0].phases.iter().map(|phase| phase.from).collect();
         assert_eq!(froms, [0, 25, 50]);
-        assert_eq!([0, 24, 25, 49, 50, 99].map(|step| phase_at(&world.phases, step)), [0, 0, 1, 1, 2, 2]);
-        let [first, second, third] = &world.phases[..] else { panic!("three phases") };
+        assert_eq!(
+            [0, 24, 25, 49, 50, 99].map(|step| phase_at(&world.courses[0].phases, step)),
+            [0, 0, 1, 1, 2, 2]
+        );
+        let [first, second, third] = &world.courses[0].phases[..] else { panic!("three phases") };
         for prompt in 0..100 {
             let cost = |phase: &Phase, arm| phase.cost_usd.get(prompt, arm).unwrap();
             assert_eq!(cost(second, 1), 0.5 * cost(first, 1));
@@ -423,7 +480,8 @@ mod tests {
         let world = world(
             "[[online.change]]\nat = 0.25\narrive = { model = \"#1\" }\n[[online.change]]\nat = 0.5\nleave = { model = \"#1\" }",
         );
-        let is_there: Vec<bool> = world.phases.iter().map(|phase| phase.score.get(0, 1).is_some()).collect();
+        let is_there: Vec<bool> =
+            world.courses[0].phases.iter().map(|phase| phase.score.get(0, 1).is_some()).collect();
         assert_eq!(is_there, [false, true, false]);
     }
 
@@ -433,7 +491,7 @@ mod tests {
         let suite = suite(100).in_order_of_ids();
         assert_eq!(world.n_arms(), 3);
         for prompt in 0..100 {
-            let now = |phase: usize| world.phases[phase].score.get(prompt, 0);
+            let now = |phase: usize| world.courses[0].phases[phase].score.get(prompt, 0);
             assert_eq!(now(0), suite.outcomes.score.get(prompt, 0));
             assert_eq!(now(1), suite.outcomes.score.get(prompt, 3));
         }
