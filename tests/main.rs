@@ -22,6 +22,7 @@ mod layers;
 mod newcomers;
 mod online;
 mod overall;
+mod paper;
 #[path = "pareto_plot/main.rs"]
 mod pareto_plot;
 mod prices;

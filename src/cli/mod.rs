@@ -12,6 +12,7 @@ mod explain;
 mod import;
 mod inspect;
 mod output;
+mod paper;
 mod plan;
 mod prices;
 mod route;
@@ -100,6 +101,9 @@ enum Command {
         after_help = "Examples:\n  llm-bandit compare reports/paper --out reports/paper\n  llm-bandit compare reports/before reports/after"
     )]
     Compare(compare::CompareArguments),
+    /// Writes the tables, figures, and numbers of reports for LaTeX: a macro for every number, figures as PDF
+    #[command(after_help = "Example:\n  llm-bandit paper reports/paper --out tables")]
+    Paper(paper::PaperArguments),
     /// Says how many prompts and replicates it takes to see a difference, by the report of a pilot
     #[command(
         after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --replicates 3\n  llm-bandit plan scenarios/quickstart.toml --difference 0.01"
@@ -241,6 +245,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(arguments) => run::report(&arguments),
         Command::Advise(arguments) => advise::advise(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Paper(arguments) => paper::paper(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),

@@ -1,7 +1,7 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
 use super::by_rank;
-use super::plot::{Curve, Line, LineKind, ModelPoint, ParetoChart, UtilityChart};
+use super::plot::{Columns, Curve, Line, LineKind, ModelPoint, ParetoChart, UtilityChart};
 use super::table::main_columns;
 use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
 use crate::metrics::curve::{Point, hull};
@@ -10,6 +10,15 @@ use crate::record::Record;
 use crate::router::RandomSettings;
 use crate::scenario::RouterEntry;
 use crate::statistics::Interval;
+
+/// Both figures as a paper prints them.
+pub(super) fn of_print(record: &Record, summary: &Summary, columns: Columns) -> (ParetoChart, UtilityChart) {
+    let mut utility = utility(record, summary);
+    if columns == Columns::One {
+        "preference w, the weight of cost".clone_into(&mut utility.preference_label);
+    }
+    (pareto(record, summary), utility)
+}
 
 /// A policy that a figure shows.
 #[derive(Clone, Copy, Debug)]

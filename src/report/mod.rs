@@ -5,6 +5,7 @@ pub(crate) mod markup;
 pub mod online;
 pub mod overall;
 mod page;
+pub mod paper;
 pub mod plot;
 mod sections;
 mod stress;
@@ -78,12 +79,8 @@ fn pictures(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> 
             ],
         ),
     ] {
-        let pareto = pareto.print(columns).expect(drawn);
-        let mut utility = utility.clone();
-        if columns == Columns::One {
-            "preference w, the weight of cost".clone_into(&mut utility.preference_label);
-        }
-        let utility = utility.print(columns).expect(drawn);
+        let (pareto, utility) = figures::of_print(record, summary, columns);
+        let [pareto, utility] = [pareto.print(columns).expect(drawn), utility.print(columns).expect(drawn)];
         let contents = [pareto.svg.into_bytes(), pareto.png, utility.svg.into_bytes(), utility.png];
         files.extend(names.into_iter().zip(contents));
     }

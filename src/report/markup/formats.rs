@@ -141,7 +141,10 @@ fn value(cell: &Cell, is_number: bool) -> String {
         Emphasis::Slanted => format!("\\textit{{{text}}}"),
     };
     if !cell.mark.is_empty() {
-        words.push_str(&format!("\\rlap{{$^{}$}}", cell.mark.replace('\u{2020}', "\\dagger")));
+        words.push_str(&format!(
+            "\\rlap{{$^{}$}}",
+            cell.mark.replace('\u{2020}', "\\dagger").replace('\u{2021}', "\\ddagger")
+        ));
     }
     if !cell.note.is_empty() {
         words.push_str(&format!(" {{\\scriptsize({})}}", cell.note));
@@ -170,7 +173,7 @@ fn number(shown: &str) -> String {
 }
 
 /// A name as text that TeX prints as it is.
-fn escape(name: &str) -> String {
+pub(crate) fn escape(name: &str) -> String {
     let mut text = String::new();
     for letter in name.chars() {
         match letter {

@@ -66,6 +66,30 @@ pub(super) fn files(record: &OnlineRecord) -> Result<Vec<(&'static str, Vec<u8>)
     Ok(render(record, &summary, &judge(record, &summary)?))
 }
 
+/// Its tables by name.
+pub(super) fn tables(record: &OnlineRecord, summary: &OnlineSummary) -> Vec<(&'static str, Table)> {
+    let mut tables = vec![("regret", markdown::regrets(summary))];
+    if record.phases.len() > 1 {
+        tables.push(("changes", markdown::around(record, summary)));
+    }
+    if !record.conditions.is_empty() {
+        tables.push(("conditions", conditions::table(record, summary)));
+    }
+    if !summary.off_policy.is_empty() {
+        tables.push(("estimates", markdown::estimate_table(summary)));
+    }
+    tables
+}
+
+/// Its figures by name.
+pub(super) fn charts(record: &OnlineRecord, summary: &OnlineSummary) -> Vec<(&'static str, Box<dyn Figure>)> {
+    let mut charts: Vec<(&'static str, Box<dyn Figure>)> = vec![("regret", Box::new(chart(record, summary)))];
+    if !record.conditions.is_empty() {
+        charts.push(("conditions", Box::new(conditions::chart(record, summary))));
+    }
+    charts
+}
+
 fn render(
     record: &OnlineRecord,
     summary: &OnlineSummary,

@@ -67,7 +67,7 @@ pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
         match recorded {
             Recorded::Offline(record) => runs.offline.push(finished(*record, &path)?),
             Recorded::Online(record) => {
-                let run = OnlineRun::new(&record, path.clone());
+                let run = OnlineRun::new(record, path.clone());
                 runs.online.push(run.map_err(|error| Error::file(&path, error.to_string()))?);
             }
         }
@@ -140,7 +140,7 @@ pub fn runs_md(runs: &Runs) -> String {
     format!("{offline}{heading}{online}")
 }
 
-fn rank_chart(overall: &Overall) -> Option<RankChart> {
+pub(in crate::report) fn rank_chart(overall: &Overall) -> Option<RankChart> {
     let ranking = overall.ranking.as_ref()?;
     let ranks = overall.rows.iter().filter_map(|row| row.mean_rank.map(|rank| (row.policy.clone(), rank)));
     let n = overall.scenarios.len();

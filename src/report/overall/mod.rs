@@ -21,6 +21,7 @@ use crate::record::online::OnlineRecord;
 use crate::statistics::Interval;
 use crate::statistics::ranks::{Friedman, Ranks};
 use crate::statistics::spread::Spread;
+pub(in crate::report) use files::rank_chart;
 pub use files::{
     Published, Runs, read_reports, read_timings, report_folders, reports_named, runs_md, splice,
     write_overall,
@@ -283,7 +284,7 @@ fn table_md(overall: &Overall) -> String {
     table(overall).markdown()
 }
 
-fn table(overall: &Overall) -> Table {
+pub(in crate::report) fn table(overall: &Overall) -> Table {
     let n = overall.scenarios.len();
     let has_times = overall.rows.iter().any(|row| row.training_seconds.is_some());
     let titles = ["rank", "AIQ", "norm. utility", "QNC, %", "saving at 99 %, %", "saving at 95 %, %"];
@@ -379,6 +380,8 @@ pub struct OnlineRun {
     pub scenario: String,
     /// What was computed from its record.
     pub summary: OnlineSummary,
+    /// Its record.
+    pub record: Box<OnlineRecord>,
     /// The report's folder.
     pub report: PathBuf,
 }
@@ -398,10 +401,10 @@ impl OnlineRun {
     ///
     /// # Errors
     /// A value that is no finite number.
-    pub fn new(record: &OnlineRecord, report: PathBuf) -> Result<Self> {
-        let summary = summarise(record);
+    pub fn new(record: Box<OnlineRecord>, report: PathBuf) -> Result<Self> {
+        let summary = summarise(&record);
         summary.check()?;
-        Ok(OnlineRun { scenario: record.manifest.scenario.name.clone(), summary, report })
+        Ok(OnlineRun { scenario: record.manifest.scenario.name.clone(), summary, record, report })
     }
 
     /// A policy's regret over that of a uniform choice, order by order; `None` where a uniform choice has no regret.
@@ -458,7 +461,7 @@ over an order; 0 % is the oracle, 100 % a uniform choice from the pool in expect
 the scenarios fixed. A mean over fewer scenarios is over those alone and compares with nothing. References, in italics, \
 look at outcomes or ignore the prompt.";
 
-fn online_table(runs: &[OnlineRun]) -> Table {
+pub(in crate::report) fn online_table(runs: &[OnlineRun]) -> Table {
     let mut table = Table::new([
         Column::text("learner"),
         Column::number("regret, % of a random choice's [95 %]"),

@@ -1,9 +1,9 @@
-//! Figures for papers and reports: Pareto fronts and utilities, as SVG text or PNG bytes.
+//! Figures for papers and reports: Pareto fronts and utilities, as SVG text, PNG bytes, or PDF.
 //!
 //! A chart is a plain value; drawing it is a pure function that reads no file, clock, or system font, so equal charts give equal bytes.
 //!
 //! ```text
-//! chart ─▶ windows, axes, ticks ─▶ scene (a list of marks in pixels) ─▶ SVG | PNG | markup
+//! chart ─▶ windows, axes, ticks ─▶ scene (a list of marks in pixels) ─▶ SVG | PNG | PDF | markup
 //! ```
 //!
 //! Every chart is a [`Figure`]: it says what is where, and the formats, and the sizes at which a paper prints it, are provided. Values
@@ -16,6 +16,7 @@ mod lines;
 mod model_labels;
 mod panel;
 mod pareto;
+mod pdf;
 mod regret;
 mod render;
 mod scene;
@@ -160,6 +161,14 @@ pub trait Figure {
         let scene = self.scene(Layout::Print(columns));
         let print = Print { width_inches: columns.width_inches(), dots_per_inch: 300.0 };
         Ok(Printed { svg: render::svg_print(&scene, print)?, png: render::png_print(&scene, print)? })
+    }
+
+    /// As [`print`](Self::print), as a PDF for TeX.
+    ///
+    /// # Errors
+    /// Only if the font inside the program is refused.
+    fn pdf(&self, columns: Columns) -> Result<Vec<u8>, PlotError> {
+        pdf::print(&self.scene(Layout::Print(columns)), columns.width_inches())
     }
 }
 

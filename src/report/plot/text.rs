@@ -51,7 +51,7 @@ pub(super) const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 pub(super) const LINE_HEIGHT_EM: f64 = (1901.0 + 483.0) / 2048.0;
 
 /// A subset of DejaVu Sans; its licence lies beside it.
-const BYTES: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
+pub(super) const BYTES: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 
 /// Makes the font known to the backends, once per process.
 pub(super) fn register() -> Result<(), PlotError> {

@@ -93,7 +93,7 @@ const VERDICT: &str = "verdict";
 const SMALLEST: &str = "smallest detectable";
 
 /// On the primary metric; on a page with each interval drawn.
-fn primary(evidence: &Evidence, page: Option<&Page>) -> Table {
+pub(in crate::report) fn primary(evidence: &Evidence, page: Option<&Page>) -> Table {
     let lines = part(evidence, true);
     let reach = reach(&lines);
     let mut columns = vec![

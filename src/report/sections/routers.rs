@@ -34,7 +34,7 @@ pub(in crate::report) fn pair(record: &Record, summary: &Summary, page: Option<&
 }
 
 /// By lower scores, and whether w does what it should; `None` without costs.
-fn further(record: &Record, summary: &Summary, page: Option<&Page>) -> Option<Table> {
+pub(in crate::report) fn further(record: &Record, summary: &Summary, page: Option<&Page>) -> Option<Table> {
     record
         .manifest
         .suite
@@ -43,7 +43,11 @@ fn further(record: &Record, summary: &Summary, page: Option<&Page>) -> Option<Ta
 }
 
 /// By what other benchmarks publish.
-fn published(record: &Record, summary: &Summary, page: Option<&Page>) -> (Table, String) {
+pub(in crate::report) fn published(
+    record: &Record,
+    summary: &Summary,
+    page: Option<&Page>,
+) -> (Table, String) {
     let columns = published_columns(record);
     (policies(summary, &columns, &PolicyKind::IN_TABLES, marks(page)), table::legend(&columns))
 }
@@ -141,7 +145,7 @@ pub(in crate::report) fn further_html(page: &Page) -> Option<Section> {
 }
 
 /// The candidates, the best first; on a page with the shade that each has in mixes.
-fn models(record: &Record, summary: &Summary, page: Option<&Page>) -> Table {
+pub(in crate::report) fn models(record: &Record, summary: &Summary, page: Option<&Page>) -> Table {
     let cost_title =
         if page.is_some() { "USD per 1,000 prompts" } else { "mean cost, USD per 1,000 prompts" };
     let mut table =
