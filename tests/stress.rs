@@ -47,7 +47,8 @@ fn texts(is_wanted: impl Fn(&Form) -> bool) -> String {
 
 /// How far cluster means are shrunk is estimated from all seen models together, of which a copy counts once more. Cascades by
 /// predicted scores are chosen among all members, of which a copy is one more.
-const BREAKS_BY_A_COPY: [&str; 3] = ["uniroute", "avengers-pro", "cascade-predicted"];
+const BREAKS_BY_A_COPY: [&str; 5] =
+    ["uniroute", "avengers-pro", "cascade-predicted", "static-tiers", "static-tiers-benchmark"];
 
 /// Score minus w times cost, so that of two models that score alike the cheaper one is taken at any w > 0. The others go by
 /// scores or prices alone, by a balance that may leave prices out, or by cascades found under the old prices.

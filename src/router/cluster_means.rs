@@ -120,6 +120,17 @@ impl<'a> ClusterTally<'a> {
         self.beside.scores_of(means)
     }
 
+    /// For every prompt the means of its cluster without its fold, prompts x models.
+    pub(super) fn out_of_fold(&self, clusters: &[Option<usize>], folds: &[usize]) -> Matrix {
+        let by_fold: Vec<Matrix> = (0..N_FOLDS).map(|fold| self.means(Some(fold))).collect();
+        let mut predictions = Matrix::zeros(clusters.len(), by_fold[0].n_columns());
+        for (prompt, cluster) in clusters.iter().enumerate() {
+            let means = by_fold[folds[prompt]].row(cluster.unwrap_or(self.n_clusters));
+            predictions.row_mut(prompt).copy_from_slice(means);
+        }
+        predictions
+    }
+
     fn cell(&self, cluster: usize, column: usize, without: Option<usize>) -> (f64, f64) {
         let at = cluster * self.beside.means.len() + column;
         let folds = (0..N_FOLDS).filter(|&fold| Some(fold) != without);

@@ -2,10 +2,14 @@
 
 use super::avengers_pro::AvengersPro;
 use super::baselines::{Random, Single};
+use super::boosted::Boosted;
 use super::carrot::{Carrot, CostNetwork};
 use super::cascade::{Judged, Predicted};
+use super::equi::Equi;
 use super::factor_models::{Factorisation, ItemResponse};
+use super::gaussian_process::GaussianProcess;
 use super::graph_attention::GraphAttention;
+use super::guarded::Guarded;
 use super::hybrid_ensemble::Ensemble;
 use super::llm_bandit::{Learned, LlmBandit};
 use super::pair_network::PairPredictor;
@@ -15,9 +19,11 @@ use super::predictor::clusters::ClusterRidge;
 use super::predictor::kernel::KernelSmoother;
 use super::predictor::knn::Knn;
 use super::predictor::{Linear, mlp::Perceptron};
+use super::prompt_to_leaderboard::Leaderboard;
 use super::routellm_classifier::PairClassifier;
 use super::routellm_mf::Folded;
 use super::routellm_sw::SimilarityWeighted;
+use super::static_tiers::StaticTiers;
 use super::uniroute::UniRoute;
 use super::{Cascade, Policy, Router};
 use crate::error::Result;
@@ -56,6 +62,8 @@ kept_behind!(Router {
     "cascade-predicted" => Predicted,
     "llm-bandit" => LlmBandit,
     "ppo-fixed" => PpoFixed,
+    "static-tiers" => StaticTiers,
+    "guarded" => Guarded,
 });
 kept_behind!(Cascade { "judged" => Judged });
 kept_behind!(ScorePredictor {
@@ -74,6 +82,10 @@ kept_behind!(ScorePredictor {
     "routellm-mf" => Folded,
     "routellm-sw" => SimilarityWeighted,
     "routellm-classifier" => PairClassifier,
+    "gp" => GaussianProcess,
+    "p2l" => Leaderboard,
+    "equi" => Equi,
+    "boosted" => Boosted,
 });
 
 impl Kept for Policy {

@@ -24,30 +24,38 @@
 
 mod avengers_pro;
 mod baselines;
+mod boosted;
 mod carrot;
 mod cascade;
 mod cluster_means;
 mod cost_model;
 mod cross_validation;
 mod difference_estimator;
+mod equi;
 pub(crate) mod external;
 mod factor_models;
+mod gaussian_process;
 mod graph_attention;
+mod guarded;
 mod hybrid_ensemble;
 mod kept_types;
 mod kind;
 mod llm_bandit;
+mod majorised;
 pub mod online;
 mod pair_network;
 mod plug_in;
 mod ppo_fixed;
 mod predictor;
+mod principal;
+mod prompt_to_leaderboard;
 mod prompts;
 pub mod quiz;
 mod routellm_classifier;
 mod routellm_mf;
 mod routellm_sw;
 pub(crate) mod saved;
+mod static_tiers;
 mod training;
 mod training_data;
 mod uniroute;
@@ -57,13 +65,17 @@ use std::collections::BTreeMap;
 
 pub(crate) use avengers_pro::AvengersProSettings;
 pub(crate) use baselines::{RandomSettings, SingleSettings};
+pub(crate) use boosted::BoostedSettings;
 pub(crate) use carrot::CarrotSettings;
 pub(crate) use cascade::CascadeSettings;
 pub use cascade::Judge;
 pub use cost_model::{CostModelKind, CostModels};
+pub(crate) use equi::EquiSettings;
 pub(crate) use external::{CommandSettings, DecisionsSettings};
 pub(crate) use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
+pub(crate) use gaussian_process::GaussianProcessSettings;
 pub(crate) use graph_attention::GraphAttentionSettings;
+pub(crate) use guarded::GuardedSettings;
 pub(crate) use hybrid_ensemble::HybridEnsembleSettings;
 pub use kind::{Registry, RouterKind, RouterSettings, Traits};
 pub use llm_bandit::Routed;
@@ -74,12 +86,14 @@ pub use llm_bandit::{
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
 pub(crate) use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
+pub(crate) use prompt_to_leaderboard::PromptToLeaderboardSettings;
 pub use prompts::Prompts;
 pub(crate) use routellm_classifier::RoutellmClassifierSettings;
 pub(crate) use routellm_mf::RoutellmMfSettings;
 pub(crate) use routellm_sw::RoutellmSwSettings;
 pub(crate) use saved::{EncoderOf, is_near_unit};
 pub use saved::{Origin, SavedRouter};
+pub(crate) use static_tiers::StaticTiersSettings;
 pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
 pub(crate) use uniroute::UniRouteSettings;
@@ -93,7 +107,7 @@ use crate::preference::Preference;
 use kind::{Entry, entry};
 
 /// The kinds of this crate, by the names under which scenarios ask for them.
-const BUILT_IN: [Entry; 19] = [
+const BUILT_IN: [Entry; 25] = [
     entry::<RandomSettings>("random"),
     entry::<SingleSettings>("single"),
     entry::<PredictorSettings>("predictor"),
@@ -113,6 +127,12 @@ const BUILT_IN: [Entry; 19] = [
     entry::<RoutellmClassifierSettings>("routellm-classifier"),
     entry::<GraphAttentionSettings>("graph-attention"),
     entry::<PpoFixedSettings>("ppo-fixed"),
+    entry::<StaticTiersSettings>("static-tiers"),
+    entry::<GuardedSettings>("guarded"),
+    entry::<GaussianProcessSettings>("gp"),
+    entry::<PromptToLeaderboardSettings>("p2l"),
+    entry::<EquiSettings>("equi"),
+    entry::<BoostedSettings>("boosted"),
 ];
 
 /// A trained policy: prompts and preferences in, models out.

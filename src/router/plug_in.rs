@@ -108,6 +108,11 @@ pub(crate) fn utility(training: &Training<'_>, scores: &Matrix, costs: &Matrix) 
     utilities.iter().sum::<f64>() / utilities.len() as f64
 }
 
+/// As [`utility`], over the validation prompts alone.
+pub(crate) fn validated_utility(training: &Training<'_>, scores: &Matrix, costs: &Matrix) -> f64 {
+    prompt_utilities(training, scores, costs)[training.data().n_training..].iter().sum()
+}
+
 /// As [`utility`], for each development prompt.
 pub(crate) fn prompt_utilities(training: &Training<'_>, scores: &Matrix, costs: &Matrix) -> Vec<f64> {
     let (data, outcomes) = (training.data(), training.outcomes());

@@ -15,6 +15,9 @@ pub struct Prompts {
     /// Input tokens, known before an answer is asked for; the mean over the suite's tokenizers, else a quarter of the
     /// text's bytes, else 0 for every prompt.
     pub input_tokens: Vec<f64>,
+    /// The number of each prompt's benchmark in its suite: the application that asks, as a gateway knows it; `None` of a prompt of no
+    /// suite.
+    pub(crate) benchmarks: Vec<Option<usize>>,
     /// Prompts with the same number have the same text.
     pub text_groups: Vec<usize>,
     /// The models that may be chosen; `None` where all may, else prompt-major flags.
@@ -62,6 +65,7 @@ impl Prompts {
             embeddings,
             has_embedding,
             input_tokens: prompts.iter().map(|&prompt| input_tokens(suite, prompt)).collect(),
+            benchmarks: prompts.iter().map(|&prompt| Some(suite.prompts[prompt].benchmark)).collect(),
             text_groups: prompts.iter().map(|&prompt| text_groups[prompt]).collect(),
             available: available.contains(&false).then_some(available),
             n_models,
@@ -91,6 +95,7 @@ impl Prompts {
             has_embedding: embeddings.rows().map(|row| row.iter().any(|value| *value != 0.0)).collect(),
             embeddings,
             input_tokens,
+            benchmarks: vec![None; n_prompts],
             text_groups: (0..n_prompts).collect(),
             available: available.filter(|flags| flags.contains(&false)),
             n_models,
@@ -131,6 +136,7 @@ impl Prompts {
             embeddings: self.embeddings.rows_at(prompts),
             has_embedding: prompts.iter().map(|&prompt| self.has_embedding[prompt]).collect(),
             input_tokens: prompts.iter().map(|&prompt| self.input_tokens[prompt]).collect(),
+            benchmarks: prompts.iter().map(|&prompt| self.benchmarks[prompt]).collect(),
             text_groups: prompts.iter().map(|&prompt| self.text_groups[prompt]).collect(),
             available: self.available.as_ref().map(|flags| {
                 prompts

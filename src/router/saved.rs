@@ -414,6 +414,8 @@ mod tests {
             ],
             "ppo-fixed" => &["steps = 20"],
             "routellm-mf" => &["dimensions = 4"],
+            "static-tiers" => &["tiers = 3", "by = \"benchmark\""],
+            "gp" => &["bound = \"mean\"", "bound = \"lower\""],
             _ => &[""],
         }
     }

@@ -201,13 +201,7 @@ fn fit_nearest(
         let n_clusters = clustering.centres.n_rows();
         let clusters = nearest(clustering, &data.prompts);
         let tally = ClusterTally::new(&beside, &data.unseen, n_clusters, &clusters, &folds);
-        let by_fold: Vec<Matrix> =
-            (0..super::cross_validation::N_FOLDS).map(|fold| tally.means(Some(fold))).collect();
-        let mut out_of_fold = Matrix::zeros(data.prompts.len(), data.n_models());
-        for (prompt, cluster) in clusters.iter().enumerate() {
-            let means = by_fold[folds[prompt]].row(cluster.unwrap_or(n_clusters));
-            out_of_fold.row_mut(prompt).copy_from_slice(means);
-        }
+        let out_of_fold = tally.out_of_fold(&clusters, &folds);
         fits.push((utility(training, &out_of_fold, costs), tally.means(None)));
     }
     let chosen = best(&fits.iter().map(|(utility, _)| *utility).collect::<Vec<_>>());

@@ -6,7 +6,7 @@ use llm_bandit::router::Registry;
 use llm_bandit::scenario::{RouterEntry, Scenario};
 
 /// What is written of kinds that need settings, have several forms, or would train for long: one text a form.
-const FORMS: [(&str, &[&str]); 11] = [
+const FORMS: [(&str, &[&str]); 13] = [
     ("single", &["choose = \"best\"", "choose = \"cheapest\""]),
     (
         "predictor",
@@ -36,10 +36,12 @@ const FORMS: [(&str, &[&str]); 11] = [
     ("decisions", &["file = \"none.csv\""]),
     ("command", &["command = [\"none\"]"]),
     ("random", &[""]),
+    ("static-tiers", &["", "by = \"benchmark\""]),
+    ("gp", &["", "bound = \"upper\""]),
 ];
 
 /// Those whose training draws no number by the candidates. The others do: the first weights of a network, or a place in the pool.
-const STEADY: [&str; 14] = [
+const STEADY: [&str; 19] = [
     "best-single",
     "cheapest",
     "knn",
@@ -52,6 +54,11 @@ const STEADY: [&str; 14] = [
     "carrot-knn",
     "cascade",
     "cascade-predicted",
+    "static-tiers",
+    "static-tiers-benchmark",
+    "guarded",
+    "gp",
+    "gp-upper",
     "decisions",
     "command",
 ];
