@@ -10,7 +10,7 @@ use crate::common::program::llm_bandit;
 
 const TINY: &str = include_str!("../scenarios/ci/tiny.toml");
 const UNSEEN: &str = include_str!("../scenarios/ci/unseen.toml");
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 21] = [
     "points.csv",
     "summary.csv",
     "comparisons.csv",
@@ -18,6 +18,8 @@ const TABLES: [&str; 19] = [
     "report.tex",
     "report.html",
     "report.md",
+    "calls.svg",
+    "calls.png",
     "pareto.svg",
     "pareto.png",
     "pareto-1-column.svg",

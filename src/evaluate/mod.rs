@@ -16,6 +16,7 @@
 
 mod advice;
 mod breakdown;
+mod collapse;
 mod evidence;
 pub mod online;
 mod outcomes;
@@ -29,6 +30,7 @@ mod worst;
 
 pub use advice::{Advice, Expected, Goal, advise};
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
+pub use collapse::{Collapse, collapse};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
 pub(crate) use outcomes::TestTable;
 pub(crate) use paired::{Pair, PairedRuns, pairs, shared};

@@ -6,10 +6,10 @@ use super::outcomes::{TestTable, mean};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::entry::{Setting, View};
 use crate::metrics::preference::normalised_utility;
-use crate::metrics::published::Pair;
+use crate::metrics::published::{Optimality, Pair};
 use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::{Manifest, Record, RecordedReplicate};
-use crate::router::RIGHT;
+use crate::router::{Choices, RIGHT};
 use crate::statistics::{self, Interval, argmax};
 
 /// What a policy is.
@@ -79,6 +79,8 @@ pub struct Policy {
     pub strong_share: Vec<f64>,
     /// Of a router the prompts that each model is chosen for at the lowest preference.
     pub n_prompts_by_model: Vec<usize>,
+    /// Of a router what it made of the prompts that some model answers right, by preference.
+    pub optimality: Vec<Optimality>,
 }
 
 /// All policies of one replicate, and what they are measured against.
@@ -177,6 +179,7 @@ impl Policy {
             follows_preferences: has_preference && self.points.len() == setting.weights.len(),
             strong_share: &self.strong_share,
             n_prompts_by_model: &[],
+            optimality: &[],
             hull: OnceCell::new(),
         }
     }
@@ -214,6 +217,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         score: mean.score,
         cost_usd: mean.cost_usd,
     };
+    let recoverable = recoverable(&table);
     let mut policies = Vec::new();
     let routers = manifest.scenario.routers.iter().zip(&record.choices[replicate]).enumerate();
     for (router, (entry, choices)) in routers {
@@ -232,6 +236,9 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             points: manifest.preferences.iter().enumerate().map(point).collect(),
             strong_share: (0..choices.n_preferences()).map(share).collect(),
             n_prompts_by_model: n_prompts_by_model(choices.at_preference(0), models.len()),
+            optimality: (0..choices.n_preferences())
+                .map(|at| optimality(&table, &recoverable, choices, at))
+                .collect(),
         });
     }
     let bounds = bounds(&table, manifest, recorded, &in_pool);
@@ -249,6 +256,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             points: means.iter().enumerate().map(|(place, &mean)| at(preference(place), mean)).collect(),
             strong_share: Vec::new(),
             n_prompts_by_model: Vec::new(),
+            optimality: Vec::new(),
         });
         if *bound == Bound::UtilityOracle {
             utility_oracle = means;
@@ -262,6 +270,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         points: vec![at(None, mean)],
         strong_share: Vec::new(),
         n_prompts_by_model: Vec::new(),
+        optimality: Vec::new(),
     }));
     let random = random(&table);
     let evaluated = Evaluated {
@@ -283,6 +292,34 @@ fn n_prompts_by_model(chosen: &[u16], n_models: usize) -> Vec<usize> {
     let mut n_prompts = vec![0; n_models];
     chosen.iter().for_each(|&model| n_prompts[usize::from(model)] += 1);
     n_prompts
+}
+
+/// The best score and the cost of the cheapest right answer of each prompt's pool; `None` of a prompt without a right answer.
+fn recoverable(table: &TestTable) -> Vec<Option<Point>> {
+    let of_prompt = |cells: &Vec<Option<Point>>| {
+        let right = || cells.iter().flatten().filter(|cell| cell.score >= RIGHT);
+        let score = right().map(|cell| cell.score).max_by(f64::total_cmp)?;
+        Some(Point { score, cost_usd: right().map(|cell| cell.cost_usd).min_by(f64::total_cmp)? })
+    };
+    table.cells.iter().map(of_prompt).collect()
+}
+
+/// What a router made of them at one preference.
+fn optimality(table: &TestTable, recoverable: &[Option<Point>], choices: &Choices, at: usize) -> Optimality {
+    let mut sums = Optimality::default();
+    for (prompt, best) in recoverable.iter().enumerate() {
+        let Some(best) = best else { continue };
+        let own = table.realised(choices, at, prompt);
+        sums.n_recoverable += 1;
+        sums.score += own.score;
+        sums.best_score += best.score;
+        if own.score >= RIGHT {
+            sums.n_optimal += usize::from(own.cost_usd <= best.cost_usd);
+            sums.paid_usd += own.cost_usd;
+            sums.cheapest_usd += best.cost_usd;
+        }
+    }
+    sums
 }
 
 /// The router or bound of a name.
@@ -435,7 +472,9 @@ pub(super) fn rows(replicates: &[&Evaluated]) -> Vec<Row> {
         let views: Vec<View<'_>> = (replicates.iter().zip(&settings))
             .map(|(evaluated, setting)| {
                 let policy = &evaluated.policies[position];
-                View { n_prompts_by_model: &policy.n_prompts_by_model, ..policy.view(setting) }
+                let (n_prompts_by_model, optimality) =
+                    (&policy.n_prompts_by_model[..], &policy.optimality[..]);
+                View { n_prompts_by_model, optimality, ..policy.view(setting) }
             })
             .collect();
         rows.extend(METRICS.iter().filter(|metric| metric.applies(&views[0])).map(|metric| Row {

@@ -7,7 +7,7 @@ use super::PolicyId;
 use super::area::cost_saving;
 use super::curve::{Point, cost_at, hull};
 use super::preference::{Controllability, SweepPoint, Weighted, controllability, weighted_mean};
-use super::published::{Pair, PairPoint};
+use super::published::{Optimality, Pair, PairPoint, arena_setting};
 use crate::statistics::Interval;
 
 /// One metric of a policy.
@@ -270,6 +270,8 @@ pub struct View<'a> {
     /// For a router the prompts that each model is chosen for at the lowest preference, where cost has the least
     /// weight; none in resamples.
     pub n_prompts_by_model: &'a [usize],
+    /// For a router what could be recovered, by preference; none in resamples.
+    pub optimality: &'a [Optimality],
     /// The hull of the points, made when it is first asked for.
     pub hull: OnceCell<Vec<Point>>,
 }
@@ -319,6 +321,11 @@ impl View<'_> {
     pub(super) fn control(&self) -> Controllability {
         let at = |(&preference, &point)| SweepPoint { preference, point };
         controllability(&self.setting.preferences.iter().zip(&self.points).map(at).collect::<Vec<_>>())
+    }
+
+    /// What could be recovered at the setting with the highest Arena score.
+    pub(super) fn optimality(&self) -> Option<&Optimality> {
+        self.optimality.get(arena_setting(&self.points)?)
     }
 
     pub(super) fn pair_points(&self) -> Vec<PairPoint> {

@@ -2,7 +2,8 @@
 //!
 //! PGR, APGR, and CPT come from RouteLLM (arXiv 2406.18665), for suites of two models only: how much of the gap between a weak and a
 //! strong one is recovered for how many strong calls. Relative gains, PerfGain, CostSave, ParetoDist, and ParetoRatio come from
-//! LLMRouterBench (arXiv 2601.07206); V_R, V_B, and E_p from RouterEval (arXiv 2503.10657). Where a source leaves a detail open, the
+//! LLMRouterBench (arXiv 2601.07206); V_R, V_B, and E_p from RouterEval (arXiv 2503.10657); the Arena score, Opt.Sel, Opt.Cost, and Opt.Acc
+//! from RouterArena (arXiv 2510.00202). Where a source leaves a detail open, the
 //! function says which reading it takes. None but APGR and CPT is a headline metric here: AIQ and QNC say the same on one scale.
 
 use super::curve::{Point, cost_at_step, pareto_front};
@@ -97,6 +98,68 @@ pub fn choice_entropy_bits(n_prompts_by_model: &[usize]) -> f64 {
             share * (1.0 / share).log2()
         })
         .sum()
+}
+
+/// The Arena score of one setting: a harmonic mean of score and cheapness, in which cheapness counts a tenth of the score.
+///
+/// (1 + b) A C / (b A + C), with A the mean score, b = 0.1, and C = (log2 200 - log2 c) / (log2 200 - log2 0.0044) for a mean cost of c US dollars
+/// per 1,000 prompts (RouterArena, arXiv 2510.00202, and its `compute_scores.py`). Their code leaves C unbounded: above 200 dollars the score is
+/// negative, and at zero dollars it fails. Here C is 0 from 200 dollars on, and free models have no Arena score: `None`. Their mean leaves out prompts
+/// without a grade; here every test prompt has one.
+pub fn arena_score(point: Point) -> Option<f64> {
+    const BETA: f64 = 0.1;
+    const MOST_USD: f64 = 200.0;
+    const LEAST_USD: f64 = 0.0044;
+    if point.cost_usd <= 0.0 {
+        return None;
+    }
+    let cheapness = ((MOST_USD / (1000.0 * point.cost_usd)).log2() / (MOST_USD / LEAST_USD).log2()).max(0.0);
+    let weighted = BETA * point.score + cheapness;
+    Some(if weighted > 0.0 { (1.0 + BETA) * point.score * cheapness / weighted } else { 0.0 })
+}
+
+/// The setting with the highest Arena score, the first of equals: the one that would be submitted.
+pub fn arena_setting(points: &[Point]) -> Option<usize> {
+    let scores = points.iter().enumerate().filter_map(|(at, point)| Some((at, arena_score(*point)?)));
+    crate::statistics::argmax(scores)
+}
+
+/// What one setting of a router made of the prompts that some model of their pool answers right.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Optimality {
+    /// These prompts.
+    pub n_recoverable: usize,
+    /// Those of them that the cheapest right answer was chosen for.
+    pub n_optimal: usize,
+    /// The sum of the router's scores on them.
+    pub score: f64,
+    /// The sum of the best scores of their pools.
+    pub best_score: f64,
+    /// What was paid where the router was right, in US dollars.
+    pub paid_usd: f64,
+    /// What the cheapest right answers cost there, in US dollars.
+    pub cheapest_usd: f64,
+}
+
+impl Optimality {
+    /// Opt.Sel: the share of the recoverable prompts for which the cheapest right answer was chosen; `None` where there is none.
+    ///
+    /// Until May 2026 RouterArena's code left out of all three every prompt that the router answered wrong, against its paper
+    /// (issue 95, mended in pull request 97 of its repository): Opt.Acc was then 1 for everybody. Read here as mended.
+    pub fn selection(&self) -> Option<f64> {
+        (self.n_recoverable > 0).then(|| self.n_optimal as f64 / self.n_recoverable as f64)
+    }
+
+    /// Opt.Cost: the cost of the cheapest right answers over what was paid, on prompts that the router answered right; `None` where nothing
+    /// was paid.
+    pub fn cost(&self) -> Option<f64> {
+        (self.paid_usd > 0.0).then(|| self.cheapest_usd / self.paid_usd)
+    }
+
+    /// Opt.Acc: the router's score over the best of the pool on the recoverable prompts; `None` where there is none.
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.best_score > 0.0).then(|| self.score / self.best_score)
+    }
 }
 
 fn range(values: impl Iterator<Item = f64>) -> f64 {
@@ -258,6 +321,34 @@ mod tests {
         assert_eq!(choice_entropy_bits(&[7, 0, 0]), 0.0);
         assert_eq!(choice_entropy_bits(&[0, 0]), 0.0);
         assert_eq!(choice_entropy_bits(&[]), 0.0);
+    }
+
+    /// The first row is one of the public leaderboard: accuracy 0.7523 at 0.1738 dollars, Arena score 0.7425.
+    #[test]
+    fn arena_scores_are_those_of_the_leaderboard() {
+        let score = |usd_per_1000: f64, score| arena_score(Point { cost_usd: usd_per_1000 / 1000.0, score });
+        assert!((score(0.1738, 0.7523).unwrap() - 0.7425).abs() < 5e-5);
+        // C = 1: 1.1 * 0.5 / 1.05; C = 0; and free.
+        assert_close(score(0.0044, 0.5).unwrap(), 0.55 / 1.05);
+        assert_eq!([score(200.0, 0.5), score(900.0, 0.5), score(0.0, 0.5)], [Some(0.0), Some(0.0), None]);
+        let points = curve(&[(0.2, 0.9), (0.000_01, 0.6), (0.0, 1.0)]);
+        assert_eq!(arena_setting(&points), Some(1));
+    }
+
+    /// Four prompts that can be answered right; the router is right on three, once with the cheapest model, at 1 + 4 + 5 for 1 + 2 + 1.
+    #[test]
+    fn optimality_counts_what_could_be_recovered() {
+        let found = Optimality {
+            n_recoverable: 4,
+            n_optimal: 1,
+            score: 3.0,
+            best_score: 4.0,
+            paid_usd: 10.0,
+            cheapest_usd: 4.0,
+        };
+        assert_eq!([found.selection(), found.cost(), found.accuracy()], [Some(0.25), Some(0.4), Some(0.75)]);
+        let nothing = Optimality::default();
+        assert_eq!([nothing.selection(), nothing.cost(), nothing.accuracy()], [None; 3]);
     }
 
     const PAIR: Pair = Pair { weak_score: 0.70, strong_score: 0.86 };

@@ -10,9 +10,9 @@ use super::area::{
 use super::entry::{Better, Metric, Missing, Need, PLAIN, Setting, Table, Unit};
 use super::preference::{Weighted, maximum_utility_loss, normalised_utility, utility_regret, weighted_mean};
 use super::published::{
-    average_performance_gap_recovered, call_performance_threshold, choice_entropy_bits, cost_save,
-    gap_to_oracle, pareto_distance, pareto_ratio, performance_gain, performance_gap_recovered, relative_gain,
-    relative_value,
+    arena_score, arena_setting, average_performance_gap_recovered, call_performance_threshold,
+    choice_entropy_bits, cost_save, gap_to_oracle, pareto_distance, pareto_ratio, performance_gain,
+    performance_gap_recovered, relative_gain, relative_value,
 };
 use crate::statistics::Interval;
 
@@ -27,6 +27,10 @@ const COST_SHARE: Metric = Metric {
 
 /// A share that is saved, in per cent.
 const SAVING: Metric = Metric { unit: Unit::Share, range: Interval::UP_TO_ONE, ..PLAIN };
+
+/// A share of what was possible at the setting with the highest Arena score.
+const OPTIMALITY: Metric =
+    Metric { unit: Unit::Share, range: Interval::SHARES, needs: &[Need::Costs, Need::Choices], ..PLAIN };
 
 /// Every metric, in the order of files.
 pub static METRICS: &[Metric] = &[
@@ -426,6 +430,38 @@ pub static METRICS: &[Metric] = &[
         of: |view| Some(choice_entropy_bits(view.n_prompts_by_model)),
         ..PLAIN
     },
+    Metric {
+        name: "arena-score",
+        title: "Arena",
+        about: "Arena: RouterArena's score at the w where it is highest; its Opt.Sel, Opt.Cost, and Opt.Acc there: of prompts that some \
+            model answers right, how often the cheapest right answer was chosen, what right answers had to cost over what was paid, and the score \
+            over the best.",
+        range: Interval::SHARES,
+        shown: &[(Table::Published, 10)],
+        of: |view| arena_score(view.points[arena_setting(&view.points)?]),
+        ..PLAIN
+    },
+    Metric {
+        name: "opt-sel",
+        title: "Opt.Sel, %",
+        of: |view| view.optimality()?.selection(),
+        shown: &[(Table::Published, 11)],
+        ..OPTIMALITY
+    },
+    Metric {
+        name: "opt-cost",
+        title: "Opt.Cost, %",
+        of: |view| view.optimality()?.cost(),
+        shown: &[(Table::Published, 12)],
+        ..OPTIMALITY
+    },
+    Metric {
+        name: "opt-acc",
+        title: "Opt.Acc, %",
+        of: |view| view.optimality()?.accuracy(),
+        shown: &[(Table::Published, 13)],
+        ..OPTIMALITY
+    },
 ];
 
 /// The primary metric of a scenario that declares none.
@@ -531,6 +567,7 @@ mod tests {
                 follows_preferences: false,
                 strong_share: &[],
                 n_prompts_by_model: &[],
+                optimality: &[],
                 hull: OnceCell::new(),
             };
             metric(name).unwrap().resampled(&view)

@@ -1,9 +1,10 @@
 //! What the figures show: curves over replicates, and the wording around them.
 
 use super::by_rank;
-use super::plot::{Columns, Curve, Line, LineKind, ModelPoint, ParetoChart, UtilityChart};
+use super::plot::{Columns, Curve, Line, LineKind, ModelPoint, ParetoChart, SharesChart, UtilityChart};
+use super::sections::mixes;
 use super::table::main_columns;
-use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary};
+use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary, collapse};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
@@ -120,6 +121,47 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
     }
 }
 
+/// How many routers [`calls`] shows, and how many models have colours of their own.
+const MOST_PANELS: usize = 4;
+const MOST_MODELS: usize = 8;
+
+/// The positions of the best few routers, the best first; none that a judge tells which answers are right.
+pub(super) fn best_routers(record: &Record, summary: &Summary) -> Vec<usize> {
+    let ranked = by_rank(summary, main_columns(record)[0]).into_iter();
+    let router = |policy: &Policy| match policy.id {
+        PolicyId::Router(router) if policy.kind == PolicyKind::Router => Some(router),
+        _ => None,
+    };
+    ranked.filter_map(router).take(MOST_PANELS).collect()
+}
+
+/// Shares of calls by model against preference, of the best few routers; the models they ask most have colours, the cheapest lowest.
+pub(super) fn calls(record: &Record, summary: &Summary) -> SharesChart {
+    let routers = best_routers(record, summary);
+    let all = collapse(record);
+    let sum = |model: usize| -> f64 {
+        routers.iter().flat_map(|router| &all[*router]).map(|collapse| collapse.shares[model]).sum()
+    };
+    let by_cost = mixes::by_cost(summary);
+    let mut shown: Vec<usize> = by_cost.iter().copied().filter(|model| sum(*model) > 0.0).collect();
+    shown.sort_by(|a, b| sum(*b).total_cmp(&sum(*a)));
+    shown.truncate(MOST_MODELS);
+    shown.sort_by_key(|model| by_cost.iter().position(|known| known == model));
+    let panel = |router: &usize| {
+        let shares =
+            all[*router].iter().map(|collapse| shown.iter().map(|model| collapse.shares[*model]).collect());
+        (record.manifest.scenario.routers[*router].label.clone(), shares.collect())
+    };
+    SharesChart {
+        title: title(record, "share of calls by model"),
+        subtitle: subtitle(record, summary),
+        panels: routers.iter().map(panel).collect(),
+        models: shown.iter().map(|model| record.manifest.suite.models[*model].clone()).collect(),
+        preferences: record.manifest.preferences.clone(),
+        preference_label: "preference w, the weight of cost".into(),
+    }
+}
+
 /// The bounds that say something at a glance, each with a look of its own in both figures; all are in the tables.
 const BOUNDS_OF_COST: [Bound; 3] = [Bound::Oracle, Bound::BenchmarkOracle, Bound::ZeroRouter];
 const BOUNDS_OF_UTILITY: [Bound; 2] = [Bound::BenchmarkOracle, Bound::ZeroRouter];
@@ -149,7 +191,7 @@ pub(super) fn looks<'a>(labels: impl Iterator<Item = &'a str> + Clone) -> Vec<us
 const N_LOOKS: u32 = 32;
 
 /// Whose look each is, by its number: the first eight have colours of their own.
-const LOOKS: [&str; 25] = [
+const LOOKS: [&str; 31] = [
     "knn linucb",
     "llm-bandit llm-bandit-online",
     "linear lin-thompson",
@@ -175,6 +217,12 @@ const LOOKS: [&str; 25] = [
     "decisions",
     "command",
     "random",
+    "static-tiers",
+    "guarded",
+    "gp",
+    "p2l",
+    "equi",
+    "boosted",
 ];
 
 /// With more routers than these, figures show the best in colour and the others in grey.

@@ -19,7 +19,7 @@ use markup::{Cell, Column, Spreads, Table, comment, name, prose};
 pub(crate) use page::document;
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
-use sections::{evidence, routers};
+use sections::{collapse, evidence, routers};
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Policy, PolicyKind, Summary, Verdict};
@@ -64,6 +64,11 @@ fn pictures(record: &Record, summary: &Summary) -> Vec<(&'static str, Vec<u8>)> 
         ("utility.svg", utility.svg().expect(drawn).into_bytes()),
         ("utility.png", utility.png().expect(drawn)),
     ];
+    if collapse::has_figure(record, summary) {
+        let calls = figures::calls(record, summary);
+        files.push(("calls.svg", calls.svg().expect(drawn).into_bytes()));
+        files.push(("calls.png", calls.png().expect(drawn)));
+    }
     for (columns, names) in [
         (
             Columns::One,
@@ -269,6 +274,7 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
     }
+    text.push_str(&collapse::markdown(record, summary));
     text.push_str(&routers::further_md(record, summary));
     text.push_str(&routers::published_md(record, summary));
     text.push_str(&routers::models_md(record, summary));

@@ -20,6 +20,7 @@ mod pdf;
 mod regret;
 mod render;
 mod scene;
+mod shares;
 mod text;
 mod utility;
 
@@ -30,6 +31,7 @@ pub use pareto::{Curve, ParetoChart};
 pub use regret::RegretChart;
 use render::Print;
 pub use scene::Scene;
+pub use shares::SharesChart;
 pub use utility::UtilityChart;
 
 pub(in crate::report) use lines::LineChart;

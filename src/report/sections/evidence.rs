@@ -382,6 +382,7 @@ fn standfirst(page: &Page) -> String {
             );
         }
         text.push_str(". ");
+        text.push_str(&constants_within(page, metric));
     }
     if page.record.manifest.suite.has_cost {
         let best = best_single(page);
@@ -412,6 +413,37 @@ fn standfirst(page: &Page) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Which policies that ignore the prompt lie within the interval of the best router; a paired comparison that tells it from them, which is
+/// sharper, has the last word.
+fn constants_within(page: &Page, metric: &Metric) -> String {
+    let summary = page.summary;
+    let leader = &summary.replicates[0].policies[page.leader];
+    let Some(interval) = summary.find(leader.id, metric.name).and_then(|row| row.interval) else {
+        return String::new();
+    };
+    let single = (PolicyId::Model(summary.replicates[0].best_single), "best-single", best_single(page));
+    let zero = (PolicyId::Bound(Bound::ZeroRouter), Bound::ZeroRouter.name(), "the zero router".to_owned());
+    let is_beaten = |rival: &str| {
+        compared(summary).filter(|evidence| evidence.against == rival).is_some_and(|evidence| {
+            let mut comparisons = evidence.comparisons.iter();
+            comparisons.any(|it| it.router == leader.name && it.metric == metric && it.is_better())
+        })
+    };
+    let is_within = |policy: PolicyId, rival: &str| {
+        let value = summary.find(policy, metric.name).and_then(comparable);
+        value.is_some_and(|value| interval.contains(value)) && !is_beaten(rival)
+    };
+    let within = [single, zero].into_iter().filter(|(policy, rival, _)| is_within(*policy, rival));
+    let names: Vec<String> = within.map(|(.., name)| name.trim_end_matches(',').to_owned()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    let (names, verb) = (names.join(" and of "), if names.len() == 1 { "ignores" } else { "ignore" });
+    format!(
+        "That interval holds the value of {names}, which {verb} the prompt: it may be no better than a constant. "
+    )
 }
 
 /// The best single model, by name where all replicates agree on it.

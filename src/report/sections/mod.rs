@@ -3,6 +3,7 @@
 
 pub(super) mod advice;
 pub(super) mod charts;
+pub(super) mod collapse;
 pub(super) mod evidence;
 pub(super) mod mixes;
 pub(super) mod routers;
