@@ -93,8 +93,8 @@ fn compile(tables: &Path) {
         .current_dir(tables)
         .output();
     let Ok(output) = setting else {
-        let words = "NOT TESTED: that TeX takes what `paper` writes, as there is no pdflatex here";
-        writeln!(std::io::stderr(), "{words}").unwrap();
+        let words = "NOT TESTED: that TeX takes what `paper` writes, as there is no pdflatex here\n";
+        std::io::stderr().write_all(words.as_bytes()).unwrap();
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

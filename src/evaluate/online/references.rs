@@ -78,10 +78,10 @@ fn oracle(record: &OnlineRecord, order: &Order) -> Vec<usize> {
     let Some((arm, calls, window)) = record.calls().quota() else { return arms };
     for first in steps.step_by(window) {
         let mut called: Vec<(f64, usize, usize)> = Vec::new();
-        for step in first..(first + window).min(arms.len()) {
+        for (step, &best_arm) in arms.iter().enumerate().skip(first).take(window) {
             let others: Vec<usize> =
                 record.pool(order, step).into_iter().filter(|&other| other != arm).collect();
-            if arms[step] == arm && !others.is_empty() {
+            if best_arm == arm && !others.is_empty() {
                 let next = best(step, &others);
                 called.push((
                     record.utility(order, step, arm) - record.utility(order, step, next),
