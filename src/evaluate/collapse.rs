@@ -68,7 +68,7 @@ pub fn collapse(record: &Record) -> Vec<Vec<Collapse>> {
 /// The mutual information of row and column of a table of counts, in bits, corrected for its bias (Miller 1955, Madow).
 ///
 /// H(rows) + H(columns) - H(cells), each entropy plus (occupied places - 1) / (2 N ln 2): the plain estimate is above 0 by chance where
-/// rows say nothing. 0 where the correction goes below it, or nothing was counted.
+/// rows say nothing. From 0 to the plain entropy of the columns, beyond which corrections may lead; 0 where nothing was counted.
 fn mutual_information_bits(counts: &[Vec<usize>]) -> f64 {
     let n: usize = counts.iter().flatten().sum();
     let rows: Vec<usize> = counts.iter().map(|row| row.iter().sum()).collect();
@@ -80,7 +80,11 @@ fn mutual_information_bits(counts: &[Vec<usize>]) -> f64 {
         let n_occupied = counts.iter().filter(|&&n| n > 0).count() as f64;
         choice_entropy_bits(counts) + (n_occupied - 1.0) / (2.0 * n as f64 * std::f64::consts::LN_2)
     };
-    if n == 0 { 0.0 } else { (corrected(&rows) + corrected(&columns) - corrected(&cells)).max(0.0) }
+    if n == 0 {
+        0.0
+    } else {
+        (corrected(&rows) + corrected(&columns) - corrected(&cells)).clamp(0.0, choice_entropy_bits(&columns))
+    }
 }
 
 #[cfg(test)]
@@ -93,8 +97,8 @@ mod tests {
             let found = mutual_information_bits(counts);
             assert!((found - bits).abs() < 1e-12, "{found}");
         };
-        // Two rows that decide: 1 bit; 2 occupied rows, columns, and cells add 1 / (2 * 100 ln 2) in all.
-        close(&[vec![50, 0], vec![0, 50]], 1.0 + 1.0 / (200.0 * std::f64::consts::LN_2));
+        // Two rows that decide: 1 bit, and 1 / (200 ln 2) by the correction, which is beyond the entropy of the columns.
+        close(&[vec![50, 0], vec![0, 50]], 1.0);
         // Rows that tell nothing: 1 + 1 - 2 bits, and 1 + 1 - 3 places: below 0.
         close(&[vec![25, 25], vec![25, 25]], 0.0);
         // Rows 4 and 4, columns 6 and 2, cells 4, 2, 2: 1 + 0.811278 - 1.5 bits, and no more places than cells.
