@@ -102,7 +102,7 @@ fn cells(folder: &Path) -> Vec<PathBuf> {
 /// How many cells were trained, by what was said of it.
 fn n_trained(aside: &str) -> usize {
     let is_cell = |line: &&str| {
-        line.split(": ").nth(1).is_some_and(|at| at.starts_with("replicate ") || at.starts_with("order "))
+        line.split(": ").nth(1).is_some_and(|at| at.contains(" replicate ") || at.contains(" order "))
     };
     aside.lines().filter(is_cell).count()
 }

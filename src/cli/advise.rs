@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use llm_bandit::error::{Error, Result};
-use llm_bandit::evaluate::{Goal, advise as found, summarise_without_evidence};
+use llm_bandit::evaluate::{Goal, Summary, advise as found, summarise_without_evidence};
+use llm_bandit::record::Record;
 use llm_bandit::report;
 
 use super::output::say;
@@ -54,6 +55,11 @@ pub(super) fn lines(folder: &Path, goal: Goal) -> Result<Option<Vec<String>>> {
     let record = report::read_record(folder)?;
     let summary = summarise_without_evidence(&record);
     summary.check()?;
+    Ok(of(&record, &summary, goal, folder))
+}
+
+/// The advice of what came of a run.
+pub(super) fn of(record: &Record, summary: &Summary, goal: Goal, folder: &Path) -> Option<Vec<String>> {
     let shown = folder.display().to_string();
-    Ok(found(&record, &summary, goal).map(|advice| report::advice_lines(&record, &advice, goal, &shown)))
+    found(record, summary, goal).map(|advice| report::advice_lines(record, &advice, goal, &shown))
 }

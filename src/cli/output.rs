@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use llm_bandit::error::{Error, Result, escaped};
@@ -49,6 +50,20 @@ pub(super) fn say_aside(text: &str) {
     let _ = writeln!(io::stderr(), "{}", shown(text));
 }
 
+/// Prints a table whose rows begin with a mark: on a terminal the best row stands out, and what does not compete stands back.
+/// `NO_COLOR` and `CLICOLOR` are heeded.
+pub(super) fn say_table(text: &str) {
+    let mut out = anstream::AutoStream::auto(io::stderr());
+    for line in text.lines() {
+        let style = match line.as_bytes() {
+            [b'>', b' ', ..] => Style::new().bold().fg_color(Some(AnsiColor::Green.into())),
+            [b'*' | b'+' | b'-', b' ', ..] => Style::new().dimmed(),
+            _ => Style::new(),
+        };
+        let _ = writeln!(out, "{style}{}{style:#}", shown(line));
+    }
+}
+
 /// What came of writing to standard output: false where nobody reads it any more, which is no error.
 pub(super) fn is_read(written: io::Result<()>) -> Result<bool> {
     match written {
@@ -80,6 +95,9 @@ pub(super) struct Progress {
     /// What a router is trained or replayed in.
     unit: &'static str,
     n_cells: AtomicUsize,
+    n_done: Arc<AtomicUsize>,
+    /// What a cell of each router counts for on the bar, so that what is left is told by what it costs.
+    weights: Mutex<BTreeMap<String, f64>>,
     started: Instant,
 }
 
@@ -88,15 +106,22 @@ impl Progress {
     pub(super) fn new(scenario: &str, unit: &'static str, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template(
-                "{prefix} {wide_bar} {pos}/{len} {elapsed}, about {eta} left {msg}",
+                "{prefix} {wide_bar} {percent} % {elapsed}, about {eta} left {msg}",
             );
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(scenario.to_owned())
         });
         #[expect(clippy::disallowed_methods, reason = "times are no results")]
         let started = Instant::now();
-        let n_cells = AtomicUsize::new(0);
-        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells, started }
+        let (n_cells, n_done, weights) =
+            (AtomicUsize::new(0), on_interrupt(scenario, quiet), Mutex::default());
+        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells, n_done, weights, started }
+    }
+
+    /// The milliseconds that a cell of a router counts for.
+    fn weight(&self, router: &str) -> u64 {
+        let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
+        (1e3 * weights.get(router).unwrap_or(&1.0)) as u64 + 1
     }
 
     /// Shows one event.
@@ -105,24 +130,29 @@ impl Progress {
             return;
         }
         match (event, &self.bar) {
-            (Event::Started { n_cells, left_out }, bar) => {
+            (Event::Started { n_cells, left_out, expected_seconds }, bar) => {
                 if !left_out.is_empty() {
                     self.line(left_out);
                 }
-                self.n_cells.store(*n_cells, Ordering::Relaxed);
+                self.n_cells.fetch_add(*n_cells, Ordering::Relaxed);
+                *self.weights.lock().unwrap_or_else(PoisonError::into_inner) = expected_seconds.clone();
                 match bar {
                     Some(bar) => {
-                        bar.inc_length(*n_cells as u64);
-                        self.line("what is done is kept: after Ctrl-C the same command goes on from there");
+                        let n_routers = expected_seconds.len().max(1);
+                        let all: u64 = expected_seconds.keys().map(|router| self.weight(router)).sum();
+                        bar.inc_length(all.max(self.weight("")) * *n_cells as u64 / n_routers as u64);
                     }
                     None => self.line(&format!("training and routing {n_cells} cells")),
                 }
             }
             (Event::TakenUp { n_cells }, bar) => {
-                let all = self.n_cells.load(Ordering::Relaxed);
-                self.line(&format!("taking up {n_cells} of {all} cells from an interrupted run"));
+                let (all, taken) = (self.n_cells.load(Ordering::Relaxed), n_cells.values().sum());
+                self.n_done.fetch_add(taken, Ordering::Relaxed);
+                self.line(&format!("taking up {taken} of {all} cells from an interrupted run"));
                 if let Some(bar) = bar {
-                    bar.inc(*n_cells as u64);
+                    bar.inc(n_cells.iter().map(|(router, n)| self.weight(router) * *n as u64).sum());
+                    // Only what is trained now tells how long the rest takes.
+                    bar.reset_eta();
                 }
             }
             (
@@ -132,12 +162,16 @@ impl Progress {
                 | Event::LearnerReady { .. },
                 _,
             ) => {}
-            (Event::CellDone { router, .. }, Some(bar)) => {
-                bar.set_message(router.clone());
-                bar.inc(1);
-            }
-            (Event::CellDone { replicate, router }, None) => {
-                self.line(&format!("{} {replicate}: {router}", self.unit))
+            (Event::CellDone { replicate, router }, bar) => {
+                let n_done = 1 + self.n_done.fetch_add(1, Ordering::Relaxed);
+                let all = self.n_cells.load(Ordering::Relaxed);
+                match bar {
+                    Some(bar) => {
+                        bar.set_message(format!("{n_done}/{all} {router}"));
+                        bar.inc(self.weight(router));
+                    }
+                    None => self.line(&format!("{n_done}/{all} {} {replicate}: {router}", self.unit)),
+                }
             }
         }
     }
@@ -166,6 +200,28 @@ impl Progress {
             None => say_aside(&text),
         }
     }
+}
+
+/// The count of cells that are done; who interrupts the program is told it, and how to go on.
+fn on_interrupt(scenario: &str, quiet: bool) -> Arc<AtomicUsize> {
+    /// The scenario that is running, and its count.
+    static RUNNING: Mutex<Option<(String, Arc<AtomicUsize>)>> = Mutex::new(None);
+    let n_done = Arc::<AtomicUsize>::default();
+    let now = Some((scenario.to_owned(), Arc::clone(&n_done)));
+    let before = std::mem::replace(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner), now);
+    if before.is_none() && !quiet {
+        // Where there can be no handler, an interrupt ends the program without a word, which loses nothing either.
+        let _ = ctrlc::set_handler(|| {
+            if let Some((scenario, n_done)) = &*RUNNING.lock().unwrap_or_else(PoisonError::into_inner) {
+                let n_done = n_done.load(Ordering::Relaxed);
+                say_aside(&format!(
+                    "\n{scenario}: stopped; {n_done} cells are kept, and the same command goes on from there"
+                ));
+            }
+            std::process::exit(130)
+        });
+    }
+    n_done
 }
 
 /// When each cell reached each step, by replicate or order and label; and when each online learner was made ready.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use llm_bandit::date::Date;
 use llm_bandit::error::{Error, Result};
-use llm_bandit::evaluate::{self, Verdict, judge, summarise};
+use llm_bandit::evaluate::{self, Goal, Verdict, judge, summarise};
 use llm_bandit::fs::{self, Claim};
 use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
@@ -15,12 +15,12 @@ use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};
 use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::online::OnlineScenario;
 use llm_bandit::scenario::{Scenario, starter};
-use llm_bandit::suite::{Suite, find};
+use llm_bandit::suite::{Suite, find, locate};
 use sha2::{Digest, Sha256};
 
 use super::cells::{self, Sharing};
 use super::output::{Progress, TimedCell, Timings};
-use super::output::{say, say_aside};
+use super::output::{say, say_aside, say_table};
 use super::starter::{is_suite_folder, name_of_suite};
 use super::{DatasetArguments, use_threads};
 
@@ -69,6 +69,9 @@ pub(super) struct RunArguments {
     /// No progress
     #[arg(long)]
     quiet: bool,
+    /// Whether somebody else says what to take
+    #[arg(skip)]
+    is_advised: bool,
 }
 
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
@@ -91,6 +94,12 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     let shared = sharing.cache()?;
     if let Some(shared) = shared.as_ref().filter(|_| !arguments.fresh) {
         sharing.survey(shared)?;
+    }
+    // A suite that is not there leaves no folder behind.
+    let folders = arguments.settings.datasets.folders();
+    for (path, experiment) in &experiments {
+        locate(experiment.suite().0, &folders)
+            .map_err(|error| Scenario::place(path, error.within("suite")))?;
     }
     let claim = |(_, experiment): &(PathBuf, Experiment)| report::claim(&out_of(experiment.name()));
     let claims = experiments.iter().map(claim).collect::<Result<Vec<_>>>()?;
@@ -128,7 +137,8 @@ pub(super) fn suite_for(path: &Path, experiment: &Experiment, settings: &Setting
 
 /// Runs a suite that has no scenario.
 pub(super) fn run_suite(folder: PathBuf, out: PathBuf, quiet: bool) -> Result<ExitCode> {
-    run(&RunArguments { scenarios: vec![folder], out: Some(out), quiet, ..RunArguments::default() })
+    let scenarios = vec![folder];
+    run(&RunArguments { scenarios, out: Some(out), quiet, is_advised: true, ..RunArguments::default() })
 }
 
 /// The folder of several reports: `--out`, or below `reports` that of the folder of scenarios that was named.
@@ -251,6 +261,8 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 struct Ran<'a> {
     verdicts: Vec<Verdict>,
     overview: String,
+    /// In lines; empty where there is nothing to advise by.
+    advice: Vec<String>,
     cells: Vec<TimedCell<'a>>,
 }
 
@@ -289,7 +301,7 @@ fn run_one(
             report_online(scenario, &record.map_err(named)?, claim).map_err(named)
         }
     };
-    let Ran { verdicts, overview, cells } = ran?;
+    let Ran { verdicts, overview, advice, cells } = ran?;
     if let Some(own) = own {
         own.clear()?;
     }
@@ -297,8 +309,12 @@ fn run_one(
         timings.write(claim.path(), experiment.unit(), cells.into_iter())?;
     }
     if !arguments.quiet {
+        say_table(&overview);
+        if !arguments.is_advised && !advice.is_empty() {
+            say_aside(&format!("\n{}", advice.join("\n")));
+        }
         let page = claim.path().join("report.html");
-        say_aside(&format!("{overview}\n\ndone in {}; open {}", progress.elapsed(), page.display()));
+        say_aside(&format!("\ndone in {}; open {}", progress.elapsed(), page.display()));
     }
     tell(experiment.name(), claim.path(), &verdicts)
 }
@@ -315,7 +331,8 @@ fn report_offline<'a>(scenario: &'a Scenario, stressed: &Stressed, claim: &Claim
             TimedCell { number, router: &entry.label, n_decisions }
         })
     });
-    Ok(Ran { verdicts, overview: report::overview(record, &summary), cells: cells.collect() })
+    let advice = super::advise::of(record, &summary, Goal::Save, claim.path()).unwrap_or_default();
+    Ok(Ran { verdicts, overview: report::overview(record, &summary), advice, cells: cells.collect() })
 }
 
 /// Writes the report of an online run.
@@ -328,7 +345,8 @@ fn report_online<'a>(scenario: &'a OnlineScenario, record: &OnlineRecord, claim:
         let cell = move |router| TimedCell { number, router, n_decisions };
         scenario.routers.iter().map(move |entry| cell(entry.label.as_str()))
     });
-    Ok(Ran { verdicts, overview: report::online::overview(record, &summary), cells: cells.collect() })
+    let overview = report::online::overview(record, &summary);
+    Ok(Ran { verdicts, overview, advice: Vec::new(), cells: cells.collect() })
 }
 
 /// What tells this build from any other: the version and the hash of the executable. A program that cannot read itself

@@ -308,18 +308,22 @@ fn report_tex(record: &Record, summary: &Summary) -> String {
 }
 
 /// The main metrics of every router and bound for a terminal of 80 columns: routers by what their metric says of them, the first
-/// metric with its interval.
+/// metric with its interval. A mark before each name says what it is, and a line at the end what marks mean.
 pub fn overview(record: &Record, summary: &Summary) -> String {
     let simulated = if record.manifest.suite.info.simulated { " (simulated outcomes)" } else { "" };
     let columns = shown_in(Group::Terminal);
     let columns: Vec<&Metric> = columns.into_iter().filter(|metric| is_known(summary, metric)).collect();
     let titles = columns.iter().map(|metric| Column::number(metric.short_title));
     let mut table = Table::new(std::iter::once(Column::text("router")).chain(titles));
+    let best = table::winner(summary, columns[0]);
     for policy in by_rank(summary, columns[0]) {
+        let row = summary.find(policy.id, columns[0].name);
         let mark = match policy.kind {
-            PolicyKind::Bound => "* ",
-            PolicyKind::Judged => "+ ",
-            _ => "",
+            PolicyKind::Bound => "*",
+            PolicyKind::Judged => "+",
+            PolicyKind::Router if best.is_some() && row.and_then(comparable) == best => ">",
+            PolicyKind::Router if row.is_some_and(|row| row.is_among_best) => "~",
+            _ => " ",
         };
         let cell = |(at, metric): (usize, &&Metric)| {
             let row = summary.find(policy.id, metric.name);
@@ -329,19 +333,20 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
             let interval = interval.map(|interval| table::bounds(metric, interval));
             Cell::from(interval.map_or_else(|| mean.clone(), |[low, high]| format!("{mean} [{low}, {high}]")))
         };
-        let name = Cell::from(format!("{mark}{}", policy.name));
+        let name = Cell::from(format!("{mark} {}", policy.name));
         table.row(std::iter::once(name).chain(columns.iter().enumerate().map(cell)).collect());
     }
     let mut text = format!(
-        "{}: {}{simulated}\n{}",
+        "{}: {}{simulated}\n{}\n> best router by {}; ~ cannot be distinguished from it; * bounds: they look at\n\
+         outcomes or ignore the prompt; - not reached in every replicate, or not defined",
         record.manifest.scenario.name,
         record.manifest.suite.info.name,
-        table.lines("  ").join("\n")
+        table.lines("  ").join("\n"),
+        columns[0].short_title
     );
     if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Judged) {
         text.push_str("\n+ told by a judge which test answers are right: out of competition");
     }
-    text.push_str("\n* bounds: they look at outcomes or ignore the prompt\n- not reached in every replicate, or not defined");
     text
 }
 

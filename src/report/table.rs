@@ -106,7 +106,7 @@ fn can_win(summary: &Summary, position: usize, metric: &Metric) -> bool {
 }
 
 /// The best comparable mean among routers; `None` where all share it.
-fn winner(summary: &Summary, column: &Metric) -> Option<f64> {
+pub(super) fn winner(summary: &Summary, column: &Metric) -> Option<f64> {
     let routers = summary.replicates[0].policies.iter().enumerate();
     let routers = routers.filter(|(_, policy)| policy.kind == PolicyKind::Router);
     let routers =

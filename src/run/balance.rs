@@ -8,9 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::hash::sha256_of_texts;
+use crate::scenario::split::Split;
 
 /// A router in a replicate, or a learner in an order.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,18 @@ pub struct Size {
     pub n_decisions: usize,
     /// Candidates.
     pub n_models: usize,
+}
+
+impl Size {
+    /// The mean over replicates.
+    pub(super) fn of(splits: &[Split], n_preferences: usize, n_models: usize) -> Size {
+        let mean = |part: &dyn Fn(&Split) -> usize| splits.iter().map(part).sum::<usize>() / splits.len();
+        Size {
+            n_development: mean(&|split| split.training.len() + split.validation.len()),
+            n_decisions: mean(&|split| split.test.len()) * n_preferences,
+            n_models,
+        }
+    }
 }
 
 /// What a router is expected to cost.
@@ -149,7 +163,8 @@ pub(super) const MATERIAL: Expected = Expected::of([0.3, 0.0, 0.05, 0.0, 0.0]);
 const OTHER: Expected = Expected::of([1.0, 0.0, 1.0, 0.0, 0.5]);
 
 /// What a router of these settings is expected to cost.
-pub(super) fn expected(settings: &Value) -> Expected {
+pub(super) fn expected(settings: &impl Serialize) -> Expected {
+    let settings = serde_json::to_value(settings).expect("settings are plain data");
     let is_so = |(key, value): &(&str, &str)| settings.get(key).and_then(Value::as_str) == Some(*value);
     let found = COSTS.iter().find(|(wanted, _)| wanted.iter().all(is_so));
     found.map_or(OTHER, |(_, costs)| Expected::of(*costs))
@@ -266,7 +281,7 @@ mod tests {
             let size = Size { n_development: n_prompts - n_tested, n_decisions, n_models };
             for number in 0..scenario.replicates {
                 for entry in &scenario.routers {
-                    let expected = expected(&serde_json::to_value(&entry.settings).unwrap());
+                    let expected = expected(&entry.settings);
                     cells.push(Cell {
                         scenario: name.to_owned(),
                         shift: String::new(),

@@ -1,5 +1,7 @@
 //! Runs a scenario on recorded outcomes: pool, split, train, route. What the replicates did becomes a record.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
 use super::cells::{CellCache, RunCells, TrainedCell};
@@ -27,11 +29,13 @@ pub enum Event {
         n_cells: usize,
         /// What was left out of the suite, in words; empty where nothing was.
         left_out: String,
+        /// The expected seconds of a cell by its router; those of other routers count as one.
+        expected_seconds: BTreeMap<String, f64>,
     },
     /// So many of the cells were finished by an earlier run and are taken up; no other event names them.
     TakenUp {
-        /// How many cells.
-        n_cells: usize,
+        /// The cells of each router.
+        n_cells: BTreeMap<String, usize>,
     },
     /// The training of a router begins.
     CellStarted {
@@ -165,15 +169,14 @@ pub(crate) fn execute(
     let n_cells = scenario.replicates * scenario.routers.len();
     // Said once, by the scenario as it is.
     let left_out = if plan.name.is_empty() { plan.facts.left_out.in_words() } else { String::new() };
-    progress(Event::Started { n_cells, left_out });
+    progress(Event::Started { n_cells, left_out, expected_seconds: plan.expected_seconds() });
     let cells = cache.map(|cache| plan.cells(cache));
     let find = |replicate, entry| plan.finished(cells.as_ref(), replicate, entry);
     let find_all = |replicate| scenario.routers.iter().map(|entry| find(replicate, entry)).collect();
     let finished: Vec<Vec<Option<TrainedCell>>> = (0..scenario.replicates).map(find_all).collect();
-    let n_finished = finished.iter().flatten().flatten().count();
-    if n_finished > 0 {
-        progress(Event::TakenUp { n_cells: n_finished });
-    }
+    let is_taken_up = |at: usize| finished.iter().filter(|of_replicate| of_replicate[at].is_some()).count();
+    let routers = scenario.routers.iter().enumerate();
+    taken_up(routers.map(|(at, entry)| (entry.label.clone(), is_taken_up(at))), progress);
     let replicate = |number: usize| {
         let routers = scenario.routers.iter().zip(&finished[number]);
         plan.replicate(number, routers.filter(|(_, cell)| cell.is_none()).map(|(entry, _)| entry))
@@ -249,6 +252,17 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         replicate,
     };
     trained.train_to_save(inputs, entry, origin, encoder)
+}
+
+/// Says how many cells of each router are taken up, where any are.
+pub(super) fn taken_up(by_router: impl Iterator<Item = (String, usize)>, progress: &(dyn Fn(Event) + Sync)) {
+    let mut n_cells = BTreeMap::<String, usize>::new();
+    for (router, n) in by_router.filter(|(_, n)| *n > 0) {
+        *n_cells.entry(router).or_default() += n;
+    }
+    if !n_cells.is_empty() {
+        progress(Event::TakenUp { n_cells });
+    }
 }
 
 fn event(step: Step, replicate: usize, router: String) -> Event {

@@ -1,7 +1,9 @@
 //! From a scenario and its suite to what a run needs: prices, pool, splits, and everything checked before anything is trained.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::balance::{Size, expected};
 use super::replicate::RunInputs;
 use super::replicate::TestShift;
 use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
@@ -119,6 +121,14 @@ impl<'a> RunPlan<'a> {
     ) -> Self {
         let (inputs, facts) = (prepared.inputs(scenario, shifts), &prepared.facts);
         RunPlan { inputs, facts, splits, cost_units_usd: None, shift: None, name: String::new() }
+    }
+
+    /// The expected seconds of a cell by its router.
+    pub(super) fn expected_seconds(&self) -> BTreeMap<String, f64> {
+        let RunInputs { scenario, suite, grid, shifts, .. } = self.inputs;
+        let size = Size::of(&self.splits, grid.preferences().len(), suite.models.len());
+        let seconds = |entry: &RouterEntry| expected(&entry.settings).seconds(&size, 1 + shifts.len());
+        scenario.routers.iter().map(|entry| (entry.label.clone(), seconds(entry))).collect()
     }
 }
 

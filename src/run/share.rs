@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::balance::{Cell, Expected, MATERIAL, Material, Size, expected};
 use super::cells::{CellCache, CellState};
-use super::offline::{Event, is_cached};
+use super::offline::{Event, is_cached, taken_up};
 use super::online::OnlineStudy;
 use super::prepare::{RunPlan, cut};
 use super::study::{Part, Study};
@@ -41,13 +41,7 @@ fn list_offline(
 ) -> Result<Vec<Cell>> {
     let suite = &study.prepared.suite;
     let splits = study.prepared.splits(scenario)?;
-    let n_tested = splits.iter().map(|split| split.test.len()).sum::<usize>() / splits.len();
-    let n_developed = splits.iter().map(|split| split.training.len() + split.validation.len()).sum::<usize>();
-    let size = Size {
-        n_development: n_developed / splits.len(),
-        n_decisions: n_tested * study.prepared.grid.preferences().len(),
-        n_models: suite.models.len(),
-    };
+    let size = Size::of(&splits, study.prepared.grid.preferences().len(), suite.models.len());
     let is_of_test = |shift: &&Shift| shift.stage() == Stage::Test;
     let n_of_test = study.shifts.iter().filter(is_of_test).count();
     let mut cells = Vec::new();
@@ -58,8 +52,7 @@ fn list_offline(
             for entry in &trained.routers {
                 let swept = QuizLabel::parse(&entry.label).filter(|_| matches!(part, Part::Quizzes));
                 let label = swept.as_ref().map_or(entry.label.as_str(), |label| label.router);
-                let kind = serde_json::to_value(&entry.settings).expect("settings are plain data");
-                let cost = known(label).unwrap_or_else(|| expected(&kind));
+                let cost = known(label).unwrap_or_else(|| expected(&entry.settings));
                 // What a router learns of seen models is the same at every quiz of a sweep.
                 let material = swept.map(|label| label.router.to_owned());
                 cells.push(Cell {
@@ -94,8 +87,7 @@ fn list_online(
     let conditions = scenario.conditions.iter().map(|condition| condition.name.clone());
     for shift in std::iter::once(String::new()).chain(conditions) {
         for entry in &scenario.routers {
-            let kind = serde_json::to_value(&entry.settings).expect("settings are plain data");
-            let cost = known(&entry.label).unwrap_or_else(|| expected(&kind));
+            let cost = known(&entry.label).unwrap_or_else(|| expected(&entry.settings));
             let cell = |number: usize| Cell {
                 scenario: scenario.name.clone(),
                 shift: shift.clone(),
@@ -198,17 +190,16 @@ fn train_some(
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<()> {
     let routers = &plan.inputs.scenario.routers;
-    progress(Event::Started { n_cells: some.len(), left_out: String::new() });
+    let (left_out, expected_seconds) = (String::new(), plan.expected_seconds());
+    progress(Event::Started { n_cells: some.len(), left_out, expected_seconds });
     let cells = plan.cells(cache);
     let place = |cell: usize| (cell / routers.len(), cell % routers.len());
     let is_missing = |cell: &usize| {
         let (number, router) = place(*cell);
         plan.finished(Some(&cells), number, &routers[router]).is_none()
     };
-    let missing: Vec<usize> = some.iter().copied().filter(is_missing).collect();
-    if missing.len() < some.len() {
-        progress(Event::TakenUp { n_cells: some.len() - missing.len() });
-    }
+    let (missing, finished): (Vec<usize>, Vec<usize>) = some.iter().copied().partition(is_missing);
+    taken_up(finished.into_iter().map(|cell| (routers[place(cell).1].label.clone(), 1)), progress);
     let of_replicate = missing.chunk_by(|a, b| place(*a).0 == place(*b).0);
     let of_replicate: Vec<(usize, Vec<usize>)> = of_replicate
         .map(|cells| (place(cells[0]).0, cells.iter().map(|&cell| place(cell).1).collect()))

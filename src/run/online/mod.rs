@@ -22,6 +22,7 @@ use crate::record::{FORMAT, list_prices_hash, log_commitment, scenario_hash};
 use crate::router::Meter;
 use crate::router::online::{Outcome, Ready, Situation};
 use crate::run::cells::{RunCells, Volume};
+use crate::run::offline::taken_up;
 use crate::run::{CellCache, Event};
 use crate::scenario::Mode;
 use crate::scenario::feedback::{Calls, Deliveries};
@@ -70,13 +71,12 @@ pub fn resume(
     }
     let cells = cache.map(|cache| study.cells(cache));
     let n_cells = study.n_cells();
-    progress(Event::Started { n_cells, left_out: study.world.suite.left_out.in_words() });
+    let left_out = study.world.suite.left_out.in_words();
+    progress(Event::Started { n_cells, left_out, expected_seconds: BTreeMap::new() });
     let finished: Vec<Option<OnlineCell>> =
         (0..n_cells).map(|at| study.finished(cells.as_ref()?, at)).collect();
-    let n_finished = finished.iter().flatten().count();
-    if n_finished > 0 {
-        progress(Event::TakenUp { n_cells: n_finished });
-    }
+    let is_finished = |&at: &usize| finished[at].is_some();
+    study.say_taken_up((0..n_cells).filter(is_finished), progress);
     let missing: Vec<usize> = (0..n_cells).filter(|&at| finished[at].is_none()).collect();
     let mut new = study.replay_some(&missing, cells.as_ref(), progress)?.into_iter();
     let done = finished.into_iter().map(|cell| cell.or_else(|| new.next())).collect::<Option<Vec<_>>>();
@@ -153,6 +153,10 @@ impl<'a> OnlineStudy<'a> {
     /// The cells that are kept.
     pub(crate) fn cells<'c>(&self, cache: &'c CellCache) -> RunCells<'c> {
         cache.of_online(self.scenario, &self.world.cut_hash)
+    }
+
+    fn say_taken_up(&self, cells: impl Iterator<Item = usize>, progress: &(dyn Fn(Event) + Sync)) {
+        taken_up(cells.map(|cell| (self.place(cell).entry.label.clone(), 1)), progress);
     }
 
     /// Which cell has a number.
@@ -248,12 +252,11 @@ impl<'a> OnlineStudy<'a> {
         cells: &RunCells<'_>,
         progress: &(dyn Fn(Event) + Sync),
     ) -> Result<()> {
-        progress(Event::Started { n_cells: some.len(), left_out: String::new() });
-        let missing = some.iter().copied().filter(|&cell| self.finished(cells, cell).is_none());
-        let missing: Vec<usize> = missing.collect();
-        if missing.len() < some.len() {
-            progress(Event::TakenUp { n_cells: some.len() - missing.len() });
-        }
+        let (left_out, expected_seconds) = (String::new(), BTreeMap::new());
+        progress(Event::Started { n_cells: some.len(), left_out, expected_seconds });
+        let is_missing = |&cell: &usize| self.finished(cells, cell).is_none();
+        let (missing, finished): (Vec<usize>, Vec<usize>) = some.iter().copied().partition(is_missing);
+        self.say_taken_up(finished.into_iter(), progress);
         self.replay_some(&missing, Some(cells), progress).map(drop)
     }
 }
