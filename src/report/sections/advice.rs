@@ -5,7 +5,6 @@ use maud::html;
 use super::{Page, Section, dollars, small, weight};
 use crate::evaluate::{Advice, Expected, Goal, advise};
 use crate::record::Record;
-use crate::report::markup::name;
 use crate::router::SavedRouter;
 
 /// What every word of advice is to be read with.
@@ -51,22 +50,24 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
         with_interval(gained, |value| format!("{value:+.4}")),
         with_interval(advice.cost_saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share))
     ));
+    lines.push(match commands(record, advice, report, "") {
+        (keep, Some(ask)) => format!("Next: `{keep}` keeps it; `{ask}` asks it."),
+        (look, None) => format!("Next: `{look}` prints what it chose for every prompt."),
+    });
+    lines
+}
+
+/// The commands that keep and ask the router in a file of `folder`; of one that is made elsewhere, what shows its choices.
+fn commands(record: &Record, advice: &Advice, report: &str, folder: &str) -> (String, Option<String>) {
+    let Advice { router, preference, .. } = advice;
     let scenario = &record.manifest.scenario;
     let entry = scenario.routers.iter().find(|entry| entry.label == *router);
-    let is_kept = entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings));
-    let next = if is_kept {
-        let file = format!("{router}.safetensors");
-        format!(
-            "Next: `llm-bandit train {report} --router {router} --out {file}` keeps it; `llm-bandit route --router {file} \
-            --preference {preference}` asks it."
-        )
-    } else {
-        format!(
-            "Next: `llm-bandit decisions {report} --router {router}` prints what it chose for every prompt."
-        )
-    };
-    lines.push(next);
-    lines
+    if !entry.is_some_and(|entry| SavedRouter::keeps(&entry.settings)) {
+        return (format!("llm-bandit decisions {report} --router {router}"), None);
+    }
+    let file = format!("{folder}{router}.safetensors");
+    let keep = format!("llm-bandit train {report} --router {router} --out {file}");
+    (keep, Some(format!("llm-bandit route --router {file} --preference {preference}")))
 }
 
 fn score(value: f64) -> String {
@@ -91,10 +92,16 @@ fn with_interval(expected: Expected, shown: impl Fn(f64) -> String) -> String {
 /// The box of a page: how to save without losing score.
 pub(in crate::report) fn html(page: &Page) -> Option<Section> {
     let advice = advise(page.record, page.summary, Goal::Save)?;
-    let report = format!("reports/{}", name(&page.record.manifest.scenario.name));
-    let lines = advice_lines(page.record, &advice, Goal::Save, &report);
+    let lines = advice_lines(page.record, &advice, Goal::Save, "");
+    // Beside the report, whose own folder holds nothing else.
+    let (first, second) = commands(page.record, &advice, ".", "../");
     let body = html! {
         @for line in &lines[..lines.len() - 1] { p { (line) } "\n" }
+        p {
+            @if second.is_some() { "In the folder of this page, the first command keeps it and the second asks it:" }
+            @else { "In the folder of this page, this command prints what it chose for every prompt:" }
+        } "\n"
+        pre { code { (first) @if let Some(second) = &second { "\n" (second) } } } "\n"
         (small(CAUTION))
         (small("For a budget or a score of your own: `llm-bandit advise` with `--budget` or `--score`."))
     };
