@@ -103,6 +103,12 @@ fn plan_orders(arguments: &PlanArguments, pilot: &Path, record: &OnlineRecord) -
     for (label, observed, error, needed) in &plan.lines {
         let _ = writeln!(text, "{label:<24}{observed:>+12.4}{error:>12.4}{:>9}", number(Some(*needed), 0));
     }
+    let most = plan.lines.iter().map(|(_, _, _, needed)| *needed).max().unwrap_or(0);
+    let _ = writeln!(
+        text,
+        "\nRun about {} orders to find a difference of {difference} for every learner.",
+        number(Some(most), 2)
+    );
     text.push_str(
         "\nOrders hold the same prompts in another order, at other preferences: more of them say nothing of other prompts.",
     );
