@@ -171,22 +171,20 @@ fn plain(words: &str) -> String {
     text.replace("**", "").trim().to_owned()
 }
 
-/// Lines of so many letters at most, all but the first indented.
-fn wrapped(words: &str, indent: usize) -> String {
+/// An indented paragraph of lines that a terminal has room for.
+fn wrapped(words: &str) -> String {
     const WIDTH: usize = 80;
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for word in words.split_whitespace() {
-        let width = line.chars().count() + 1 + word.chars().count();
-        if !line.is_empty() && width > WIDTH - indent * usize::from(!lines.is_empty()) {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
+    let (mut text, mut line) = (String::new(), "  ".to_owned());
+    for (at, word) in words.split_whitespace().enumerate() {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&std::mem::replace(&mut line, "    ".to_owned()));
+            text.push('\n');
+        } else if at > 0 {
             line.push(' ');
         }
         line.push_str(word);
     }
-    lines.push(line);
-    lines.join(&format!("\n{}", " ".repeat(indent)))
+    text + &line
 }
 
 /// What the program's own table says of a metric.
@@ -249,7 +247,7 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
 fn block(name: &str, entry: &Entry) -> String {
     let Entry { subject, path, section, said, .. } = entry;
     let mut lines = vec![format!("{name}: {}", plain(section))];
-    let mut line = |title: &str, words: &str| lines.push(wrapped(&format!("  {title}: {words}"), 4));
+    let mut line = |title: &str, words: &str| lines.push(wrapped(&format!("{title}: {words}")));
     said.iter().for_each(|(title, words)| line(title, words));
     if let Some(metric) = metric(name).filter(|_| *subject == Subject::Metrics) {
         facts(metric).iter().for_each(|(title, words)| line(title, words));
@@ -295,8 +293,9 @@ mod tests {
     #[test]
     fn marks_of_markdown_are_left_out_and_lines_end_in_time() {
         assert_eq!(plain("a **b** [c d](e.md#f), `g`"), "a b c d, `g`");
-        let text = wrapped(&"word ".repeat(40), 4);
-        assert!(text.lines().all(|line| line.len() <= 80) && text.lines().count() > 2, "{text}");
+        let text = wrapped(&"word ".repeat(40));
+        assert!(text.lines().all(|line| line.len() <= 80) && text.lines().count() == 3, "{text}");
+        assert!(text.starts_with("  word") && text.contains("word\n    word"), "{text}");
         assert_eq!(cells("| `a` | b \\| c | |"), ["`a`", "b | c", ""]);
     }
 
