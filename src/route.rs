@@ -129,8 +129,17 @@ impl<'a> Answering<'a> {
         Ok(())
     }
 
-    /// The embeddings of a suite's prompts, as the router knows them.
-    fn embeddings_of(&self, folder: &Path, suite: &Suite, file: Option<&Path>) -> Result<Option<Embeddings>> {
+    /// The embeddings of a suite's prompts, as the router knows them: those of a file, of the encoder that it was trained with, or the
+    /// suite's own; none where it needs none.
+    ///
+    /// # Errors
+    /// A suite or a file that has none, or others than the router was trained with.
+    pub fn embeddings_of(
+        &self,
+        folder: &Path,
+        suite: &Suite,
+        file: Option<&Path>,
+    ) -> Result<Option<Embeddings>> {
         let width = self.router.embedding_width();
         if width == 0 {
             return Ok(None);
