@@ -224,7 +224,7 @@ const WRITING: [(&[&str], bool); 10] = [
     (&["synth", "synth.toml", "--out", "suite", "--force", "--seed", "2"], true),
     (&["import", "table", "t.csv", "--out", "imported"], true),
     (&["reprice", "report", "--prices", "prices.toml", "--out", "repriced"], true),
-    (&["embed", "./texts", "--force", "--dimension", "64"], false),
+    (&["embed", "./texts", "--force", "--dimensions", "64"], false),
     (&["train", "router.toml", "--router", "llm-bandit", "--out", "r.safetensors"], false),
     (&["compare", "report", "--out", "overall"], false),
 ];

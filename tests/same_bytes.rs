@@ -179,7 +179,7 @@ fn outcomes(suite: &Suite, environment: &[(&str, &str)], threads: &str) -> BTree
     logged(suite).write(&here.join("log")).unwrap();
     let estimate = say(&["estimate", "log", "--router", "r.safetensors", "--preference", "0.3"]);
     all.insert("estimate".into(), estimate.into_bytes());
-    say(&["embed", "./data/small", "--dimension", "8", "--out", "e.npy", "--quiet", "--threads", threads]);
+    say(&["embed", "./data/small", "--dimensions", "8", "--out", "e.npy", "--quiet", "--threads", threads]);
     // One row a prompt, in the order of the prompts.
     let embedded = fs::read(here.join("e.npy")).unwrap();
     let rows = &embedded[10 + usize::from(u16::from_le_bytes([embedded[8], embedded[9]]))..];

@@ -34,7 +34,7 @@ pub(super) struct EmbedArguments {
     in_suite_order: bool,
     /// Numbers in an embedding of the encoder built in
     #[arg(long, value_name = "N", default_value_t = DEFAULT_DIMENSIONS, conflicts_with_all = ["encoder", "from"])]
-    dimension: usize,
+    dimensions: usize,
     /// The file to write [default: embeddings.npy in the suite's folder]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -79,9 +79,9 @@ fn encoder(arguments: &EmbedArguments) -> Result<Encoder> {
     match (&arguments.encoder, &arguments.from) {
         (Some(folder), _) => Ok(Encoder::Folder(folder.clone())),
         (None, Some(file)) => Ok(Encoder::File(file.clone(), rows)),
-        (None, None) if !(1..=4096).contains(&arguments.dimension) => {
-            Err(Error::Usage("`--dimension` must be from 1 to 4096".into()))
+        (None, None) if !(1..=4096).contains(&arguments.dimensions) => {
+            Err(Error::Usage("`--dimensions` must be from 1 to 4096".into()))
         }
-        (None, None) => Ok(Encoder::BuiltIn(arguments.dimension)),
+        (None, None) => Ok(Encoder::BuiltIn(arguments.dimensions)),
     }
 }
