@@ -260,8 +260,8 @@ fn names_beside(scenario: &str) -> Vec<String> {
 
 #[test]
 fn every_key_of_a_scenario_is_explained() {
-    let [scenarios, routers, online] =
-        ["scenario", "routers", "online"].map(|name| (name, read(format!("docs/src/{name}.md"))));
+    let [keys, shifts, routers, online] =
+        ["keys", "scenario", "routers", "online"].map(|name| (name, read(format!("docs/src/{name}.md"))));
     let check = |(name, page): &(&str, String), scenario: &str| {
         let names =
             names_beside(&format!("description = \"d\"\nsuite = \"simulated-open-suite\"\n{scenario}"));
@@ -276,18 +276,18 @@ fn every_key_of_a_scenario_is_explained() {
         names
     };
     let router = "[[router]]\nkind = \"random\"\n";
-    check(&scenarios, "zzz = 1\n");
+    check(&keys, "zzz = 1\n");
     for block in ["pool", "split", "preferences", "cost", "unseen", "quiz", "evidence"] {
-        check(&scenarios, &format!("[{block}]\nzzz = 1\n{router}"));
+        check(&keys, &format!("[{block}]\nzzz = 1\n{router}"));
     }
-    check(&scenarios, &format!("{router}[[expect]]\nzzz = 1\n"));
-    for kind in check(&scenarios, &format!("{router}[[shift]]\nkind = \"zzz\"\n")) {
-        check(&scenarios, &format!("{router}[[shift]]\nkind = \"{kind}\"\nzzz = 1\n"));
+    check(&keys, &format!("{router}[[expect]]\nzzz = 1\n"));
+    for kind in check(&shifts, &format!("{router}[[shift]]\nkind = \"zzz\"\n")) {
+        check(&shifts, &format!("{router}[[shift]]\nkind = \"{kind}\"\nzzz = 1\n"));
     }
     for kind in check(&routers, "[[router]]\nkind = \"zzz\"\n") {
         check(&routers, &format!("[[router]]\nkind = \"{kind}\"\nzzz = 1\n"));
     }
-    check(&scenarios, &format!("mode = \"online\"\n[online]\nzzz = 1\n{router}"));
+    check(&keys, &format!("mode = \"online\"\n[online]\nzzz = 1\n{router}"));
     check(&online, &format!("mode = \"online\"\n[[online.change]]\nzzz = 1\n{router}"));
     for kind in check(&online, "mode = \"online\"\n[[router]]\nkind = \"zzz\"\n") {
         check(&online, &format!("mode = \"online\"\n[[router]]\nkind = \"{kind}\"\nzzz = 1\n"));
@@ -362,7 +362,8 @@ fn documents_are_short() {
     for command in ["cargo run --release -- run scenarios/quickstart.toml", "\ncargo test"] {
         assert!(readme.contains(command), "{command}");
     }
-    for page in pages() {
+    // The page of all keys is made by the program.
+    for page in pages().iter().filter(|page| !page.ends_with("keys.md")) {
         let n_words = read(&page).split_whitespace().count();
         assert!(n_words <= MOST_WORDS_OF_PAGE, "{} has {n_words} words", page.display());
     }

@@ -1,11 +1,11 @@
-//! The schemas of scenarios and price books: current, and true of every file here. `llm-bandit schema scenario > scenarios/scenario.schema.json`
-//! and `llm-bandit schema prices > datasets/prices.schema.json` renew them.
+//! The schemas of scenarios and price books: current, and true of every file here. `llm-bandit schema scenario > scenarios/scenario.schema.json`,
+//! `llm-bandit schema scenario --markdown > docs/src/keys.md`, and `llm-bandit schema prices > datasets/prices.schema.json` renew them.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use llm_bandit::scenario::file::schema;
+use llm_bandit::scenario::file::{keys, schema};
 use llm_bandit::scenario::price_book_schema;
 use serde_json::Value;
 
@@ -85,14 +85,13 @@ fn faults_of(schema: &Value, text: &str) -> Option<String> {
 
 #[test]
 fn the_schemas_in_the_repository_are_those_of_the_program() {
-    for (file, schema) in
-        [("scenarios/scenario.schema.json", schema()), ("datasets/prices.schema.json", price_book_schema())]
-    {
+    for (file, current) in [
+        ("scenarios/scenario.schema.json", format!("{:#}", schema())),
+        ("datasets/prices.schema.json", format!("{:#}", price_book_schema())),
+        ("docs/src/keys.md", keys()),
+    ] {
         let written = fs::read_to_string(checkout().join(file)).unwrap_or_default();
-        assert!(
-            written.trim_end() == format!("{schema:#}"),
-            "{file} is stale; see the head of tests/schema.rs"
-        );
+        assert!(written.trim_end() == current.trim_end(), "{file} is stale; see the head of tests/schema.rs");
     }
 }
 

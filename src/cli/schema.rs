@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use llm_bandit::error::Result;
+use llm_bandit::error::{Error, Result};
 use llm_bandit::scenario::{file, price_book_schema};
 
 use super::output::say;
@@ -13,6 +13,9 @@ use super::output::say;
 pub(super) struct SchemaArguments {
     /// Which files
     of: Of,
+    /// Scenarios alone: the page of all keys, in the place of the JSON Schema
+    #[arg(long)]
+    markdown: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -24,10 +27,11 @@ enum Of {
 }
 
 pub(super) fn schema(arguments: &SchemaArguments) -> Result<ExitCode> {
-    let schema = match arguments.of {
-        Of::Scenario => file::schema(),
-        Of::Prices => price_book_schema(),
-    };
-    say(&format!("{schema:#}"))?;
+    say(&match (arguments.of, arguments.markdown) {
+        (Of::Scenario, false) => format!("{:#}", file::schema()),
+        (Of::Scenario, true) => file::keys().trim_end().to_owned(),
+        (Of::Prices, false) => format!("{:#}", price_book_schema()),
+        (Of::Prices, true) => return Err(Error::Usage("`--markdown` is for scenarios".into())),
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -110,13 +110,21 @@ impl ChangeKind {
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WrittenChange {
+    /// When, as a share of the steps.
     at: f64,
+    /// A model's later answers cost so many times what they did.
     price: Option<Factor>,
+    /// A model's later answers keep their scores with this probability and are worth 0 otherwise.
     quality: Option<Factor>,
+    /// A model can be chosen from now on, and not before.
     arrive: Option<Who>,
+    /// A model cannot be chosen any more.
     leave: Option<Who>,
+    /// A model cannot be chosen for a while.
     outage: Option<Outage>,
+    /// A model's answers are those recorded for another one, which is no candidate of its own.
     replace: Option<Replacement>,
+    /// The weights of cost that are drawn from now on.
     preference: Option<Vec<f64>>,
 }
 

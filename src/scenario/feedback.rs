@@ -18,7 +18,7 @@ const LONGEST_DELAY: usize = 1_000_000;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Feedback {
-    /// How many choices later the outcome of a choice is told.
+    /// How many choices later the outcome of a choice is told: `{ fixed = 50 }`, or `{ geometric = 50.0 }` with a mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay: Option<Delay>,
     /// The share of the answers that are scored at all; nothing is learned from the others.
@@ -84,10 +84,14 @@ pub struct Condition {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WrittenCondition {
+    /// Its name in tables.
     name: String,
+    /// What it says of feedback; what it leaves out is as without it.
     #[serde(default)]
     feedback: Feedback,
+    /// In the place of the scenario's own.
     quota: Option<Quota>,
+    /// What happens besides what the scenario lets happen.
     #[serde(default)]
     change: Vec<WrittenChange>,
 }

@@ -135,6 +135,11 @@ impl Experiment {
     }
 }
 
+/// The page of all keys of a scenario, in Markdown.
+pub fn keys() -> String {
+    super::keys::page(&schema())
+}
+
 /// The schema of scenario files.
 pub fn schema() -> Value {
     let mut generator = generator();

@@ -3,6 +3,7 @@
 mod change;
 pub(crate) mod feedback;
 pub mod file;
+mod keys;
 pub mod online;
 mod paths;
 pub mod pool;
@@ -97,34 +98,52 @@ pub struct Scenario {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Written {
+    /// Whether routers are trained on recorded outcomes or learn on the way.
     #[serde(default)]
     mode: Mode,
+    /// What the experiment asks, in a sentence or two.
     description: String,
+    /// The suite's name, or a path to its folder.
     suite: String,
+    /// A file of the suite's folder, a path, or `built-in`: made when the scenario is run; the suite's own where absent.
     embeddings: Option<String>,
+    /// The licence of the data, where the suite states none.
     licence: Option<String>,
+    /// The root of all random numbers.
     #[serde(default)]
     seed: u64,
+    /// How often everything is repeated with another split and other training seeds, up to 1,000; tables show means and deviations.
     #[serde(default = "one")]
     replicates: usize,
+    /// The candidates, and the prompts that count.
     #[serde(default)]
     pool: PoolSettings,
+    /// Which prompts are learned from and which are tested. Prompts with the same text are on one side.
     #[serde(default)]
     split: SplitSettings,
+    /// The weights of cost against score that are asked: utility = score - w * cost / unit, the unit being the mean development cost
+    /// of the most expensive candidate. w = 0 is always asked, and beside it a grid.
     #[serde(default)]
     preferences: PreferenceSettings,
+    /// Where costs come from.
     #[serde(default)]
     cost: CostSettings,
+    /// Models that are absent from training and join by a quiz: exactly one of `models`, `families`, `vendors`, `share`, and `newest`.
     unseen: Option<WrittenUnseen>,
+    /// What is asked of a new model; a list of values makes a sweep.
     quiz: Option<WrittenSweep>,
+    /// What changes between training and use.
     #[serde(default)]
     #[schemars(with = "Vec<ShiftSettings>")]
     shift: Vec<toml::Table>,
+    /// How sure the numbers are.
     #[serde(default)]
     evidence: EvidenceSettings,
+    /// The routers that are compared.
     #[serde(default)]
     #[schemars(with = "Vec<schema::RouterTable>")]
     router: Vec<toml::Table>,
+    /// What must come out; else the run ends with exit code 1.
     #[serde(default)]
     expect: Vec<Expectation>,
 }

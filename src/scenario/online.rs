@@ -129,14 +129,23 @@ pub(super) struct Written {
 #[derive(Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenOnline {
+    /// The prompts are replayed in so many orders; from 2.
     orders: usize,
+    /// Share of the prompts whose outcomes learners may look at before the first step; they are not replayed.
     warm_start: f64,
+    /// Weights of cost, drawn evenly; without a list w is drawn anew for every prompt from the declared distribution.
     preference: Option<Vec<f64>>,
+    /// Principal directions of the embeddings that learners see.
     dimensions: usize,
+    /// At most so many prompts of each order.
     steps: Option<usize>,
+    /// How outcomes are told.
     feedback: Feedback,
+    /// A bound on the calls of a model.
     quota: Option<Quota>,
+    /// What happens on the way; each is one change.
     change: Vec<WrittenChange>,
+    /// The scenario once more under other feedback, another quota, or more changes.
     condition: Vec<WrittenCondition>,
 }
 

@@ -61,13 +61,20 @@ pub enum TestPool {
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenUnseen {
+    /// These models.
     models: Option<Vec<String>>,
+    /// All models of these families, as named in `models.csv`.
     families: Option<Vec<String>>,
+    /// All models of these vendors.
     vendors: Option<Vec<String>>,
+    /// This share of the models, drawn anew in every replicate.
     share: Option<f64>,
+    /// So many, the last by the column `released` or the table `released`.
     newest: Option<usize>,
+    /// Who may be chosen for test prompts.
     #[serde(default)]
     pool: TestPool,
+    /// Days by model, where `models.csv` has none.
     #[serde(default)]
     released: BTreeMap<String, Date>,
 }
@@ -236,7 +243,9 @@ impl QuizSweep {
 #[derive(Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenQuiz {
+    /// How its prompts are chosen.
     strategy: Option<QuizStrategy>,
+    /// How many prompts.
     size: Option<usize>,
 }
 
@@ -262,8 +271,10 @@ impl WrittenQuiz {
 #[derive(Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WrittenSweep {
+    /// How its prompts are chosen; a list makes a sweep.
     #[serde(default, deserialize_with = "one_or_many")]
     strategy: Option<Many<QuizStrategy>>,
+    /// How many prompts, or `all`; a list makes a sweep.
     #[serde(default, deserialize_with = "one_or_many")]
     size: Option<Many<Size>>,
 }
