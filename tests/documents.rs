@@ -1,11 +1,10 @@
-//! What the documents say is so: their commands are known to the program, those marked `sh,run` run, their links lead somewhere,
-//! and every metric, router, key, and command is in them.
+//! What the documents say is so: their commands are known to the program, their links lead somewhere, and every metric, router, key,
+//! and command is in them.
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::common::program::llm_bandit;
 use llm_bandit::metrics::METRICS;
@@ -14,11 +13,11 @@ use llm_bandit::router::Registry;
 const MOST_WORDS_OF_README: usize = 1200;
 const MOST_WORDS_OF_PAGE: usize = 2000;
 
-fn checkout() -> &'static Path {
+pub(crate) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: impl AsRef<Path>) -> String {
+pub(crate) fn read(path: impl AsRef<Path>) -> String {
     let path = checkout().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -34,21 +33,21 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The documents with commands.
-fn documents() -> Vec<PathBuf> {
+pub(crate) fn documents() -> Vec<PathBuf> {
     [vec!["README.md".into()], pages()].concat()
 }
 
 /// A fenced block of a document.
-struct Block {
+pub(crate) struct Block {
     /// What stands behind the opening fence.
-    info: String,
+    pub(crate) info: String,
     /// The number of its first line, from 1.
-    line: usize,
-    text: String,
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
 /// The fenced blocks of a document, and its text without them.
-fn parts(document: &str) -> (Vec<Block>, String) {
+pub(crate) fn parts(document: &str) -> (Vec<Block>, String) {
     let (mut blocks, mut prose, mut open) = (Vec::new(), String::new(), None::<Block>);
     for (number, line) in (1..).zip(document.lines()) {
         match (line.strip_prefix("```"), &mut open) {
@@ -100,13 +99,12 @@ fn arguments(words: &[String]) -> Option<&[String]> {
 /// Every call of the program in a document: where, and its arguments.
 fn calls(path: &Path) -> Vec<(String, Vec<String>)> {
     let (blocks, prose) = parts(&read(path));
-    let in_blocks =
-        blocks.iter().filter(|block| block.info == "sh" || block.info == "sh,run").flat_map(|block| {
-            let joined = block.text.replace("\\\n", " ");
-            let lines: Vec<String> = joined.lines().map(str::to_owned).collect();
-            let place = format!("{}:{}", path.display(), block.line);
-            lines.into_iter().map(move |line| (place.clone(), line))
-        });
+    let in_blocks = blocks.iter().filter(|block| block.info.starts_with("sh")).flat_map(|block| {
+        let joined = block.text.replace("\\\n", " ");
+        let lines: Vec<String> = joined.lines().map(str::to_owned).collect();
+        let place = format!("{}:{}", path.display(), block.line);
+        lines.into_iter().map(move |line| (place.clone(), line))
+    });
     let spans =
         prose.split('`').skip(1).step_by(2).map(|span| (path.display().to_string(), span.replace('\n', " ")));
     let mut calls = Vec::new();
@@ -177,56 +175,6 @@ fn every_command_has_a_line() {
     let missing: Vec<String> =
         known().into_keys().filter(|name| !page.contains(&format!("\n| `{name}` |"))).collect();
     assert!(missing.is_empty(), "docs/src/commands.md: {missing:?}");
-}
-
-/// A folder that looks like the checkout to who runs a document's blocks.
-fn like_the_checkout() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("reports")).unwrap();
-    for name in ["examples", "scenarios", "reports/baselines"] {
-        std::os::unix::fs::symlink(checkout().join(name), folder.path().join(name)).unwrap();
-    }
-    folder
-}
-
-/// Runs the blocks of a document that are marked, in order, and says how many there are.
-fn run_blocks(folder: &Path, path: &Path) -> usize {
-    let program = Path::new(env!("CARGO_BIN_EXE_llm-bandit")).parent().unwrap();
-    let search = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let blocks = parts(&read(path)).0.into_iter().filter(|block| block.info == "sh,run");
-    blocks
-        .map(|block| {
-            let mut shell = Command::new("sh");
-            shell.args(["-e", "-c", &block.text]).current_dir(folder).env("PATH", &search);
-            let output = shell.env_remove("LLM_BANDIT_DATASETS").output().unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{}:{}: {said}", path.display(), block.line);
-        })
-        .count()
-}
-
-#[test]
-fn the_blocks_that_are_marked_run_and_every_column_they_write_is_explained() {
-    let mut n_blocks = 0;
-    for path in documents() {
-        let folder = like_the_checkout();
-        n_blocks += run_blocks(folder.path(), &path);
-        if path == Path::new("README.md") {
-            check_columns(&folder.path().join("reports/current"));
-        }
-    }
-    assert!(n_blocks >= 4, "{n_blocks} blocks were run");
-}
-
-/// Every column of a report's CSV files is on the page about them.
-fn check_columns(report: &Path) {
-    let page = read("docs/src/report-files.md");
-    for name in ["points.csv", "summary.csv", "comparisons.csv"] {
-        let text = fs::read_to_string(report.join(name)).unwrap();
-        for column in text.lines().next().unwrap().split(',') {
-            assert!(page.contains(&format!("`{column}`")), "docs/src/report-files.md: {name}: {column}");
-        }
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod cascade;
 mod command_line;
 mod common;
 mod coverage;
+mod documented_commands;
 mod documents;
 mod embed;
 mod embedded_suite;
