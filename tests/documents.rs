@@ -312,7 +312,7 @@ fn documents_are_short() {
     }
     // The page of all keys is made by the program.
     for page in pages().iter().filter(|page| !page.ends_with("keys.md")) {
-        let n_words = read(&page).split_whitespace().count();
+        let n_words = read(page).split_whitespace().count();
         assert!(n_words <= MOST_WORDS_OF_PAGE, "{} has {n_words} words", page.display());
     }
 }
