@@ -130,15 +130,15 @@ fn who_is_told_of_test_answers_is_shown_and_never_marked_as_the_best() {
     let summary = summarise(&record);
     let [exact, predicted] = ["exact", "cascade-predicted"].map(|label| summary.named(label, "aiq").unwrap());
     assert!(exact.aggregate().unwrap().mean > predicted.aggregate().unwrap().mean);
-    assert_eq!([exact.kind, predicted.kind], [PolicyKind::Judged, PolicyKind::Router]);
-    assert!(summary.rows.iter().all(|row| row.kind != PolicyKind::Judged || !row.is_among_best));
+    assert_eq!([exact.kind, predicted.kind], [PolicyKind::Told, PolicyKind::Router]);
+    assert!(summary.rows.iter().all(|row| row.kind != PolicyKind::Told || !row.is_among_best));
     let files = render(&record, &summary, &[]);
     let report = &files.iter().find(|(name, _)| *name == "report.md").unwrap().1;
     let report = String::from_utf8(report.clone()).unwrap();
     let place = |words: &str| report.find(words).expect(words);
     assert!(
-        place("| cascade-predicted |") < place("| *told by a judge")
-            && place("| *told by a judge") < place("| exact |")
+        place("| cascade-predicted |") < place("| *told which test answers")
+            && place("| *told which test answers") < place("| exact |")
     );
 }
 

@@ -17,8 +17,9 @@ use crate::statistics::{self, Interval, argmax};
 pub enum PolicyKind {
     /// A trained router of the scenario.
     Router,
-    /// A router that a simulated judge tells whether answers to test prompts are right: out of competition.
-    Judged,
+    /// A router that is told more than others: by a simulated judge, which answers to test prompts are right, or the benchmark of a
+    /// prompt. Out of competition.
+    Told,
     /// A policy that looks at outcomes, or that ignores the prompt: a bound or a floor, never a competitor.
     Bound,
     /// One model for every prompt.
@@ -27,18 +28,18 @@ pub enum PolicyKind {
 
 impl PolicyKind {
     /// The kinds that tables line up, in their order.
-    pub const IN_TABLES: [PolicyKind; 3] = [PolicyKind::Router, PolicyKind::Judged, PolicyKind::Bound];
+    pub const IN_TABLES: [PolicyKind; 3] = [PolicyKind::Router, PolicyKind::Told, PolicyKind::Bound];
 
-    /// Whether it is a router of the scenario, judged or not.
+    /// Whether it is a router of the scenario, told more or not.
     pub fn is_router(self) -> bool {
-        matches!(self, PolicyKind::Router | PolicyKind::Judged)
+        matches!(self, PolicyKind::Router | PolicyKind::Told)
     }
 
     /// What stands above its lines where they follow others.
     pub(crate) fn heading(self) -> &'static str {
         match self {
             PolicyKind::Router => "routers",
-            PolicyKind::Judged => "told by a judge which test answers are right",
+            PolicyKind::Told => "told which test answers are right, or the benchmark of a prompt",
             PolicyKind::Bound => "bounds",
             PolicyKind::Model => "single models",
         }
@@ -232,7 +233,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         policies.push(Policy {
             id: PolicyId::Router(router),
             name: entry.label.clone(),
-            kind: if entry.settings.traits().asks_judge { PolicyKind::Judged } else { PolicyKind::Router },
+            kind: if entry.settings.traits().competes() { PolicyKind::Router } else { PolicyKind::Told },
             points: manifest.preferences.iter().enumerate().map(point).collect(),
             strong_share: (0..choices.n_preferences()).map(share).collect(),
             n_prompts_by_model: n_prompts_by_model(choices.at_preference(0), models.len()),

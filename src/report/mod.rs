@@ -320,7 +320,7 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
         let row = summary.find(policy.id, columns[0].name);
         let mark = match policy.kind {
             PolicyKind::Bound => "*",
-            PolicyKind::Judged => "+",
+            PolicyKind::Told => "+",
             PolicyKind::Router if best.is_some() && row.and_then(comparable) == best => ">",
             PolicyKind::Router if row.is_some_and(|row| row.is_among_best) => "~",
             _ => " ",
@@ -344,8 +344,10 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
         table.lines("  ").join("\n"),
         columns[0].short_title
     );
-    if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Judged) {
-        text.push_str("\n+ told by a judge which test answers are right: out of competition");
+    if summary.replicates[0].policies.iter().any(|policy| policy.kind == PolicyKind::Told) {
+        text.push_str(
+            "\n+ told which test answers are right, or the benchmark of a prompt: out of competition",
+        );
     }
     text
 }
@@ -355,7 +357,7 @@ fn is_known(summary: &Summary, metric: &Metric) -> bool {
     summary.rows.iter().any(|row| *row.metric == *metric && comparable(row).is_some())
 }
 
-/// Routers from the best to the worst, those told by a judge likewise, then bounds as they stand.
+/// Routers from the best to the worst, those told more likewise, then bounds as they stand.
 fn by_rank<'a>(summary: &'a Summary, metric: &Metric) -> Vec<&'a Policy> {
     let value = |policy: &Policy| summary.find(policy.id, metric.name).and_then(comparable);
     let policies = || summary.replicates[0].policies.iter();

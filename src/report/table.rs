@@ -427,7 +427,7 @@ fn difference(comparison: &Comparison) -> Difference<'_> {
 pub(super) fn kind(kind: PolicyKind) -> &'static str {
     match kind {
         PolicyKind::Router => "router",
-        PolicyKind::Judged => "judged-router",
+        PolicyKind::Told => "told-router",
         PolicyKind::Bound => "bound",
         PolicyKind::Model => "model",
     }

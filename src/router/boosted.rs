@@ -8,8 +8,7 @@
 //! models, which are differences from the seen ones, shape no tree.
 //!
 //! Tuned: the number of rounds, by squared error on validation prompts after a fit to training prompts; then as many rounds are fitted to all
-//! development prompts. No crate: those that boost keep a forest for each output behind private fields and only as JSON, which is no array of a
-//! saved router's file. A round costs N (3 * 4 * 33 + 6 K) additions, a prompt rounds * (3 + K). Sums are in a fixed order: the same
+//! development prompts. No crate: those looked at (`gbdt`, `forust-ml`, `perpetual`) fit one output at a time. A round costs N (3 * 4 * 33 + 6 K) additions, a prompt rounds * (3 + K). Sums are in a fixed order: the same
 //! bytes for any number of threads.
 
 use std::collections::BTreeMap;

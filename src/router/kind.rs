@@ -65,14 +65,23 @@ pub struct Traits {
     /// Whether the choices depend on the program, the suite, and the settings alone. Cells of other routers are never taken up
     /// from an interrupted run: what they depend on may have changed.
     pub is_self_contained: bool,
-    /// Whether a judge, who sees test outcomes, tells it on the way which answers are right: it is out of competition then.
+    /// Whether a judge, who sees test outcomes, tells it on the way which answers are right.
     pub asks_judge: bool,
+    /// Whether it is told of which benchmark a prompt is.
+    pub knows_benchmark: bool,
     /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
     /// anew chooses among the seen models, and the report says so.
     pub takes_unseen: bool,
     /// Whether prices that change after training change what it chooses as they should. A router that would have to be
     /// trained anew goes on with the old ones, and the report says so.
     pub follows_prices: bool,
+}
+
+impl Traits {
+    /// Whether it is told no more than all others; else it is out of competition.
+    pub fn competes(&self) -> bool {
+        !self.asks_judge && !self.knows_benchmark
+    }
 }
 
 impl Default for Traits {
@@ -83,6 +92,7 @@ impl Default for Traits {
             needs_embeddings: true,
             is_self_contained: true,
             asks_judge: false,
+            knows_benchmark: false,
             takes_unseen: true,
             follows_prices: true,
         }

@@ -82,7 +82,8 @@ impl RouterKind for StaticTiersSettings {
             TierRule::Tokens => "static-tiers",
             TierRule::Benchmark => "static-tiers-benchmark",
         };
-        Traits { label: Some(label), needs_embeddings: false, ..Traits::default() }
+        let knows_benchmark = self.by == TierRule::Benchmark;
+        Traits { label: Some(label), needs_embeddings: false, knows_benchmark, ..Traits::default() }
     }
 
     fn check(&self) -> Result<()> {

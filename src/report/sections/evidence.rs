@@ -313,7 +313,7 @@ fn title(page: &Page) -> Markup {
     let summary = page.summary;
     let leader = &summary.replicates[0].policies[page.leader];
     let routers = &page.record.manifest.scenario.routers;
-    let n_routers = routers.iter().filter(|entry| !entry.settings.traits().asks_judge).count();
+    let n_routers = routers.iter().filter(|entry| entry.settings.traits().competes()).count();
     let metric = main_columns(page.record)[0];
     let best = superlative(metric);
     let row = |policy: &Policy| summary.find(policy.id, metric.name);

@@ -46,14 +46,14 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Moved<'_>]) -> String {
     for (at, entry) in twin.manifest.scenario.routers.iter().enumerate() {
         let own = columns.iter().find(|column| column.record.prompts.len() == twin.prompts.len());
         let before = own.and_then(|column| main_metric(&column.moves[at])).map(|moved| moved.before);
-        let mark = if entry.settings.traits().asks_judge { " \u{2021}" } else { "" };
+        let mark = if entry.settings.traits().competes() { "" } else { " \u{2021}" };
         let mut row = vec![Cell::from(&entry.label).mark(mark), Cell::decimals(before, 4)];
         row.extend(columns.iter().map(|column| cell(&column.moves[at])));
         table.row(row);
     }
     text.push_str(&table.markdown());
-    if twin.manifest.scenario.routers.iter().any(|entry| entry.settings.traits().asks_judge) {
-        let _ = writeln!(text, "\n\u{2021} {}: for its own changes alone.", PolicyKind::Judged.heading());
+    if twin.manifest.scenario.routers.iter().any(|entry| !entry.settings.traits().competes()) {
+        let _ = writeln!(text, "\n\u{2021} {}: for its own changes alone.", PolicyKind::Told.heading());
     }
     let mut table = Table::new([
         markup::Column::text("shift"),
