@@ -82,7 +82,7 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
     };
     ParetoChart {
         title: title(record, "score against cost"),
-        subtitle: subtitle(record, summary),
+        subtitle: subtitle(record, has_bands(summary)),
         curves,
         models: models.map(model).collect(),
         cost_label: "mean cost, USD per 1,000 prompts".into(),
@@ -112,7 +112,7 @@ pub(super) fn utility(record: &Record, summary: &Summary) -> UtilityChart {
     }
     UtilityChart {
         title: title(record, "utility against preference"),
-        subtitle: subtitle(record, summary),
+        subtitle: subtitle(record, has_bands(summary)),
         lines,
         preference_label:
             "preference w: weight of cost, in units of the most expensive model's mean cost, against score"
@@ -154,7 +154,7 @@ pub(super) fn calls(record: &Record, summary: &Summary) -> SharesChart {
     };
     SharesChart {
         title: title(record, "share of calls by model"),
-        subtitle: subtitle(record, summary),
+        subtitle: subtitle(record, false),
         panels: routers.iter().map(panel).collect(),
         models: shown.iter().map(|model| record.manifest.suite.models[*model].clone()).collect(),
         preferences: record.manifest.preferences.clone(),
@@ -247,7 +247,7 @@ pub(super) fn kinds(record: &Record, summary: &Summary) -> Vec<LineKind> {
         let (settings, index) = (&entry.settings, looks[router]);
         if settings.get::<RandomSettings>().is_some() {
             LineKind::Reference { index: BOUNDS_OF_COST.len() }
-        } else if settings.traits().asks_judge {
+        } else if !settings.traits().competes() {
             LineKind::Apart { index }
         } else if best.contains(&router) {
             LineKind::Router { index }
@@ -297,13 +297,16 @@ fn title(record: &Record, what: &str) -> String {
     format!("{scenario}{suite}{simulated}: {what}")
 }
 
-fn subtitle(record: &Record, summary: &Summary) -> String {
+fn has_bands(summary: &Summary) -> bool {
+    summary.evidence.as_ref().is_some_and(|evidence| !evidence.bands.is_empty())
+}
+
+fn subtitle(record: &Record, has_bands: bool) -> String {
     let (suite, replicates) = (&record.manifest.suite, &record.manifest.replicates);
     let assumed =
         if suite.cells_with_assumed_tokens > 0 { "; costs rest on assumed answer lengths" } else { "" };
     let n = replicates.len();
     let times = if n == 1 { "1 split".to_owned() } else { format!("mean of {n} splits") };
-    let has_bands = summary.evidence.as_ref().is_some_and(|evidence| !evidence.bands.is_empty());
     let bands = if has_bands { "; bands: 95 % intervals" } else { "" };
     format!("{} models, {} test prompts, {times}{bands}{assumed}", suite.models.len(), replicates[0].n_test)
 }
