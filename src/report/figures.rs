@@ -2,7 +2,6 @@
 
 use super::by_rank;
 use super::plot::{Columns, Curve, Line, LineKind, ModelPoint, ParetoChart, SharesChart, UtilityChart};
-use super::sections::mixes;
 use super::table::main_columns;
 use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary, collapse};
 use crate::metrics::curve::{Point, hull};
@@ -135,6 +134,16 @@ pub(super) fn best_routers(record: &Record, summary: &Summary) -> Vec<usize> {
     ranked.filter_map(router).take(MOST_PANELS).collect()
 }
 
+/// The candidates by rising mean cost over all replicates.
+pub(super) fn by_cost(summary: &Summary) -> Vec<usize> {
+    let cost = |model: usize| -> f64 {
+        summary.replicates.iter().map(|evaluated| evaluated.models[model].cost_usd).sum()
+    };
+    let mut models: Vec<usize> = (0..summary.replicates[0].models.len()).collect();
+    models.sort_by(|a, b| cost(*a).total_cmp(&cost(*b)));
+    models
+}
+
 /// Shares of calls by model against preference, of the best few routers; the models they ask most have colours, the cheapest lowest.
 pub(super) fn calls(record: &Record, summary: &Summary) -> SharesChart {
     let routers = best_routers(record, summary);
@@ -142,7 +151,7 @@ pub(super) fn calls(record: &Record, summary: &Summary) -> SharesChart {
     let sum = |model: usize| -> f64 {
         routers.iter().flat_map(|router| &all[*router]).map(|collapse| collapse.shares[model]).sum()
     };
-    let by_cost = mixes::by_cost(summary);
+    let by_cost = by_cost(summary);
     let mut shown: Vec<usize> = by_cost.iter().copied().filter(|model| sum(*model) > 0.0).collect();
     shown.sort_by(|a, b| sum(*b).total_cmp(&sum(*a)));
     shown.truncate(MOST_MODELS);

@@ -66,7 +66,7 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
         record,
         summary,
         breakdown: breakdown(record),
-        by_cost: mixes::by_cost(summary),
+        by_cost: figures::by_cost(summary),
         opens_at: mixes::opens_at(record),
         leader: evidence::leader(record, summary),
         routers: figures::kinds(record, summary),

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::{Page, Section, dollars, weight};
-use crate::evaluate::{Benchmark, FEW, PolicyKind, Summary, Traffic};
+use crate::evaluate::{Benchmark, FEW, PolicyKind, Traffic};
 use crate::preference::DistributionKind;
 use crate::record::Record;
 use crate::report::figures;
@@ -14,16 +14,6 @@ use crate::report::markup::{ABSENT, Cell, Column, Key, Table, cells};
 const MOST_SEGMENTS: usize = 10;
 /// Thousandths of prompts that other models get and that are shown: less is rounding.
 const SMALLEST_REST: usize = 6;
-
-/// The candidates by rising mean cost over all replicates.
-pub(in crate::report) fn by_cost(summary: &Summary) -> Vec<usize> {
-    let cost = |model: usize| -> f64 {
-        summary.replicates.iter().map(|evaluated| evaluated.models[model].cost_usd).sum()
-    };
-    let mut models: Vec<usize> = (0..summary.replicates[0].models.len()).collect();
-    models.sort_by(|a, b| cost(*a).total_cmp(&cost(*b)));
-    models
-}
 
 /// The middle of the declared distribution of preferences, where there are costs.
 pub(in crate::report) fn opens_at(record: &Record) -> usize {
