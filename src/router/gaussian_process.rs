@@ -4,11 +4,11 @@
 //!
 //! ```text
 //! k(z, z') = z . z' + exp(-|z - z'|^2 / (2 l^2)) + c,
-//! phi(z) = (sqrt(2 / 320) cos(Omega z / l + b), z, 1),      Omega normal, b uniform on [0, 2 pi)
+//! phi(z) = (sqrt(2 / W) cos(Omega z / l + b), z, 1),      Omega normal, b uniform on [0, 2 pi)
 //! m_k(z) = phi . A^-1 Phi^T y_k,      v_k(z) = s_k^2 N / n_k phi . A^-1 phi,      A = Phi^T Phi + lambda I
 //! ```
 //!
-//! with y_k the model's scores and s_k^2 their squared error out of fold. A is that of all development prompts: one posterior covariance
+//! with W = 320 waves, or a quarter of the development prompts where that is less, y_k the model's scores and s_k^2 their squared error out of fold. A is that of all development prompts: one posterior covariance
 //! serves all models, widened by N / n_k for a model that has answered n_k of the N. The plug-in rule takes
 //!
 //! ```text
@@ -20,7 +20,7 @@
 //! The length scale l and the noise lambda are chosen together by the utility out of fold, as the ridge of every regression here: leaving
 //! one prompt out in closed form would leave its like in. Then beta, 0 among its values, by the same utility, with variances of each prompt
 //! left out, h / (1 - h) for the leverage h = phi . A^-1 phi. Omega and b come from a stream of their own and know no outcome. A length costs
-//! N D^2 + 65 D^3 / 3 operations (D = 385), a prompt D (64 + D + K).
+//! N D^2 + 65 D^3 / 3 operations (D = W + 65), a prompt D (64 + D + K).
 
 use std::collections::BTreeMap;
 
@@ -138,11 +138,11 @@ impl ScorePredictor for GaussianProcess {
 }
 
 impl Waves {
-    fn new(n_directions: usize, stream: &Stream) -> Self {
+    fn new(n_directions: usize, n_waves: usize, stream: &Stream) -> Self {
         let mut rng = stream.generator();
-        let frequencies = (0..n_directions * WAVES).map(|_| standard_normal(&mut rng) as f32).collect();
-        let phases = (0..WAVES).map(|_| (std::f64::consts::TAU * uniform(&mut rng)) as f32).collect();
-        Waves { frequencies: Matrix::new(frequencies, n_directions, WAVES), phases }
+        let frequencies = (0..n_directions * n_waves).map(|_| standard_normal(&mut rng) as f32).collect();
+        let phases = (0..n_waves).map(|_| (std::f64::consts::TAU * uniform(&mut rng)) as f32).collect();
+        Waves { frequencies: Matrix::new(frequencies, n_directions, n_waves), phases }
     }
 
     /// phi of coordinates and constant, prompts x features.
@@ -170,8 +170,10 @@ fn fit(
 ) -> (GaussianProcess, BTreeMap<String, String>) {
     let (data, outcomes, stream) = (training.data(), training.outcomes(), training.stream());
     let principal = Principal::new(&data.prompts, DIRECTIONS, &stream.named("directions"));
-    let waves = Waves::new(principal.width() - 1, &stream.named("waves"));
     let coordinates = principal.of(&data.prompts);
+    // More waves than a fourth of the prompts cost time and tell nothing.
+    let n_waves = (coordinates.n_rows() / 4).min(WAVES);
+    let waves = Waves::new(principal.width() - 1, n_waves, &stream.named("waves"));
     let folds = folds(&data.prompts.text_groups, &stream.named("folds"));
     let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
     let mut fits = Vec::new();
@@ -259,7 +261,7 @@ mod tests {
 
     #[test]
     fn products_of_waves_are_near_the_kernel() {
-        let waves = Waves::new(2, &Stream::root(1));
+        let waves = Waves::new(2, WAVES, &Stream::root(1));
         let points = [[0.0, 0.0], [0.3, -0.4], [1.0, 1.0]];
         let values = points.iter().flat_map(|point| [point[0], point[1], 1.0]).collect();
         let features = waves.of(&Matrix::new(values, 3, 3), 0.8);
