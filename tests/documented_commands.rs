@@ -41,7 +41,10 @@ fn write_suite(folder: &Path, has_texts: bool) {
     for (name, price) in MODELS {
         writeln!(models, "{name},{price},{price}").unwrap();
     }
-    for (name, text) in [("prompts.csv", prompts), ("models.csv", models), ("outcomes.csv", outcomes)] {
+    let about = "licence = \"MIT\"\n".to_owned();
+    let files =
+        [("suite.toml", about), ("prompts.csv", prompts), ("models.csv", models), ("outcomes.csv", outcomes)];
+    for (name, text) in files {
         fs::write(folder.join(name), text).unwrap();
     }
 }
@@ -87,13 +90,17 @@ fn world() -> tempfile::TempDir {
         world,
         &["run", "scenarios/quickstart.toml", "--datasets", "DIR", "--quiet", "--out", "reports/quickstart"],
     );
-    for name in ["mmlu-pro", "mine", "current"] {
+    fs::create_dir(within("reports/paper")).unwrap();
+    for name in ["mmlu-pro", "mine", "current", "paper/quickstart"] {
         copy(&within("reports/quickstart"), &within("reports").join(name));
     }
     let price = |(name, price): &(&str, f64)| {
-        format!("[[price]]\nmodel = \"{name}\"\ndate = \"2025-01-01\"\ninput = {price}\noutput = {price}\n")
+        format!(
+            "[[model]]\nname = \"{name}\"\nvendor = \"nobody\"\nprice = [{{ from = \"2024-01-01\", input = {price:.1}, output = {price:.1}, source = \"made up\" }}]\n"
+        )
     };
-    fs::write(within("mine.toml"), MODELS.iter().map(price).collect::<String>()).unwrap();
+    let prices: String = MODELS.iter().map(price).collect();
+    fs::write(within("mine.toml"), format!("unit = \"USD per 1M tokens\"\n{prices}")).unwrap();
     write_results(world);
     folder
 }
@@ -125,10 +132,12 @@ fn write_scenarios(world: &Path) {
     for (name, text) in [
         ("quickstart.toml", &offline),
         ("paper/mmlu-pro.toml", &offline),
+        ("paper/zeroeval.toml", &offline),
         ("unseen/one.toml", &unseen),
         ("stress/one.toml", &shifted),
         ("online/stationary.toml", &learners),
         ("online/drift-llmdrift.toml", &learners),
+        ("online/feedback.toml", &learners),
     ] {
         fs::write(world.join("scenarios").join(name), text).unwrap();
     }
@@ -138,7 +147,9 @@ fn write_scenarios(world: &Path) {
 fn write_results(world: &Path) {
     let seeds = checkout().join("fuzz/seeds");
     fs::create_dir(world.join("logs")).unwrap();
-    fs::copy(seeds.join("inspect/1/one.eval"), world.join("logs/one.eval")).unwrap();
+    for name in ["one.eval", "two.json"] {
+        fs::copy(seeds.join("inspect/1").join(name), world.join("logs").join(name)).unwrap();
+    }
     // Enough to train on.
     let all = read("examples/data/my_results.csv");
     let few: String = all.split_inclusive('\n').take(241).collect();
