@@ -45,6 +45,8 @@ const DIRECTIONS: usize = 128;
 const PENALTIES: [f64; 5] = [300.0, 100.0, 30.0, 10.0, 3.0];
 const TUNING_STEPS: usize = 8;
 const STEPS: usize = 16;
+/// The lead of a model that met nobody: no price makes it the choice, unless there is no other.
+const NEVER: f32 = -1e6;
 /// A model meets twice as many others on a prompt.
 const ROUNDS: usize = 8;
 
@@ -87,8 +89,11 @@ impl RouterKind for PromptToLeaderboardSettings {
             utilities.push(validated_utility(training, &leads(&features, &last), &costs.out_of_fold));
         }
         let penalty = PENALTIES[best(&utilities)];
-        let coefficients = Majorised::new(&features, &bounds)
-            .fit(penalty * unit, STEPS, &start, |outputs| slopes(&games, outputs));
+        let mut coefficients =
+            Majorised::new(&features, &bounds)
+                .fit(penalty * unit, STEPS, &start, |outputs| slopes(&games, outputs));
+        let constant = coefficients.row_mut(principal.width() - 1);
+        constant.iter_mut().zip(&data.unseen).filter(|(_, unseen)| **unseen).for_each(|(it, _)| *it = NEVER);
         let notes = BTreeMap::from([
             ("penalty".to_owned(), penalty.to_string()),
             ("settings-tried".to_owned(), PENALTIES.len().to_string()),
@@ -104,7 +109,12 @@ impl RouterKind for PromptToLeaderboardSettings {
 
 impl ScorePredictor for Leaderboard {
     fn predict(&self, prompts: &Prompts) -> Matrix {
-        leads(&self.principal.of(prompts), &self.coefficients)
+        let mut leads = leads(&self.principal.of(prompts), &self.coefficients);
+        let constant = self.coefficients.row(self.coefficients.n_rows() - 1);
+        for (model, _) in constant.iter().enumerate().filter(|(_, constant)| **constant == NEVER) {
+            (0..leads.n_rows()).for_each(|prompt| leads.row_mut(prompt)[model] = NEVER);
+        }
+        leads
     }
 
     fn predicts_probabilities(&self) -> bool {
