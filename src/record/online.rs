@@ -93,7 +93,7 @@ pub struct OnlineManifest {
     pub program_version: String,
     /// The scenario as resolved.
     pub scenario: OnlineScenario,
-    /// [`scenario_hash`](super::scenario_hash) of it.
+    /// [`scenario_hash`] of it.
     pub scenario_hash: String,
     /// [`list_prices_hash`](super::list_prices_hash) of the arms and their prices.
     pub list_prices_hash: String,
