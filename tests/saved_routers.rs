@@ -198,7 +198,7 @@ fn an_imported_log_of_one_model_a_request_tells_what_a_trained_router_would_have
     };
     let estimate = ["estimate", "log", "--router", "r.safetensors", "--preference", "0.5"];
     done(&["import", "logs", "requests.jsonl", "--propensity", "metadata.chance", "--out", "log"]);
-    assert!(error(&llm_bandit(here, &estimate, "")).ends_with("or by `--embeddings FILE`"));
+    assert!(error(&llm_bandit(here, &estimate, "")).contains("has neither embeddings nor texts"));
     done(&["embed", "log", "--from", "vectors.jsonl", "--quiet"]);
     let text = done(&estimate);
     assert!(text.contains("unsupported share       0.0 %"), "{text}");

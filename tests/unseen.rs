@@ -143,8 +143,11 @@ fn a_router_that_cannot_take_a_new_model_chooses_seen_ones_and_the_report_says_s
     assert!(record.choices[0].iter().all(|choices| !choices.models().iter().any(is_unseen)));
     let files = render(&record, &summarise(&record), &[]);
     let (_, report) = files.iter().find(|(name, _)| *name == "report.md").unwrap();
-    let said = "Without training anew 0-0, 1-0, 2-0 cannot take a new model and choose among the seen ones.";
-    assert!(String::from_utf8_lossy(report).contains(said));
+    let labels: Vec<String> = (0..bound_to_seen().len()).map(|at| format!("{at}-0")).collect();
+    let labels = labels.join(", ");
+    let said =
+        format!("Without training anew {labels} cannot take a new model and choose among the seen ones.");
+    assert!(String::from_utf8_lossy(report).contains(&said));
 }
 
 #[test]
