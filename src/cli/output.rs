@@ -57,7 +57,7 @@ pub(super) fn say_table(text: &str) {
     for line in text.lines() {
         let style = match line.as_bytes() {
             [b'>', b' ', ..] => Style::new().bold().fg_color(Some(AnsiColor::Green.into())),
-            [b'*' | b'+' | b'-', b' ', ..] => Style::new().dimmed(),
+            [b'*' | b'+', b' ', ..] => Style::new().dimmed(),
             _ => Style::new(),
         };
         let _ = writeln!(out, "{style}{}{style:#}", shown(line));

@@ -337,8 +337,8 @@ pub fn overview(record: &Record, summary: &Summary) -> String {
         table.row(std::iter::once(name).chain(columns.iter().enumerate().map(cell)).collect());
     }
     let mut text = format!(
-        "{}: {}{simulated}\n{}\n> best router by {}; ~ cannot be distinguished from it; * bounds: they look at\n\
-         outcomes or ignore the prompt; - not reached in every replicate, or not defined",
+        "{}: {}{simulated}\n{}\nMarks: > best router by {}; ~ cannot be distinguished from it; * a bound, which\n\
+         looks at outcomes or ignores the prompt; - not reached in every replicate, or not\ndefined",
         record.manifest.scenario.name,
         record.manifest.suite.info.name,
         table.lines("  ").join("\n"),

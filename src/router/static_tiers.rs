@@ -159,17 +159,15 @@ impl Tiers {
 
 impl Router for StaticTiers {
     fn route(&self, prompts: &Prompts, preferences: &[Preference]) -> Choices {
-        let rows: Vec<usize> = (0..prompts.len())
-            .map(|prompt| self.tiers.of(prompts, prompt).unwrap_or(self.tiers.n_tiers))
-            .collect();
-        let costs = prompts.at_known_prices(self.costs.rows_at(&rows));
-        route(prompts, preferences, &self.scores.rows_at(&rows), &costs)
+        self.route_by_scores(prompts, preferences).0
     }
 
     fn route_by_scores(&self, prompts: &Prompts, preferences: &[Preference]) -> (Choices, Option<Matrix>) {
         let row = |prompt| self.tiers.of(prompts, prompt).unwrap_or(self.tiers.n_tiers);
         let rows: Vec<usize> = (0..prompts.len()).map(row).collect();
-        (self.route(prompts, preferences), Some(self.scores.rows_at(&rows)))
+        let scores = self.scores.rows_at(&rows);
+        let costs = prompts.at_known_prices(self.costs.rows_at(&rows));
+        (route(prompts, preferences, &scores, &costs), Some(scores))
     }
 }
 
