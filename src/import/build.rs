@@ -68,7 +68,7 @@ impl Cells {
             comparisons,
             embeddings,
         };
-        self.extras.put_into(&mut suite, &new_prompt, &new_model);
+        tally.notes.extend(self.extras.put_into(&mut suite, &new_prompt, &new_model));
         Ok((suite, tally))
     }
 }
@@ -125,7 +125,7 @@ fn prompts(gathered: impl Iterator<Item = GatheredPrompt>) -> (Vec<Prompt>, Vec<
             benchmarks.push(name.clone());
             benchmarks.len() - 1
         });
-        Prompt { id, benchmark, task, text, given_part: None }
+        Prompt { id, benchmark, task, text, ..Prompt::default() }
     };
     (gathered.map(of).collect(), benchmarks)
 }
@@ -168,14 +168,5 @@ fn numbered(is_kept: &[bool]) -> (Vec<Option<usize>>, usize) {
 /// A model of which only the name is known. A maker before a slash is its vendor.
 fn model(id: String) -> Model {
     let vendor = id.split_once('/').map_or(String::new(), |(vendor, _)| vendor.to_owned());
-    Model {
-        id,
-        vendor,
-        family: String::new(),
-        released: None,
-        price_in_usd_per_1m: None,
-        price_out_usd_per_1m: None,
-        price_source: String::new(),
-        note: String::new(),
-    }
+    Model { vendor, ..Model::named(id) }
 }

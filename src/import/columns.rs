@@ -1,9 +1,11 @@
 //! Which column of a table is what: as the user says, else guessed by common names, and the guess is printed.
 
 use super::cells::Cells;
+use super::json::is_blank;
 use super::looked::{Looked, Seen, last_part, plain};
 use super::rows::{Row, is_index};
 use crate::error::Result;
+use crate::suite::Turn;
 
 /// Column names given by the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -311,6 +313,54 @@ pub(super) struct Columns {
     pub(super) settings: Vec<String>,
     /// Where tokens are counted in more than two: their total, those cached, and those of thoughts.
     pub(super) more_tokens: [Option<String>; 3],
+    /// Where prompts are turns of sessions.
+    pub(super) turns: TurnColumns,
+}
+
+/// The columns of a session: its id, the turn, and when it was asked in seconds. There are the first two or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TurnColumns([Option<String>; 3]);
+
+impl TurnColumns {
+    pub(super) fn of(looked: &Looked) -> Self {
+        let of = |name: &str, is_number: bool| {
+            looked.guessed(&[name], &|_, seen| {
+                seen.is_known && !seen.is_part && !seen.is_object && (seen.is_number || !is_number)
+            })
+        };
+        let found = [of("session_id", false), of("turn", true), of("asked_at_seconds", true)];
+        if found[0].is_some() && found[1].is_some() { TurnColumns(found) } else { TurnColumns::default() }
+    }
+
+    /// All that there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Option<String>> {
+        self.0.iter()
+    }
+
+    /// In words; empty where there are none.
+    pub(super) fn words(&self) -> String {
+        let [Some(session), Some(turn), asked_at] = &self.0 else { return String::new() };
+        let time = asked_at.as_ref().map_or(String::new(), |column| format!(", asked at `{column}` seconds"));
+        format!("`{session}`, turn `{turn}`{time}")
+    }
+
+    /// The place of a row's prompt; `None` where there is no session.
+    ///
+    /// # Errors
+    /// A turn that is no whole number.
+    pub(super) fn read(&self, row: &Row<'_>) -> Result<Option<Turn>> {
+        let [Some(session), Some(turn), asked_at] = &self.0 else { return Ok(None) };
+        let (session, written) = (row.text(session).trim(), row.text(turn).trim());
+        if is_blank(session) || is_blank(written) {
+            return Ok(None);
+        }
+        let number = written.parse::<f64>().ok().filter(|turn| turn.fract() == 0.0);
+        let Some(number) = number.filter(|turn| (0.0..=f64::from(u32::MAX)).contains(turn)) else {
+            return Err(row.fault(format!("column `{turn}`: `{written}` is no whole number from 0 up")));
+        };
+        let asked_at_seconds = asked_at.as_ref().map_or(Ok(None), |column| row.number(column))?;
+        Ok(Some(Turn { session: session.to_owned(), number: number as u32, asked_at_seconds }))
+    }
 }
 
 impl Columns {
@@ -356,6 +406,7 @@ impl Columns {
             settings: named.arms.clone(),
             more_tokens: [TOTAL_TOKENS, CACHED_TOKENS, REASONING_TOKENS]
                 .map(|common| looked.guessed(common, &is_single)),
+            turns: TurnColumns::of(looked),
         };
         if columns.prompt.as_deref().is_some_and(|name| plain(name) == "instruction") {
             columns.input = looked.guessed(&["input"], &|_, seen| seen.is_known && !seen.is_part);
@@ -399,6 +450,7 @@ impl Columns {
             ("score", listed(&[("", quoted(&self.score)), ("", metric.filter(|_| self.score.is_some()))])),
             ("cost", listed(&[("", quoted(&self.cost))])),
             ("split", listed(&[("", quoted(&self.split))])),
+            ("session", self.turns.words()),
             (
                 "tokens",
                 listed(&[
@@ -441,7 +493,8 @@ impl Columns {
             &self.split,
             &self.input,
         ];
-        all.into_iter().chain(&self.more_tokens).flatten().chain(&self.settings).any(|known| known == column)
+        let all = all.into_iter().chain(&self.more_tokens).chain(self.turns.iter());
+        all.flatten().chain(&self.settings).any(|known| known == column)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::suite::{CellTable, Embeddings, Part, Suite};
+use crate::suite::{CellTable, Embeddings, Part, Suite, Turn, sessions};
 
 /// Values of embeddings beyond this are no embeddings; the reader of suites asks the same.
 const LARGEST_VALUE: f32 = 1000.0;
@@ -11,6 +11,8 @@ const LARGEST_VALUE: f32 = 1000.0;
 #[derive(Default)]
 pub(super) struct Extras {
     parts: BTreeMap<usize, Part>,
+    turns: BTreeMap<usize, Turn>,
+    n_other_turns: usize,
     embeddings: BTreeMap<usize, Vec<f32>>,
     width: Option<usize>,
     numbers: BTreeMap<&'static str, BTreeMap<(usize, usize), f64>>,
@@ -22,6 +24,12 @@ impl Extras {
         if let Some(part) = part {
             self.parts.entry(prompt).or_insert(part);
         }
+    }
+
+    /// Puts a prompt in its place in a session; the first that is said of it counts.
+    pub(super) fn follow(&mut self, prompt: usize, turn: Turn) {
+        let known = self.turns.entry(prompt).or_insert_with(|| turn.clone());
+        self.n_other_turns += usize::from(*known != turn);
     }
 
     /// The part that a prompt is in.
@@ -49,6 +57,7 @@ impl Extras {
     /// Forgets what was said of prompts and cells from this position on.
     pub(super) fn truncate(&mut self, n_prompts: usize) {
         self.parts.split_off(&n_prompts);
+        self.turns.split_off(&n_prompts);
         self.embeddings.split_off(&n_prompts);
         self.numbers.values_mut().for_each(|cells| cells.retain(|(prompt, _), _| *prompt < n_prompts));
     }
@@ -58,13 +67,13 @@ impl Extras {
         self.numbers.entry(name).or_default().insert((prompt, model), value);
     }
 
-    /// Puts everything into a suite, given the new positions of prompts and models that it keeps.
+    /// Puts everything into a suite, given the new positions of prompts and models that it keeps; says what could not be kept.
     pub(super) fn put_into(
         self,
         suite: &mut Suite,
         new_prompt: &[Option<usize>],
         new_model: &[Option<usize>],
-    ) {
+    ) -> Option<String> {
         for (prompt, part) in self.parts {
             if let Some(prompt) = new_prompt[prompt] {
                 suite.prompts[prompt].given_part = Some(part);
@@ -89,5 +98,16 @@ impl Extras {
             }
             suite.outcomes.extra.insert(name.to_owned(), table);
         }
+        for (prompt, turn) in self.turns {
+            if let Some(prompt) = new_prompt[prompt] {
+                suite.prompts[prompt].turn = Some(turn);
+            }
+        }
+        let several = (self.n_other_turns > 0).then(|| {
+            format!("{} rows put their prompt at another turn than a row before", self.n_other_turns)
+        });
+        let problem = several.or_else(|| sessions::problem(&suite.prompts))?;
+        suite.prompts.iter_mut().for_each(|prompt| prompt.turn = None);
+        Some(format!("sessions are left out: {problem}"))
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
-use super::columns::ColumnNames;
+use super::columns::{ColumnNames, TurnColumns};
 use super::importer::{Importer, Job};
 use super::json::is_blank;
 use super::looked::{Looked, read_by};
@@ -19,6 +19,7 @@ use super::rows::{Row, Rows, shortened};
 use super::source::stem;
 use super::texts::first_turn;
 use crate::error::{Error, Result};
+use crate::suite::plausibility::CACHED_INPUT_TOKENS;
 
 /// Names under which tools keep each fact, the surest first; a dot goes one level down.
 const IDS: &[&str] = &["request_id", "id", "generation_id", "trace_id", "response_id"];
@@ -51,6 +52,14 @@ const OUTPUT_TOKENS: &[&str] = &[
     "usageDetails.output",
     "completionTokens",
     "output_tokens",
+];
+const CACHED_TOKENS: &[&str] = &[
+    "native_tokens_cached",
+    "cached_tokens",
+    "cache_read_input_tokens",
+    "usageDetails.cache_read_input_tokens",
+    "usageDetails.input_cache_read",
+    "cached_input_tokens",
 ];
 const PROPENSITIES: &[&str] =
     &["propensity", "probability", "action_probability", "metadata.propensity", "metadata.probability"];
@@ -105,6 +114,8 @@ struct LogColumns {
     cost: Option<String>,
     input_tokens: Option<String>,
     output_tokens: Option<String>,
+    cached_tokens: Option<String>,
+    turns: TurnColumns,
     propensity: Option<String>,
     status: Option<String>,
     benchmark: Option<String>,
@@ -144,6 +155,8 @@ impl LogColumns {
             cost: single(&named.cost, COSTS),
             input_tokens: single(&named.input_tokens, INPUT_TOKENS),
             output_tokens: single(&named.output_tokens, OUTPUT_TOKENS),
+            cached_tokens: single(&None, CACHED_TOKENS),
+            turns: TurnColumns::of(looked),
             propensity: single(&named.propensity, PROPENSITIES),
             status: single(&None, STATUSES),
             benchmark: named.benchmark.clone(),
@@ -165,6 +178,10 @@ impl LogColumns {
         cells.reads("cost", quoted(&self.cost, "none"));
         let [input, output] = [&self.input_tokens, &self.output_tokens].map(|column| quoted(column, "none"));
         cells.reads("tokens", format!("input {input}, output {output}"));
+        let turns = self.turns.words();
+        if !turns.is_empty() {
+            cells.reads("session", turns);
+        }
         cells.reads("propensity", quoted(&self.propensity, "none: name a column with `--propensity`"));
         if let Some(status) = &self.status {
             cells.reads("status", format!("`{status}`"));
@@ -227,6 +244,12 @@ impl LogColumns {
             cost_usd: amount(&self.cost)?,
         };
         cells.answer(prompt, model, answer).map_err(fault)?;
+        if let Some(cached) = amount(&self.cached_tokens)? {
+            cells.extras.number(CACHED_INPUT_TOKENS, prompt, model, cached);
+        }
+        if let Some(turn) = self.turns.read(row)? {
+            cells.extras.follow(prompt, turn);
+        }
         if let Some(propensity) = propensity {
             cells.extras.number("propensity", prompt, model, propensity);
         }

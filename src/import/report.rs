@@ -71,7 +71,7 @@ pub struct Coverage {
 }
 
 /// The order in which readings are told.
-const READINGS: [&str; 11] = [
+const READINGS: [&str; 12] = [
     "rows",
     "prompt",
     "model",
@@ -82,6 +82,7 @@ const READINGS: [&str; 11] = [
     "status",
     "repetition",
     "split",
+    "session",
     "unused",
 ];
 

@@ -1,10 +1,11 @@
-//! Which prompts a router may learn from and which it is judged on: by prompt, identical texts on one side.
+//! Which prompts a router may learn from and which it is judged on: by prompt, identical texts and the turns of a session on one side.
 
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result, suggestion};
 use crate::random::shuffle;
 use crate::seed::Stream;
+use crate::suite::sessions::sessions;
 use crate::suite::{Part, Suite};
 
 /// The `[split]` of a scenario.
@@ -58,7 +59,8 @@ impl Split {
     }
 }
 
-/// For each prompt the number of its group: prompts with identical text share one; a prompt without text is alone.
+/// For each prompt the number of its group: prompts with identical text share one, and so do the turns of a session; a prompt of no
+/// session and without text is alone.
 pub fn text_groups(suite: &Suite) -> Vec<usize> {
     let mut first_with = BTreeMap::new();
     let prompts = suite.prompts.iter().enumerate();
@@ -66,7 +68,24 @@ pub fn text_groups(suite: &Suite) -> Vec<usize> {
         let prompt: &crate::suite::Prompt = prompt;
         if prompt.text.is_empty() { at } else { *first_with.entry(prompt.text.clone()).or_insert(at) }
     };
-    prompts.map(group).collect()
+    let mut groups: Vec<usize> = prompts.map(group).collect();
+    for turns in sessions(&suite.prompts) {
+        // Texts may tie sessions together: each group is named by its first prompt, and so is the one of both.
+        let joined: Vec<usize> = turns.iter().map(|&turn| first_of(&groups, turn)).collect();
+        let first = joined.iter().copied().min().unwrap_or_default();
+        joined.into_iter().for_each(|group| groups[group] = first);
+    }
+    // What a group points at comes before it.
+    (0..groups.len()).for_each(|at| groups[at] = groups[groups[at]]);
+    groups
+}
+
+/// The prompt that the group of a prompt is named by.
+fn first_of(groups: &[usize], mut prompt: usize) -> usize {
+    while groups[prompt] != prompt {
+        prompt = groups[prompt];
+    }
+    prompt
 }
 
 /// Splits the prompts of a suite for one replicate.
@@ -129,6 +148,16 @@ fn given_split(
              `test` in a column `split` of prompts.csv"
         );
         return Err(Error::Usage(problem));
+    }
+    for turns in sessions(&suite.prompts) {
+        let part = |turn: usize| suite.prompts[turn].given_part;
+        if let Some(&other) = turns.iter().find(|&&turn| part(turn) != part(turns[0])) {
+            let [one, other] = [turns[0], other].map(|turn| &suite.prompts[turn].id);
+            let problem = format!(
+                "[split]: `given = true`, but prompts `{one}` and `{other}` are of one session and of two parts; give a session one `split`"
+            );
+            return Err(Error::setting("split.given", problem));
+        }
     }
     let of = |part: Part| -> Vec<usize> {
         (0..suite.prompts.len()).filter(|&prompt| suite.prompts[prompt].given_part == Some(part)).collect()
@@ -220,6 +249,55 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::suite::Turn;
+    use crate::suite::synthetic::SyntheticSettings;
+
+    #[test]
+    fn a_session_is_never_divided_and_every_benchmark_gives_its_share() {
+        let settings = SyntheticSettings { n_prompts: 600, n_models: 2, ..SyntheticSettings::default() };
+        let mut suite = settings.generate().unwrap().suite;
+        // Sessions of up to nine turns within a benchmark; prompt 0 and the last have one text.
+        let mut counts = vec![0_u32; suite.benchmarks.len()];
+        for prompt in &mut suite.prompts {
+            let count = &mut counts[prompt.benchmark];
+            let session = format!("{}-{}", prompt.benchmark, *count / 9);
+            prompt.turn = Some(Turn { session, number: *count % 9, asked_at_seconds: None });
+            *count += 1;
+        }
+        let last = suite.prompts.len() - 1;
+        for at in [0, last] {
+            suite.prompts[at].text = "the same".into();
+        }
+        let groups = text_groups(&suite);
+        assert_eq!(groups[0], groups[last]);
+        assert!(groups.iter().all(|&group| groups[group] == group), "a group is named by one of its own");
+        for kind in [SplitKind::Random, SplitKind::LeaveOutBenchmark] {
+            let settings = SplitSettings { kind, ..SplitSettings::default() };
+            for replicate in 0..3 {
+                let found = split(&suite, &settings, replicate, &Stream::root(replicate as u64)).unwrap();
+                let part = |at: usize| {
+                    [&found.training, &found.validation, &found.test]
+                        .iter()
+                        .position(|part| part.contains(&at))
+                };
+                for turns in sessions(&suite.prompts) {
+                    assert!(turns.iter().all(|&turn| part(turn) == part(turns[0])), "{turns:?}");
+                }
+                if kind == SplitKind::Random {
+                    for (benchmark, &n) in counts.iter().enumerate() {
+                        let of = |&&at: &&usize| suite.prompts[at].benchmark == benchmark;
+                        let n_test = found.test.iter().filter(of).count() as f64;
+                        assert!((n_test - 0.3 * f64::from(n)).abs() <= 9.0, "{n_test} of {n}");
+                    }
+                }
+            }
+        }
+        suite.prompts.iter_mut().for_each(|prompt| prompt.given_part = Some(Part::Training));
+        suite.prompts[0].given_part = Some(Part::Test);
+        let given = SplitSettings { given: true, ..SplitSettings::default() };
+        let message = split(&suite, &given, 0, &Stream::root(1)).unwrap_err().to_string();
+        assert!(message.contains("are of one session and of two parts"), "{message}");
+    }
 
     #[test]
     fn a_given_split_is_taken_as_it_is_but_for_texts_on_both_sides() {

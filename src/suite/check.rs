@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::alignment::{Alignment, alignments};
 use super::plausibility::implausible_amounts;
+use super::sessions::sessions;
 use super::{CostBasis, EncodedBy, Suite};
 use crate::error::WIDEST_COLUMN;
 
@@ -33,6 +34,8 @@ pub struct SuiteCheck {
     pub n_duplicates: usize,
     /// Prompts whose text occurred before in another benchmark.
     pub n_shared_between_benchmarks: usize,
+    /// Sessions, and the prompts that are turns of one.
+    pub sessions: (usize, usize),
     /// Share of (prompt, model) cells that have a score.
     pub fill: f64,
     /// Number of pairwise judgements.
@@ -123,6 +126,7 @@ impl SuiteCheck {
                 .reduce(f64::max)
         });
         let texts = SharedTexts::count(suite);
+        let sessions = sessions(&suite.prompts);
         SuiteCheck {
             name: suite.info.name.clone(),
             simulated: suite.info.simulated,
@@ -136,6 +140,7 @@ impl SuiteCheck {
             n_unanswered: (0..n_prompts).filter(|&n| score.row(n).all(|cell| cell.is_none())).count(),
             n_duplicates: texts.within_benchmark,
             n_shared_between_benchmarks: texts.between_benchmarks,
+            sessions: (sessions.len(), sessions.iter().map(Vec::len).sum()),
             fill: score.n_known() as f64 / (n_prompts * n_models) as f64,
             n_comparisons: suite.comparisons.len(),
             cost_basis: suite.cost_basis,
@@ -366,6 +371,10 @@ impl SuiteCheck {
         )?;
         if let Some(encoder) = &self.encoded_by {
             fact(f, "embeddings", encoder)?;
+        }
+        if let (n_sessions @ 1.., n_turns) = self.sessions {
+            let mean = n_turns as f64 / n_sessions as f64;
+            fact(f, "sessions", format!("{n_sessions} of {mean:.1} turns on average"))?;
         }
         fact(f, "models", format!("{}, {:.1} % of cells filled", self.models.len(), 100.0 * self.fill))?;
         if 0 < self.n_comparisons {

@@ -1,15 +1,17 @@
 //! Suites: prompts, models, and the recorded outcomes of the models on the prompts.
 //!
 //! `values` holds the types, `read` and `write` the folder format (`datasets/README.md`), `check` what `verify` prints,
-//! `find` where suites are looked for, `subset` a part of one, `synthetic` suites whose best routing is known.
+//! `find` where suites are looked for, `subset` a part of one, `sessions` what turns of one conversation save by prompt caches,
+//! `synthetic` suites whose best routing is known.
 
 mod alignment;
 mod check;
 mod files;
 mod find;
-mod plausibility;
+pub(crate) mod plausibility;
 pub mod prices;
 mod read;
+pub(crate) mod sessions;
 mod subset;
 pub mod synthetic;
 mod values;
@@ -23,12 +25,13 @@ pub(crate) use files::format_embeddings;
 pub use find::{
     DEFAULT_FOLDER, EMBEDDED_NAME, SuitePlace, find, find_with_embeddings, is_suite, list, locate,
 };
+pub use sessions::CacheSettings;
 pub use subset::SubsetSettings;
 pub use values::EncodedBy;
 pub(crate) use values::VECTORS_OF;
 pub use values::{
     CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,
-    SuiteInfo,
+    SuiteInfo, Turn,
 };
 
 use sha2::{Digest, Sha256};
@@ -185,12 +188,19 @@ impl Suite {
             if let Some(part) = prompt.given_part {
                 text(part.name());
             }
+            if let Some(Turn { session, number, asked_at_seconds }) = &prompt.turn {
+                text(session);
+                text(&format!("{number} {asked_at_seconds:?}"));
+            }
         }
         for model in &self.models {
             for field in [&model.id, &model.vendor, &model.family] {
                 text(field);
             }
             text(&format!("{:?} {:?}", model.price_in_usd_per_1m, model.price_out_usd_per_1m));
+            if let Some(cached) = model.price_cached_in_usd_per_1m {
+                text(&format!("cached {cached}"));
+            }
             if let Some(released) = model.released {
                 text(&released.to_string());
             }

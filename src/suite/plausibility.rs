@@ -16,6 +16,9 @@ const FEW_ANSWERS: usize = 5;
 /// Texts whose lengths differ by this factor do not have as many tokens.
 const LENGTH_FACTOR: f64 = 2.0;
 
+/// The numbers of input tokens that a host had cached, where a suite has them.
+pub(crate) const CACHED_INPUT_TOKENS: &str = "cached_input_tokens";
+
 /// A token is about four bytes; in no language and by no tokenizer it is forty.
 const BYTES_PER_TOKEN: f64 = 4.0;
 const MOST_BYTES_PER_TOKEN: f64 = 40.0;
@@ -30,9 +33,10 @@ pub(super) fn implausible_amounts(suite: &Suite) -> Vec<String> {
         zero_among_paid(&costs).into_iter().for_each(&mut say);
         constant(suite, "cost", &costs).into_iter().for_each(&mut say);
         let own = model.price_in_usd_per_1m.zip(model.price_out_usd_per_1m);
-        let listed = prices(book, &model.id);
-        let prices: Vec<(f64, f64)> =
-            own.into_iter().chain(listed.iter().map(|price| (price.input, price.output))).collect();
+        let own = own.map(|(input, output)| Rates::new(input, output, model.price_cached_in_usd_per_1m));
+        let listed = prices(book, &model.id).into_iter();
+        let listed = listed.map(|price| Rates::new(price.input, price.output, price.cached_input));
+        let prices: Vec<Rates> = own.into_iter().chain(listed).collect();
         far_from_prices(suite, k, &costs, &prices).into_iter().for_each(&mut say);
         let tokens = column(suite, &suite.outcomes.input_tokens, k);
         constant(suite, "number of input tokens", &tokens).into_iter().for_each(&mut say);
@@ -82,28 +86,41 @@ fn constant(suite: &Suite, what: &str, amounts: &[(usize, f64)]) -> Option<Strin
     })
 }
 
-/// Costs that are far from what the tokens cost by any known price of the model.
-fn far_from_prices(
-    suite: &Suite,
-    model: usize,
-    costs: &[(usize, f64)],
-    prices: &[(f64, f64)],
-) -> Option<String> {
+/// US dollars per million tokens: of input, of output, and of input that was cached.
+struct Rates {
+    input: f64,
+    output: f64,
+    cached: f64,
+}
+
+impl Rates {
+    /// Without a rate of its own what is cached costs as much as the rest.
+    fn new(input: f64, output: f64, cached: Option<f64>) -> Self {
+        Rates { input, output, cached: cached.unwrap_or(input) }
+    }
+}
+
+/// Costs that are far from what the tokens cost by any known price of the model. Input that the host had cached, where the suite says
+/// how much it was ([`CACHED_INPUT_TOKENS`]), costs the cached rate; what is more than all input was counted apart from it.
+fn far_from_prices(suite: &Suite, model: usize, costs: &[(usize, f64)], prices: &[Rates]) -> Option<String> {
     let outcomes = &suite.outcomes;
-    let (mut paid, mut input, mut output) = (0.0, 0.0, 0.0);
+    let (mut paid, mut input, mut output, mut cached) = (0.0, 0.0, 0.0, 0.0);
+    let cached_tokens = outcomes.extra.get(CACHED_INPUT_TOKENS);
     for &(prompt, cost) in costs.iter().filter(|(_, cost)| 0.0 < *cost) {
         let tokens = outcomes.input_tokens.get(prompt, model).zip(outcomes.output_tokens.get(prompt, model));
         if let Some((of_prompt, of_answer)) = tokens {
-            (paid, input, output) = (paid + cost, input + of_prompt, output + of_answer);
+            let kept = cached_tokens.and_then(|table| table.get(prompt, model)).unwrap_or(0.0).max(0.0);
+            let read = if kept <= of_prompt { of_prompt - kept } else { of_prompt };
+            (paid, input, output, cached) = (paid + cost, input + read, output + of_answer, cached + kept);
         }
     }
-    let factor = |&(of_input, of_output): &(f64, f64)| 1e6 * paid / (input * of_input + output * of_output);
+    let factor = |of: &Rates| 1e6 * paid / (input * of.input + output * of.output + cached * of.cached);
     let usable = || prices.iter().filter(|price| factor(price).is_finite() && 0.0 < factor(price));
     let nearest = usable().min_by(|a, b| factor(a).ln().abs().total_cmp(&factor(b).ln().abs()))?;
     if (1.0 / FAR_FACTOR..FAR_FACTOR).contains(&factor(nearest)) {
         return None;
     }
-    let is_power = |price: &&(f64, f64)| {
+    let is_power = |price: &&Rates| {
         let power = 10_f64.powf(factor(price).log10().round());
         (factor(price) / power - 1.0).abs() < POWER_TOLERANCE
     };
@@ -111,7 +128,7 @@ fn far_from_prices(
     let words = if slip.is_some() { ": costs in another unit than dollars?" } else { "" };
     let factor = factor(slip.unwrap_or(nearest));
     let nearest = slip.unwrap_or(nearest);
-    let (input, output) = nearest;
+    let Rates { input, output, .. } = nearest;
     Some(format!(
         "its costs are {factor:.3} times what its tokens cost at {input} and {output} USD per 1M{words}"
     ))
@@ -171,6 +188,29 @@ mod tests {
               costs in another unit than dollars?"
             ]
         );
+    }
+
+    #[test]
+    fn input_that_was_cached_costs_the_cached_rate() {
+        // 8.2 of 10 input tokens cached at a tenth of the price, and an answer of one token.
+        let bill = |prompt: usize| {
+            let input = 500.0 + 50.0 * prompt as f64;
+            (0.1 * input * 2.5 + 0.9 * input * 0.25 + 10.0) / 1e6
+        };
+        let mut suite = suite(|prompt, model| (model == 1).then(|| bill(prompt)));
+        let table = &mut suite.models[1];
+        (table.price_in_usd_per_1m, table.price_out_usd_per_1m) = (Some(2.5), Some(10.0));
+        table.price_cached_in_usd_per_1m = Some(0.25);
+        (0..20).for_each(|prompt| suite.outcomes.output_tokens.set(prompt, 1, Some(1.0)));
+        let found = implausible_amounts(&suite);
+        assert!(
+            found.len() == 1 && found[0].contains("times what its tokens cost at 2.5 and 10"),
+            "{found:?}"
+        );
+        let mut cached = CellTable::missing(20, 2);
+        (0..20).for_each(|prompt| cached.set(prompt, 1, Some(0.9 * (500.0 + 50.0 * prompt as f64))));
+        suite.outcomes.extra.insert(CACHED_INPUT_TOKENS.into(), cached);
+        assert_eq!(implausible_amounts(&suite), [""; 0]);
     }
 
     #[test]

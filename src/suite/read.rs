@@ -6,7 +6,7 @@ use std::path::Path;
 use super::files::{CsvFile, Source, parse_embeddings};
 use super::{
     CellTable, Comparison, CostBasis, EMBEDDINGS, Embeddings, EncodedBy, Model, Outcomes, Part, Prompt,
-    Suite, SuiteInfo,
+    Suite, SuiteInfo, Turn, sessions,
 };
 use crate::error::{Error, Result, suggestion};
 use crate::toml_file;
@@ -110,6 +110,7 @@ fn read_info(folder: &Source) -> Result<SuiteInfo> {
 fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
     let [id, benchmark] = [file.column("prompt_id")?, file.column("benchmark")?];
     let [task, text, split] = ["task", "prompt", "split"].map(|name| file.optional_column(name));
+    let turns = TurnColumns::of(&file)?;
     let mut prompts = Vec::new();
     let mut benchmarks: Vec<String> = Vec::new();
     let (mut numbers, mut seen) = (Index::new(), Index::new());
@@ -130,19 +131,62 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
         let optional =
             |column: Option<usize>| column.map_or(Ok(String::new()), |c| file.text(c).map(str::to_owned));
         let given_part = Part::named(&optional(split)?);
-        prompts.push(Prompt { id, benchmark, task: optional(task)?, text: optional(text)?, given_part });
+        let (task, text) = (optional(task)?, optional(text)?);
+        let turn = turns.as_ref().map_or(Ok(None), |columns| columns.read(&file))?;
+        prompts.push(Prompt { id, benchmark, task, text, given_part, turn });
     }
     if prompts.is_empty() {
         return Err(Error::file(file.path(), "holds no prompt"));
     }
-    Ok((prompts, benchmarks))
+    match sessions::problem(&prompts) {
+        Some(problem) => Err(Error::file(file.path(), problem)),
+        None => Ok((prompts, benchmarks)),
+    }
+}
+
+/// The columns that say where a prompt stands in a session.
+struct TurnColumns {
+    session: usize,
+    number: usize,
+    asked_at: Option<usize>,
+}
+
+impl TurnColumns {
+    /// Both of session and turn, or none.
+    fn of(file: &CsvFile) -> Result<Option<Self>> {
+        let [session, number, asked_at] =
+            ["session_id", "turn", "asked_at_seconds"].map(|name| file.optional_column(name));
+        if session.or(number).or(asked_at).is_none() {
+            return Ok(None);
+        }
+        let [session, number] = [("session_id", session), ("turn", number)].map(|(name, column)| {
+            let problem = format!("column `{name}` is missing: a session takes both `session_id` and `turn`");
+            column.ok_or_else(|| Error::line(file.path(), 1, problem))
+        });
+        Ok(Some(TurnColumns { session: session?, number: number?, asked_at }))
+    }
+
+    /// The place of the current prompt; without a session id it is asked alone.
+    fn read(&self, file: &CsvFile) -> Result<Option<Turn>> {
+        let session = file.text(self.session)?.trim().to_owned();
+        if session.is_empty() {
+            return Ok(None);
+        }
+        let written = file.text(self.number)?.trim();
+        let number = written.parse().map_err(|_| {
+            file.fault(format!("column `turn`: `{written}` is no whole number from 0 up, as a turn of session `{session}` has"))
+        })?;
+        let asked_at_seconds = self.asked_at.map_or(Ok(None), |column| file.number(column))?;
+        Ok(Some(Turn { session, number, asked_at_seconds }))
+    }
 }
 
 fn read_models(mut file: CsvFile) -> Result<Vec<Model>> {
     let id = file.column("model_id")?;
     let [vendor, family, source, released, note] =
         ["vendor", "family", "price_source", "released", "note"].map(|name| file.optional_column(name));
-    let prices = ["price_in_usd_per_1m", "price_out_usd_per_1m"].map(|name| file.optional_column(name));
+    let prices = ["price_in_usd_per_1m", "price_out_usd_per_1m", "price_cached_in_usd_per_1m"]
+        .map(|name| file.optional_column(name));
     let mut models = Vec::new();
     let mut seen = Index::new();
     while file.advance()? {
@@ -158,6 +202,7 @@ fn read_models(mut file: CsvFile) -> Result<Vec<Model>> {
             family: text(family)?,
             price_in_usd_per_1m: price(prices[0])?,
             price_out_usd_per_1m: price(prices[1])?,
+            price_cached_in_usd_per_1m: price(prices[2])?,
             price_source: text(source)?,
             released: date(text(released)?).map_err(|problem: String| file.fault(problem))?,
             note: text(note)?,

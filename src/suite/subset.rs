@@ -1,12 +1,13 @@
 //! A smaller suite out of a larger one, for publishing and for trying things out.
 //!
-//! Prompts are drawn by strata (benchmark and task), so that every kind of prompt keeps its share; embeddings can be cut to
+//! Prompts are drawn by strata (benchmark and task), so that every kind of prompt keeps its share, and sessions as a whole; embeddings can be cut to
 //! their leading directions, and texts left out where they may not be passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use half::f16;
 
+use super::sessions::{first_turns, sessions};
 use super::{Embeddings, EncodedBy, Suite};
 use crate::error::{Error, Result, suggestion};
 use crate::linalg::kernels::dot;
@@ -84,23 +85,36 @@ impl Suite {
             }
         }
         let mut texts = BTreeSet::new();
-        let mut strata: BTreeMap<(usize, &str), Vec<usize>> = BTreeMap::new();
+        // What is drawn together: a prompt, or all turns of a session, in the stratum of the first of them.
+        let first = first_turns(self.prompts.len(), &sessions(&self.prompts));
+        let mut units: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, prompt) in self.prompts.iter().enumerate() {
             let is_asked_for = settings.benchmarks.is_empty()
                 || settings.benchmarks.contains(&self.benchmarks[prompt.benchmark]);
             let is_first =
                 !settings.without_texts || prompt.text.is_empty() || texts.insert(prompt.text.as_str());
             if is_asked_for && is_first {
-                strata.entry((prompt.benchmark, &prompt.task)).or_default().push(at);
+                units.entry(first[at]).or_default().push(at);
             }
         }
-        let sizes: Vec<usize> = strata.values().map(Vec::len).collect();
+        let mut strata: BTreeMap<(usize, &str), Vec<Vec<usize>>> = BTreeMap::new();
+        for unit in units.into_values() {
+            let prompt = &self.prompts[unit[0]];
+            strata.entry((prompt.benchmark, &prompt.task)).or_default().push(unit);
+        }
+        let sizes: Vec<usize> = strata.values().map(|units| units.iter().map(Vec::len).sum()).collect();
         let quotas = quotas(&sizes, settings.n_prompts.unwrap_or(usize::MAX));
         let stream = Stream::root(settings.seed).named("subset");
         let mut kept = Vec::new();
-        for (((benchmark, task), prompts), quota) in strata.iter().zip(quotas) {
+        for (((benchmark, task), units), mut quota) in strata.iter().zip(quotas) {
             let mut rng = stream.named(&self.benchmarks[*benchmark]).named(task).generator();
-            kept.extend(sample_indices(&mut rng, prompts.len(), quota).into_iter().map(|at| prompts[at]));
+            let n_drawn = if units.iter().all(|unit| unit.len() == 1) { quota } else { units.len() };
+            for at in sample_indices(&mut rng, units.len(), n_drawn) {
+                if units[at].len() <= quota {
+                    quota -= units[at].len();
+                    kept.extend(&units[at]);
+                }
+            }
         }
         kept.sort_unstable();
         Ok(kept)
@@ -185,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::random::shuffle;
+    use crate::suite::Turn;
     use crate::suite::synthetic::SyntheticSettings;
 
     fn suite() -> Suite {
@@ -210,6 +225,20 @@ mod tests {
         assert!(bare.prompts.iter().all(|prompt| prompt.text.is_empty()));
         assert_eq!(bare.embeddings.as_ref().unwrap().n_dimensions(), 5);
         assert!(bare.info.description.ends_with("without texts, embeddings cut from 12 to 5 dimensions."));
+    }
+
+    #[test]
+    fn a_session_is_drawn_as_a_whole() {
+        let mut suite = suite();
+        for (at, prompt) in suite.prompts.iter_mut().enumerate() {
+            (prompt.task, prompt.benchmark) = (String::new(), 0);
+            let (session, number) = (format!("s{}", at / 7), (at % 7) as u32);
+            prompt.turn = Some(Turn { session, number, asked_at_seconds: None });
+        }
+        let settings = SubsetSettings { n_prompts: Some(60), ..Default::default() };
+        let subset = suite.subset(&settings).unwrap();
+        assert_eq!(subset.prompts.len(), 56, "eight sessions of seven");
+        assert!(sessions(&subset.prompts).iter().all(|turns| turns.len() == 7));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct ImportedFile {
 }
 
 /// One prompt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prompt {
     /// Unique within the suite.
     pub id: String,
@@ -69,6 +69,19 @@ pub struct Prompt {
     pub text: String,
     /// The part of a split that its source puts it in, where it says so.
     pub given_part: Option<Part>,
+    /// Its place in a session; `None` of a prompt that is asked alone.
+    pub turn: Option<Turn>,
+}
+
+/// Where a prompt stands in its session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Turn {
+    /// The session's id.
+    pub session: String,
+    /// Its place: unique in the session, ascending in time.
+    pub number: u32,
+    /// When it was asked, in seconds from any time that is the same for the whole session.
+    pub asked_at_seconds: Option<f64>,
 }
 
 /// A part of a split.
@@ -104,7 +117,7 @@ impl Part {
 }
 
 /// One model.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// Unique within the suite.
     pub id: String,
@@ -116,6 +129,8 @@ pub struct Model {
     pub price_in_usd_per_1m: Option<f64>,
     /// List price in US dollars per million output tokens.
     pub price_out_usd_per_1m: Option<f64>,
+    /// List price in US dollars per million input tokens that the host has kept from the turn before.
+    pub price_cached_in_usd_per_1m: Option<f64>,
     /// Where the price was taken from, or empty.
     pub price_source: String,
     /// The day it became available, where known.
@@ -125,6 +140,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// A model of which nothing else is known.
+    pub fn named(id: impl Into<String>) -> Self {
+        Model { id: id.into(), ..Model::default() }
+    }
+
     /// The dollars that many tokens cost at list price, where the prices are known.
     pub fn list_cost_usd(&self, input_tokens: f64, output_tokens: f64) -> Option<f64> {
         Some((self.price_in_usd_per_1m? * input_tokens + self.price_out_usd_per_1m? * output_tokens) / 1e6)
@@ -426,16 +446,9 @@ mod tests {
 
     #[test]
     fn the_list_cost_needs_both_prices() {
-        let mut model = Model {
-            id: "m".into(),
-            vendor: String::new(),
-            family: String::new(),
-            price_in_usd_per_1m: Some(2.0),
-            price_out_usd_per_1m: Some(8.0),
-            price_source: String::new(),
-            released: None,
-            note: String::new(),
-        };
+        let prices = (Some(2.0), Some(8.0));
+        let mut model =
+            Model { price_in_usd_per_1m: prices.0, price_out_usd_per_1m: prices.1, ..Model::named("m") };
         assert_eq!(model.list_cost_usd(1000.0, 500.0), Some(0.006));
         model.price_out_usd_per_1m = None;
         assert_eq!(model.list_cost_usd(1000.0, 500.0), None);

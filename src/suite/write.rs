@@ -77,6 +77,7 @@ impl Suite {
             "price_source",
             "note",
             "released",
+            "price_cached_in_usd_per_1m",
         ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(self.models.iter().map(|model| {
@@ -84,27 +85,26 @@ impl Suite {
             let [id, vendor, family] = [&model.id, &model.vendor, &model.family].map(String::clone);
             let [source, note] = [&model.price_source, &model.note].map(String::clone);
             let released = model.released.map_or(String::new(), |date| date.to_string());
-            vec![id, vendor, family, price_in, price_out, source, note, released]
+            let cached = field(model.price_cached_in_usd_per_1m);
+            vec![id, vendor, family, price_in, price_out, source, note, released, cached]
         }));
-        if self.models.iter().all(|model| model.released.is_none()) {
-            rows.iter_mut().for_each(|row| row.truncate(header.len() - 1));
-        }
-        write_csv(path, rows)
+        write_csv(path, without_empty_columns(rows, 7))
     }
 
     fn write_prompts(&self, path: &Path) -> Result<()> {
-        let mut n_columns = 4;
-        if self.prompts.iter().any(|prompt| prompt.given_part.is_some()) {
-            n_columns += 1;
-        }
-        let header = ["prompt_id", "benchmark", "task", "prompt", "split"].map(str::to_owned);
-        let header = header[..n_columns].to_vec();
-        let rows = self.prompts.iter().map(|prompt| {
+        let header =
+            ["prompt_id", "benchmark", "task", "prompt", "split", "session_id", "turn", "asked_at_seconds"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        rows.extend(self.prompts.iter().map(|prompt| {
             let part = prompt.given_part.map_or("", Part::name);
             let row = [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text, part];
-            row[..n_columns].iter().map(|&field| field.to_owned()).collect()
-        });
-        write_csv(path, std::iter::once(header).chain(rows))
+            let [session, number, asked_at] = match &prompt.turn {
+                Some(turn) => [turn.session.clone(), turn.number.to_string(), field(turn.asked_at_seconds)],
+                None => [const { String::new() }; 3],
+            };
+            row.into_iter().map(str::to_owned).chain([session, number, asked_at]).collect()
+        }));
+        write_csv(path, without_empty_columns(rows, 4))
     }
 
     fn write_outcomes(&self, path: &Path) -> Result<()> {
@@ -151,6 +151,18 @@ impl Suite {
 
 fn field(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
+}
+
+/// Rows under their header without the columns from the `n_kept`th on that are empty in all of them.
+fn without_empty_columns(mut rows: Vec<Vec<String>>, n_kept: usize) -> Vec<Vec<String>> {
+    let is_used: Vec<bool> = (0..rows[0].len())
+        .map(|column| column < n_kept || rows[1..].iter().any(|row| !row[column].is_empty()))
+        .collect();
+    for row in &mut rows {
+        let mut is_used = is_used.iter();
+        row.retain(|_| is_used.next() == Some(&true));
+    }
+    rows
 }
 
 /// Writes rows as CSV, packed where the path ends in `.gz`.

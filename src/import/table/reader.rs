@@ -14,6 +14,7 @@ use crate::import::metric::is_loss;
 use crate::import::rows::{Row, Rows, shortened};
 use crate::import::texts::first_turn;
 use crate::suite::Part;
+use crate::suite::plausibility::CACHED_INPUT_TOKENS;
 
 /// A table that is being read.
 pub(super) struct TableFile<'a> {
@@ -76,6 +77,9 @@ impl TableFile<'_> {
         })?;
         if let Some(column) = &columns.split {
             self.give(prompt, column, row, cells)?;
+        }
+        if let Some(turn) = columns.turns.read(row)? {
+            cells.extras.follow(prompt, turn);
         }
         Ok(prompt)
     }
@@ -225,6 +229,11 @@ impl TableFile<'_> {
             for ((column, good), n_failed) in &mut failures {
                 let said = row.text(column).trim();
                 *n_failed += usize::from(if good.is_empty() { is_error(said) } else { is_failure(said) });
+            }
+            if let Some(cached) = &self.columns.more_tokens[1]
+                && let Some(cached) = row.number(cached)?
+            {
+                cells.extras.number(CACHED_INPUT_TOKENS, cell.0, cell.1, cached);
             }
             cells.at_row(row);
             cells.answer(cell.0, cell.1, answer).map_err(|problem| row.fault(problem))

@@ -162,7 +162,9 @@ pub(super) fn scale_model(suite: &mut Suite, model: usize, factor: f64) {
         suite.outcomes.cost_usd.set(prompt, model, cost);
     }
     let card = &mut suite.models[model];
-    for price in [&mut card.price_in_usd_per_1m, &mut card.price_out_usd_per_1m] {
+    for price in
+        [&mut card.price_in_usd_per_1m, &mut card.price_out_usd_per_1m, &mut card.price_cached_in_usd_per_1m]
+    {
         *price = price.map(|price| price * factor);
     }
 }

@@ -28,6 +28,7 @@ pub fn price_suite(suite: &mut Suite, is_asked: &[bool], book: &PriceBook, date:
         let price = if is_asked[model] { Some(book.price(&card.id, date)?) } else { None };
         card.price_in_usd_per_1m = price.map(|price| price.input);
         card.price_out_usd_per_1m = price.map(|price| price.output);
+        card.price_cached_in_usd_per_1m = price.and_then(|price| price.cached_input);
         card.price_source =
             price.map_or(String::new(), |price| format!("{}, from {}", price.source, price.from));
         let outcomes = &mut suite.outcomes;

@@ -11,12 +11,13 @@ use std::collections::BTreeMap;
 
 use self::prompts::Abilities;
 use self::prompts::LatentPrompt;
-use super::{CellTable, CostBasis, Model, Outcomes, Prompt, Suite, SuiteInfo};
+use super::sessions::best_models;
+use super::{CacheSettings, CellTable, CostBasis, Model, Outcomes, Prompt, Suite, SuiteInfo};
 use crate::error::{Error, Result};
 use crate::random::{ChaCha8Rng, bernoulli, beta, index_below, standard_normal, uniform};
 use crate::seed::Stream;
 
-pub use settings::{BenchmarkSettings, ModelSettings, ScoreKind, SyntheticSettings};
+pub use settings::{BenchmarkSettings, ModelSettings, ScoreKind, SynthesizedSessions, SyntheticSettings};
 
 /// A suite and the expectations it was drawn from.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +51,14 @@ impl SyntheticSettings {
         let lengths = Lengths::draw(self, &models, &benchmarks, &stream);
         let embeddings = prompts::embed(self, &latent, &stream);
 
-        let suite_models: Vec<Model> = models.iter().map(suite_model).collect();
+        let mut suite_models: Vec<Model> = models.iter().map(suite_model).collect();
+        if let Some(sessions) = &self.sessions {
+            let cached = |price: f64| to_digits(sessions.cached_price_share * price, 4);
+            let cached = |price: f64| if sessions.cached_price_share > 0.0 { cached(price) } else { 0.0 };
+            for model in &mut suite_models {
+                model.price_cached_in_usd_per_1m = model.price_in_usd_per_1m.map(cached);
+            }
+        }
         let truth = truth(&suite_models, &latent, &abilities, &lengths);
         let outcomes = draw_outcomes(self, &suite_models, &latent, &abilities, &lengths, &stream);
         let suite_prompts: Vec<Prompt> = latent
@@ -61,7 +69,8 @@ impl SyntheticSettings {
                 benchmark: prompt.benchmark,
                 task: format!("cluster-{}", prompt.cluster % self.n_clusters_per_benchmark),
                 text: String::new(),
-                given_part: None,
+                turn: prompt.turn.clone(),
+                ..Prompt::default()
             })
             .collect();
         let cost_basis = CostBasis { list_price: outcomes.score.n_known(), ..CostBasis::default() };
@@ -144,8 +153,7 @@ fn suite_model(model: &ModelSettings) -> Model {
         price_in_usd_per_1m: Some(model.price_in_usd_per_1m),
         price_out_usd_per_1m: Some(model.price_out_usd_per_1m),
         price_source: model.price_source.clone(),
-        released: None,
-        note: String::new(),
+        ..Model::default()
     }
 }
 
@@ -194,14 +202,19 @@ fn round_fairly(rng: &mut ChaCha8Rng, value: f64) -> f64 {
 fn truth(models: &[Model], prompts: &[LatentPrompt], abilities: &Abilities, lengths: &Lengths) -> Truth {
     let n_cells = prompts.len() * models.len();
     let (mut score, mut cost) = (Vec::with_capacity(n_cells), Vec::with_capacity(n_cells));
+    let mut tokens = Vec::with_capacity(n_cells);
+    let mut read = vec![0.0; models.len()];
     for prompt in prompts {
         for (k, model) in models.iter().enumerate() {
             score.push(abilities.expected_score(k, prompt));
-            let usd = model.list_cost_usd(prompt.input_tokens, lengths.mean(k, prompt));
+            let (input, output) = (prompt.input_after(read[k]), lengths.mean(k, prompt));
+            read[k] = input + output;
+            let usd = model.list_cost_usd(input, output);
             cost.push(usd.expect("a synthetic model has both prices"));
+            tokens.push([input, output]);
         }
     }
-    Truth::new(models.len(), score, cost)
+    Truth { expected_tokens: tokens, ..Truth::new(models.len(), score, cost) }
 }
 
 fn draw_outcomes(
@@ -222,19 +235,22 @@ fn draw_outcomes(
     };
     let [mut scores, mut tokens, mut gaps] =
         ["scores", "tokens", "missing"].map(|name| stream.named(name).generator());
+    let mut read = vec![0.0; models.len()];
     for (n, prompt) in prompts.iter().enumerate() {
         let kept = index_below(&mut gaps, models.len());
         for (k, model) in models.iter().enumerate() {
             // All are drawn, present or not, so that the share of missing cells changes none of the others.
             let score = draw_score(settings, &mut scores, abilities.probability(k, prompt));
             let output_tokens = lengths.draw_tokens(&mut tokens, k, prompt);
+            let input_tokens = prompt.input_after(read[k]);
+            read[k] = input_tokens + output_tokens;
             if bernoulli(&mut gaps, settings.missing) && k != kept {
                 continue;
             }
             outcomes.score.set(n, k, Some(score));
-            outcomes.input_tokens.set(n, k, Some(prompt.input_tokens));
+            outcomes.input_tokens.set(n, k, Some(input_tokens));
             outcomes.output_tokens.set(n, k, Some(output_tokens));
-            outcomes.cost_usd.set(n, k, model.list_cost_usd(prompt.input_tokens, output_tokens));
+            outcomes.cost_usd.set(n, k, model.list_cost_usd(input_tokens, output_tokens));
         }
     }
     outcomes
@@ -279,12 +295,14 @@ pub struct Truth {
     n_models: usize,
     expected_score: Vec<f64>,
     expected_cost_usd: Vec<f64>,
+    /// Of input and output; none where they are not told.
+    expected_tokens: Vec<[f64; 2]>,
 }
 
 impl Truth {
     /// Prompt-major tables.
     fn new(n_models: usize, expected_score: Vec<f64>, expected_cost_usd: Vec<f64>) -> Self {
-        Truth { n_models, expected_score, expected_cost_usd }
+        Truth { n_models, expected_score, expected_cost_usd, expected_tokens: Vec::new() }
     }
 
     /// Number of prompts.
@@ -332,6 +350,53 @@ impl Truth {
             .expect("a pool holds at least one model")
     }
 
+    /// What a model's cache is expected to save of a turn after another one on the same model. A turn holds the whole turn before it,
+    /// so that this is exact where no prefix is too short to be kept.
+    fn expected_saving_usd(
+        &self,
+        suite: &Suite,
+        caches: &CacheSettings,
+        pair: [usize; 2],
+        model: usize,
+    ) -> f64 {
+        let [before, turn] = pair.map(|at| suite.prompts[at].turn.as_ref());
+        if !before.zip(turn).is_some_and(|(before, turn)| caches.is_warm(before, turn)) {
+            return 0.0;
+        }
+        let [before, turn] = pair.map(|at| self.expected_tokens[at * self.n_models + model]);
+        caches.saving_usd(&suite.models[model], before, turn[0])
+    }
+
+    /// The models of the turns of a session of the suite, in their order, that together have the highest expected utility.
+    pub fn best_models(
+        &self,
+        suite: &Suite,
+        caches: &CacheSettings,
+        turns: &[usize],
+        weight_per_usd: f64,
+    ) -> Vec<usize> {
+        let value = |turn: usize, model| Some(self.utility(turns[turn], model, weight_per_usd));
+        let stay = |turn: usize, model| {
+            weight_per_usd * self.expected_saving_usd(suite, caches, [turns[turn - 1], turns[turn]], model)
+        };
+        best_models(turns.len(), self.n_models, value, stay)
+    }
+
+    /// The expected utility of a session's turns with these models, summed.
+    pub fn session_utility(
+        &self,
+        suite: &Suite,
+        caches: &CacheSettings,
+        (turns, models): (&[usize], &[usize]),
+        weight_per_usd: f64,
+    ) -> f64 {
+        let alone = turns.iter().zip(models).map(|(&turn, &model)| self.utility(turn, model, weight_per_usd));
+        let stays = turns.windows(2).zip(models.windows(2)).filter(|(_, models)| models[0] == models[1]);
+        let saved = stays
+            .map(|(turns, models)| self.expected_saving_usd(suite, caches, [turns[0], turns[1]], models[1]));
+        alone.sum::<f64>() + weight_per_usd * saved.sum::<f64>()
+    }
+
     /// The highest expected utility that any router can reach on these prompts with this pool, as a mean over the prompts;
     /// 0 without prompts.
     pub fn optimal_utility(&self, prompts: &[usize], pool: &[usize], weight_per_usd: f64) -> f64 {
@@ -346,6 +411,45 @@ impl Truth {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suite::sessions::sessions;
+
+    #[test]
+    fn the_optimum_of_a_session_is_above_that_of_its_turns_and_of_every_single_model() {
+        let settings = SyntheticSettings {
+            n_prompts: 400,
+            n_models: 4,
+            sessions: Some(SynthesizedSessions::default()),
+            ..SyntheticSettings::default()
+        };
+        let Synthetic { suite, truth } = settings.generate().unwrap();
+        let sessions = sessions(&suite.prompts);
+        assert!(
+            sessions.iter().all(|turns| turns.len() <= 8) && sessions.iter().any(|turns| turns.len() > 2)
+        );
+        let caches = CacheSettings { least_prefix_tokens: 0.0, ..CacheSettings::default() };
+        let weight = 300.0;
+        let total = |models: &dyn Fn(&[usize]) -> Vec<usize>| -> f64 {
+            let of =
+                |turns: &Vec<usize>| truth.session_utility(&suite, &caches, (turns, &models(turns)), weight);
+            sessions.iter().map(of).sum()
+        };
+        let optimum = total(&|turns| truth.best_models(&suite, &caches, turns, weight));
+        let by_turn = total(&|turns| turns.iter().map(|&turn| truth.best(turn, weight)).collect());
+        assert!(optimum > by_turn + 0.5, "{optimum} {by_turn}");
+        for model in 0..4 {
+            assert!(optimum > total(&|turns| vec![model; turns.len()]) + 0.5, "{optimum}, model {model}");
+        }
+        for turns in &sessions {
+            for (pair, model) in turns.windows(2).flat_map(|pair| (0..4).map(move |model| (pair, model))) {
+                let [input, output] = [&suite.outcomes.input_tokens, &suite.outcomes.output_tokens];
+                let of = |table: &CellTable, at: usize| table.get(at, model).unwrap();
+                assert!(
+                    of(input, pair[1]) > of(input, pair[0]) + of(output, pair[0]),
+                    "new tokens come on top"
+                );
+            }
+        }
+    }
 
     #[test]
     fn the_best_model_trades_score_against_cost() {

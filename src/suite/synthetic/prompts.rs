@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use half::f16;
 
-use super::settings::{BenchmarkSettings, ModelSettings, SyntheticSettings};
-use crate::random::{ChaCha8Rng, standard_normal, uniform};
+use super::settings::{BenchmarkSettings, ModelSettings, SynthesizedSessions, SyntheticSettings};
+use crate::random::{ChaCha8Rng, index_below, standard_normal, uniform};
 use crate::seed::Stream;
-use crate::suite::Embeddings;
+use crate::suite::{Embeddings, Turn};
 
 /// What is true of one prompt.
 pub(super) struct LatentPrompt {
@@ -25,7 +25,28 @@ pub(super) struct LatentPrompt {
     pub(super) visible_difficulty: f64,
     /// The difficulty that nothing shows, in logits.
     pub(super) hidden_difficulty: f64,
+    /// Of a turn those that are new in it.
     pub(super) input_tokens: f64,
+    /// Its place in a session.
+    pub(super) turn: Option<Turn>,
+}
+
+impl LatentPrompt {
+    /// The input tokens of a model that has read and written so many in the turn before.
+    pub(super) fn input_after(&self, read: f64) -> f64 {
+        let is_later = self.turn.as_ref().is_some_and(|turn| turn.number > 1);
+        self.input_tokens + if is_later { read } else { 0.0 }
+    }
+}
+
+/// What the turns of a session have in common.
+struct Topic {
+    benchmark: usize,
+    cluster: usize,
+    /// Where they lie within the cluster, in units of its spread.
+    position: Vec<f64>,
+    turn: Turn,
+    n_turns: u32,
 }
 
 /// Spread of the logarithm of input tokens over the prompts of a benchmark.
@@ -47,19 +68,38 @@ pub(super) fn draw(
     let [between, within] = [settings.cluster_share, 1.0 - settings.cluster_share].map(f64::sqrt);
     let total_weight: f64 = benchmarks.iter().map(|benchmark| benchmark.weight).sum();
     let mut rng = stream.named("prompts").generator();
+    let mut talk = stream.named("sessions").generator();
+    let mut topic: Option<Topic> = None;
     (0..settings.n_prompts)
-        .map(|_| {
-            let mut left = uniform(&mut rng) * total_weight;
-            let is_drawn = |benchmark: &BenchmarkSettings| {
-                left -= benchmark.weight;
-                left < 0.0
-            };
-            let benchmark = benchmarks.iter().position(is_drawn).unwrap_or(benchmarks.len() - 1);
-            let n_own = settings.n_clusters_per_benchmark;
-            let cluster = benchmark * n_own + crate::random::index_below(&mut rng, n_own);
-            let position: Vec<f64> = centres[cluster]
-                .iter()
-                .map(|centre| between * centre + within * standard_normal(&mut rng))
+        .map(|at| {
+            topic = topic.take().filter(|topic| topic.turn.number < topic.n_turns);
+            let (benchmark, cluster) = topic.as_ref().map_or_else(
+                || {
+                    let mut left = uniform(&mut rng) * total_weight;
+                    let is_drawn = |benchmark: &BenchmarkSettings| {
+                        left -= benchmark.weight;
+                        left < 0.0
+                    };
+                    let benchmark = benchmarks.iter().position(is_drawn).unwrap_or(benchmarks.len() - 1);
+                    let n_own = settings.n_clusters_per_benchmark;
+                    (benchmark, benchmark * n_own + index_below(&mut rng, n_own))
+                },
+                |topic| (topic.benchmark, topic.cluster),
+            );
+            let mut place: Vec<f64> = (0..n_latent).map(|_| standard_normal(&mut rng)).collect();
+            if let Some(sessions) = &settings.sessions {
+                let begun = topic.take();
+                let topic = topic.insert(match begun {
+                    Some(topic) => topic.next(sessions, &mut talk),
+                    None => Topic::begin((benchmark, cluster), n_latent, at, sessions, &mut talk),
+                });
+                let [shared, own] = [sessions.topic_share, 1.0 - sessions.topic_share].map(f64::sqrt);
+                place.iter_mut().zip(&topic.position).for_each(|(own_place, common)| {
+                    *own_place = shared * common + own * *own_place;
+                });
+            }
+            let position: Vec<f64> = (centres[cluster].iter().zip(&place))
+                .map(|(centre, place)| between * centre + within * place)
                 .collect();
             let log_tokens = benchmarks[benchmark].input_tokens.ln()
                 + INPUT_TOKENS_SPREAD * standard_normal(&mut rng)
@@ -71,9 +111,37 @@ pub(super) fn draw(
                 hidden_difficulty: hidden_spread * standard_normal(&mut rng),
                 position,
                 input_tokens: log_tokens.exp().round().max(1.0),
+                turn: topic.as_ref().map(|topic| topic.turn.clone()),
             }
         })
         .collect()
+}
+
+impl Topic {
+    /// A session that begins at a prompt, with its first turn.
+    fn begin(
+        (benchmark, cluster): (usize, usize),
+        n_latent: usize,
+        at: usize,
+        sessions: &SynthesizedSessions,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        let n_more = index_below(rng, (sessions.most_turns - sessions.least_turns) as usize + 1);
+        Topic {
+            benchmark,
+            cluster,
+            position: normals(rng, n_latent),
+            turn: Turn { session: format!("session-{at:05}"), number: 1, asked_at_seconds: Some(0.0) },
+            n_turns: sessions.least_turns + n_more as u32,
+        }
+    }
+
+    fn next(mut self, sessions: &SynthesizedSessions, rng: &mut ChaCha8Rng) -> Self {
+        let seconds = -sessions.seconds_between_turns * (1.0 - uniform(rng)).ln();
+        self.turn.number += 1;
+        self.turn.asked_at_seconds = self.turn.asked_at_seconds.map(|before| before + seconds.round());
+        self
+    }
 }
 
 /// Standard deviation of the difficulty that nothing shows.

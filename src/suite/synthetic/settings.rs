@@ -69,6 +69,38 @@ pub struct SyntheticSettings {
     pub label_noise: f64,
     /// Share of cells that are missing, from 0 to below 1; each prompt keeps at least one.
     pub missing: f64,
+    /// Prompts as turns of sessions; without it every prompt is asked alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SynthesizedSessions>,
+}
+
+/// The `[sessions]` of a synthetic suite. A turn's input is what the model has read and written in the turns before, and new tokens,
+/// as many as a prompt alone would have: every model leads the conversation by itself, with answers of its own length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SynthesizedSessions {
+    /// Fewest turns of a session.
+    pub least_turns: u32,
+    /// Most turns of a session; any number between is as probable.
+    pub most_turns: u32,
+    /// Share of the latent variance within a cluster that the turns of a session have in common, from 0 to 1.
+    pub topic_share: f64,
+    /// Mean seconds between turns, exponentially distributed.
+    pub seconds_between_turns: f64,
+    /// List price of a cached input token over that of any other, from 0 to 1.
+    pub cached_price_share: f64,
+}
+
+impl Default for SynthesizedSessions {
+    fn default() -> Self {
+        SynthesizedSessions {
+            least_turns: 2,
+            most_turns: 8,
+            topic_share: 0.7,
+            seconds_between_turns: 90.0,
+            cached_price_share: 0.1,
+        }
+    }
 }
 
 /// What a score can be.
@@ -155,6 +187,7 @@ impl Default for SyntheticSettings {
             score: ScoreKind::Binary,
             label_noise: 0.0,
             missing: 0.0,
+            sessions: None,
         }
     }
 }
@@ -179,6 +212,7 @@ impl SyntheticSettings {
             .or_else(|| self.number_problem())
             .or_else(|| self.benchmark_problem())
             .or_else(|| self.model_problem())
+            .or_else(|| self.session_problem())
     }
 
     fn count_problem(&self) -> Option<String> {
@@ -242,6 +276,30 @@ impl SyntheticSettings {
             return Some(format!("prices from {low} to {high}: both must be positive, the lower one first"));
         }
         None
+    }
+
+    fn session_problem(&self) -> Option<String> {
+        const MOST_TURNS: u32 = 1000;
+        let SynthesizedSessions {
+            least_turns,
+            most_turns,
+            topic_share,
+            seconds_between_turns,
+            cached_price_share,
+        } = self.sessions.as_ref()?;
+        if !(1 <= *least_turns && least_turns <= most_turns && *most_turns <= MOST_TURNS) {
+            return Some(format!(
+                "sessions of {least_turns} to {most_turns} turns: from 1 to {MOST_TURNS}, the lower number first"
+            ));
+        }
+        let ranges = [
+            ("topic-share", *topic_share, 1.0),
+            ("seconds-between-turns", *seconds_between_turns, 1e6),
+            ("cached-price-share", *cached_price_share, 1.0),
+        ];
+        let (name, value, high) =
+            ranges.into_iter().find(|(_, value, high)| !(0.0..=*high).contains(value))?;
+        Some(format!("[sessions]: `{name}` is {value} but must lie between 0 and {high}"))
     }
 
     fn benchmark_problem(&self) -> Option<String> {
