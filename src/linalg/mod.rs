@@ -1,13 +1,16 @@
 //! Dense linear algebra in plain slices, with the same bits for every number of threads and vector width.
 //!
-//! `Strided` and `multiply` for products, `kernels` for one-dimensional loops, [`Cholesky`] for symmetric systems in f64, [`Matrix`] for
+//! `Strided` and `multiply` for products, `kernels` for one-dimensional loops, [`Cholesky`] for symmetric systems in f64, `nearly_common` for many that
+//! differ by few rows, [`Matrix`] for
 //! rows of f32 features, normal noise in bulk, and the directions in which such rows are longest: a few numbers that keep most of every inner product.
 //! Everything here is single-threaded: parallelism lives across replicates and routers, where it is free and keeps the order of every sum.
 
 mod cholesky;
 mod gemm;
 pub(crate) mod kernels;
+pub(crate) mod nearly_common;
 mod noise;
+mod tridiagonal;
 
 use crate::random::{ChaCha8Rng, standard_normal};
 pub use cholesky::{Cholesky, NotPositiveDefinite};

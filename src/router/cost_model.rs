@@ -123,7 +123,7 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
         (0..targets.n_models()).map(|model| n_answers(targets, model) >= LEAST_ANSWERS).collect();
     let mut out_of_fold = constant(&means, data.prompts.len());
     let of_means = squared_errors(targets, &out_of_fold);
-    let candidates: Vec<Matrix> = LAMBDAS.iter().map(|&lambda| moments.out_of_fold(lambda)).collect();
+    let candidates = moments.out_of_fold(&LAMBDAS);
     let errors: Vec<Vec<f64>> =
         candidates.iter().map(|predicted| squared_errors(targets, predicted)).collect();
     // Relative to the spread of each model's own cost, or the most expensive model alone would decide.
@@ -147,7 +147,7 @@ fn fit_per_prompt(data: &TrainingData, stream: &Stream) -> FittedCosts {
             *cost = predicted[model].max(floor[model]);
         }
     }
-    let ridge = moments.fit(LAMBDAS[chosen], None);
+    let ridge = moments.fit(LAMBDAS[chosen]);
     let regression = Regression { ridge, tokens, is_better, floor };
     FittedCosts { model: CostModel { means, regression: Some(std::sync::Arc::new(regression)) }, out_of_fold }
 }

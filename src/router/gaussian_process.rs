@@ -181,10 +181,10 @@ fn fit(
         let features = waves.of(&coordinates, length);
         let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
         let mut candidates: Vec<Matrix> =
-            LAMBDAS.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
+            moments.out_of_fold(&LAMBDAS).into_iter().map(|columns| beside.scores_of(columns)).collect();
         let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
         let chosen = best(&utilities);
-        let ridge = moments.fit(LAMBDAS[chosen], None).of_scores(&beside);
+        let ridge = moments.fit(LAMBDAS[chosen]).of_scores(&beside);
         fits.push((utilities[chosen], length, LAMBDAS[chosen], ridge, candidates.swap_remove(chosen)));
     }
     let chosen = best(&fits.iter().map(|(utility, ..)| *utility).collect::<Vec<_>>());

@@ -71,10 +71,10 @@ pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<Clust
     let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
     let moments = Moments::new(&values, &beside.table, &folds, &beside.means);
     let mut candidates: Vec<Matrix> =
-        LAMBDAS.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
+        moments.out_of_fold(&LAMBDAS).into_iter().map(|columns| beside.scores_of(columns)).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
-    let ridge = moments.fit(LAMBDAS[chosen], None).of_scores(&beside);
+    let ridge = moments.fit(LAMBDAS[chosen]).of_scores(&beside);
     FittedScores {
         predictor: ClusterRidge { features, ridge },
         out_of_fold: candidates.swap_remove(chosen),

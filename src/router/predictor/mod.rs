@@ -147,11 +147,11 @@ pub(in crate::router) fn fit_linear(
     let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
     let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
     let mut candidates: Vec<Matrix> =
-        lambdas.iter().map(|&lambda| beside.scores_of(moments.out_of_fold(lambda))).collect();
+        moments.out_of_fold(&lambdas).into_iter().map(|columns| beside.scores_of(columns)).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
     FittedScores {
-        predictor: Linear { ridge: moments.fit(lambdas[chosen], None).of_scores(&beside) },
+        predictor: Linear { ridge: moments.fit(lambdas[chosen]).of_scores(&beside) },
         out_of_fold: candidates.swap_remove(chosen),
         notes: BTreeMap::from([
             ("ridge".to_owned(), lambdas[chosen].to_string()),
