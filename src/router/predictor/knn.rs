@@ -40,7 +40,6 @@ pub(in crate::router) struct Knn {
 /// Models that answered the same part of the development prompts.
 struct Partial {
     models: Vec<usize>,
-    is_answered: Vec<bool>,
     /// The prompts they answered, of those with an embedding.
     prompts: Vec<u32>,
 }
@@ -149,12 +148,11 @@ impl Knn {
     ) -> Vec<Matrix> {
         let prompts = queries.prompts;
         let most = *neighbours.last().expect("at least one number of neighbours is asked for");
-        // Further down than `most`, for models that have not answered all of the nearest.
-        let reach = if self.partial.is_empty() { most } else { 2 * most };
+        let reach = self.reach(most);
         let mut predictions = vec![Matrix::zeros(prompts.len(), self.beside.means.len()); neighbours.len()];
         let mut similarities = vec![0.0; BLOCK * self.embeddings.n_rows()];
         let (mut order, mut own_order) = (Vec::new(), Vec::new());
-        let mut tally = Tally::new(self.beside.means.len());
+        let [mut tally, mut own] = [(); 2].map(|()| Tally::new(self.beside.means.len()));
         for start in (0..prompts.len()).step_by(BLOCK) {
             let rows: Vec<usize> = (start..prompts.len().min(start + BLOCK)).collect();
             let block = prompts.embeddings.rows_at(&rows);
@@ -170,6 +168,27 @@ impl Knn {
                     order.extend((0..similarities.len() as u32).filter(is_allowed));
                     keep_nearest(&mut order, similarities, reach);
                 }
+                if !self.partial.is_empty() {
+                    self.own_means(&order, neighbours, &mut own, |at, model, mean| {
+                        predictions[at].row_mut(query)[model] = mean;
+                    });
+                    for partial in self.partial.iter().filter(|_| prompts.has_embedding[query]) {
+                        let n_found = own.counts[partial.models[0]] as usize;
+                        if n_found == most || n_found == partial.prompts.len() {
+                            continue;
+                        }
+                        own_order.clear();
+                        own_order.extend(partial.prompts.iter().filter(|other| is_allowed(other)));
+                        keep_nearest(&mut own_order, similarities, most);
+                        for &model in &partial.models {
+                            let means = self.means_of(model, &own_order, neighbours);
+                            for (predictions, mean) in predictions.iter_mut().zip(means) {
+                                predictions.row_mut(query)[model] = mean;
+                            }
+                        }
+                    }
+                    continue;
+                }
                 tally.clear();
                 let mut nearest = order.iter();
                 let mut n_counted = 0;
@@ -180,18 +199,53 @@ impl Knn {
                     n_counted = k;
                     tally.means(&self.beside.means, predictions[at].row_mut(query));
                 }
-                for partial in self.partial.iter().filter(|_| prompts.has_embedding[query]) {
-                    partial.nearest(&order, &mut own_order, (most, reach), is_allowed, similarities);
-                    for &model in &partial.models {
-                        let means = self.means_of(model, &own_order, neighbours);
-                        for (predictions, mean) in predictions.iter_mut().zip(means) {
-                            predictions.row_mut(query)[model] = mean;
-                        }
-                    }
-                }
             }
         }
         predictions.into_iter().map(|columns| self.beside.scores_of(columns)).collect()
+    }
+
+    /// How many of the nearest are looked at: those in which a model that answered an eighth of the prompts or more finds the most
+    /// that are asked for. One that answered less is looked up among its own.
+    fn reach(&self, most: usize) -> usize {
+        let n = self.embeddings.n_rows();
+        let answered = self.partial.iter().map(|partial| partial.prompts.len());
+        let least = answered.filter(|n_answered| 8 * n_answered >= n).min();
+        least.map_or(most, |n_answered| (5 * most * n).div_ceil(4 * n_answered))
+    }
+
+    /// The means of each model over the nearest prompts that it answered, out of a list of the nearest of all; of `own`, how many
+    /// each has found, at most as many as are asked for.
+    fn own_means(
+        &self,
+        order: &[u32],
+        neighbours: &[usize],
+        own: &mut Tally,
+        mut found: impl FnMut(usize, usize, f32),
+    ) {
+        own.clear();
+        let mut n_open = own.counts.len();
+        for &other in order {
+            for (model, score) in self.beside.table.row(other as usize).enumerate() {
+                let (Some(score), Some(&wanted)) = (score, neighbours.get(own.n_means[model])) else {
+                    continue;
+                };
+                own.sums[model] += score;
+                own.counts[model] += 1;
+                if own.counts[model] as usize == wanted {
+                    found(own.n_means[model], model, (own.sums[model] / wanted as f64) as f32);
+                    own.n_means[model] += 1;
+                    n_open -= usize::from(own.n_means[model] == neighbours.len());
+                }
+            }
+            if n_open == 0 {
+                break;
+            }
+        }
+        for (model, &n_means) in own.n_means.iter().enumerate() {
+            let count = own.counts[model];
+            let mean = if count > 0 { own.sums[model] / f64::from(count) } else { self.beside.means[model] };
+            (n_means..neighbours.len()).for_each(|at| found(at, model, mean as f32));
+        }
     }
 
     /// The mean of one model's scores over the first k of the list, for each k.
@@ -222,32 +276,9 @@ fn partial(scores: &CellTable, has_embedding: &[bool]) -> Vec<Partial> {
     }
     let partial = |(is_answered, models): (Vec<bool>, Vec<usize>)| {
         let usable = |&prompt: &u32| is_answered[prompt as usize] && has_embedding[prompt as usize];
-        Partial { models, prompts: (0..is_answered.len() as u32).filter(usable).collect(), is_answered }
+        Partial { models, prompts: (0..is_answered.len() as u32).filter(usable).collect() }
     };
     members.into_iter().map(partial).collect()
-}
-
-impl Partial {
-    /// Fills `own` with the `most` nearest prompts these models answered: out of `order`, the `reach` nearest of all,
-    /// where it holds enough of them.
-    fn nearest(
-        &self,
-        order: &[u32],
-        own: &mut Vec<u32>,
-        (most, reach): (usize, usize),
-        is_allowed: impl Fn(&u32) -> bool,
-        similarities: &[f32],
-    ) {
-        own.clear();
-        if self.prompts.len() > reach {
-            own.extend(order.iter().filter(|&&other| self.is_answered[other as usize]).take(most));
-        }
-        if own.len() < most {
-            own.clear();
-            own.extend(self.prompts.iter().filter(|other| is_allowed(other)));
-            keep_nearest(own, similarities, most);
-        }
-    }
 }
 
 /// Cuts the list down to the nearest, nearest first; equal ones by number.
@@ -265,16 +296,19 @@ fn keep_nearest(order: &mut Vec<u32>, similarities: &[f32], n: usize) {
 struct Tally {
     sums: Vec<f64>,
     counts: Vec<u32>,
+    /// For how many of the numbers of neighbours each model has its mean.
+    n_means: Vec<usize>,
 }
 
 impl Tally {
     fn new(n_models: usize) -> Self {
-        Tally { sums: vec![0.0; n_models], counts: vec![0; n_models] }
+        Tally { sums: vec![0.0; n_models], counts: vec![0; n_models], n_means: vec![0; n_models] }
     }
 
     fn clear(&mut self) {
         self.sums.fill(0.0);
         self.counts.fill(0);
+        self.n_means.fill(0);
     }
 
     fn add(&mut self, scores: &CellTable, prompt: usize) {
