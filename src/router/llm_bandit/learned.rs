@@ -12,6 +12,7 @@ use crate::router::Training;
 use crate::router::cross_validation::{N_FOLDS, folds};
 use crate::router::quiz::ItemInformation;
 use crate::router::training_data::TrainingData;
+use crate::seed::Stream;
 
 /// What was learned.
 pub(crate) struct Learned {
@@ -54,6 +55,16 @@ struct Material {
     seen: Vec<usize>,
 }
 
+/// How long to learn, found on validation prompts, and what was learned from training prompts meanwhile.
+pub(crate) struct Stopped {
+    material: Material,
+    fitted: Fitted,
+    /// Epochs of the fit.
+    pub(crate) epochs: usize,
+    /// Cross-entropy on validation prompts after that epoch.
+    pub(crate) validation_loss: f64,
+}
+
 /// Learns the identities of all candidates.
 ///
 /// # Errors
@@ -64,6 +75,14 @@ pub(crate) fn learn(
     from: LearnFrom,
     placement: Placement,
 ) -> Result<Learned> {
+    stop(training, settings)?.learn(training, settings, from, placement)
+}
+
+/// Learns from the training prompts until validation prompts say to stop.
+///
+/// # Errors
+/// Training that diverges.
+pub(crate) fn stop(training: &Training<'_>, settings: &IdentitySettings) -> Result<Stopped> {
     let data = training.data();
     let material = Material::new(training, settings.labels);
     let observations = material.observations(data);
@@ -71,33 +90,88 @@ pub(crate) fn learn(
     let rows: Vec<usize> = (0..data.n_training).collect();
     let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
     let epochs = most_epochs(settings, &material, rows.len());
-    let name = |stage: &str| format!("{stage} {:x} {} {settings:?}", stream.word(), material.seen.len());
     // Of seen models alone: a quiz is no part of it.
-    let stopped = training.once(name("training"), || {
-        identity::fit(&observations, &rows, &watched, settings, epochs, &stream.named("training"))
-    });
-    let mut stopped = stopped.map_err(diverged)?;
-    let losses = std::mem::take(&mut stopped.losses);
+    let name = material.name("training", &stream, settings);
+    let fit = || identity::fit(&observations, &rows, &watched, settings, epochs, &stream.named("training"));
+    let mut fitted = training.once(name, fit).map_err(diverged)?;
+    let losses = std::mem::take(&mut fitted.losses);
     training.note_curve("validation loss, nats an answer", "epoch", losses);
-    let (epochs, validation_loss) = (stopped.epochs, stopped.watched_loss.unwrap_or(f64::NAN));
-    let fitted = match from {
-        LearnFrom::Training => stopped,
-        LearnFrom::Development => {
-            let rows: Vec<usize> = (0..data.prompts.len()).collect();
-            let again = stream.named("development");
-            let fit = || identity::fit(&observations, &rows, &[], settings, epochs, &again);
-            training.once(name("development"), fit).map_err(diverged)?
+    let (epochs, validation_loss) = (fitted.epochs, fitted.watched_loss.unwrap_or(f64::NAN));
+    Ok(Stopped { material, fitted, epochs, validation_loss })
+}
+
+impl Stopped {
+    /// The identities of all candidates; with [`LearnFrom::Development`] from a fit to all development prompts, of as many epochs.
+    ///
+    /// # Errors
+    /// Training that diverges.
+    pub(crate) fn learn(
+        &self,
+        training: &Training<'_>,
+        settings: &IdentitySettings,
+        from: LearnFrom,
+        placement: Placement,
+    ) -> Result<Learned> {
+        let Stopped { material, fitted, epochs, validation_loss } = self;
+        let (epochs, validation_loss) = (*epochs, *validation_loss);
+        let data = training.data();
+        let fitted = match from {
+            LearnFrom::Training => fitted.clone(),
+            LearnFrom::Development => {
+                let rows: Vec<usize> = (0..data.prompts.len()).collect();
+                let (observations, stream) =
+                    (material.observations(data), training.stream().named("identity"));
+                let again = stream.named("development");
+                let fit = || identity::fit(&observations, &rows, &[], settings, epochs, &again);
+                let name = material.name("development", &stream, settings);
+                training.once(name, fit).map_err(diverged)?
+            }
+        };
+        let (identities, deviations) = place_unseen(training, material, &fitted, placement);
+        Ok(Learned {
+            network: fitted.network,
+            identities,
+            deviations,
+            epochs,
+            validation_loss,
+            has_comparisons: material.comparisons.iter().any(|comparisons| !comparisons.is_empty()),
+        })
+    }
+}
+
+/// Predicted scores of the development prompts, those of seen models by fits of so many epochs that have not seen their fold;
+/// `scores` holds those of unseen models, prompts x candidates.
+///
+/// # Errors
+/// Training that diverges.
+pub(crate) fn out_of_fold(
+    training: &Training<'_>,
+    settings: &IdentitySettings,
+    epochs: usize,
+    mut scores: Matrix,
+) -> Result<Matrix> {
+    let data = training.data();
+    let material = Material::new(training, settings.labels);
+    let observations = material.observations(data);
+    let stream = training.stream().named("identity").named("folds");
+    let folds = folds(&data.prompts.text_groups, &stream);
+    for fold in 0..N_FOLDS {
+        let in_fold = |wanted: bool| -> Vec<usize> {
+            (0..folds.len()).filter(|&prompt| (folds[prompt] == fold) == wanted).collect()
+        };
+        let (rows, held_out) = (in_fold(false), in_fold(true));
+        let name = material.name(&format!("fold {fold}"), &stream, settings);
+        let fit = || identity::fit(&observations, &rows, &[], settings, epochs, &stream.numbered(fold));
+        let fitted = training.once(name, fit).map_err(diverged)?;
+        let embeddings = data.prompts.embeddings.rows_at(&held_out);
+        let logits = fitted.network.logits(&embeddings, &fitted.identities.mean);
+        for (&prompt, logits) in held_out.iter().zip(logits.rows()) {
+            for (&model, logit) in material.seen.iter().zip(logits) {
+                scores.row_mut(prompt)[model] = kernels::sigmoid(*logit);
+            }
         }
-    };
-    let (identities, deviations) = place_unseen(training, &material, &fitted, placement);
-    Ok(Learned {
-        network: fitted.network,
-        identities,
-        deviations,
-        epochs,
-        validation_loss,
-        has_comparisons: material.comparisons.iter().any(|comparisons| !comparisons.is_empty()),
-    })
+    }
+    Ok(scores)
 }
 
 impl Learned {
@@ -116,6 +190,14 @@ impl Learned {
             scores.row_mut(prompt)[model] = mean_score(logit, spread);
         });
         scores
+    }
+
+    /// As the function [`out_of_fold`], with the scores of unseen models as they are: no fold has anything of them.
+    ///
+    /// # Errors
+    /// Training that diverges.
+    pub(crate) fn out_of_fold(&self, training: &Training<'_>, settings: &IdentitySettings) -> Result<Matrix> {
+        out_of_fold(training, settings, self.epochs, self.scores(&training.data().prompts.embeddings))
     }
 
     /// The variance of the predicted scores under the posteriors of the identities, prompts x candidates, to first order:
@@ -189,41 +271,14 @@ impl Learned {
             }
         });
     }
-
-    /// Predicted scores of the development prompts, each by a network that has not seen its fold: those of seen models
-    /// from identities learned without the fold, those of unseen models, which no fold has anything of, as they are.
-    ///
-    /// # Errors
-    /// Training that diverges.
-    pub(crate) fn out_of_fold(&self, training: &Training<'_>, settings: &IdentitySettings) -> Result<Matrix> {
-        let data = training.data();
-        let material = Material::new(training, settings.labels);
-        let observations = material.observations(data);
-        let stream = training.stream().named("identity").named("folds");
-        let folds = folds(&data.prompts.text_groups, &stream);
-        let mut scores = self.scores(&data.prompts.embeddings);
-        for fold in 0..N_FOLDS {
-            let in_fold = |wanted: bool| -> Vec<usize> {
-                (0..folds.len()).filter(|&prompt| (folds[prompt] == fold) == wanted).collect()
-            };
-            let (rows, held_out) = (in_fold(false), in_fold(true));
-            let name = format!("fold {fold} {:x} {} {settings:?}", stream.word(), material.seen.len());
-            let fit =
-                || identity::fit(&observations, &rows, &[], settings, self.epochs, &stream.numbered(fold));
-            let fitted = training.once(name, fit).map_err(diverged)?;
-            let embeddings = data.prompts.embeddings.rows_at(&held_out);
-            let logits = fitted.network.logits(&embeddings, &fitted.identities.mean);
-            for (&prompt, logits) in held_out.iter().zip(logits.rows()) {
-                for (&model, logit) in material.seen.iter().zip(logits) {
-                    scores.row_mut(prompt)[model] = kernels::sigmoid(*logit);
-                }
-            }
-        }
-        Ok(scores)
-    }
 }
 
 impl Material {
+    /// What a fit to the seen models' answers is remembered by.
+    fn name(&self, stage: &str, stream: &Stream, settings: &IdentitySettings) -> String {
+        format!("{stage} {:x} {} {settings:?}", stream.word(), self.seen.len())
+    }
+
     fn new(training: &Training<'_>, labels: Labels) -> Self {
         let (data, outcomes) = (training.data(), training.outcomes());
         let seen: Vec<usize> = (0..data.n_models()).filter(|&model| !data.unseen[model]).collect();

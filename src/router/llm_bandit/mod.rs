@@ -28,7 +28,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub(crate) use learned::{LearnFrom, Learned, Placement, item_information, learn};
+pub(crate) use learned::{LearnFrom, Learned, Placement, Stopped, item_information, out_of_fold, stop};
 pub use objective::Routed;
 pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};

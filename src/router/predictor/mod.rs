@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use super::cost_model::CostModelKind;
 use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
 use super::difference_estimator::BesideSeen;
-use super::llm_bandit::{IdentitySettings, LearnFrom, Learned, Placement, TUNED_UPDATES, learn};
+use super::llm_bandit::{
+    IdentitySettings, LearnFrom, Learned, Placement, Stopped, TUNED_UPDATES, out_of_fold, stop,
+};
 use super::plug_in::{PlugIn, ScorePredictor, utility};
 use super::prompts::Prompts;
 use super::{RouterKind, Trained, Training, Traits};
@@ -182,18 +184,27 @@ impl ScorePredictor for Learned {
 
 /// Learns identities with each step, keeps the one that earns most out of fold.
 fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<FittedScores<Learned>> {
+    let data = training.data();
+    let learn_all = |stopped: &Stopped, settings: &IdentitySettings| {
+        stopped.learn(training, settings, LearnFrom::Development, Placement::Average)
+    };
     let mut fits = Vec::new();
     for learning_rate in LEARNING_RATES {
         let settings = IdentitySettings { learning_rate, least_updates: TUNED_UPDATES, ..Default::default() };
-        let learned = learn(training, &settings, LearnFrom::Development, Placement::Average)?;
-        let out_of_fold = learned.out_of_fold(training, &settings)?;
-        fits.push((utility(training, &out_of_fold, costs), learning_rate, learned, out_of_fold));
+        let stopped = stop(training, &settings)?;
+        // Seen models are scored by fits to folds: only where there are others does a step that is not chosen need a fit to all.
+        let learned = if data.unseen.contains(&true) { Some(learn_all(&stopped, &settings)?) } else { None };
+        let zeros = || Matrix::zeros(data.prompts.len(), data.n_models());
+        let scores = learned.as_ref().map_or_else(zeros, |learned| learned.scores(&data.prompts.embeddings));
+        let out_of_fold = out_of_fold(training, &settings, stopped.epochs, scores)?;
+        fits.push((utility(training, &out_of_fold, costs), settings, (stopped, learned), out_of_fold));
     }
     let chosen = best(&fits.iter().map(|(utility, ..)| *utility).collect::<Vec<_>>());
-    let (_, learning_rate, learned, out_of_fold) = fits.swap_remove(chosen);
+    let (_, settings, (stopped, learned), out_of_fold) = fits.swap_remove(chosen);
+    let learned = learned.map_or_else(|| learn_all(&stopped, &settings), Ok)?;
     let notes = BTreeMap::from([
         ("epochs".to_owned(), learned.epochs.to_string()),
-        ("learning-rate".to_owned(), learning_rate.to_string()),
+        ("learning-rate".to_owned(), settings.learning_rate.to_string()),
         ("validation-loss".to_owned(), format!("{:.4}", learned.validation_loss)),
         ("comparisons".to_owned(), learned.comparisons_in_words().to_owned()),
         ("settings-tried".to_owned(), LEARNING_RATES.len().to_string()),
