@@ -459,7 +459,8 @@ fn online_cells_are_taken_up_as_far_as_nothing_they_depend_on_has_changed() {
             assert_eq!(timings.lines().count(), 10);
             assert!(timings.starts_with("order,router,training_seconds,"), "{timings}");
             let fields: Vec<&str> = timings.lines().nth(2).unwrap().split(',').collect();
-            assert_eq!((fields[0], fields[1], fields[4]), ("0", "pilot", ""));
+            assert_eq!((fields[0], fields[1], fields[5]), ("0", "pilot", ""));
+            assert!(fields[4].starts_with(std::env::consts::ARCH), "{timings}");
             assert!(fields[2].parse::<f64>().unwrap() > 0.0 && fields[3].parse::<f64>().unwrap() > 0.0);
         } else {
             let fresh = if more.contains(&"--fresh") { more.to_vec() } else { [more, &["--fresh"]].concat() };

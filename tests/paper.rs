@@ -75,6 +75,10 @@ fn macros_are_those_of_the_summaries_and_tex_takes_all_tables_and_figures() {
     assert!(
         text.contains("\\llmbandit@table{of_fline}{comparisons}") && text.contains("{online}{conditions}")
     );
+    // Where the numbers come from: a row a run, with the kind of machine of the one that was timed by router.
+    let (_, appendix) = text.split_once("\\newcommand\\llmbanditappendix").unwrap();
+    assert!(text.contains("\\newcommand\\llmbanditcommit{unknown}"), "{text}");
+    assert_eq!(appendix.matches(std::env::consts::OS).count(), 1, "{appendix}");
     let figures = ["of_fline-pareto-1-column", "of_fline-utility-2-columns", "online-regret-2-columns"];
     for name in figures {
         let bytes = fs::read(folder.join(format!("tables/{name}.pdf"))).unwrap();

@@ -82,7 +82,7 @@ fn write(folder: &Path, runs: &Runs) -> Result<()> {
 }
 
 /// The state of the source in the working directory, as git names it.
-fn commit() -> String {
+pub(super) fn commit() -> String {
     let described = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
     let described = described.ok().filter(|output| output.status.success());
     let name = described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());

@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use llm_bandit::error::{Error, Result, escaped};
 use llm_bandit::fs;
-use llm_bandit::run::Event;
+use llm_bandit::run::{Event, machine_kind};
 
 /// Prints what was asked for, for people.
 pub(super) fn say(text: &str) -> Result<()> {
@@ -262,7 +262,7 @@ impl Timings {
     }
 
     /// Writes seconds of training and microseconds of routing a decision: a prompt at a preference. An online learner is
-    /// trained once for all orders. Cells taken up from an interrupted run have no times. `unit` heads the first column.
+    /// trained once for all orders. The kind of machine stands beside them. Cells taken up from an interrupted run have no times. `unit` heads the first column.
     pub(super) fn write<'a>(
         &self,
         folder: &Path,
@@ -271,8 +271,8 @@ impl Timings {
     ) -> Result<()> {
         let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let learners = self.learners.lock().unwrap_or_else(PoisonError::into_inner);
-        let header = format!("{unit},router,training_seconds,routing_microseconds_per_decision,note\n");
-        let (mut text, mut n_untimed) = (header, 0);
+        let header = format!("{unit},router,training_seconds,routing_microseconds_per_decision,machine,note\n");
+        let (mut text, mut n_untimed, machine) = (header, 0, machine_kind());
         for TimedCell { number, router, n_decisions } in cells {
             let own = known.get(&(number, router.to_owned())).map_or(&[][..], Vec::as_slice);
             let learner = learners.get(router).map_or(&[][..], Vec::as_slice);
@@ -281,12 +281,12 @@ impl Timings {
                 ([begun, done], [started, ready]) => (*ready - *started, *done - *begun),
                 _ => {
                     n_untimed += 1;
-                    text.push_str(&format!("{number},{router},,,taken up from an interrupted run\n"));
+                    text.push_str(&format!("{number},{router},,,,taken up from an interrupted run\n"));
                     continue;
                 }
             };
             let routing = routing.as_secs_f64() * 1e6 / n_decisions as f64;
-            text.push_str(&format!("{number},{router},{:.6},{routing:.6},\n", training.as_secs_f64()));
+            text.push_str(&format!("{number},{router},{:.6},{routing:.6},{machine},\n", training.as_secs_f64()));
         }
         if n_untimed > 0 {
             say_aside(&format!("{n_untimed} cells were taken up and have no times; `--fresh` measures all"));

@@ -8,6 +8,7 @@ use llm_bandit::error::Result;
 use llm_bandit::report::overall::read_reports;
 use llm_bandit::report::paper::{FILE, write_paper};
 
+use super::compare::commit;
 use super::output::say;
 
 /// Arguments of `paper`.
@@ -22,7 +23,7 @@ pub(super) struct PaperArguments {
 }
 
 pub(super) fn paper(arguments: &PaperArguments) -> Result<ExitCode> {
-    write_paper(&arguments.out, &read_reports(&arguments.reports)?)?;
+    write_paper(&arguments.out, &read_reports(&arguments.reports)?, &commit())?;
     say(&arguments.out.join(FILE).display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }

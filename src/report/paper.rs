@@ -4,12 +4,13 @@
 //! A number is `\llmbandit{scenario}{router}{metric}`, in the unit and decimals of the tables; what is said of it follows in brackets. Numbers
 //! come from the summaries behind `summary.csv`, tables and figures from those of the reports.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use super::markup::{Cell, Column, Spreads, Table, cells, tex_escape};
 use super::online;
-use super::overall::{self, Finished, OnlineRun, Overall, Runs};
+use super::overall::{self, Finished, OnlineRun, Overall, Runs, Timing};
 use super::plot::{Columns, Figure};
 use super::sections::{evidence, routers};
 use super::{figures, record_folder};
@@ -58,25 +59,26 @@ struct Paper {
     provenance: Table,
 }
 
-/// Writes the files for a paper into a folder, each as a whole.
+/// Writes the files for a paper into a folder, each as a whole. The appendix names `commit` as the state of what was run.
 ///
 /// # Errors
 /// A record that is not as it was recorded; a folder that cannot be written.
-pub fn write_paper(folder: &Path, runs: &Runs) -> Result<()> {
+pub fn write_paper(folder: &Path, runs: &Runs, commit: &str) -> Result<()> {
     let titles = ["scenario", "suite", "version", "record, SHA-256", "suite, SHA-256"].map(Column::text);
     let numbers = ["seed", "replicates", "training, s"].map(Column::number);
+    let columns = titles.into_iter().chain(numbers).chain([Column::text("machine")]);
     let mut paper = Paper {
         macros: String::new(),
         example: String::new(),
         figures: Vec::new(),
-        provenance: Table::new(titles.into_iter().chain(numbers)),
+        provenance: Table::new(columns),
     };
     runs.offline.iter().try_for_each(|run| paper.offline(run))?;
     runs.online.iter().try_for_each(|run| paper.online(run))?;
     paper.together(runs);
     fs::create_folder(folder)?;
     let name = folder.file_name().map_or_else(|| ".".into(), |name| name.to_string_lossy());
-    let files = paper.files(&tex_escape(&name));
+    let files = paper.files(&tex_escape(&name), &tex_escape(commit));
     let files: Vec<_> = files.into_iter().map(|(name, bytes)| (folder.join(name), bytes)).collect();
     fs::put_files(&files)
 }
@@ -111,10 +113,8 @@ impl Paper {
                 self.figure(name, "utility", &utility, columns);
             }
         }
-        let seconds = timings.iter().map(|timing| timing.training_seconds).sum::<f64>();
-        let seconds = Some(seconds * manifest.replicates.len() as f64).filter(|_| !timings.is_empty());
         let (seed, n) = (manifest.scenario.seed, manifest.replicates.len());
-        self.origin(report, name, &manifest.suite, &manifest.program_version, (seed, n, seconds))
+        self.origin(report, name, &manifest.suite, &manifest.program_version, (seed, n), timings)
     }
 
     fn online(&mut self, run: &OnlineRun) -> Result<()> {
@@ -140,7 +140,7 @@ impl Paper {
             self.figure(name, what, &*figure, Columns::Two);
         }
         let (seed, n) = (manifest.scenario.seed, record.orders.len());
-        self.origin(report, name, &manifest.suite, &manifest.program_version, (seed, n, None))
+        self.origin(report, name, &manifest.suite, &manifest.program_version, (seed, n), &[])
     }
 
     /// What several runs come to.
@@ -224,31 +224,35 @@ impl Paper {
         name: &str,
         suite: &RecordedSuite,
         version: &str,
-        (seed, n, seconds): (u64, usize, Option<f64>),
+        (seed, n): (u64, usize),
+        timings: &[Timing],
     ) -> Result<()> {
         let record = check_sums(&record_folder(report)?)?;
         let [record, content] =
             [&record, &suite.content_hash].map(|hash| &hash[..SHOWN_OF_HASH.min(hash.len())]);
         let simulated = if suite.info.simulated { " (simulated)" } else { "" };
         let suite = format!("{}{simulated}", suite.info.name);
-        let seconds = Cell::decimals(seconds, 0);
-        self.provenance.row(cells![name, suite, version, record, content, seed.to_string(), n, seconds]);
+        let seconds = timings.iter().map(|timing| timing.training_seconds).sum::<f64>() * n as f64;
+        let seconds = Cell::decimals(Some(seconds).filter(|_| !timings.is_empty()), 0);
+        let machines: BTreeSet<&str> = timings.iter().filter_map(|timing| timing.machine.as_deref()).collect();
+        let machines = machines.into_iter().collect::<Vec<_>>().join("; ");
+        self.provenance.row(cells![name, suite, version, record, content, seed.to_string(), n, seconds, machines]);
         Ok(())
     }
 
     /// Every file by name.
-    fn files(self, folder: &str) -> Vec<(String, Vec<u8>)> {
+    fn files(self, folder: &str, commit: &str) -> Vec<(String, Vec<u8>)> {
         let Paper { macros, example, figures, provenance } = self;
         let version = env!("CARGO_PKG_VERSION");
         let provenance = provenance.latex(Spreads::Beside);
         let text = format!(
             "% Made by `llm-bandit paper' {version} from the records of reports; another run of it replaces this file.\n% In the preamble: \
              \\usepackage{{booktabs,graphicx}}, \\newcommand\\llmbanditfolder{{where/this/is/}}, and \\input of this file.\n\
-             \\providecommand\\llmbanditfolder{{{folder}/}}\n{HEAD}{macros}\\newcommand\\llmbanditappendix{{%\n{provenance}}}\n\\makeatother\n"
+             \\providecommand\\llmbanditfolder{{{folder}/}}\n{HEAD}{macros}\\newcommand\\llmbanditcommit{{{commit}}}\n\\newcommand\\llmbanditappendix{{%\n{provenance}}}\n\\makeatother\n"
         );
         let example = format!(
             "\\documentclass{{article}}\n\\usepackage[T1]{{fontenc}}\n\\usepackage{{booktabs,graphicx,textcomp}}\n\\newcommand\\llmbanditfolder{{}}\n\
-             \\input{{llm-bandit}}\n\\begin{{document}}\n{example}\\section{{Reproducibility}}\n\
+             \\input{{llm-bandit}}\n\\begin{{document}}\n{example}\\section{{Reproducibility}}\nCommit \\texttt{{\\llmbanditcommit}}.\n\n\
              \\noindent\\resizebox{{\\linewidth}}{{!}}{{\\llmbanditappendix}}\n\\end{{document}}\n"
         );
         let texts = [(FILE, text), (EXAMPLE, example)];

@@ -64,7 +64,7 @@ impl Maker {
 }
 
 /// The target, and those features of the processor by which kernels of other orders of summation are chosen.
-fn machine_kind() -> String {
+pub fn machine_kind() -> String {
     let mut kind = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     #[cfg(target_arch = "x86_64")]
     for (name, is_there) in [

@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::scenario::Scenario;
 use crate::scenario::shift::{Shift, Stage};
 use crate::suite::Suite;
-pub use cells::{CellCache, CellState, Maker};
+pub use cells::{CellCache, CellState, Maker, machine_kind};
 pub use share::{list, states, train_cells};
 
 use offline::execute;

@@ -178,6 +178,7 @@ pub fn read_timings(path: &Path) -> Result<Vec<Timing>> {
                     router: row.router,
                     training_seconds: training,
                     microseconds_per_decision: routing,
+                    machine: row.machine,
                 };
                 sums.push((timing, 1.0));
             }
@@ -197,6 +198,7 @@ struct TimedCell {
     router: String,
     training_seconds: Option<f64>,
     routing_microseconds_per_decision: Option<f64>,
+    machine: Option<String>,
 }
 
 /// What stands around the table; everything between them is replaced.

@@ -62,6 +62,8 @@ pub struct Timing {
     pub training_seconds: f64,
     /// Microseconds for one prompt at one preference.
     pub microseconds_per_decision: f64,
+    /// The kind of machine that it ran on, where the file says so.
+    pub machine: Option<String>,
 }
 
 /// Every router over several runs.
