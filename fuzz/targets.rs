@@ -315,7 +315,7 @@ fn verified_runs() -> Target {
             return Ok(());
         }
         let checked = run::check(&scenario, suite.clone());
-        match (checked, run::stress(&scenario, suite.clone(), None, &|_| {})) {
+        match (checked, run::stress(&scenario, suite.clone(), run::Fits::Shared, None, &|_| {})) {
             (Ok(_), Ok(stressed)) => {
                 let summary = summarise(&stressed.twin);
                 summary.check()?;

@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::snapshot;
 use llm_bandit::evaluate::{Move, moves};
 use llm_bandit::record::Record;
-use llm_bandit::run::CellCache;
-use llm_bandit::run::{Event, run};
-use llm_bandit::run::{Stressed, stress};
+use llm_bandit::run::{CellCache, Event, Fits, Stressed, run, stress};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::statistics::Interval;
 use llm_bandit::suite::Suite;
@@ -64,7 +62,7 @@ fn scenario(text: &str) -> Scenario {
 }
 
 fn stressed(text: &str, suite: &Suite) -> Stressed {
-    stress(&scenario(text), suite.clone(), None, &|_| {}).unwrap()
+    stress(&scenario(text), suite.clone(), Fits::Shared, None, &|_| {}).unwrap()
 }
 
 /// What the shift of that name moves.
@@ -211,7 +209,7 @@ fn shifts_do_to_the_run_what_their_names_say() {
     );
     let mut scenario = scenario(&text);
     scenario.replicates = 2;
-    let stressed = stress(&scenario, suite.clone(), None, &|_| {}).unwrap();
+    let stressed = stress(&scenario, suite.clone(), Fits::Shared, None, &|_| {}).unwrap();
     let names: Vec<&str> =
         stressed.shifted.iter().map(|record| record.manifest.shift.as_ref().unwrap().name.as_str()).collect();
     let (without, added) = (format!("without-{gone}"), format!("add-{gone}"));
@@ -293,7 +291,7 @@ fn an_interrupted_run_takes_up_its_shifts_too() {
                 n_taken_up.fetch_add(n_cells.values().sum(), Ordering::Relaxed);
             }
         };
-        stress(&scenario, suite.clone(), Some(&kept), &count).unwrap()
+        stress(&scenario, suite.clone(), Fits::Shared, Some(&kept), &count).unwrap()
     };
     let first = run();
     assert_eq!(n_taken_up.load(Ordering::Relaxed), 0);

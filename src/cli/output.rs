@@ -271,7 +271,8 @@ impl Timings {
     ) -> Result<()> {
         let known = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let learners = self.learners.lock().unwrap_or_else(PoisonError::into_inner);
-        let header = format!("{unit},router,training_seconds,routing_microseconds_per_decision,machine,note\n");
+        let header =
+            format!("{unit},router,training_seconds,routing_microseconds_per_decision,machine,note\n");
         let (mut text, mut n_untimed, machine) = (header, 0, machine_kind());
         for TimedCell { number, router, n_decisions } in cells {
             let own = known.get(&(number, router.to_owned())).map_or(&[][..], Vec::as_slice);
@@ -286,7 +287,10 @@ impl Timings {
                 }
             };
             let routing = routing.as_secs_f64() * 1e6 / n_decisions as f64;
-            text.push_str(&format!("{number},{router},{:.6},{routing:.6},{machine},\n", training.as_secs_f64()));
+            text.push_str(&format!(
+                "{number},{router},{:.6},{routing:.6},{machine},\n",
+                training.as_secs_f64()
+            ));
         }
         if n_untimed > 0 {
             say_aside(&format!("{n_untimed} cells were taken up and have no times; `--fresh` measures all"));

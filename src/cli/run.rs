@@ -11,7 +11,7 @@ use llm_bandit::fs::{self, Claim};
 use llm_bandit::record::Recorded;
 use llm_bandit::record::online::OnlineRecord;
 use llm_bandit::report;
-use llm_bandit::run::{CellCache, Stressed, online, stress, suite_of};
+use llm_bandit::run::{CellCache, Fits, Stressed, online, stress, suite_of};
 use llm_bandit::scenario::file::Experiment;
 use llm_bandit::scenario::online::OnlineScenario;
 use llm_bandit::scenario::{Scenario, starter};
@@ -291,7 +291,9 @@ fn run_one(
     };
     let ran = match experiment {
         Experiment::Offline(scenario) => {
-            let stressed = stress(scenario, suite, kept, &watch);
+            // A fit that is shared would count for whoever asked first.
+            let fits = if arguments.timings { Fits::Alone } else { Fits::Shared };
+            let stressed = stress(scenario, suite, fits, kept, &watch);
             progress.finish();
             report_offline(scenario, &stressed.map_err(named)?, claim).map_err(named)
         }

@@ -234,9 +234,20 @@ impl Paper {
         let suite = format!("{}{simulated}", suite.info.name);
         let seconds = timings.iter().map(|timing| timing.training_seconds).sum::<f64>() * n as f64;
         let seconds = Cell::decimals(Some(seconds).filter(|_| !timings.is_empty()), 0);
-        let machines: BTreeSet<&str> = timings.iter().filter_map(|timing| timing.machine.as_deref()).collect();
+        let machines: BTreeSet<&str> =
+            timings.iter().filter_map(|timing| timing.machine.as_deref()).collect();
         let machines = machines.into_iter().collect::<Vec<_>>().join("; ");
-        self.provenance.row(cells![name, suite, version, record, content, seed.to_string(), n, seconds, machines]);
+        self.provenance.row(cells![
+            name,
+            suite,
+            version,
+            record,
+            content,
+            seed.to_string(),
+            n,
+            seconds,
+            machines
+        ]);
         Ok(())
     }
 

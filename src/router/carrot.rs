@@ -15,11 +15,10 @@ use std::collections::BTreeMap;
 
 use super::cross_validation::squared_errors;
 use super::difference_estimator::BesideSeen;
-use super::pair_network::{Output, PairPredictor, Targets, score_targets};
-use super::plug_in::utility;
+use super::pair_network::{Output, PairPredictor, Targets};
 use super::plug_in::{ScorePredictor, route};
-use super::predictor::knn::{fit_to, numbers_of_neighbours};
-use super::predictor::mlp::{Heads, Perceptron, tune_perceptron};
+use super::predictor::knn::{Searched, fit_to_scores, numbers_of_neighbours};
+use super::predictor::mlp::{self, Heads, Perceptron, tune_perceptron};
 use super::{Choices, Policy, Router, RouterKind, Trained, Training, Traits};
 use crate::error::Result;
 use crate::linalg::Matrix;
@@ -116,21 +115,21 @@ fn fit_neighbours(training: &Training<'_>) -> (Carrot, BTreeMap<String, String>)
         -errors.map(|(error, spread)| if *spread > 0.0 { error / spread } else { 0.0 }).sum::<f64>()
     };
     let costs = BesideSeen::plain(&outcomes.cost_units, &outcomes.mean_cost_units);
-    let costs = fit_to(costs, &candidates, training, relative);
-    let earned = |scores: &Matrix| utility(training, scores, &costs.out_of_fold);
-    let scores = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &training.data().unseen);
-    let scores = fit_to(scores, &candidates, training, earned);
+    let n_candidates = candidates.len();
+    let costs = Searched::new(costs, candidates, training).best(relative);
+    let scores = fit_to_scores(training, &costs.out_of_fold);
     let notes = BTreeMap::from([
         ("neighbours".to_owned(), scores.notes["neighbours"].clone()),
         ("neighbours-of-cost".to_owned(), costs.notes["neighbours"].clone()),
-        ("settings-tried".to_owned(), (2 * candidates.len()).to_string()),
+        ("settings-tried".to_owned(), (2 * n_candidates).to_string()),
     ]);
     (Carrot { scores: Box::new(scores.predictor), costs: Box::new(costs.predictor) }, notes)
 }
 
 fn fit_networks(training: &Training<'_>) -> Result<(Carrot, BTreeMap<String, String>)> {
     let (data, outcomes) = (training.data(), training.outcomes());
-    let (scores, mut notes) = tune_perceptron(Heads::Shared, training, &score_targets("carrot", training))?;
+    let scores = mlp::fit(Heads::Shared, training)?;
+    let mut notes = scores.notes.clone();
     let means = &outcomes.mean_cost_units;
     let relative = |(cost, &mean): (Option<f64>, &f64)| match cost {
         Some(cost) if mean > 0.0 => (cost / mean - 1.0) as f32,
@@ -146,11 +145,11 @@ fn fit_networks(training: &Training<'_>) -> Result<(Carrot, BTreeMap<String, Str
         output: Output::Value,
         stream: training.stream().named("costs"),
     };
-    let (costs, notes_of_cost) = tune_perceptron(Heads::Shared, training, &targets)?;
+    let costs = tune_perceptron(Heads::Shared, training, &targets)?;
     for name in ["hidden-width", "noise", "epochs", "validation-loss"] {
-        notes.insert(format!("{name}-of-cost"), notes_of_cost[name].clone());
+        notes.insert(format!("{name}-of-cost"), costs.notes[name].clone());
     }
     let means = means.iter().map(|&mean| mean as f32).collect();
-    let costs = CostNetwork { network: costs.predictor, means };
-    Ok((Carrot { scores: Box::new(scores.predictor), costs: Box::new(costs) }, notes))
+    let costs = CostNetwork { network: costs.tuned.predictor, means };
+    Ok((Carrot { scores: Box::new(scores.tuned.predictor.clone()), costs: Box::new(costs) }, notes))
 }

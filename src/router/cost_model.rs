@@ -22,6 +22,16 @@ pub enum CostModelKind {
     PerPrompt,
 }
 
+impl CostModelKind {
+    /// As in scenarios.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            CostModelKind::Mean => "mean",
+            CostModelKind::PerPrompt => "per-prompt",
+        }
+    }
+}
+
 /// With fewer answers of a model than this, whether a regression beats their mean is a matter of luck.
 const LEAST_ANSWERS: usize = 30;
 

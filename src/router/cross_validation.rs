@@ -58,6 +58,7 @@ pub(super) const LAMBDAS: [f64; 13] =
     [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 1000.0, 10000.0];
 
 /// Fitted coefficients: features x targets.
+#[derive(Clone)]
 pub(super) struct Ridge {
     coefficients: Matrix,
 }

@@ -58,6 +58,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// What a smoother fits in the place of scores.
+#[derive(Clone)]
 pub(super) struct BesideSeen {
     /// Prompts x models, of unseen ones less the mean of the seen; then, where there are unseen models, a column of that mean.
     pub(super) table: CellTable,

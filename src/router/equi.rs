@@ -60,7 +60,7 @@ kept!(Equi { linear, principal, corrections }, |it, shape| {
 impl RouterKind for EquiSettings {
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, costs) = (training.data(), training.costs(self.cost));
-        let linear = fit_linear(None, training, &costs.out_of_fold);
+        let linear = fit_linear(training, self.cost);
         let principal = Principal::new(&data.prompts, DIRECTIONS, &training.stream().named("directions"));
         let features = principal.of(&data.prompts);
         let ranking = Ranking { training, scores: &linear.out_of_fold, costs: &costs.out_of_fold };
@@ -81,14 +81,14 @@ impl RouterKind for EquiSettings {
         };
         let chosen = SETTINGS[best(&SETTINGS.iter().map(earned).collect::<Vec<_>>())];
         let corrections = corrected(chosen, data.prompts.len());
-        let mut notes: BTreeMap<String, String> = linear.notes;
+        let mut notes: BTreeMap<String, String> = linear.notes.clone();
         let in_words = match chosen.1 {
             penalty if penalty.is_finite() => format!("temperature {}, penalty {penalty}", chosen.0),
             _ => "none".to_owned(),
         };
         notes.insert("ranking".to_owned(), in_words);
         notes.insert("settings-tried".to_owned(), (LAMBDAS.len() + SETTINGS.len()).to_string());
-        let scores = Equi { linear: linear.predictor, principal, corrections };
+        let scores = Equi { linear: linear.predictor.clone(), principal, corrections };
         Ok(Trained { router: PlugIn::policy(Box::new(scores), costs), notes })
     }
 }

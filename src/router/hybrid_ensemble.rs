@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use super::cost_model::CostModelKind;
 use super::pair_network::score_targets;
-use super::plug_in::{PlugIn, ScorePredictor};
-use super::predictor::mlp::{Heads, tune_perceptron};
-use super::predictor::{self, FittedScores, clusters, kernel, knn};
+use super::plug_in::{FittedScores, PlugIn, ScorePredictor};
+use super::predictor::mlp::{self, Heads};
+use super::predictor::{self, clusters, kernel, knn};
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::Matrix;
@@ -53,18 +53,18 @@ impl RouterKind for HybridEnsembleSettings {
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let costs = training.costs(self.cost);
         let targets = score_targets("mlp", training);
-        let (perceptron, notes) = tune_perceptron(Heads::Shared, training, &targets)?;
+        let perceptron = mlp::fit(Heads::Shared, training)?;
         let members = [
-            member("knn", knn::fit(None, training, &costs.out_of_fold)),
-            member("linear", predictor::fit_linear(None, training, &costs.out_of_fold)),
-            member("clusters", clusters::fit(training, &costs.out_of_fold)),
-            member("kernel", kernel::fit(training, &costs.out_of_fold)),
+            member("knn", &*knn::fit(training, self.cost)),
+            member("linear", &*predictor::fit_linear(training, self.cost)),
+            member("clusters", &*clusters::fit(training, self.cost)),
+            member("kernel", &*kernel::fit(training, self.cost)),
             member(
                 "mlp",
-                FittedScores {
-                    out_of_fold: perceptron.out_of_fold(training, &targets)?,
-                    predictor: perceptron.predictor,
-                    notes,
+                &FittedScores {
+                    out_of_fold: perceptron.tuned.out_of_fold(training, &targets)?,
+                    predictor: perceptron.tuned.predictor.clone(),
+                    notes: perceptron.notes.clone(),
                 },
             ),
         ];
@@ -86,9 +86,14 @@ impl RouterKind for HybridEnsembleSettings {
     }
 }
 
-fn member<P: ScorePredictor + 'static>(name: &'static str, fitted: FittedScores<P>) -> Member {
+fn member<P: ScorePredictor + Clone + 'static>(name: &'static str, fitted: &FittedScores<P>) -> Member {
     let n_tried = fitted.notes.get("settings-tried").and_then(|n| n.parse().ok()).unwrap_or(1);
-    Member { name, predictor: Box::new(fitted.predictor), out_of_fold: fitted.out_of_fold, n_tried }
+    Member {
+        name,
+        predictor: Box::new(fitted.predictor.clone()),
+        out_of_fold: fitted.out_of_fold.clone(),
+        n_tried,
+    }
 }
 
 impl ScorePredictor for Ensemble {

@@ -94,8 +94,8 @@ pub(crate) use routellm_sw::RoutellmSwSettings;
 pub(crate) use saved::{EncoderOf, is_near_unit};
 pub use saved::{Origin, SavedRouter};
 pub(crate) use static_tiers::StaticTiersSettings;
-pub(crate) use training::Memo;
 pub use training::{LearningCurve, Names, Trained, Training};
+pub(crate) use training::{Memo, SharedFits};
 pub(crate) use uniroute::UniRouteSettings;
 
 pub(crate) use training_data::RIGHT;

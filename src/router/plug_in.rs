@@ -2,8 +2,10 @@
 //! that it earns on development prompts they were not fitted on.
 
 use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::cost_model::{CostModel, FittedCosts};
+use super::cost_model::{CostModel, CostModelKind, FittedCosts};
 use super::{Choices, Policy, Router, Training, model_number};
 use crate::linalg::Matrix;
 use crate::network::kept;
@@ -99,6 +101,24 @@ pub(crate) fn choose(
         }
         *model = model_number(best.1);
     }
+}
+
+/// A score predictor and its predictions for development prompts it was not fitted on.
+pub(super) struct FittedScores<P> {
+    pub(super) predictor: P,
+    pub(super) out_of_fold: Matrix,
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// What all routers fit once, tuned to these costs.
+pub(super) fn shared<P: Send + Sync + 'static>(
+    name: &str,
+    training: &Training<'_>,
+    cost: Option<CostModelKind>,
+    fit: impl FnOnce(&Training<'_>, &Matrix) -> FittedScores<P>,
+) -> Arc<FittedScores<P>> {
+    let name = format!("{name} at {} cost", training.cost_kind(cost).name());
+    training.shared_fit(&name, |training| fit(training, &training.costs(cost).out_of_fold))
 }
 
 /// The mean utility over the declared distribution of preferences when the plug-in rule follows these out-of-sample

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Policy;
@@ -20,6 +21,7 @@ pub struct Training<'a> {
     stream: Stream,
     names: Option<Names<'a>>,
     memo: Option<&'a Memo>,
+    fits: Option<&'a SharedFits>,
     meter: Cell<Meter>,
     curves: RefCell<Vec<LearningCurve>>,
 }
@@ -33,6 +35,7 @@ impl<'a> Training<'a> {
             stream,
             names: None,
             memo: None,
+            fits: None,
             meter: Cell::default(),
             curves: RefCell::default(),
         }
@@ -46,6 +49,55 @@ impl<'a> Training<'a> {
     /// With what was learned from the seen models at another quiz.
     pub(crate) fn remembering(self, memo: Option<&'a Memo>) -> Self {
         Training { memo, ..self }
+    }
+
+    /// With what other routers have fitted to the same data.
+    pub(crate) fn sharing(self, fits: &'a SharedFits) -> Self {
+        Training { fits: Some(fits), ..self }
+    }
+
+    /// What several routers fit in the same way to the same data, under a name that tells all else that it depends on: made by the
+    /// first that asks, or by each for itself where nothing is shared. It draws from a stream of that name, so that nobody's numbers
+    /// depend on who else is there.
+    ///
+    /// # Errors
+    /// What making it gives; the next one that asks makes it again.
+    pub(crate) fn shared<T: Send + Sync + 'static, E>(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Training<'a>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<Arc<T>, E> {
+        let stream = self.fits.map_or(&self.stream, |fits| &fits.stream);
+        let training = Training {
+            stream: stream.named("shared-fit").named(name),
+            memo: None,
+            meter: Cell::default(),
+            curves: RefCell::default(),
+            ..*self
+        };
+        let make = || {
+            let value = Arc::new(make(&training)?);
+            Ok(Fit { value, meter: training.meter.get(), curves: training.curves.take() })
+        };
+        let fit = match self.fits.filter(|fits| fits.are_kept) {
+            Some(fits) => fits.get_or_make(name, make)?,
+            None => make()?,
+        };
+        if fit.meter != Meter::default() {
+            self.meter.set(fit.meter);
+        }
+        self.curves.borrow_mut().extend(fit.curves);
+        Ok(fit.value)
+    }
+
+    /// As [`shared`](Self::shared), of what cannot fail.
+    pub(crate) fn shared_fit<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Training<'a>) -> T,
+    ) -> Arc<T> {
+        let Ok(value) = self.shared(name, |training| Ok::<T, Infallible>(make(training)));
+        value
     }
 
     /// What was learned at another quiz under that name, else what is made now.
@@ -85,7 +137,12 @@ impl<'a> Training<'a> {
 
     /// The costs a router reckons with: of the kind it asks for, else of the scenario's.
     pub(crate) fn costs(&self, kind: Option<CostModelKind>) -> &'a FittedCosts {
-        self.cost_models.get(kind.unwrap_or(self.cost_models.default), self.data)
+        self.cost_models.get(self.cost_kind(kind), self.data)
+    }
+
+    /// The kind of costs that a router reckons with that asks for this one.
+    pub(crate) fn cost_kind(&self, kind: Option<CostModelKind>) -> CostModelKind {
+        kind.unwrap_or(self.cost_models.default)
     }
 
     /// The router's random stream.
@@ -192,6 +249,55 @@ impl Memo {
     }
 }
 
+/// Fits of one training set by name. Whoever asks for one that another thread is making waits for it.
+pub(crate) struct SharedFits {
+    stream: Stream,
+    are_kept: bool,
+    fits: Mutex<BTreeMap<String, Slot>>,
+}
+
+/// Empty while nobody has finished the fit.
+type Slot = Arc<Mutex<Option<Fit<dyn Any + Send + Sync>>>>;
+
+/// A value, what was looked at to make it, and how it went.
+struct Fit<T: ?Sized> {
+    value: Arc<T>,
+    meter: Meter,
+    curves: Vec<LearningCurve>,
+}
+
+impl SharedFits {
+    /// None yet. Where they are not kept, every router makes its own, of the same numbers.
+    pub(crate) fn new(stream: Stream, are_kept: bool) -> Self {
+        SharedFits { stream, are_kept, fits: Mutex::default() }
+    }
+
+    fn get_or_make<T: Send + Sync + 'static, E>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> std::result::Result<Fit<T>, E>,
+    ) -> std::result::Result<Fit<T>, E> {
+        let slot = {
+            let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(fits.entry(name.to_owned()).or_default())
+        };
+        // Under the lock of this fit alone. No fit makes work for other threads, so that whoever waits here waits for nobody who waits.
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Fit { value, meter, curves }) = &*slot {
+            let value =
+                Arc::clone(value).downcast::<T>().unwrap_or_else(|_| panic!("`{name}` names one type"));
+            return Ok(Fit { value, meter: *meter, curves: curves.clone() });
+        }
+        let Fit { value, meter, curves } = make()?;
+        *slot = Some(Fit {
+            value: Arc::clone(&value) as Arc<dyn Any + Send + Sync>,
+            meter,
+            curves: curves.clone(),
+        });
+        Ok(Fit { value, meter, curves })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,5 +311,27 @@ mod tests {
         assert_eq!(make("a", Ok(1)), Ok(1));
         assert_eq!(make("a", Ok(2)), Ok(1));
         assert_eq!(make("b", Ok(3)), Ok(3));
+    }
+
+    #[test]
+    fn a_fit_is_made_once_for_all_threads_and_a_failure_by_each() {
+        let fits = SharedFits::new(Stream::root(0), true);
+        let n_made = std::sync::atomic::AtomicUsize::new(0);
+        let curve = LearningCurve { what: "loss".into(), by: "epoch".into(), points: vec![(1, 0.5)] };
+        let meter = Meter { outcomes_seen: 7, dollars: 0.25 };
+        let get = &|outcome: std::result::Result<u64, String>| {
+            let fit = fits.get_or_make("a", || {
+                n_made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                outcome.map(|value| Fit { value: Arc::new(value), meter, curves: vec![curve.clone()] })
+            });
+            fit.map(|Fit { value, meter, curves }| (*value, meter, curves))
+        };
+        assert_eq!(get(Err("diverged".into())), Err("diverged".into()));
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || get(Ok(thread)))).collect();
+            let got: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect();
+            assert!(got.iter().all(|fit| *fit == got[0] && fit.1 == meter && fit.2 == [curve.clone()]));
+        });
+        assert_eq!(n_made.into_inner(), 2);
     }
 }

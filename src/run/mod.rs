@@ -28,6 +28,7 @@ use offline::execute;
 pub use offline::{Event, resume, run, train};
 pub use prepare::{check, suite_of};
 pub(crate) use prepare::{cut, put_licence};
+pub use replicate::Fits;
 use study::{Part, Study};
 
 /// A run and everything beside it.
@@ -41,17 +42,19 @@ pub struct Stressed {
 }
 
 /// Runs a scenario as [`resume`] does, and under each of its shifts and quizzes. The twin's record is
-/// the one that `resume` gives.
+/// the one that `resume` gives, whether fits are shared or not.
 ///
 /// # Errors
 /// As `resume`; a shift that does not fit the suite, found before anything is trained.
 pub fn stress(
     scenario: &Scenario,
     suite: Suite,
+    fits: Fits,
     cache: Option<&CellCache>,
     progress: &(dyn Fn(Event) + Sync),
 ) -> Result<Stressed> {
-    let study = Study::new(scenario, suite)?;
+    let mut study = Study::new(scenario, suite)?;
+    study.prepared.fits = fits;
     if let Some(cache) = cache {
         cache.check_room(&study.volume()?)?;
     }
@@ -97,7 +100,7 @@ mod tests {
         let events = Mutex::new(0);
         let run = |n_free: u64| {
             let count = |_| *events.lock().unwrap() += 1;
-            with_room(n_free, || stress(&scenario, suite.clone(), Some(&cache), &count))
+            with_room(n_free, || stress(&scenario, suite.clone(), Fits::Shared, Some(&cache), &count))
         };
         let fault = run(3_000_000).err().unwrap().to_string();
         let expected = format!("{}: has 3 MB of free room, and this may write ", folder.path().display());

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::balance::{Size, expected};
-use super::replicate::RunInputs;
-use super::replicate::TestShift;
+use super::replicate::{Fits, RunInputs, TestShift};
 use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result, suggestion};
 use crate::metrics::{Bound, PolicyId, metric};
@@ -61,6 +60,7 @@ pub(crate) struct Prepared {
     pub(crate) facts: SuiteFacts,
     pub(crate) groups: Vec<usize>,
     pub(crate) grid: PreferenceGrid,
+    pub(crate) fits: Fits,
 }
 
 impl Prepared {
@@ -84,6 +84,7 @@ impl Prepared {
             grid: &self.grid,
             asked: &self.grid,
             shifts,
+            fits: self.fits,
         }
     }
 }
@@ -144,6 +145,7 @@ pub(crate) fn prepare(scenario: &Scenario, suite: Suite) -> Result<Prepared> {
         grid: PreferenceGrid::new(&scenario.preferences)?,
         facts: SuiteFacts { has_cost, left_out, uncounted, content_hash },
         suite,
+        fits: Fits::default(),
     })
 }
 

@@ -12,7 +12,8 @@ use crate::random::standard_normal;
 use crate::record::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
 use crate::router::{
-    Asked, Choices, CostModels, Memo, Names, Prompts, Quizzed, Training, TrainingData, item_information,
+    Asked, Choices, CostModels, Memo, Names, Prompts, Quizzed, SharedFits, Training, TrainingData,
+    item_information,
 };
 use crate::scenario::shift::{Priced, Shift, by_original, is_answered};
 use crate::scenario::split::Split;
@@ -41,6 +42,18 @@ pub(crate) struct RunInputs<'a> {
     pub(crate) asked: &'a PreferenceGrid,
     /// What routers meet besides once they are trained.
     pub(crate) shifts: &'a [TestShift<'a>],
+    /// Whether they share what they fit in the same way.
+    pub(crate) fits: Fits,
+}
+
+/// Whether routers of a replicate share what they fit in the same way. No number depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fits {
+    /// Whoever asks first makes a fit for all.
+    #[default]
+    Shared,
+    /// Each router makes its own, so that its time is its own.
+    Alone,
 }
 
 /// One replicate.
@@ -82,6 +95,7 @@ pub(super) struct TrainingSet {
     pub(super) quizzed: Quizzed,
     pub(super) data: TrainingData,
     pub(super) cost_models: CostModels,
+    pub(super) fits: SharedFits,
 }
 
 impl Replicate {
@@ -171,7 +185,12 @@ impl Replicate {
         let data =
             TrainingData::with_unseen(suite, groups, parts, grid.clone(), &quizzed, self.cost_unit_usd);
         let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
-        TrainingSet { quizzed, data, cost_models }
+        TrainingSet {
+            quizzed,
+            data,
+            cost_models,
+            fits: SharedFits::new(self.stream.clone(), inputs.fits == Fits::Shared),
+        }
     }
 
     /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz.

@@ -146,7 +146,8 @@ impl Replicate {
     ) -> Result<TrainedCell> {
         let of_training = |error| self.of_training(entry, error);
         let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry));
-        let training = training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref());
+        let training =
+            training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref()).sharing(&set.fits);
         (observer.tell)(Step::Started, entry)?;
         let trained = entry.settings.as_kind().train(&training).map_err(of_training)?;
         (observer.tell)(Step::Trained, entry)?;
@@ -280,8 +281,8 @@ impl Replicate {
         origin: Origin,
         encoder: EncoderOf,
     ) -> Result<SavedRouter> {
-        let TrainingSet { data, cost_models, .. } = self.training_set(inputs, inputs.scenario.quiz_of(entry));
-        let training = Training::new(&data, &cost_models, self.stream_of(entry));
+        let set = self.training_set(inputs, inputs.scenario.quiz_of(entry));
+        let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry)).sharing(&set.fits);
         let models = inputs.suite.models.iter().map(|model| model.id.clone()).collect();
         SavedRouter::train(&entry.settings, &training, models, origin, encoder)
             .map_err(|error| self.of_training(entry, error))

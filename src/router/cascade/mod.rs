@@ -23,7 +23,6 @@ mod search;
 use std::collections::BTreeMap;
 
 use self::search::{Acceptance, Answers, Corner, search};
-use super::cost_model::CostModelKind;
 use super::plug_in::ScorePredictor;
 use super::predictor::{self, knn};
 use super::{Cascade, Choices, Policy, Router, RouterKind, Trained, Training, Traits, model_number};
@@ -144,15 +143,14 @@ impl RouterKind for CascadeSettings {
 impl CascadeSettings {
     /// A predictor, tuned for routing at once, and its predictions for prompts it was not fitted on.
     fn predictor(&self, training: &Training<'_>) -> (Box<dyn ScorePredictor>, Matrix) {
-        let costs = &training.costs(None::<CostModelKind>).out_of_fold;
         match self.predictor {
             CascadePredictor::Knn => {
-                let fitted = knn::fit(None, training, costs);
-                (Box::new(fitted.predictor), fitted.out_of_fold)
+                let fitted = knn::fit(training, None);
+                (Box::new(fitted.predictor.clone()), fitted.out_of_fold.clone())
             }
             CascadePredictor::Linear => {
-                let fitted = predictor::fit_linear(None, training, costs);
-                (Box::new(fitted.predictor), fitted.out_of_fold)
+                let fitted = predictor::fit_linear(training, None);
+                (Box::new(fitted.predictor.clone()), fitted.out_of_fold.clone())
             }
         }
     }

@@ -11,8 +11,7 @@ use crate::random::index_below;
 use crate::router::Training;
 use crate::router::cost_model::CostModel;
 use crate::router::cross_validation::best;
-use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::prompt_utilities;
+use crate::router::plug_in::{FittedScores, ScorePredictor, prompt_utilities};
 use crate::router::predictor::clusters::{self, ClusterRidge};
 use crate::router::predictor::kernel::{self, KernelSmoother};
 use crate::router::prompts::Prompts;
@@ -102,20 +101,16 @@ pub(crate) fn fit(
             }
             Source::Irt => predictors.learned.scores(&prompts.embeddings),
             Source::Clusters => {
-                let fitted = clusters::fit(training, &costs.out_of_fold);
+                let fitted = clusters::fit(training, settings.cost);
                 notes.insert("ridge".to_owned(), fitted.notes["ridge"].clone());
-                let scores =
-                    if settings.out_of_fold { fitted.out_of_fold } else { fitted.predictor.predict(prompts) };
-                predictors.clusters = Some(fitted.predictor);
-                scores
+                predictors.clusters = Some(fitted.predictor.clone());
+                seen(&fitted, settings, prompts)
             }
             Source::Kernel => {
-                let fitted = kernel::fit(training, &costs.out_of_fold);
+                let fitted = kernel::fit(training, settings.cost);
                 notes.insert("bandwidth".to_owned(), fitted.notes["bandwidth"].clone());
-                let scores =
-                    if settings.out_of_fold { fitted.out_of_fold } else { fitted.predictor.predict(prompts) };
-                predictors.kernel = Some(fitted.predictor);
-                scores
+                predictors.kernel = Some(fitted.predictor.clone());
+                seen(&fitted, settings, prompts)
             }
         };
         sources.push(out_of_fold);
@@ -127,6 +122,11 @@ pub(crate) fn fit(
     notes.insert("mixture".to_owned(), words.join(", "));
     let situations = predictors.assemble(prompts, sources, costs.out_of_fold.clone());
     Ok((predictors, situations, notes))
+}
+
+/// What the policy learns of a source from: predictions of prompts that it was not fitted on, or else its own.
+fn seen<P: ScorePredictor>(fitted: &FittedScores<P>, settings: &Resolved, prompts: &Prompts) -> Matrix {
+    if settings.out_of_fold { fitted.out_of_fold.clone() } else { fitted.predictor.predict(prompts) }
 }
 
 /// The weights of the sources: the mean over bootstrap samples of the development prompts of the weights under which the

@@ -8,16 +8,16 @@
 //! centres (arithmetic).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::network::kept;
 use crate::random::{ChaCha8Rng, sample_indices};
 use crate::router::Training;
+use crate::router::cost_model::CostModelKind;
 use crate::router::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
 use crate::router::difference_estimator::BesideSeen;
-use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::utility;
+use crate::router::plug_in::{FittedScores, ScorePredictor, shared, utility};
 use crate::router::prompts::Prompts;
 
 /// The numbers of clusters; a clustering is left out where a cluster would have fewer than [`LEAST_MEMBERS`] prompts.
@@ -31,6 +31,7 @@ const ROUNDS: usize = 12;
 const TOKEN_SPREAD: f64 = 0.3;
 
 /// What a prompt is turned into.
+#[derive(Clone)]
 pub(crate) struct Features {
     /// The centres of each clustering, clusters x width.
     pub(crate) clusterings: Vec<Matrix>,
@@ -39,6 +40,7 @@ pub(crate) struct Features {
 }
 
 /// The fitted predictor.
+#[derive(Clone)]
 pub(crate) struct ClusterRidge {
     pub(crate) features: Features,
     pub(crate) ridge: Ridge,
@@ -59,11 +61,15 @@ impl ScorePredictor for ClusterRidge {
     }
 }
 
-/// Fits on all development prompts with the ridge that earns most out of fold. The clusters know no outcome, so one
-/// clustering serves all folds.
-pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<ClusterRidge> {
+/// Fits on all development prompts with the ridge that earns most out of fold at these costs; once for all routers. The clusters
+/// know no outcome, so one clustering serves all folds.
+pub(crate) fn fit(training: &Training<'_>, cost: Option<CostModelKind>) -> Arc<FittedScores<ClusterRidge>> {
+    shared("clusters", training, cost, fit_to)
+}
+
+fn fit_to(training: &Training<'_>, costs: &Matrix) -> FittedScores<ClusterRidge> {
     let data = training.data();
-    let stream = training.stream().named("clusters");
+    let stream = training.stream();
     let features = Features::new(&data.prompts, &mut stream.generator());
     let values = features.of(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &stream.named("folds"));

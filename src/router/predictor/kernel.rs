@@ -7,15 +7,15 @@
 //! (arithmetic), its size a quarter of the embeddings. The bandwidth t is tuned by leaving each prompt out in turn.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::FittedScores;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::kept;
 use crate::router::Training;
+use crate::router::cost_model::CostModelKind;
 use crate::router::cross_validation::best;
 use crate::router::difference_estimator::{BesideSeen, scores_of};
-use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::utility;
+use crate::router::plug_in::{FittedScores, ScorePredictor, shared, utility};
 use crate::router::prompts::Prompts;
 
 /// The bandwidths tried, for embeddings of unit length.
@@ -25,6 +25,7 @@ const DIRECTIONS: usize = 96;
 const BLOCK: usize = 64;
 
 /// The fitted predictor.
+#[derive(Clone)]
 pub(crate) struct KernelSmoother {
     pub(crate) bandwidth: f32,
     /// Width x directions.
@@ -61,8 +62,12 @@ impl ScorePredictor for KernelSmoother {
     }
 }
 
-/// Fits with the bandwidth that earns most when each prompt is left out.
-pub(crate) fn fit(training: &Training<'_>, costs: &Matrix) -> FittedScores<KernelSmoother> {
+/// Fits with the bandwidth that earns most at these costs when each prompt is left out; once for all routers.
+pub(crate) fn fit(training: &Training<'_>, cost: Option<CostModelKind>) -> Arc<FittedScores<KernelSmoother>> {
+    shared("kernel", training, cost, fit_to)
+}
+
+fn fit_to(training: &Training<'_>, costs: &Matrix) -> FittedScores<KernelSmoother> {
     let (data, outcomes) = (training.data(), training.outcomes());
     let mut rng = training.stream().named("directions").generator();
     let directions = principal_directions(&data.prompts.embeddings, DIRECTIONS, &mut rng);

@@ -10,25 +10,29 @@
 //! averaged of an unseen model is how it stands beside the seen ones ([`BesideSeen`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::FittedScores;
 use crate::error::Result;
 use crate::linalg::{Matrix, multiply};
 use crate::network::{Kept, Parts};
 use crate::router::Training;
+use crate::router::cost_model::CostModelKind;
 use crate::router::cross_validation::best;
 use crate::router::difference_estimator::BesideSeen;
-use crate::router::plug_in::ScorePredictor;
-use crate::router::plug_in::utility;
+use crate::router::plug_in::{FittedScores, ScorePredictor, shared, utility};
 use crate::router::prompts::Prompts;
 use crate::suite::CellTable;
 
 /// The numbers of neighbours tried.
 const NEIGHBOURS: [usize; 12] = [5, 10, 20, 30, 40, 60, 80, 100, 150, 200, 300, 400];
 
+/// Predictions for all numbers of neighbours are kept for the next router where they are no more: 64 MiB.
+const MOST_KEPT: usize = 16 << 20;
+
 /// How many queries are compared with all development prompts at once: their similarities stay in the cache.
 const BLOCK: usize = 128;
 
+#[derive(Clone)]
 pub(in crate::router) struct Knn {
     neighbours: usize,
     embeddings: Matrix,
@@ -38,6 +42,7 @@ pub(in crate::router) struct Knn {
 }
 
 /// Models that answered the same part of the development prompts.
+#[derive(Clone)]
 struct Partial {
     models: Vec<usize>,
     /// The prompts they answered, of those with an embedding.
@@ -86,20 +91,36 @@ struct Queries<'a, F: Fn(usize, usize) -> bool> {
     is_excluded: F,
 }
 
-/// Fits with the given number of neighbours, or with the one that earns most when each prompt is left out.
-pub(in crate::router) fn fit(
-    neighbours: Option<usize>,
-    training: &Training<'_>,
-    costs: &Matrix,
-) -> FittedScores<Knn> {
-    let (data, outcomes) = (training.data(), training.outcomes());
-    let n_prompts = data.prompts.len();
-    let candidates: Vec<usize> = match neighbours {
-        Some(neighbours) => vec![neighbours.min(n_prompts)],
-        None => numbers_of_neighbours(n_prompts),
+/// Fits with the number of neighbours that earns most at these costs when each prompt is left out; once for all routers.
+pub(in crate::router) fn fit(training: &Training<'_>, cost: Option<CostModelKind>) -> Arc<FittedScores<Knn>> {
+    shared("knn", training, cost, fit_to_scores)
+}
+
+/// Fits to scores with the number of neighbours that earns most at these costs when each prompt is left out. One search serves
+/// all costs.
+pub(in crate::router) fn fit_to_scores(training: &Training<'_>, costs: &Matrix) -> FittedScores<Knn> {
+    let search = |training: &Training<'_>| {
+        let candidates = numbers_of_neighbours(training.data().prompts.len());
+        Searched::new(beside_seen(training), candidates, training)
     };
-    let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
-    fit_to(beside, &candidates, training, |scores| utility(training, scores, costs))
+    let n_cells = training.data().prompts.len() * training.data().n_models();
+    let worth = |scores: &Matrix| utility(training, scores, costs);
+    if NEIGHBOURS.len() * n_cells <= MOST_KEPT {
+        training.shared_fit("neighbours", search).best(worth)
+    } else {
+        search(training).best(worth)
+    }
+}
+
+/// Fits to scores with so many neighbours.
+pub(super) fn fit_with(neighbours: usize, training: &Training<'_>) -> FittedScores<Knn> {
+    let neighbours = neighbours.min(training.data().prompts.len());
+    Searched::new(beside_seen(training), vec![neighbours], training).best(|_| 0.0)
+}
+
+fn beside_seen(training: &Training<'_>) -> BesideSeen {
+    let outcomes = training.outcomes();
+    BesideSeen::new(&outcomes.score, &outcomes.mean_score, &training.data().unseen)
 }
 
 /// The numbers of neighbours tried among so many prompts.
@@ -107,35 +128,48 @@ pub(in crate::router) fn numbers_of_neighbours(n_prompts: usize) -> Vec<usize> {
     NEIGHBOURS.iter().copied().filter(|&k| k == NEIGHBOURS[0] || k <= n_prompts / 2).collect()
 }
 
-/// Fits to any outcome of the development prompts, with the number of neighbours, of those ascending, whose predictions
-/// are worth most when each prompt is left out.
-pub(in crate::router) fn fit_to(
-    beside: BesideSeen,
-    candidates: &[usize],
-    training: &Training<'_>,
-    worth: impl Fn(&Matrix) -> f64,
-) -> FittedScores<Knn> {
-    let data = training.data();
-    let mut knn = Knn {
-        neighbours: 0,
-        embeddings: data.prompts.embeddings.clone(),
-        has_embedding: data.prompts.has_embedding.clone(),
-        partial: partial(&beside.table, &data.prompts.has_embedding),
-        beside,
-    };
-    let groups = &data.prompts.text_groups;
-    let queries =
-        Queries { prompts: &data.prompts, is_excluded: |query, other| groups[query] == groups[other] };
-    let mut predictions = knn.predict_each(&queries, candidates);
-    let chosen = best(&predictions.iter().map(worth).collect::<Vec<_>>());
-    knn.neighbours = candidates[chosen];
-    FittedScores {
-        predictor: knn,
-        out_of_fold: predictions.swap_remove(chosen),
-        notes: BTreeMap::from([
-            ("neighbours".to_owned(), candidates[chosen].to_string()),
-            ("settings-tried".to_owned(), candidates.len().to_string()),
-        ]),
+/// Any outcome of the development prompts as its neighbours' means predict it, leaving each prompt out.
+pub(in crate::router) struct Searched {
+    knn: Knn,
+    /// The numbers of neighbours, ascending.
+    candidates: Vec<usize>,
+    /// For each of them.
+    predictions: Vec<Matrix>,
+}
+
+impl Searched {
+    /// Searches the neighbours of every development prompt.
+    pub(in crate::router) fn new(
+        beside: BesideSeen,
+        candidates: Vec<usize>,
+        training: &Training<'_>,
+    ) -> Self {
+        let data = training.data();
+        let knn = Knn {
+            neighbours: 0,
+            embeddings: data.prompts.embeddings.clone(),
+            has_embedding: data.prompts.has_embedding.clone(),
+            partial: partial(&beside.table, &data.prompts.has_embedding),
+            beside,
+        };
+        let groups = &data.prompts.text_groups;
+        let queries =
+            Queries { prompts: &data.prompts, is_excluded: |query, other| groups[query] == groups[other] };
+        Searched { predictions: knn.predict_each(&queries, &candidates), knn, candidates }
+    }
+
+    /// The predictor with the number of neighbours whose predictions are worth most.
+    pub(in crate::router) fn best(&self, worth: impl Fn(&Matrix) -> f64) -> FittedScores<Knn> {
+        let chosen = best(&self.predictions.iter().map(worth).collect::<Vec<_>>());
+        let neighbours = self.candidates[chosen];
+        FittedScores {
+            predictor: Knn { neighbours, ..self.knn.clone() },
+            out_of_fold: self.predictions[chosen].clone(),
+            notes: BTreeMap::from([
+                ("neighbours".to_owned(), neighbours.to_string()),
+                ("settings-tried".to_owned(), self.candidates.len().to_string()),
+            ]),
+        }
     }
 }
 

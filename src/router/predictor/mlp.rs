@@ -12,6 +12,7 @@
 //! to share: its logit is taken to be a combination of the seen models' logits plus a constant, around their mean.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dfdx::prelude::*;
 
@@ -22,9 +23,7 @@ use crate::network::{
 };
 use crate::random::ChaCha8Rng;
 use crate::router::Training;
-use crate::router::pair_network::{
-    PairNetwork, PairPredictor, Targets, Trial, Tuned, grid, moments, score_targets, tune,
-};
+use crate::router::pair_network::{PairNetwork, Targets, Trial, Tuned, grid, moments, score_targets, tune};
 
 /// How models share a perceptron.
 #[derive(
@@ -58,6 +57,12 @@ pub(in crate::router) struct Perceptron {
     heads: Heads,
 }
 
+/// A tuned perceptron and how it was tuned.
+pub(in crate::router) struct TunedPerceptron {
+    pub(in crate::router) tuned: Tuned<Perceptron>,
+    pub(in crate::router) notes: BTreeMap<String, String>,
+}
+
 /// Tunes a perceptron to these targets.
 ///
 /// # Errors
@@ -66,20 +71,21 @@ pub(in crate::router) fn tune_perceptron(
     heads: Heads,
     training: &Training<'_>,
     targets: &Targets<'_>,
-) -> Result<(Tuned<Perceptron>, BTreeMap<String, String>)> {
+) -> Result<TunedPerceptron> {
     let trials = trials(heads);
     let tuned = tune::<Perceptron>(training, targets, &trials)?;
     let mut notes = tuned.notes(trials.len());
     notes.insert("hidden-width".to_owned(), tuned.trial.design.0.to_string());
-    Ok((tuned, notes))
+    Ok(TunedPerceptron { tuned, notes })
 }
 
-pub(super) fn fit(
-    heads: Heads,
-    training: &Training<'_>,
-) -> Result<(PairPredictor<Perceptron>, BTreeMap<String, String>)> {
-    let (tuned, notes) = tune_perceptron(heads, training, &score_targets("mlp", training))?;
-    Ok((tuned.predictor, notes))
+/// A perceptron tuned to the scores; once for all routers.
+///
+/// # Errors
+/// Training that diverges.
+pub(in crate::router) fn fit(heads: Heads, training: &Training<'_>) -> Result<Arc<TunedPerceptron>> {
+    let name = if heads == Heads::Shared { "mlp" } else { "mlp-per-model" };
+    training.shared(name, |training| tune_perceptron(heads, training, &score_targets("mlp", training)))
 }
 
 /// Every width with every noise.

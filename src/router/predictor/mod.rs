@@ -9,6 +9,7 @@ pub(super) mod knn;
 pub(super) mod mlp;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::cost_model::CostModelKind;
 use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
@@ -16,7 +17,7 @@ use super::difference_estimator::BesideSeen;
 use super::llm_bandit::{
     IdentitySettings, LearnFrom, Learned, Placement, Stopped, TUNED_UPDATES, out_of_fold, stop,
 };
-use super::plug_in::{PlugIn, ScorePredictor, utility};
+use super::plug_in::{FittedScores, PlugIn, ScorePredictor, shared, utility};
 use super::prompts::Prompts;
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
@@ -93,36 +94,38 @@ impl RouterKind for PredictorSettings {
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        let fitted_costs = training.costs(self.cost);
-        let costs = &fitted_costs.out_of_fold;
+        let costs = training.costs(self.cost);
         let (scores, notes) = match self.model {
-            PredictorModel::Knn => boxed(knn::fit(self.neighbours, training, costs)),
-            PredictorModel::Linear => boxed(fit_linear(self.ridge, training, costs)),
-            PredictorModel::Clusters => boxed(clusters::fit(training, costs)),
-            PredictorModel::Kernel => boxed(kernel::fit(training, costs)),
-            PredictorModel::Irt => boxed(fit_irt(training, costs)?),
-            PredictorModel::Mlp => {
-                let (predictor, notes) = mlp::fit(self.heads.unwrap_or_default(), training)?;
+            PredictorModel::Knn => match self.neighbours {
+                Some(neighbours) => boxed(&knn::fit_with(neighbours, training)),
+                None => boxed(&*knn::fit(training, self.cost)),
+            },
+            PredictorModel::Linear => match self.ridge {
+                Some(ridge) => boxed(&fit_linear_to(&[ridge], training, &costs.out_of_fold)),
+                None => boxed(&*fit_linear(training, self.cost)),
+            },
+            PredictorModel::Clusters => boxed(&*clusters::fit(training, self.cost)),
+            PredictorModel::Kernel => boxed(&*kernel::fit(training, self.cost)),
+            PredictorModel::Irt => {
+                let (predictor, notes) = fit_irt(training, &costs.out_of_fold)?;
                 (Box::new(predictor) as Box<dyn ScorePredictor>, notes)
             }
+            PredictorModel::Mlp => {
+                let fitted = mlp::fit(self.heads.unwrap_or_default(), training)?;
+                (Box::new(fitted.tuned.predictor.clone()) as Box<dyn ScorePredictor>, fitted.notes.clone())
+            }
         };
-        Ok(Trained { router: PlugIn::policy(scores, fitted_costs), notes })
+        Ok(Trained { router: PlugIn::policy(scores, costs), notes })
     }
 }
 
-/// A score predictor and its predictions for development prompts it was not fitted on.
-pub(super) struct FittedScores<P> {
-    pub(super) predictor: P,
-    pub(super) out_of_fold: Matrix,
-    pub(super) notes: BTreeMap<String, String>,
-}
-
-fn boxed<P: ScorePredictor + 'static>(
-    fitted: FittedScores<P>,
+fn boxed<P: ScorePredictor + Clone + 'static>(
+    fitted: &FittedScores<P>,
 ) -> (Box<dyn ScorePredictor>, BTreeMap<String, String>) {
-    (Box::new(fitted.predictor), fitted.notes)
+    (Box::new(fitted.predictor.clone()), fitted.notes.clone())
 }
 
+#[derive(Clone)]
 pub(in crate::router) struct Linear {
     ridge: Ridge,
 }
@@ -135,21 +138,24 @@ impl ScorePredictor for Linear {
     }
 }
 
-/// Fits on all development prompts with the given ridge, or with the one that earns most out of fold.
+/// Fits on all development prompts with the ridge that earns most out of fold at these costs; once for all routers.
 pub(in crate::router) fn fit_linear(
-    ridge: Option<f64>,
     training: &Training<'_>,
-    costs: &Matrix,
-) -> FittedScores<Linear> {
+    cost: Option<CostModelKind>,
+) -> Arc<FittedScores<Linear>> {
+    shared("linear", training, cost, |training, costs| fit_linear_to(&LAMBDAS, training, costs))
+}
+
+/// Fits on all development prompts with the one of these ridges that earns most out of fold.
+fn fit_linear_to(lambdas: &[f64], training: &Training<'_>, costs: &Matrix) -> FittedScores<Linear> {
     let data = training.data();
     let features = features(&data.prompts);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
     let outcomes = training.outcomes();
     let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
     let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
-    let lambdas: Vec<f64> = ridge.map_or(LAMBDAS.into(), |ridge| vec![ridge]);
     let mut candidates: Vec<Matrix> =
-        moments.out_of_fold(&lambdas).into_iter().map(|columns| beside.scores_of(columns)).collect();
+        moments.out_of_fold(lambdas).into_iter().map(|columns| beside.scores_of(columns)).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
     let chosen = best(&utilities);
     FittedScores {
@@ -183,7 +189,7 @@ impl ScorePredictor for Learned {
 }
 
 /// Learns identities with each step, keeps the one that earns most out of fold.
-fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<FittedScores<Learned>> {
+fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<(Learned, BTreeMap<String, String>)> {
     let data = training.data();
     let learn_all = |stopped: &Stopped, settings: &IdentitySettings| {
         stopped.learn(training, settings, LearnFrom::Development, Placement::Average)
@@ -197,10 +203,10 @@ fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<FittedScores<Learn
         let zeros = || Matrix::zeros(data.prompts.len(), data.n_models());
         let scores = learned.as_ref().map_or_else(zeros, |learned| learned.scores(&data.prompts.embeddings));
         let out_of_fold = out_of_fold(training, &settings, stopped.epochs, scores)?;
-        fits.push((utility(training, &out_of_fold, costs), settings, (stopped, learned), out_of_fold));
+        fits.push((utility(training, &out_of_fold, costs), settings, (stopped, learned)));
     }
     let chosen = best(&fits.iter().map(|(utility, ..)| *utility).collect::<Vec<_>>());
-    let (_, settings, (stopped, learned), out_of_fold) = fits.swap_remove(chosen);
+    let (_, settings, (stopped, learned)) = fits.swap_remove(chosen);
     let learned = learned.map_or_else(|| learn_all(&stopped, &settings), Ok)?;
     let notes = BTreeMap::from([
         ("epochs".to_owned(), learned.epochs.to_string()),
@@ -209,5 +215,5 @@ fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<FittedScores<Learn
         ("comparisons".to_owned(), learned.comparisons_in_words().to_owned()),
         ("settings-tried".to_owned(), LEARNING_RATES.len().to_string()),
     ]);
-    Ok(FittedScores { predictor: learned, out_of_fold, notes })
+    Ok((learned, notes))
 }
