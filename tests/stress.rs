@@ -277,6 +277,41 @@ fn a_sweep_gives_what_each_quiz_alone_gives() {
 }
 
 #[test]
+fn what_routers_fit_together_is_what_each_fits_alone() {
+    let suite = suite(3, 90);
+    let kinds = [
+        "predictor\"\nmodel = \"knn",
+        "predictor\"\nmodel = \"knn\"\ncost = \"mean",
+        "predictor\"\nmodel = \"linear",
+        "predictor\"\nmodel = \"clusters",
+        "predictor\"\nmodel = \"kernel",
+        "hybrid-ensemble",
+        "predictor\"\nmodel = \"mlp",
+        "carrot",
+        "equi",
+    ];
+    let router = |kind: &str| format!("[[router]]\nkind = \"{kind}\"\n");
+    let head = "description = \"d\"\nsuite = \"s\"\nreplicates = 2\n[preferences]\ncount = 6\n";
+    let made = |fits: Fits, kinds: &[&str]| {
+        let text: String = kinds
+            .iter()
+            .enumerate()
+            .map(|(at, kind)| format!("{}label = \"{at}\"\n", router(kind)))
+            .collect();
+        stress(&scenario(&format!("{head}{text}")), suite.clone(), fits, None, &|_| {}).unwrap().twin
+    };
+    let together = made(Fits::Shared, &kinds);
+    assert!(together == made(Fits::Alone, &kinds));
+    // The members of the ensemble alone, under the labels that they have among all.
+    let alone = made(Fits::Shared, &kinds[..1]);
+    assert!(alone.choices.iter().zip(&together.choices).all(|(alone, all)| alone[0] == all[0]));
+    assert_eq!(
+        alone.manifest.replicates[0].routers[0], together.manifest.replicates[0].routers[0],
+        "notes, learning curves, and what was looked at"
+    );
+}
+
+#[test]
 fn an_interrupted_run_takes_up_its_shifts_too() {
     let suite = suite(4, 200);
     let text = format!(

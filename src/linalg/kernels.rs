@@ -99,6 +99,27 @@ pub(crate) fn softplus(x: f32) -> f32 {
     positive + ln(1.0 + exp(-x.abs()))
 }
 
+/// Runs loops with the widest vectors that the processor has. Each operation is the same one and is rounded by itself, so that no bit
+/// depends on their width.
+#[inline]
+pub(crate) fn in_widest_vectors<R>(loops: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(loops)
+}
+
+/// The sum of squares in f64, over 16 fixed lanes.
+#[inline]
+pub(crate) fn sum_of_squares(values: &[f32]) -> f64 {
+    let mut lanes = [0.0; 16];
+    let (chunks, rest) = values.as_chunks::<16>();
+    for chunk in chunks {
+        for lane in 0..16 {
+            lanes[lane] += f64::from(chunk[lane]) * f64::from(chunk[lane]);
+        }
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, value)| *lane += f64::from(*value) * f64::from(*value));
+    fold_lanes(&lanes)
+}
+
 /// Adds 16 lanes in a fixed tree.
 #[inline]
 pub(crate) fn fold_lanes<E: Element>(lanes: &[E; 16]) -> E {
@@ -248,6 +269,9 @@ mod tests {
             prop_assert!((f64::from(sum(&values)) - truth).abs() < 1e-5);
             let truth: f64 = values.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
             prop_assert!((f64::from(dot(&values, &values)) - truth).abs() < 1e-5);
+            prop_assert!((sum_of_squares(&values) - truth).abs() < 1e-12);
+            let wide = in_widest_vectors(|| sum_of_squares(&values));
+            prop_assert_eq!(wide.to_bits(), sum_of_squares(&values).to_bits());
         }
 
         #[test]

@@ -26,12 +26,15 @@ const PAIRS: usize = 16;
 /// assert!((mean - 1.0).abs() < 0.02);
 /// ```
 pub fn add_normals(rng: &mut ChaCha8Rng, scale: f32, values: &mut [f32]) {
-    for values in values.chunks_mut(2 * PAIRS) {
-        let draws = block(rng);
-        values.iter_mut().zip(&draws).for_each(|(value, draw)| *value += scale * draw);
-    }
+    kernels::in_widest_vectors(|| {
+        for values in values.chunks_mut(2 * PAIRS) {
+            let draws = block(rng);
+            values.iter_mut().zip(&draws).for_each(|(value, draw)| *value += scale * draw);
+        }
+    });
 }
 
+#[inline(always)]
 fn block(rng: &mut ChaCha8Rng) -> [f32; 2 * PAIRS] {
     let mut words = [0_u32; 2 * PAIRS];
     words.iter_mut().for_each(|word| *word = rng.next_u32());
@@ -44,7 +47,7 @@ fn block(rng: &mut ChaCha8Rng) -> [f32; 2 * PAIRS] {
 }
 
 /// sqrt(-2 ln u) (cos t, sin t) with u in (0, 1] from one word and t in [0, 2 pi) from the other.
-#[inline]
+#[inline(always)]
 fn normals(radius: u32, turn: u32) -> [f32; 2] {
     // Through i32, whose conversion is one instruction; 24 bits fit.
     let u = ((radius >> 8) as i32 + 1) as f32 * (1.0 / 16_777_216.0);
@@ -60,7 +63,7 @@ fn normals(radius: u32, turn: u32) -> [f32; 2] {
 }
 
 /// Of an angle from -pi / 4 to pi / 4, by the polynomials of Cephes' `cosf` and `sinf`; errors below 1e-7.
-#[inline]
+#[inline(always)]
 fn cosine_and_sine(angle: f32) -> [f32; 2] {
     let z = angle * angle;
     let cosine = (2.443_315_7e-5 * z - 1.388_731_6e-3) * z + 4.166_664_6e-2;

@@ -11,7 +11,7 @@ use dfdx::prelude::*;
 use super::kept::Parts;
 use super::tensor::{Owned, Tensor2, take_gradient, untaped, view};
 use crate::error::Result;
-use crate::linalg::kernels::{self, add_assign, axpy, dot, exp};
+use crate::linalg::kernels::{self, add_assign, axpy, dot, exp, in_widest_vectors, sum_of_squares};
 use crate::linalg::{Matrix, Strided, multiply_add};
 use crate::random::{ChaCha8Rng, uniform_f32};
 
@@ -175,7 +175,7 @@ impl Adam {
         let mut square = 0.0;
         for entry in &parameters.entries {
             let gradient = gradient_of(&mut gradients, &entry.values);
-            square += gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+            square += in_widest_vectors(|| sum_of_squares(gradient));
         }
         let norm = square.sqrt();
         if !norm.is_finite() {
@@ -190,14 +190,17 @@ impl Adam {
             let decays = entry.values.shape().0 > 1;
             let keep = if decays { 1.0 - self.learning_rate * self.weight_decay } else { 1.0 };
             let mut values = view(&entry.values).to_vec();
-            let moments = moments.mean.iter_mut().zip(&mut moments.square);
-            for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient.iter()).zip(moments) {
-                let gradient = gradient * scale;
-                *mean = BETA_MEAN * *mean + (1.0 - BETA_MEAN) * gradient;
-                *square = BETA_SQUARE * *square + (1.0 - BETA_SQUARE) * gradient * gradient;
-                let step = (*mean / mean_part) / ((*square / square_part).sqrt() + EPSILON);
-                *value = keep * *value - self.learning_rate * step;
-            }
+            let (learning_rate, gradient) = (self.learning_rate, &gradient[..]);
+            in_widest_vectors(|| {
+                let moments = moments.mean.iter_mut().zip(&mut moments.square);
+                for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient).zip(moments) {
+                    let gradient = gradient * scale;
+                    *mean = BETA_MEAN * *mean + (1.0 - BETA_MEAN) * gradient;
+                    *square = BETA_SQUARE * *square + (1.0 - BETA_SQUARE) * gradient * gradient;
+                    let step = (*mean / mean_part) / ((*square / square_part).sqrt() + EPSILON);
+                    *value = keep * *value - learning_rate * step;
+                }
+            });
             entry.values.copy_from(&values);
         }
         Some(norm)
