@@ -148,6 +148,12 @@ const COSTS: &[(Pairs, [f64; 5])] = &[
     (&[("kind", "routellm-mf")], [0.026, 0.0, 0.069, 0.0, 0.05]),
     (&[("kind", "routellm-sw")], [0.0, 0.0, 0.056, 0.0, 0.31]),
     (&[("kind", "routellm-classifier")], [0.274, 0.0, 0.747, 0.0, 0.19]),
+    (&[("kind", "static-tiers")], [0.0, 0.0, 0.005, 0.9, 0.06]),
+    (&[("kind", "guarded")], [0.0, 0.0005, 0.097, 4.1, 0.07]),
+    (&[("kind", "gp")], [0.046, 0.0006, 0.442, 8.0, 0.3]),
+    (&[("kind", "p2l")], [0.075, 0.0, 0.156, 6.3, 0.22]),
+    (&[("kind", "equi")], [0.298, 0.0029, 0.129, 9.2, 0.17]),
+    (&[("kind", "boosted")], [0.0, 0.0, 0.072, 0.3, 0.16]),
     (&[("kind", "linucb")], [0.1, 0.0, 0.0, 0.0, 5.5]),
     (&[("kind", "lin-thompson")], [0.45, 0.0, 0.0, 0.0, 40.0]),
     (&[("kind", "epsilon-greedy")], [0.06, 0.0, 0.0, 0.0, 8.4]),
@@ -297,7 +303,7 @@ mod tests {
         cells
     }
 
-    /// CPU seconds of one replicate of seven scenarios of `scenarios/paper`, on one thread of one machine.
+    /// CPU seconds of one replicate of `scenarios/paper`, on one thread of one machine.
     const TIMINGS: &str = include_str!("../../tests/paper-timings.csv");
 
     /// The cells that were timed, with what each took.
@@ -344,13 +350,14 @@ mod tests {
     #[test]
     fn shards_of_timed_scenarios_are_even_by_the_clock() {
         let cells = timed();
-        assert_eq!(cells.len(), 1400);
+        assert_eq!(cells.len(), paper("").len());
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/scale.md");
         let page = crate::fs::read_text(&page).unwrap();
         let mut rows = Vec::new();
         for n_shards in [2, 16, 64, 256] {
             let [longest, cell, n_materials, added] = balance(&cells, n_shards);
-            let added = 100.0 * added;
+            // Another order of a sum is no work.
+            let added = (100.0 * added).max(0.0);
             rows.push(format!("| {n_shards} | {longest:.2} | {cell:.2} | {n_materials} | {added:.1} % |"));
             assert!(n_shards > 16 || longest <= 1.3, "{rows:?}");
         }
