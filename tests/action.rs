@@ -41,7 +41,20 @@ fn the_first_run_asks_for_a_baseline_the_next_passes_and_a_worse_router_fails() 
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fs::create_dir(at.join("scenarios")).unwrap();
+    let (code, said) = gate(at, "");
+    assert!(code == Some(2) && said.contains("::error::no scenario (*.toml) in 'scenarios'"), "{said}");
+    for inner in ["a", "b"] {
+        fs::create_dir_all(at.join("scenarios").join(inner)).unwrap();
+        fs::write(at.join(format!("scenarios/{inner}/mine.toml")), SCENARIO).unwrap();
+    }
+    let (code, said) = gate(at, "");
+    assert!(code == Some(2) && said.contains("two scenarios of one name"), "{said}");
+    ["a", "b"].iter().for_each(|inner| fs::remove_dir_all(at.join("scenarios").join(inner)).unwrap());
     fs::write(at.join("scenarios/mine.toml"), SCENARIO).unwrap();
+    let (code, said) = gate(at, "");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("::error::no folder 'baselines'"), "{said}");
+    fs::create_dir(at.join("baselines")).unwrap();
     let (code, said) = gate(at, "");
     assert_eq!(code, Some(0), "{said}");
     let notice =

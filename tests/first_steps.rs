@@ -41,17 +41,34 @@ fn own_results_lead_to_advice_in_one_command() {
     assert!(aside.contains("cost           `usd`") && aside.contains("unused         `latency`"), "{aside}");
     assert!(aside.contains("embeddings = \"built-in\""), "{aside}");
     let lines: Vec<&str> = out.lines().collect();
-    let [report, take, compared, next] = lines[..] else { panic!("{out}") };
-    assert_eq!(report, "reports/my_results/report/report.md");
-    assert!(take.starts_with("Take ") && take.contains(" per 1,000 prompts."), "{take}");
-    assert!(compared.starts_with("Compared with large, the best single model: score "), "{compared}");
-    assert!(next.starts_with("Next: `llm-bandit "), "{next}");
-    // The command that it ends with works as it stands.
-    let command = next.split('`').nth(1).unwrap().strip_prefix("llm-bandit ").unwrap();
-    said(&llm_bandit(folder.path(), &command.split(' ').collect::<Vec<_>>()));
+    assert_eq!(lines[0], "reports/my_results/report/report.md");
+    let told = lines[1..].join("\n");
+    let (advised, next) = told.split_once("\nNext, to keep it and to ask it:\n").unwrap();
+    assert!(advised.lines().all(|line| line.chars().count() <= 80), "{advised}");
+    let (take, compared) = advised.split_once("\nCompared with ").unwrap();
+    let take = take.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        take.starts_with("Take ") && take.contains(" per 1,000 prompts. Of all routers, each at one"),
+        "{take}"
+    );
+    assert!(compared.starts_with("large, the best single model: score "), "{compared}");
+    // The commands that it ends with work as they stand, and so does that of the page, in the page's folder.
+    let [keep, ask] = next.lines().collect::<Vec<_>>()[..] else { panic!("{next}") };
+    let words = |command: &'_ str| -> Vec<String> {
+        command.trim_start().strip_prefix("llm-bandit ").unwrap().split(' ').map(str::to_owned).collect()
+    };
+    let run = |at: &Path, command: &str| {
+        let words = words(command);
+        said(&llm_bandit(at, &words.iter().map(String::as_str).collect::<Vec<_>>()))
+    };
+    run(folder.path(), keep);
+    assert!(words(ask).contains(&"--preference".to_owned()), "{ask}");
     let report = "reports/my_results/report";
     let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--save"]));
-    assert_eq!(advice.lines().collect::<Vec<_>>(), [take, compared, next]);
+    assert_eq!(advice.trim_end(), told);
+    let page = fs::read_to_string(folder.path().join(report).join("report.html")).unwrap();
+    let command = page.split("<code>llm-bandit train ").nth(1).unwrap().lines().next().unwrap();
+    run(&folder.path().join(report), &format!("llm-bandit train {command}"));
     let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--budget", "0.000001"]));
     assert!(
         advice.starts_with("No router stays within $0.000001 per 1,000 prompts; the cheapest is:\nTake "),
@@ -61,7 +78,8 @@ fn own_results_lead_to_advice_in_one_command() {
     assert!(advice.starts_with("Take "), "{advice}");
     assert!(error(folder.path(), &["advise", report]).contains("--budget <USD>"));
     assert!(
-        error(folder.path(), &["try", "my_results.csv"]).starts_with("reports/my_results: is there already")
+        error(folder.path(), &["try", "my_results.csv"])
+            .starts_with("reports/my_results: holds a report already")
     );
 }
 

@@ -165,7 +165,10 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "full: holds something other than a report; choose another `--out`",
     ),
     (&["run", "s.toml", "--datasets", "nowhere", "--out", "out", "--quiet"], "nowhere: is not a folder"),
-    (&["try", "good.csv", "--out", "full"], "full: is there already; choose another `--out`"),
+    (
+        &["try", "good.csv", "--out", "full"],
+        "full: holds something other than an unfinished `try`; choose another `--out`",
+    ),
     (&["try", "sheet.xlsx"], "sheet.xlsx: is a spreadsheet; save it as CSV and import that"),
     (&["try", "good"], "good: is a suite already: `llm-bandit run good`"),
     (

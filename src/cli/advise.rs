@@ -9,6 +9,7 @@ use llm_bandit::evaluate::{Goal, Summary, advise as found, summarise_without_evi
 use llm_bandit::record::Record;
 use llm_bandit::report;
 
+use super::explain::wrapped;
 use super::output::say;
 
 /// Arguments of `advise`.
@@ -61,5 +62,8 @@ pub(super) fn lines(folder: &Path, goal: Goal) -> Result<Option<Vec<String>>> {
 /// The advice of what came of a run.
 pub(super) fn of(record: &Record, summary: &Summary, goal: Goal, folder: &Path) -> Option<Vec<String>> {
     let shown = folder.display().to_string();
-    found(record, summary, goal).map(|advice| report::advice_lines(record, &advice, goal, &shown))
+    let lines = report::advice_lines(record, &found(record, summary, goal)?, goal, &shown);
+    // Commands are not broken.
+    let fitted = |line: String| if line.contains('\n') { line } else { wrapped([0, 2], &line) };
+    Some(lines.into_iter().map(fitted).collect())
 }

@@ -186,7 +186,7 @@ impl Sharing<'_> {
                 continue;
             }
             let suite = suite_for(path, experiment, self.settings)?;
-            let progress = Progress::new(experiment.name(), experiment.unit(), quiet);
+            let progress = Progress::new(experiment.name(), experiment.unit(), String::new(), quiet);
             let trained = train_cells(experiment, suite, &cache, mine, &|event| progress.show(&event));
             progress.finish();
             trained.map_err(|error| Scenario::place(path, error))?;
@@ -391,7 +391,7 @@ pub(super) fn cells(arguments: &CellsArguments) -> Result<ExitCode> {
     if !arguments.folder.is_dir() {
         return Err(Error::file(&arguments.folder, "is no folder"));
     }
-    let experiments = experiments(&arguments.scenarios, &arguments.settings, false)?;
+    let (experiments, _) = experiments(&arguments.scenarios, &arguments.settings)?;
     let mut needed = BTreeSet::new();
     for (path, experiment) in &experiments {
         let suite = suite_for(path, experiment, &arguments.settings)?;

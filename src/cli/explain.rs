@@ -171,13 +171,13 @@ fn plain(words: &str) -> String {
     text.replace("**", "").trim().to_owned()
 }
 
-/// An indented paragraph of lines that a terminal has room for.
-fn wrapped(words: &str) -> String {
+/// A paragraph of lines that a terminal has room for, indented by so many columns in its first line and in the others.
+pub(super) fn wrapped([first, others]: [usize; 2], words: &str) -> String {
     const WIDTH: usize = 80;
-    let (mut text, mut line) = (String::new(), "  ".to_owned());
+    let (mut text, mut line) = (String::new(), " ".repeat(first));
     for (at, word) in words.split_whitespace().enumerate() {
         if line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.push_str(&std::mem::replace(&mut line, "    ".to_owned()));
+            text.push_str(&std::mem::replace(&mut line, " ".repeat(others)));
             text.push('\n');
         } else if at > 0 {
             line.push(' ');
@@ -247,7 +247,7 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
 fn block(name: &str, entry: &Entry) -> String {
     let Entry { subject, path, section, said, .. } = entry;
     let mut lines = vec![format!("{name}: {}", plain(section))];
-    let mut line = |title: &str, words: &str| lines.push(wrapped(&format!("{title}: {words}")));
+    let mut line = |title: &str, words: &str| lines.push(wrapped([2, 4], &format!("{title}: {words}")));
     said.iter().for_each(|(title, words)| line(title, words));
     if let Some(metric) = metric(name).filter(|_| *subject == Subject::Metrics) {
         facts(metric).iter().for_each(|(title, words)| line(title, words));
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn marks_of_markdown_are_left_out_and_lines_end_in_time() {
         assert_eq!(plain("a **b** [c d](e.md#f), `g`"), "a b c d, `g`");
-        let text = wrapped(&"word ".repeat(40));
+        let text = wrapped([2, 4], &"word ".repeat(40));
         assert!(text.lines().all(|line| line.len() <= 80) && text.lines().count() == 3, "{text}");
         assert!(text.starts_with("  word") && text.contains("word\n    word"), "{text}");
         assert_eq!(cells("| `a` | b \\| c | |"), ["`a`", "b | c", ""]);

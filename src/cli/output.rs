@@ -94,6 +94,7 @@ pub(super) struct Progress {
     scenario: String,
     /// What a router is trained or replayed in.
     unit: &'static str,
+    notice: Mutex<String>,
     n_cells: AtomicUsize,
     n_done: Arc<AtomicUsize>,
     /// What a cell of each router counts for on the bar, so that what is left is told by what it costs.
@@ -102,8 +103,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// For one scenario.
-    pub(super) fn new(scenario: &str, unit: &'static str, quiet: bool) -> Self {
+    /// For one scenario. The notice is said once everything is checked, so that what is wrong stands alone.
+    pub(super) fn new(scenario: &str, unit: &'static str, notice: String, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let style = ProgressStyle::with_template(
                 "{prefix} {wide_bar} {percent} % {elapsed}, about {eta} left {msg}",
@@ -115,7 +116,18 @@ impl Progress {
         let started = Instant::now();
         let (n_cells, n_done, weights) =
             (AtomicUsize::new(0), on_interrupt(scenario, quiet), Mutex::default());
-        Progress { bar, quiet, scenario: scenario.to_owned(), unit, n_cells, n_done, weights, started }
+        let notice = Mutex::new(notice);
+        Progress {
+            bar,
+            quiet,
+            scenario: scenario.to_owned(),
+            unit,
+            notice,
+            n_cells,
+            n_done,
+            weights,
+            started,
+        }
     }
 
     /// The milliseconds that a cell of a router counts for.
@@ -131,6 +143,10 @@ impl Progress {
         }
         match (event, &self.bar) {
             (Event::Started { n_cells, left_out, expected_seconds }, bar) => {
+                let notice = std::mem::take(&mut *self.notice.lock().unwrap_or_else(PoisonError::into_inner));
+                if !notice.is_empty() {
+                    self.print(notice);
+                }
                 if !left_out.is_empty() {
                     self.line(left_out);
                 }
@@ -194,7 +210,10 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
-        let text = format!("{}: {text}", self.scenario);
+        self.print(format!("{}: {text}", self.scenario));
+    }
+
+    fn print(&self, text: String) {
         match &self.bar {
             Some(bar) => bar.println(text),
             None => say_aside(&text),

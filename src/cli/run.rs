@@ -63,7 +63,7 @@ pub(super) struct RunArguments {
     fresh: bool,
     #[command(flatten)]
     sharing: cells::SharingArguments,
-    /// Write `timings.csv` beside the report; use `--threads 1` for clean numbers
+    /// Write `timings.csv` beside the report: each router then fits everything for itself; use `--threads 1` for clean numbers
     #[arg(long)]
     timings: bool,
     /// No progress
@@ -77,7 +77,7 @@ pub(super) struct RunArguments {
 pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
     // All are read before the first is run: a slip in the last should not cost an hour.
-    let experiments = experiments(&arguments.scenarios, &arguments.settings, arguments.quiet)?;
+    let (experiments, notices) = experiments(&arguments.scenarios, &arguments.settings)?;
     let base = base(arguments);
     let out_of = |name: &str| match &arguments.out {
         Some(out) if experiments.len() == 1 => out.clone(),
@@ -107,8 +107,8 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         shared.clear()?;
     }
     let mut code = ExitCode::SUCCESS;
-    for ((path, experiment), claim) in experiments.iter().zip(&claims) {
-        if !run_one((path, experiment), claim, shared.as_ref(), arguments)? {
+    for (((path, experiment), notice), claim) in experiments.iter().zip(notices).zip(&claims) {
+        if !run_one((path, experiment, notice), claim, shared.as_ref(), arguments)? {
             code = ExitCode::from(1);
         }
     }
@@ -119,14 +119,19 @@ pub(super) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// The scenarios that are named, each with its file, with these settings in the place of their own.
+/// A scenario and its file.
+type Named = (PathBuf, Experiment);
+
+/// The scenarios that are named, each with its file, with these settings in the place of their own; and what is to be said of each
+/// before it is run.
 pub(super) fn experiments(
     named: &[PathBuf],
     settings: &SettingArguments,
-    quiet: bool,
-) -> Result<Vec<(PathBuf, Experiment)>> {
-    let with_scenario = |path: PathBuf| read(&path, settings, quiet).map(|experiment| (path, experiment));
-    scenario_files(named)?.into_iter().map(with_scenario).collect()
+) -> Result<(Vec<Named>, Vec<String>)> {
+    let with_scenario =
+        |path: PathBuf| read(&path, settings).map(|(experiment, notice)| ((path, experiment), notice));
+    let read = scenario_files(named)?.into_iter().map(with_scenario).collect::<Result<Vec<_>>>()?;
+    Ok(read.into_iter().unzip())
 }
 
 /// The suite of a scenario; a fault names the scenario's file.
@@ -211,25 +216,45 @@ fn rebuild(folder: &Path, with_parquet: bool) -> Result<bool> {
     }
 }
 
-/// The scenario of a report, with every setting as it was run.
+/// The scenario of a report, with every setting as it was run. Paths in it were relative to where that was: the report's folder or
+/// one around it.
 pub(super) fn of_report(folder: &Path) -> Result<Experiment> {
+    let whole = fs::canonical(folder)?;
+    let find = |path: &mut String| {
+        let is_path = Path::new(path.as_str()).components().count() > 1;
+        let found = || whole.ancestors().map(|above| above.join(path.as_str())).find(|there| there.exists());
+        if let Some(there) =
+            Some(()).filter(|()| is_path && !Path::new(path.as_str()).exists()).and_then(|()| found())
+        {
+            *path = there.display().to_string();
+        }
+    };
     Ok(match report::read_recorded(folder)? {
-        Recorded::Offline(record) => Experiment::Offline(Box::new(record.manifest.scenario)),
-        Recorded::Online(record) => Experiment::Online(Box::new(record.manifest.scenario)),
+        Recorded::Offline(record) => {
+            let mut scenario = record.manifest.scenario;
+            find(&mut scenario.suite);
+            scenario.embeddings.iter_mut().for_each(find);
+            Experiment::Offline(Box::new(scenario))
+        }
+        Recorded::Online(record) => {
+            let mut scenario = record.manifest.scenario;
+            find(&mut scenario.suite);
+            scenario.embeddings.iter_mut().for_each(find);
+            Experiment::Online(Box::new(scenario))
+        }
     })
 }
 
-fn read(path: &Path, settings: &SettingArguments, quiet: bool) -> Result<Experiment> {
+fn read(path: &Path, settings: &SettingArguments) -> Result<(Experiment, String)> {
+    let mut notice = String::new();
     let mut experiment = if report::is_report(path) {
         of_report(path)?
     } else if let Some(name) = name_of_suite(path, &settings.datasets.folders())? {
         let text = starter(&name, &find(&name, &settings.datasets.folders())?);
-        if !quiet {
-            let given = path.display();
-            say_aside(&format!(
-                "no scenario for `{given}`: this one is run; `llm-bandit init {given} > mine.toml` keeps it to be changed\n\n{text}"
-            ));
-        }
+        let given = path.display();
+        notice = format!(
+            "no scenario for `{given}`: this one is run; `llm-bandit init {given} > mine.toml` keeps it to be changed\n\n{text}"
+        );
         let stem = path.file_name().unwrap_or_default();
         Experiment::parse(&PathBuf::from(stem).with_added_extension("toml"), &text)?
     } else {
@@ -237,7 +262,7 @@ fn read(path: &Path, settings: &SettingArguments, quiet: bool) -> Result<Experim
     };
     let prices = settings.prices.as_deref().map(|book| (book, settings.prices_date));
     experiment.put(settings.seed, settings.replicates, prices)?;
-    Ok(experiment)
+    Ok((experiment, notice))
 }
 
 /// The files and reports named, and the files in the other folders named.
@@ -268,14 +293,14 @@ struct Ran<'a> {
 
 /// Runs a scenario; true where every expectation holds.
 fn run_one(
-    (path, experiment): (&Path, &Experiment),
+    (path, experiment, notice): (&Path, &Experiment, String),
     claim: &Claim,
     shared: Option<&CellCache>,
     arguments: &RunArguments,
 ) -> Result<bool> {
     let named = |error: Error| Scenario::place(path, error);
     let suite = suite_for(path, experiment, &arguments.settings)?;
-    let progress = Progress::new(experiment.name(), experiment.unit(), arguments.quiet);
+    let progress = Progress::new(experiment.name(), experiment.unit(), notice, arguments.quiet);
     let timings = Timings::default();
     let own = match shared {
         Some(_) => None,

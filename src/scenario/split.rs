@@ -180,7 +180,10 @@ fn checked(suite: &Suite, split: Split) -> Result<Split> {
     let parts = [(&split.training, "training"), (&split.validation, "validation"), (&split.test, "test")];
     for (part, name) in parts {
         if part.is_empty() {
-            let problem = format!("[split] leaves no {name} prompt of {}", suite.prompts.len());
+            let problem = format!(
+                "[split] leaves no {name} prompt of {}: collect more prompts, or set other shares in `[split]`",
+                suite.prompts.len()
+            );
             return Err(Error::setting("split", problem));
         }
     }

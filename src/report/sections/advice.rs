@@ -8,11 +8,11 @@ use crate::record::Record;
 use crate::router::SavedRouter;
 
 /// What every word of advice is to be read with.
-const CAUTION: &str = "Chosen on the test prompts of this report among all its routers and preferences, so that part of the promise is luck; \
-    the intervals are those of the chosen one alone. Check it on prompts of your own.";
+const CAUTION: &str = "The intervals are those of the chosen one, as if it had been named before: check it on prompts of your own. Shares of \
+    cost in the tables may mix two weights to reach a score exactly.";
 
-/// Advice in three lines, or four where it is not what was asked for: which router, what it saves, what to do next. `report` is
-/// the folder that the commands name.
+/// Advice in three sentences, or four where it is not what was asked for: which router, what it saves, what to do next, each command in
+/// a line of its own. `report` is the folder that the commands name.
 pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) -> Vec<String> {
     let Advice { router, preference, .. } = advice;
     let mut lines = Vec::new();
@@ -34,8 +34,19 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
         );
     }
     let usd = |value: f64| format!("${}", dollars(value));
+    let why = match goal {
+        _ if !advice.is_met => String::new(),
+        Goal::Budget(budget) => format!("the highest score within {} per 1,000 prompts", usd(budget)),
+        Goal::Score(score) => format!("the least cost at a score of {score} or more"),
+        Goal::Save => "the least cost at 99 % of the score of the best single model or more".to_owned(),
+    };
+    let why = if why.is_empty() {
+        why
+    } else {
+        format!(" Of all routers, each at one weight of cost, it has {why}.")
+    };
     lines.push(format!(
-        "Take {router} at w = {}: score {}, {} per 1,000 prompts.",
+        "Take {router} at w = {}: score {}, {} per 1,000 prompts.{why}",
         weight(*preference),
         with_interval(advice.score, score),
         with_interval(advice.cost_usd_per_1000, usd)
@@ -46,13 +57,13 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
     );
     let gained = advice.score_gained;
     lines.push(format!(
-        "Compared with {best}: score {}, cost {}.",
+        "Compared with {best}: score {}, cost {}. It was chosen on these test prompts, so that part of it is luck.",
         with_interval(gained, |value| format!("{value:+.4}")),
         with_interval(advice.cost_saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share))
     ));
     lines.push(match commands(record, advice, report, "") {
-        (keep, Some(ask)) => format!("Next: `{keep}` keeps it; `{ask}` asks it."),
-        (look, None) => format!("Next: `{look}` prints what it chose for every prompt."),
+        (keep, Some(ask)) => format!("Next, to keep it and to ask it:\n  {keep}\n  {ask}"),
+        (look, None) => format!("Next, to see what it chose for every prompt:\n  {look}"),
     });
     lines
 }
