@@ -298,7 +298,8 @@ fn what_routers_fit_together_is_what_each_fits_alone() {
             .enumerate()
             .map(|(at, kind)| format!("{}label = \"{at}\"\n", router(kind)))
             .collect();
-        stress(&scenario(&format!("{head}{text}")), suite.clone(), fits, None, &|_| {}).unwrap().twin
+        let scenario = Scenario::parse(Path::new("s.toml"), &format!("{head}{text}")).unwrap();
+        stress(&scenario, suite.clone(), fits, None, &|_| {}).unwrap().twin
     };
     let together = made(Fits::Shared, &kinds);
     assert!(together == made(Fits::Alone, &kinds));
