@@ -156,7 +156,11 @@ impl World {
             }
         }
         let prompts = (0..N_PROMPTS)
-            .map(|prompt| RecordedPrompt { id: prompt.to_string(), benchmark: (prompt % 2).to_string() })
+            .map(|prompt| RecordedPrompt {
+                id: prompt.to_string(),
+                benchmark: (prompt % 2).to_string(),
+                turn: None,
+            })
             .collect();
         let (mut test_prompts, mut choices) = (Vec::new(), vec![Vec::new(); n_runs]);
         for _ in 0..self.n_replicates {

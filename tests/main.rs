@@ -38,6 +38,7 @@ mod saved_routers;
 mod scale;
 mod schema;
 mod sentence_transformer;
+mod sessions;
 mod stress;
 mod suite_check;
 mod suite_folder;

@@ -209,6 +209,7 @@ fn facts(metric: &Metric) -> Vec<(&'static str, String)> {
         Need::Router => "a router of the scenario",
         Need::Rivals => "the points of all routers and models",
         Need::Choices => "a router's choices",
+        Need::Sessions => "a scenario with `[session]`",
     };
     let mut facts = vec![("unit", format!("{unit}; {better}; `{}` in tables", metric.title))];
     if !metric.needs.is_empty() {

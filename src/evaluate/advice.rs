@@ -128,7 +128,7 @@ fn expected(record: &Record, summary: &Summary, router: usize, at: usize) -> [Ex
             let table = TestTable::new(record, replicate);
             let best = summary.replicates[replicate].best_single;
             let choices = &record.choices[replicate][router];
-            let outcome = |prompt| (table.realised(choices, at, prompt), table.cells[prompt][best]);
+            let outcome = |prompt| (table.realised(choices, at, prompt), table.staying(prompt, best));
             (0..tested[replicate].len()).map(outcome).collect()
         })
         .collect();
@@ -155,7 +155,7 @@ fn expected(record: &Record, summary: &Summary, router: usize, at: usize) -> [Ex
     let mut whole = vec![0.0; record.prompts.len()];
     let mut resampled: [Vec<f64>; 4] = Default::default();
     for _ in 0..N_RESAMPLES {
-        strata.whole.resample(&mut rng, &mut whole);
+        strata.resample(&mut rng, &mut whole);
         for ((prompts, outcomes), strata) in tested.iter().zip(&outcomes).zip(&strata.parts) {
             let mut weights: Vec<f32> = prompts.iter().map(|&prompt| whole[prompt]).collect();
             if tested.len() > 1 {

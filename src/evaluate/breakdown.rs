@@ -95,11 +95,11 @@ pub fn breakdown(record: &Record) -> Breakdown {
                     if right.share == FEW {
                         traffic.score_where_few_right += realised.score;
                     }
-                    if let Some(cheapest) =
-                        right.cheapest_usd.filter(|cheapest| *cheapest < realised.cost_usd)
-                    {
+                    // What a cache saved was not needless.
+                    let paid_usd = realised.cost_usd;
+                    if let Some(cheapest) = right.cheapest_usd.filter(|cheapest| *cheapest < paid_usd) {
                         traffic.n_needless += 1;
-                        traffic.needless_usd += realised.cost_usd - cheapest;
+                        traffic.needless_usd += paid_usd - cheapest;
                     }
                 }
             }

@@ -1,27 +1,73 @@
-//! The recorded outcomes of a replicate's test prompts, and benchmarks as strata of their resamples.
+//! The recorded outcomes of a replicate's test prompts, with what prompt caches save in sessions, and benchmarks as strata of their
+//! resamples.
 
 use crate::metrics::curve::Point;
+use crate::metrics::sessions::CacheUse;
+use crate::random::ChaCha8Rng;
 use crate::record::Record;
 use crate::router::Choices;
 use crate::statistics::argmax;
 use crate::statistics::bootstrap::{Strata, merge_small};
+use crate::statistics::paired::draw_signs;
+use crate::suite::sessions::{best_models, groups, in_turn, previous};
 
 /// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
 /// cost is known at all.
 pub(crate) struct TestTable {
-    /// For each prompt and model the outcome, or `None` where the model is not in the pool.
+    /// For each prompt and model the outcome, or `None` where the model is not in the pool; asked alone, whatever caches save.
     pub(crate) cells: Vec<Vec<Option<Point>>>,
     /// The benchmark of each prompt, as a number.
     pub(super) benchmarks: Vec<usize>,
-    /// The mean of each model over the prompts it answered, in their pools or not.
+    /// The mean of each model over the prompts it answered, in their pools or not, with what its cache saves.
     pub(crate) models: Vec<Point>,
+    caches: Option<Caches>,
+}
+
+/// Where sessions are replayed: who follows whom, and what that saves.
+struct Caches {
+    n_sessions: usize,
+    /// The sessions' turns that follow each other without a gap, in their order.
+    runs: Vec<Vec<usize>>,
+    /// The turn before each prompt.
+    previous: Vec<Option<usize>>,
+    /// US dollars saved of each prompt and model where the turn before has the same model.
+    saved_usd: Vec<Vec<f64>>,
+}
+
+impl Caches {
+    fn new(record: &Record, tested: &[usize]) -> Option<Self> {
+        let savings = record.savings_usd.as_ref()?;
+        let place = |row: usize| record.prompts[tested[row]].turn.as_ref().map(|(_, place)| *place);
+        let mut runs = Vec::new();
+        let sessions = in_turn(tested.iter().map(|&prompt| turn_of(record, prompt)));
+        for turns in &sessions {
+            // What caches save was found for the turn just before: a gap begins anew.
+            runs.extend(
+                turns
+                    .chunk_by(|&one, &other| {
+                        place(one).and_then(|place| place.checked_add(1)) == place(other)
+                    })
+                    .map(<[_]>::to_vec),
+            );
+        }
+        let saved = |&prompt: &usize| savings.row(prompt).map(|saved| saved.unwrap_or(0.0)).collect();
+        Some(Caches {
+            n_sessions: sessions.len(),
+            previous: previous(tested.len(), &runs),
+            saved_usd: tested.iter().map(saved).collect(),
+            runs,
+        })
+    }
+}
+
+fn turn_of(record: &Record, prompt: usize) -> Option<(&str, u32)> {
+    record.prompts[prompt].turn.as_ref().map(|(session, place)| (session.as_str(), *place))
 }
 
 impl TestTable {
     pub(crate) fn new(record: &Record, replicate: usize) -> Self {
         let mut names: Vec<&str> = Vec::new();
-        let mut cells = Vec::new();
-        let mut benchmarks = Vec::new();
+        let (mut cells, mut benchmarks) = (Vec::new(), Vec::new());
         for &prompt in &record.test_prompts[replicate] {
             let scored = record.score.row(prompt).zip(record.cost_usd.row(prompt));
             let cell = |(score, cost): (Option<f64>, Option<f64>)| {
@@ -34,15 +80,18 @@ impl TestTable {
                 names.len() - 1
             }));
         }
-        let model_mean = |model: usize| mean(cells.iter().filter_map(|row: &Vec<Option<Point>>| row[model]));
-        let models = (0..record.score.n_models()).map(model_mean).collect();
+        let caches = Caches::new(record, &record.test_prompts[replicate]);
+        let mut table = TestTable { cells, benchmarks, models: Vec::new(), caches };
+        let model_mean =
+            |model: usize| mean((0..table.cells.len()).filter_map(|prompt| table.staying(prompt, model)));
+        table.models = (0..record.score.n_models()).map(model_mean).collect();
         let in_pool = record.manifest.test_pool(replicate);
-        for row in &mut cells {
+        for row in &mut table.cells {
             for (cell, _) in row.iter_mut().zip(&in_pool).filter(|(_, in_pool)| !**in_pool) {
                 *cell = None;
             }
         }
-        TestTable { cells, benchmarks, models }
+        table
     }
 
     /// The mean of what a router's choices came to at one preference.
@@ -51,12 +100,90 @@ impl TestTable {
     }
 
     /// What a router's choice for a prompt came to: the chosen model's score, and the costs of all models that were called
-    /// on the way to it.
+    /// on the way to it, less what a cache saves where the chosen model answered the turn before.
     pub(crate) fn realised(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
+        let alone = self.alone(choices, preference, prompt);
+        let chosen = choices.at_preference(preference);
+        self.less_saved(alone, prompt, usize::from(chosen[prompt]), |before| usize::from(chosen[before]))
+    }
+
+    /// As [`realised`](Self::realised), whatever caches save.
+    pub(crate) fn alone(&self, choices: &Choices, preference: usize, prompt: usize) -> Point {
         let called = self.called(choices, preference, prompt);
         let add =
             |sum: Point, cell: Point| Point { cost_usd: sum.cost_usd + cell.cost_usd, score: cell.score };
         called.filter_map(|model| self.cells[prompt][model]).fold(Point { cost_usd: 0.0, score: 0.0 }, add)
+    }
+
+    fn less_saved(
+        &self,
+        alone: Point,
+        prompt: usize,
+        model: usize,
+        chosen: impl Fn(usize) -> usize,
+    ) -> Point {
+        let saved = self.caches.as_ref().and_then(|caches| {
+            let before = caches.previous[prompt]?;
+            (chosen(before) == model).then_some(caches.saved_usd[prompt][model])
+        });
+        Point { cost_usd: alone.cost_usd - saved.unwrap_or(0.0), ..alone }
+    }
+
+    /// What a model saves of a prompt where it answers all prompts.
+    pub(super) fn saved_staying(&self, prompt: usize, model: usize) -> f64 {
+        let of = |caches: &Caches| caches.previous[prompt].map(|_| caches.saved_usd[prompt][model]);
+        self.caches.as_ref().and_then(of).unwrap_or(0.0)
+    }
+
+    /// The outcome of a model that answers all prompts.
+    pub(super) fn staying(&self, prompt: usize, model: usize) -> Option<Point> {
+        let saved = self.saved_staying(prompt, model);
+        self.cells[prompt][model].map(|cell| Point { cost_usd: cell.cost_usd - saved, ..cell })
+    }
+
+    /// What these models come to, one a prompt.
+    pub(super) fn outcomes(&self, chosen: &[usize]) -> Vec<Point> {
+        let outcome = |(prompt, &model): (usize, &usize)| {
+            let cell = self.cells[prompt][model].expect("a chosen model is in the pool");
+            self.less_saved(cell, prompt, model, |before| chosen[before])
+        };
+        chosen.iter().enumerate().map(outcome).collect()
+    }
+
+    /// For each prompt a uniform choice from its pool, in expectation: the models of two turns are the same by chance.
+    pub(super) fn random(&self) -> Vec<Point> {
+        let of = |(prompt, cells): (usize, &Vec<Option<Point>>)| {
+            let alone = mean(cells.iter().flatten().copied());
+            let Some((caches, before)) = self.caches.as_ref().and_then(|it| Some((it, it.previous[prompt]?)))
+            else {
+                return alone;
+            };
+            let both = cells.iter().zip(&self.cells[before]).zip(&caches.saved_usd[prompt]);
+            let saved: f64 =
+                both.filter(|((one, other), _)| one.is_some() && other.is_some()).map(|(_, usd)| usd).sum();
+            let n_ways = cells.iter().flatten().count() * self.cells[before].iter().flatten().count();
+            Point { cost_usd: alone.cost_usd - saved / n_ways.max(1) as f64, ..alone }
+        };
+        self.cells.iter().enumerate().map(of).collect()
+    }
+
+    /// What caches do for a router's choices at one preference; `None` where no sessions are replayed.
+    pub(super) fn cache_use(&self, choices: &Choices, preference: usize) -> Option<CacheUse> {
+        let caches = self.caches.as_ref()?;
+        let chosen = choices.at_preference(preference);
+        let mut found =
+            CacheUse { n_sessions: caches.n_sessions, n_prompts: self.cells.len(), ..CacheUse::default() };
+        for (prompt, &model) in chosen.iter().enumerate() {
+            let Some(before) = caches.previous[prompt] else { continue };
+            let saved_usd = caches.saved_usd[prompt][usize::from(model)];
+            if chosen[before] == model {
+                found.saved_usd += saved_usd;
+            } else {
+                found.n_switches += 1;
+                found.lost_usd += saved_usd;
+            }
+        }
+        Some(found)
     }
 
     /// The models of a prompt's pool that a router called for it, the chosen one last.
@@ -72,9 +199,37 @@ impl TestTable {
 
     /// The cell of a prompt's pool with the highest value; ties go to the first.
     pub(super) fn best(&self, prompt: usize, value: impl Fn(usize, Point) -> f64) -> Point {
+        self.cells[prompt][self.best_model(prompt, value)].expect("it is in the pool")
+    }
+
+    /// The model of a prompt's pool with the highest value; ties go to the first.
+    pub(super) fn best_model(&self, prompt: usize, value: impl Fn(usize, Point) -> f64) -> usize {
         let pool = self.cells[prompt].iter().enumerate();
-        argmax(pool.filter_map(|(model, cell)| cell.map(|cell| (cell, value(model, cell)))))
+        argmax(pool.filter_map(|(model, cell)| cell.map(|cell| (model, value(model, cell)))))
             .expect("the pool of a prompt is never empty")
+    }
+
+    /// The models, one a prompt, that together have the highest value: of each cell by itself, `None` where it may not be chosen, and of
+    /// each US dollar that a cache saves. In sessions the best sequence of models, elsewhere the best model of each prompt.
+    pub(super) fn best_models(
+        &self,
+        value: impl Fn(usize, Point) -> Option<f64>,
+        per_usd: f64,
+    ) -> Vec<usize> {
+        let worst = f64::NEG_INFINITY;
+        let alone = |prompt| self.best_model(prompt, |_, cell| value(prompt, cell).unwrap_or(worst));
+        let mut chosen: Vec<usize> = (0..self.cells.len()).map(alone).collect();
+        for turns in self.caches.iter().flat_map(|caches| &caches.runs) {
+            let saved_usd = |turn: usize, model: usize| self.saved_staying(turns[turn], model);
+            let best = best_models(
+                turns.len(),
+                self.n_models(),
+                |turn, model| self.cells[turns[turn]][model].and_then(|cell| value(turns[turn], cell)),
+                |turn, model| per_usd * saved_usd(turn, model),
+            );
+            turns.iter().zip(best).for_each(|(&prompt, model)| chosen[prompt] = model);
+        }
+        chosen
     }
 
     pub(super) fn n_models(&self) -> usize {
@@ -94,13 +249,15 @@ pub(super) fn mean(points: impl Iterator<Item = Point>) -> Point {
     Point { cost_usd: cost_usd / n, score: score / n }
 }
 
-/// A benchmark of which a replicate tests fewer prompts is no stratum of its own.
+/// A benchmark of which a replicate tests fewer prompts or sessions is no stratum of its own.
 const SMALLEST_STRATUM: usize = 20;
 
-/// The strata of a record.
+/// The strata of a record, and what is drawn in them: prompts, or sessions as a whole, whose turns are no independent witnesses.
 pub(super) struct RecordStrata {
-    /// Over all its prompts.
-    pub(super) whole: Strata,
+    /// The unit of each prompt of the record.
+    unit: Vec<usize>,
+    /// Over all its units.
+    units: Strata,
     /// Over the tested prompts of each replicate, by place.
     pub(super) parts: Vec<Strata>,
 }
@@ -112,11 +269,118 @@ impl RecordStrata {
         names.sort_unstable();
         names.dedup();
         let label = |name: &str| names.partition_point(|other| *other < name);
-        let labels: Vec<usize> = record.prompts.iter().map(|prompt| label(&prompt.benchmark)).collect();
-        let labels = merge_small(&labels, tested, SMALLEST_STRATUM);
-        let part = |prompts: &&[usize]| {
-            Strata::new(&prompts.iter().map(|&prompt| labels[prompt]).collect::<Vec<_>>())
+        let Units { unit, first } = Units::of(record);
+        let labels: Vec<usize> =
+            first.iter().map(|&prompt| label(&record.prompts[prompt].benchmark)).collect();
+        let units_of = |prompts: &&[usize]| {
+            let mut units: Vec<usize> = prompts.iter().map(|&prompt| unit[prompt]).collect();
+            units.sort_unstable();
+            units.dedup();
+            units
         };
-        RecordStrata { parts: tested.iter().map(part).collect(), whole: Strata::new(&labels) }
+        let tested_units: Vec<Vec<usize>> = tested.iter().map(units_of).collect();
+        let tested_units: Vec<&[usize]> = tested_units.iter().map(Vec::as_slice).collect();
+        let labels = merge_small(&labels, &tested_units, SMALLEST_STRATUM);
+        let part = |prompts: &&[usize]| {
+            Strata::new(&prompts.iter().map(|&prompt| labels[unit[prompt]]).collect::<Vec<_>>())
+        };
+        RecordStrata { parts: tested.iter().map(part).collect(), units: Strata::new(&labels), unit }
+    }
+
+    /// Draws one resample: how much each prompt of the record counts, written to `weights`.
+    pub(super) fn resample(&self, rng: &mut ChaCha8Rng, weights: &mut [f32]) {
+        spread(&self.unit, self.units.n_prompts(), weights, |units| self.units.resample(rng, units));
+    }
+}
+
+/// What is drawn as one: a session, or a prompt of none.
+pub(super) struct Units {
+    /// The unit of each prompt of the record.
+    unit: Vec<usize>,
+    /// The first prompt of each.
+    first: Vec<usize>,
+}
+
+impl Units {
+    pub(super) fn of(record: &Record) -> Self {
+        let n = record.prompts.len();
+        let sessions = in_turn((0..n).map(|prompt| turn_of(record, prompt)));
+        let first = groups(n, sessions);
+        let mut firsts = first.clone();
+        firsts.sort_unstable();
+        firsts.dedup();
+        let unit = first.iter().map(|first| firsts.partition_point(|other| other < first)).collect();
+        Units { unit, first: firsts }
+    }
+
+    /// Draws a fair sign for each, written to every prompt's place.
+    pub(super) fn draw_signs(&self, rng: &mut ChaCha8Rng, signs: &mut [f32]) {
+        spread(&self.unit, self.first.len(), signs, |units| draw_signs(rng, units));
+    }
+}
+
+/// Lets numbers be drawn for units, and gives each prompt that of its unit.
+fn spread(unit: &[usize], n_units: usize, numbers: &mut [f32], draw: impl FnOnce(&mut [f32])) {
+    if n_units == unit.len() {
+        // Each prompt is its own.
+        return draw(numbers);
+    }
+    let mut of_units = vec![0.0; n_units];
+    draw(&mut of_units);
+    numbers.iter_mut().zip(unit).for_each(|(number, &unit)| *number = of_units[unit]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A session of three turns and a prompt alone. Model 0 costs 10, 20, 30, and 40 dollars, model 1 a fifth of it; caches save 8 and 12,
+    /// and 1 and 2 dollars on the later turns.
+    fn table() -> TestTable {
+        let cell = |cost_usd: f64, score: f64| Some(Point { cost_usd, score });
+        let cells = [10.0, 20.0, 30.0, 40.0].map(|usd| vec![cell(usd, 1.0), cell(usd / 5.0, 0.5)]).to_vec();
+        let caches = Caches {
+            n_sessions: 1,
+            runs: vec![vec![0, 1, 2]],
+            previous: vec![None, Some(0), Some(1), None],
+            saved_usd: vec![vec![0.0; 2], vec![8.0, 1.0], vec![12.0, 2.0], vec![0.0; 2]],
+        };
+        TestTable {
+            cells,
+            benchmarks: vec![0; 4],
+            models: vec![Point { cost_usd: 0.0, score: 0.0 }; 2],
+            caches: Some(caches),
+        }
+    }
+
+    fn costs(outcomes: &[Point]) -> Vec<f64> {
+        outcomes.iter().map(|outcome| outcome.cost_usd).collect()
+    }
+
+    #[test]
+    fn a_turn_on_the_model_of_the_turn_before_costs_less() {
+        let (table, choices) = (table(), Choices::new(4, vec![0, 0, 1, 0]));
+        let realised: Vec<Point> = (0..4).map(|prompt| table.realised(&choices, 0, prompt)).collect();
+        assert_eq!(costs(&realised), [10.0, 20.0 - 8.0, 6.0, 40.0]);
+        assert_eq!(table.alone(&choices, 0, 1).cost_usd, 20.0);
+        assert_eq!(table.outcomes(&[0, 0, 1, 0]), realised);
+        let found = table.cache_use(&choices, 0).unwrap();
+        let expected = CacheUse { n_sessions: 1, n_prompts: 4, n_switches: 1, saved_usd: 8.0, lost_usd: 2.0 };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn bounds_know_what_caches_save() {
+        let table = table();
+        let staying = |model| (0..4).map(|prompt| table.staying(prompt, model).unwrap()).collect::<Vec<_>>();
+        assert_eq!(costs(&staying(0)), [10.0, 12.0, 18.0, 40.0]);
+        assert_eq!(costs(&staying(1)), [2.0, 3.0, 4.0, 8.0]);
+        // Two models by chance: each stays with itself in one of four ways.
+        assert_eq!(costs(&table.random()), [6.0, 12.0 - 9.0 / 4.0, 18.0 - 14.0 / 4.0, 24.0]);
+        // At 0.045 of a score a dollar: models 0, 0, and 1 are worth 0.55 + (0.1 + 0.36) + 0.23 = 1.24; always model 0 1.2, model 0 once
+        // and then model 1 1.19, always model 1 1.095. Turn by turn the second is best on model 1.
+        let utility = |_: usize, cell: Point| Some(cell.score - 0.045 * cell.cost_usd);
+        assert_eq!(table.best_models(utility, 0.0), [0, 1, 1, 1]);
+        assert_eq!(table.best_models(utility, 0.045), [0, 0, 1, 1]);
     }
 }

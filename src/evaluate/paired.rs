@@ -59,6 +59,7 @@ pub(crate) fn shared(records: [&Record; 2], pairs: &[(usize, Vec<Pair>)]) -> [Re
             score: record.score.select(&rows[side], &models),
             cost_usd: record.cost_usd.select(&rows[side], &models),
             tokens: None,
+            savings_usd: record.savings_usd.as_ref().map(|table| table.select(&rows[side], &models)),
             test_prompts: tested.clone(),
             choices: choices.collect(),
             predictions: Vec::new(),

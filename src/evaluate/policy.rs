@@ -7,6 +7,7 @@ use crate::metrics::curve::{Point, hull};
 use crate::metrics::entry::{Setting, View};
 use crate::metrics::preference::normalised_utility;
 use crate::metrics::published::{Optimality, Pair};
+use crate::metrics::sessions::CacheUse;
 use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::{Manifest, Record, RecordedReplicate};
 use crate::router::{Choices, RIGHT};
@@ -82,6 +83,8 @@ pub struct Policy {
     pub n_prompts_by_model: Vec<usize>,
     /// Of a router what it made of the prompts that some model answers right, by preference.
     pub optimality: Vec<Optimality>,
+    /// Of a router what prompt caches do for it, by preference; none where no sessions are replayed.
+    pub caching: Vec<CacheUse>,
 }
 
 /// All policies of one replicate, and what they are measured against.
@@ -181,6 +184,7 @@ impl Policy {
             strong_share: &self.strong_share,
             n_prompts_by_model: &[],
             optimality: &[],
+            caching: &[],
             hull: OnceCell::new(),
         }
     }
@@ -240,6 +244,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             optimality: (0..choices.n_preferences())
                 .map(|at| optimality(&table, &recoverable, choices, at))
                 .collect(),
+            caching: (0..choices.n_preferences()).filter_map(|at| table.cache_use(choices, at)).collect(),
         });
     }
     let bounds = bounds(&table, manifest, recorded, &in_pool);
@@ -258,6 +263,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             strong_share: Vec::new(),
             n_prompts_by_model: Vec::new(),
             optimality: Vec::new(),
+            caching: Vec::new(),
         });
         if *bound == Bound::UtilityOracle {
             utility_oracle = means;
@@ -272,8 +278,9 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         strong_share: Vec::new(),
         n_prompts_by_model: Vec::new(),
         optimality: Vec::new(),
+        caching: Vec::new(),
     }));
-    let random = random(&table);
+    let random = table.random();
     let evaluated = Evaluated {
         policies,
         best_single,
@@ -305,12 +312,12 @@ fn recoverable(table: &TestTable) -> Vec<Option<Point>> {
     table.cells.iter().map(of_prompt).collect()
 }
 
-/// What a router made of them at one preference.
+/// What a router made of them at one preference, each by itself: whatever prompt caches save.
 fn optimality(table: &TestTable, recoverable: &[Option<Point>], choices: &Choices, at: usize) -> Optimality {
     let mut sums = Optimality::default();
     for (prompt, best) in recoverable.iter().enumerate() {
         let Some(best) = best else { continue };
-        let own = table.realised(choices, at, prompt);
+        let own = table.alone(choices, at, prompt);
         sums.n_recoverable += 1;
         sums.score += own.score;
         sums.best_score += best.score;
@@ -358,37 +365,36 @@ fn bounds(
 ) -> Vec<BoundOutcomes> {
     let unit = recorded.cost_unit_usd;
     let utility = |weight: f64, point: Point| point.utility(weight, unit);
-    let each = |cell: &dyn Fn(usize) -> Point| -> Vec<Point> { (0..table.cells.len()).map(cell).collect() };
     let sweep = |cells: &dyn Fn(f64) -> Vec<Point>| {
         BoundCells::Prompts(manifest.preferences.iter().map(|&weight| cells(weight)).collect())
     };
     let once = |cells: Vec<Point>| BoundCells::Prompts(vec![cells]);
-    let utility_oracle = sweep(&|weight| each(&|prompt| table.best(prompt, |_, cell| utility(weight, cell))));
-    // The best score; among equal ones the cheapest. Costs are far below 1e9 units.
-    let oracle = each(&|prompt| {
-        let most = table.best(prompt, |_, cell| cell.score).score;
-        table.best(prompt, |_, cell| if cell.score == most { -cell.cost_usd } else { f64::NEG_INFINITY })
-    });
-    let cheapest_correct = each(&|prompt| {
-        let is_solvable = table.best(prompt, |_, cell| cell.score).score >= RIGHT;
-        let counts = |cell: Point| !is_solvable || cell.score >= RIGHT;
-        table.best(prompt, |_, cell| if counts(cell) { -cell.cost_usd } else { f64::NEG_INFINITY })
-    });
+    let best = |value: &dyn Fn(usize, Point) -> Option<f64>, per_usd: f64| {
+        table.outcomes(&table.best_models(value, per_usd))
+    };
+    let utility_oracle = sweep(&|weight| best(&|_, cell| Some(utility(weight, cell)), weight / unit));
+    let most: Vec<f64> =
+        (0..table.cells.len()).map(|prompt| table.best(prompt, |_, cell| cell.score).score).collect();
+    // The best score; among equal ones the cheapest.
+    let oracle = best(&|prompt, cell| (cell.score == most[prompt]).then_some(-cell.cost_usd), 1.0);
+    let cheapest_correct =
+        best(&|prompt, cell| (most[prompt] < RIGHT || cell.score >= RIGHT).then_some(-cell.cost_usd), 1.0);
     let benchmark_oracle = sweep(&|weight| {
         let n_benchmarks = table.benchmarks.iter().max().map_or(0, |most| most + 1);
         let mut totals = vec![vec![(0.0, 0_u32); table.n_models()]; n_benchmarks];
-        for (row, &benchmark) in table.cells.iter().zip(&table.benchmarks) {
-            for (cell, (total, n)) in row.iter().zip(&mut totals[benchmark]) {
-                if let Some(cell) = cell {
-                    *total += utility(weight, *cell);
+        for (prompt, &benchmark) in table.benchmarks.iter().enumerate() {
+            for (model, (total, n)) in totals[benchmark].iter_mut().enumerate() {
+                if let Some(cell) = table.staying(prompt, model) {
+                    *total += utility(weight, cell);
                     *n += 1;
                 }
             }
         }
-        each(&|prompt| {
-            let means = &totals[table.benchmarks[prompt]];
-            table.best(prompt, |model, _| means[model].0 / f64::from(means[model].1.max(1)))
-        })
+        let chosen = |(prompt, &benchmark): (usize, &usize)| {
+            let means = &totals[benchmark];
+            table.best_model(prompt, |model, _| means[model].0 / f64::from(means[model].1.max(1)))
+        };
+        table.outcomes(&table.benchmarks.iter().enumerate().map(chosen).collect::<Vec<usize>>())
     });
     let zero_router = manifest.preferences.iter().map(|&weight| zero_router(recorded, in_pool, weight));
     let bound = |bound, cells| BoundOutcomes { bound, cells };
@@ -399,11 +405,6 @@ fn bounds(
         bound(Bound::BenchmarkOracle, benchmark_oracle),
         bound(Bound::ZeroRouter, BoundCells::Models(zero_router.collect())),
     ]
-}
-
-/// For each prompt a uniform choice from its pool, in expectation.
-fn random(table: &TestTable) -> Vec<Point> {
-    table.cells.iter().map(|cells| mean(cells.iter().flatten().copied())).collect()
 }
 
 /// The zero router mixes single models without looking at the prompt: at each preference it takes the corner of the
@@ -475,7 +476,8 @@ pub(super) fn rows(replicates: &[&Evaluated]) -> Vec<Row> {
                 let policy = &evaluated.policies[position];
                 let (n_prompts_by_model, optimality) =
                     (&policy.n_prompts_by_model[..], &policy.optimality[..]);
-                View { n_prompts_by_model, optimality, ..policy.view(setting) }
+                let caching = &policy.caching[..];
+                View { n_prompts_by_model, optimality, caching, ..policy.view(setting) }
             })
             .collect();
         rows.extend(METRICS.iter().filter(|metric| metric.applies(&views[0])).map(|metric| Row {

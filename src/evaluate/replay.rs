@@ -209,12 +209,13 @@ impl Replay {
             PolicyId::Model(_) => None,
         });
         let policies = policies.collect();
-        let outcome = |prompt: usize, model: usize| {
+        let outcome = |(place, &prompt): (usize, &usize), model: usize| {
             let cost_usd = record.cost_usd.get(prompt, model).unwrap_or(0.0);
+            let cost_usd = cost_usd - table.saved_staying(place, model);
             record.score.get(prompt, model).map(|score| Point { cost_usd, score })
         };
         let of_model = |model| ModelOutcomes {
-            outcomes: prompts.iter().map(|&prompt| outcome(prompt, model)).collect(),
+            outcomes: prompts.iter().enumerate().map(|prompt| outcome(prompt, model)).collect(),
         };
         let models = (0..evaluated.models.len()).map(of_model).collect();
         let is_oracle = |policy: &Policy| policy.id == PolicyId::Bound(Bound::UtilityOracle);

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::outcomes::RecordStrata;
+use super::outcomes::{RecordStrata, Units};
 use super::policy::{Evaluated, PolicyKind, Row};
 use super::replay::{N_LANES, Replay, Scratch, Weights};
 use crate::metrics::PolicyId;
@@ -14,7 +14,6 @@ use crate::record::Record;
 use crate::router::RandomSettings;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::{Strata, estimate};
-use crate::statistics::paired::draw_signs;
 use crate::statistics::{Interval, LEVEL, mean};
 
 /// Values by measured policy and headline metric; each resample-major, one value a replicate.
@@ -36,7 +35,7 @@ pub(super) fn bootstrap(
         positions.iter().map(|&position| replays[0].metrics(position).len()).collect();
     shape.extend(curves.iter().map(|curve| curve.n_values(record.manifest.preferences.len())));
     let each_block = |state: &mut State, block: usize| {
-        state.draw(&stream.numbered(block), |rng, weights| strata.whole.resample(rng, weights));
+        state.draw(&stream.numbered(block), |rng, weights| strata.resample(rng, weights));
         let mut values = vec![Vec::new(); N_LANES];
         for (replicate, replay) in replays.iter().enumerate() {
             state.gather(replay);
@@ -57,8 +56,8 @@ pub(super) fn bootstrap(
 }
 
 /// The difference of each router from the policy at `against`, minus the latter, with both exchanged on half of the
-/// prompts, drawn by a fair coin each: what the difference would be if it did not matter which is which. A prompt is
-/// exchanged in all replicates or in none. Values of the routers that differ from `against`, for the metrics that `common`
+/// prompts, drawn by a fair coin each: what the difference would be if it did not matter which is which. A prompt, and a session
+/// as a whole, is exchanged in all replicates or in none. Values of the routers that differ from `against`, for the metrics that `common`
 /// names as pairs of columns.
 pub(super) fn exchanges(
     record: &Record,
@@ -68,8 +67,9 @@ pub(super) fn exchanges(
     stream: &Stream,
 ) -> Values {
     let shape: Vec<usize> = common.iter().map(Vec::len).collect();
+    let units = Units::of(record);
     let each_block = |state: &mut State, block: usize| {
-        state.draw(&stream.numbered(block), draw_signs);
+        state.draw(&stream.numbered(block), |rng, signs| units.draw_signs(rng, signs));
         let mut values = vec![Vec::new(); N_LANES];
         let (mut one, mut other) = (Vec::new(), Vec::new());
         for (replicate, replay) in replays.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The decisions of a router that lost most against the best model of their pool.
+//! The decisions of a router that lost most against the best model of their pool, each by itself: whatever prompt caches save.
 
 use super::outcomes::TestTable;
 use crate::metrics::curve::Point;
@@ -46,7 +46,7 @@ pub fn worst_decisions<'a>(
             let recorded = &record.prompts[prompt];
             for (losses, &router) in losses.iter_mut().zip(routers) {
                 let choices = &record.choices[replicate][router];
-                let own = table.realised(choices, preference, place);
+                let own = table.alone(choices, preference, place);
                 let lost = utility(point) - utility(own);
                 if lost > 0.0 {
                     losses.push(Loss {

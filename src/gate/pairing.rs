@@ -93,6 +93,9 @@ fn settings(scenario: &Scenario, entry: &RouterEntry) -> Value {
     if let (Value::Object(fields), Some(quiz)) = (&mut value, scenario.quiz_of(entry)) {
         fields.insert("quiz".into(), plain(quiz));
     }
+    if let (Value::Object(fields), Some(stick)) = (&mut value, &entry.stick) {
+        fields.insert("stick".into(), plain(&stick.how));
+    }
     value
 }
 

@@ -8,6 +8,7 @@ use super::area::cost_saving;
 use super::curve::{Point, cost_at, hull};
 use super::preference::{Controllability, SweepPoint, Weighted, controllability, weighted_mean};
 use super::published::{Optimality, Pair, PairPoint, arena_setting};
+use super::sessions::CacheUse;
 use crate::statistics::Interval;
 
 /// One metric of a policy.
@@ -83,6 +84,8 @@ pub enum Need {
     Rivals,
     /// The models that a router chooses; resamples do not have them.
     Choices,
+    /// Sessions that are replayed turn by turn; resamples do not have them.
+    Sessions,
 }
 
 /// What a missing value means, and what stands for it in a resample.
@@ -110,6 +113,8 @@ pub enum Table {
     Pair,
     /// What other benchmarks publish.
     Published,
+    /// Sessions and prompt caches.
+    Sessions,
     /// What `run` prints.
     Terminal,
     /// What a shift changes.
@@ -145,6 +150,7 @@ impl Metric {
             Need::Router => matches!(view.id, PolicyId::Router(_)),
             Need::Rivals => !view.setting.rivals.is_empty(),
             Need::Choices => !view.n_prompts_by_model.is_empty(),
+            Need::Sessions => !view.caching.is_empty(),
         };
         self.needs.iter().all(is_there)
     }
@@ -154,7 +160,7 @@ impl Metric {
         let lacking = |need: &Need| match need {
             Need::Costs => (!has_cost).then_some("costs, which the suite does not have"),
             Need::Pair => (n_models != 2).then_some("a pool of two candidates"),
-            Need::Router | Need::Choices => {
+            Need::Router | Need::Choices | Need::Sessions => {
                 (!matches!(id, PolicyId::Router(_))).then_some("a router of the scenario")
             }
             Need::Preferences => match id {
@@ -272,6 +278,8 @@ pub struct View<'a> {
     pub n_prompts_by_model: &'a [usize],
     /// For a router what could be recovered, by preference; none in resamples.
     pub optimality: &'a [Optimality],
+    /// For a router what prompt caches do for it, by preference; none without sessions and in resamples.
+    pub caching: &'a [CacheUse],
     /// The hull of the points, made when it is first asked for.
     pub hull: OnceCell<Vec<Point>>,
 }
@@ -307,6 +315,14 @@ impl View<'_> {
         let weighted =
             |((&w, &weight), &point): ((&f64, &f64), &Point)| Weighted { value: value(w, point), weight };
         weighted_mean(&preferences.iter().zip(*weights).zip(&self.points).map(weighted).collect::<Vec<_>>())
+    }
+
+    /// The mean of something about prompt caches over the declared preferences.
+    pub(super) fn mean_of_caching(&self, value: impl Fn(&CacheUse) -> f64) -> Option<f64> {
+        let weighted = self.setting.weights.iter().zip(self.caching);
+        weighted_mean(
+            &weighted.map(|(&weight, of)| Weighted { value: value(of), weight }).collect::<Vec<_>>(),
+        )
     }
 
     /// Of each preference with a weight: itself, the weight, the policy's utility, and the utility oracle's.

@@ -12,6 +12,7 @@
 //! - [`table`]: every metric with its name, unit, direction, and function, in one table; [`entry`]: what a metric is.
 //! - [`online`]: the same of online runs.
 //! - [`PolicyId`]: who is measured.
+//! - [`sessions`]: what prompt caches save and lose where a router changes the model within a session.
 //! - [`published`]: what RouteLLM (PGR, APGR, CPT), LLMRouterBench, and RouterEval print, to stand beside their tables.
 
 pub mod area;
@@ -21,6 +22,7 @@ pub mod entry;
 pub mod online;
 pub mod preference;
 pub mod published;
+pub mod sessions;
 pub mod table;
 
 pub use entry::Metric;

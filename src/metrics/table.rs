@@ -14,6 +14,7 @@ use super::published::{
     choice_entropy_bits, cost_save, gap_to_oracle, pareto_distance, pareto_ratio, performance_gain,
     performance_gap_recovered, relative_gain, relative_value,
 };
+use super::sessions::CacheUse;
 use crate::statistics::Interval;
 
 /// A cost as a share of another, in per cent.
@@ -31,6 +32,14 @@ const SAVING: Metric = Metric { unit: Unit::Share, range: Interval::UP_TO_ONE, .
 /// A share of what was possible at the setting with the highest Arena score.
 const OPTIMALITY: Metric =
     Metric { unit: Unit::Share, range: Interval::SHARES, needs: &[Need::Costs, Need::Choices], ..PLAIN };
+
+/// What prompt caches do in sessions.
+const CACHING: Metric = Metric {
+    unit: Unit::UsdPer1000,
+    range: Interval::FROM_ZERO,
+    needs: &[Need::Costs, Need::Sessions],
+    ..PLAIN
+};
 
 /// Every metric, in the order of files.
 pub static METRICS: &[Metric] = &[
@@ -462,6 +471,35 @@ pub static METRICS: &[Metric] = &[
         shown: &[(Table::Published, 13)],
         ..OPTIMALITY
     },
+    Metric {
+        name: "switches-per-session",
+        title: "switches per session",
+        short_title: "switches",
+        about: "Switches: turns on another model than the turn before.",
+        unit: Unit::Number,
+        better: Better::Neither,
+        shown: &[(Table::Sessions, 0), (Table::Terminal, 3)],
+        of: |view| view.mean_of_caching(CacheUse::switches_per_session),
+        ..CACHING
+    },
+    Metric {
+        name: "cache-savings-usd-per-1000",
+        title: "saved by caches, USD per 1,000 prompts",
+        about: "Saved: what turns on the model of the turn before read at the cached rate in the place of the full one.",
+        shown: &[(Table::Sessions, 1)],
+        of: |view| view.mean_of_caching(|of| of.per_1000(of.saved_usd)),
+        ..CACHING
+    },
+    Metric {
+        name: "switching-losses-usd-per-1000",
+        title: "lost by switching, USD per 1,000 prompts",
+        about: "Lost: what the other turns would have saved, had the turn before been on their model. All are means over the declared \
+            preferences.",
+        better: Better::Lower,
+        shown: &[(Table::Sessions, 2)],
+        of: |view| view.mean_of_caching(|of| of.per_1000(of.lost_usd)),
+        ..CACHING
+    },
 ];
 
 /// The primary metric of a scenario that declares none.
@@ -515,7 +553,7 @@ mod tests {
             shown.clone().map(|(table, place)| (format!("{table:?}"), *place)).collect();
         assert_eq!(places.len(), shown.count());
         // A resample would take what it does not have for what was observed.
-        let is_observed_only = |need: &Need| matches!(need, Need::Rivals | Need::Choices);
+        let is_observed_only = |need: &Need| matches!(need, Need::Rivals | Need::Choices | Need::Sessions);
         assert!(
             METRICS.iter().all(|metric| !(metric.is_headline && metric.needs.iter().any(is_observed_only)))
         );
@@ -568,6 +606,7 @@ mod tests {
                 strong_share: &[],
                 n_prompts_by_model: &[],
                 optimality: &[],
+                caching: &[],
                 hull: OnceCell::new(),
             };
             metric(name).unwrap().resampled(&view)

@@ -51,11 +51,15 @@ pub fn scenario_hash(scenario: &impl serde::Serialize) -> String {
 }
 
 /// The hash of list prices: of each model's id, price of a million input tokens, and price of a million output tokens as
-/// shortest decimals (empty where unknown), each with its 64-bit little-endian length before it.
+/// shortest decimals (empty where unknown), and where it is recorded that of cached input, each with its 64-bit little-endian length
+/// before it.
 pub fn list_prices_hash(models: &[String], prices: &[ListPrice]) -> String {
     let price = |price: Option<f64>| price.map_or(String::new(), |usd| usd.to_string());
     let models = models.iter().zip(prices);
-    let texts = models.flat_map(|(model, prices)| [model.clone(), price(prices.input), price(prices.output)]);
+    let texts = models.flat_map(|(model, prices)| {
+        let cached = prices.cached_input.map(|_| price(prices.cached_input));
+        [model.clone(), price(prices.input), price(prices.output)].into_iter().chain(cached)
+    });
     let texts: Vec<String> = texts.collect();
     sha256_of_texts(texts.iter().map(String::as_str))
 }

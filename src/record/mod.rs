@@ -40,6 +40,9 @@ pub struct Record {
     pub cost_usd: CellTable,
     /// Token counts of the same cells; `None` where the suite has none.
     pub tokens: Option<Tokens>,
+    /// Where sessions are replayed, US dollars that each model's prompt cache saves on these prompts where the turn before went to the same
+    /// model.
+    pub savings_usd: Option<CellTable>,
     /// For each replicate the test prompts, as ascending positions in `prompts`.
     pub test_prompts: Vec<Vec<usize>>,
     /// The choices of each router (by scenario order) in each replicate.
@@ -55,6 +58,8 @@ pub struct RecordedPrompt {
     pub id: String,
     /// The name of its benchmark.
     pub benchmark: String,
+    /// Where sessions are replayed, the session's id and the place among its turns, from 1; `None` of a prompt of none.
+    pub turn: Option<(String, u32)>,
 }
 
 /// What was run.
@@ -302,6 +307,9 @@ pub struct ListPrice {
     pub input: Option<f64>,
     /// Of output tokens.
     pub output: Option<f64>,
+    /// Of cached input tokens, where sessions are replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// Mean input and output tokens of each model over these prompts of those that it has a score on; `None` where not all of
@@ -321,11 +329,12 @@ pub(crate) fn mean_tokens(suite: &Suite, prompts: &[usize]) -> Vec<Option<[f64; 
     (0..suite.models.len()).map(mean).collect()
 }
 
-/// The list prices of a suite's models.
-pub(crate) fn list_prices(suite: &Suite) -> Vec<ListPrice> {
+/// The list prices of a suite's models; those of cached input where they are made use of.
+pub(crate) fn list_prices(suite: &Suite, has_caches: bool) -> Vec<ListPrice> {
     let price = |model: &crate::suite::Model| ListPrice {
         input: model.price_in_usd_per_1m,
         output: model.price_out_usd_per_1m,
+        cached_input: model.price_cached_in_usd_per_1m.filter(|_| has_caches),
     };
     suite.models.iter().map(price).collect()
 }

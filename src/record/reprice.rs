@@ -18,7 +18,7 @@ impl Paid {
     }
 
     fn listed(&self) -> ListPrice {
-        ListPrice { input: Some(self.input), output: Some(self.output) }
+        ListPrice { input: Some(self.input), output: Some(self.output), cached_input: None }
     }
 }
 
@@ -33,6 +33,12 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
     let names = &record.manifest.suite.models;
     if !record.manifest.suite.has_cost {
         return fault("the record has no costs: its routers learned nothing of any price".into());
+    }
+    if record.savings_usd.is_some() {
+        return fault(
+            "the record is of sessions with prompt caches, which no new prices can be put on; run its scenario with the book in `[cost] prices`"
+                .into(),
+        );
     }
     let Some(tokens) = &record.tokens else {
         return fault(

@@ -18,6 +18,7 @@ const SCORES: &str = "scores.npy.gz";
 const COSTS: &str = "costs_usd.npy.gz";
 const INPUT_TOKENS: &str = "input_tokens.npy.gz";
 const OUTPUT_TOKENS: &str = "output_tokens.npy.gz";
+const SAVINGS: &str = "cache_savings_usd.npy.gz";
 
 /// The header of an array has some hundred bytes.
 const LONGEST_HEADER: usize = 1 << 17;
@@ -36,6 +37,9 @@ impl Record {
         if let Some(tokens) = &self.tokens {
             write_cells(&folder.join(INPUT_TOKENS), &tokens.input)?;
             write_cells(&folder.join(OUTPUT_TOKENS), &tokens.output)?;
+        }
+        if let Some(savings_usd) = &self.savings_usd {
+            write_cells(&folder.join(SAVINGS), savings_usd)?;
         }
         for (replicate, choices) in self.choices.iter().enumerate() {
             for (choices, entry) in choices.iter().zip(&self.manifest.scenario.routers) {
@@ -75,6 +79,10 @@ impl Record {
         } else {
             None
         };
+        let savings_usd = match manifest.scenario.session {
+            Some(_) => Some(read_savings(&folder.join(SAVINGS), shape, &cost_usd)?),
+            None => None,
+        };
         let (mut choices, mut predictions) = (Vec::new(), Vec::new());
         for (replicate, test_prompts) in test_prompts.iter().enumerate() {
             let in_pool = manifest.test_pool(replicate);
@@ -99,7 +107,17 @@ impl Record {
             };
             predictions.push(manifest.scenario.routers.iter().map(read).collect::<Result<_>>()?);
         }
-        Ok(Record { manifest, prompts, score, cost_usd, tokens, test_prompts, choices, predictions })
+        Ok(Record {
+            manifest,
+            prompts,
+            score,
+            cost_usd,
+            tokens,
+            savings_usd,
+            test_prompts,
+            choices,
+            predictions,
+        })
     }
 
     fn prompts_csv(&self) -> Vec<u8> {
@@ -108,12 +126,20 @@ impl Record {
             prompts.iter().for_each(|&prompt| replicates[prompt].push(replicate.to_string()));
         }
         let mut writer = csv::Writer::from_writer(Vec::new());
+        let has_sessions = self.prompts.iter().any(|prompt| prompt.turn.is_some());
+        let n_columns = if has_sessions { 5 } else { 3 };
         let rows = self.prompts.iter().zip(&replicates);
-        let rows = rows
-            .map(|(prompt, replicates)| [prompt.id.clone(), prompt.benchmark.clone(), replicates.join(" ")]);
-        let header = ["prompt_id", "benchmark", "test_in_replicates"].map(str::to_owned);
+        let rows = rows.map(|(prompt, replicates)| {
+            let (session, turn) = prompt
+                .turn
+                .clone()
+                .map_or_else(Default::default, |(session, turn)| (session, turn.to_string()));
+            [prompt.id.clone(), prompt.benchmark.clone(), replicates.join(" "), session, turn]
+        });
+        let header =
+            ["prompt_id", "benchmark", "test_in_replicates", "session_id", "turn"].map(str::to_owned);
         for row in std::iter::once(header).chain(rows) {
-            writer.write_record(row).expect("writing into memory does not fail");
+            writer.write_record(&row[..n_columns]).expect("writing into memory does not fail");
         }
         writer.into_inner().expect("writing into memory does not fail")
     }
@@ -244,7 +270,13 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
                 .ok_or_else(|| fault(format!("names an unknown replicate `{replicate}`")))?
                 .push(prompts.len());
         }
-        prompts.push(RecordedPrompt { id, benchmark });
+        let [session, turn] = [3, 4].map(|column| row.get(column).unwrap_or_default());
+        let turn = match (session, turn.parse()) {
+            ("", _) => None,
+            (session, Ok(turn)) => Some((session.to_owned(), turn)),
+            _ => return Err(fault(format!("turn `{turn}` of session `{session}` is no whole number"))),
+        };
+        prompts.push(RecordedPrompt { id, benchmark, turn });
     }
     if let Some(empty) = test_prompts.iter().position(Vec::is_empty) {
         return Err(fault(format!("names no test prompt of replicate {empty}")));
@@ -269,6 +301,18 @@ pub(super) fn read_cells(path: &Path, shape: [usize; 2], most: f64) -> Result<Ce
         table.set(at / shape[1], at % shape[1], (!value.is_nan()).then_some(value));
     }
     Ok(table)
+}
+
+/// What caches save, of which nothing is more than the whole cost.
+fn read_savings(path: &Path, shape: [usize; 2], cost_usd: &CellTable) -> Result<CellTable> {
+    let savings = read_cells(path, shape, LARGEST_AMOUNT)?;
+    for prompt in 0..shape[0] {
+        let pairs = savings.row(prompt).zip(cost_usd.row(prompt));
+        if pairs.into_iter().any(|(saved, cost)| saved.unwrap_or(0.0) > cost.unwrap_or(0.0)) {
+            return Err(Error::file(path, format!("saves more on prompt {prompt} than it costs")));
+        }
+    }
+    Ok(savings)
 }
 
 fn read_choices(

@@ -271,6 +271,7 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     text.push_str(&routers::main_md(record, summary));
     text.push_str(&evidence::markdown(record, summary));
     text.push_str(&routers::pair_md(record, summary));
+    text.push_str(&routers::sessions_md(record, summary));
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
     }
@@ -285,7 +286,8 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     text
 }
 
-/// The tables for a paper, as a fragment that `\input` takes: routers and bounds, of two candidates the pair, and every
+/// The tables for a paper, as a fragment that `\input` takes: routers and bounds, of two candidates the pair, of sessions what caches
+/// do, and every
 /// router against its rival on the primary metric.
 fn report_tex(record: &Record, summary: &Summary) -> String {
     let manifest = &record.manifest;
@@ -302,6 +304,9 @@ fn report_tex(record: &Record, summary: &Summary) -> String {
     text.push_str(&below(routers::main(record, summary, None)));
     if let Some(pair) = routers::pair(record, summary, None) {
         text.push_str(&format!("\n\\bigskip\n\n{}", below(pair)));
+    }
+    if let Some(sessions) = routers::sessions(record, summary, None) {
+        text.push_str(&format!("\n\\bigskip\n\n{}", below(sessions)));
     }
     text.push_str(&evidence::latex(summary));
     text

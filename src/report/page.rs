@@ -80,6 +80,7 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     let mut dialled: Vec<Section> = figures.next().into_iter().collect();
     dialled.extend(advice::html(page));
     dialled.extend(routers::main_html(page));
+    dialled.extend(routers::sessions_html(page));
     dialled.extend(evidence::html(page));
     dialled.extend(figures);
     dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);

@@ -244,6 +244,8 @@ impl CellCache {
             description: String::new(),
             suite: String::new(),
             replicates: 0,
+            // No router sees it but one that sticks, whose entry tells it.
+            session: None,
             routers: Vec::new(),
             expect: Vec::new(),
             ..scenario.clone()

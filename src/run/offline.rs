@@ -18,6 +18,7 @@ use crate::record::{
 use crate::router::{Choices, EncoderOf, Origin, SavedRouter};
 use crate::scenario::split::Split;
 use crate::scenario::{RouterEntry, Scenario};
+use crate::suite::sessions::sessions;
 use crate::suite::{CellTable, Embeddings, Suite, SuiteInfo};
 
 /// What happens while a scenario runs; events of different cells come in any order.
@@ -227,6 +228,14 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
         );
         return Err(Error::setting(format!("router[{at}].kind"), problem));
     }
+    if let Some(stick) = &entry.stick {
+        let problem = format!(
+            "router `{label}` sticks to the model of the turn before (`stick = \"{}\"`), which no single question tells; keep the one \
+             without `stick`",
+            stick.how.name()
+        );
+        return Err(Error::setting(format!("router[{at}].stick"), problem));
+    }
     if replicate >= scenario.replicates {
         let problem =
             format!("replicate {replicate} is not among the {} of the scenario", scenario.replicates);
@@ -289,13 +298,29 @@ impl Tested {
         prompts.iter().map(|prompt| self.0.partition_point(|other| other < prompt)).collect()
     }
 
-    fn recorded(&self, suite: &Suite) -> Vec<RecordedPrompt> {
-        let prompts = self.0.iter().map(|&prompt| &suite.prompts[prompt]);
-        let recorded = prompts.map(|prompt| RecordedPrompt {
-            id: prompt.id.clone(),
-            benchmark: suite.benchmarks[prompt.benchmark].clone(),
+    /// They; where sessions are replayed with their turns, counted over those that the suite has.
+    fn recorded(&self, suite: &Suite, has_sessions: bool) -> Vec<RecordedPrompt> {
+        let mut places = vec![None; suite.prompts.len()];
+        if has_sessions {
+            let sessions = sessions(&suite.prompts);
+            let places_of = |turns: &Vec<usize>| turns.clone().into_iter().zip(1..);
+            sessions.iter().flat_map(places_of).for_each(|(turn, place)| places[turn] = Some(place));
+        }
+        let recorded = self.0.iter().map(|&at| {
+            let prompt = &suite.prompts[at];
+            let session = prompt.turn.as_ref().map(|turn| turn.session.clone());
+            RecordedPrompt {
+                id: prompt.id.clone(),
+                benchmark: suite.benchmarks[prompt.benchmark].clone(),
+                turn: session.zip(places[at]),
+            }
         });
         recorded.collect()
+    }
+
+    /// What prompt caches save of them, where sessions are replayed.
+    fn savings(&self, scenario: &Scenario, suite: &Suite) -> Option<CellTable> {
+        scenario.session.as_ref().map(|caches| self.select(&caches.savings(suite)))
     }
 
     fn select(&self, table: &CellTable) -> CellTable {
@@ -342,7 +367,7 @@ pub(crate) fn assemble(
             routers,
         });
     }
-    let recorded_suite = recorded_suite(suite, plan.facts);
+    let recorded_suite = recorded_suite(suite, plan.facts, scenario.session.is_some());
     let record = Record {
         manifest: Manifest {
             format: FORMAT,
@@ -357,7 +382,8 @@ pub(crate) fn assemble(
             preference_weights: grid.weights().to_vec(),
             replicates: recorded,
         },
-        prompts: tested.recorded(suite),
+        prompts: tested.recorded(suite, scenario.session.is_some()),
+        savings_usd: tested.savings(scenario, suite),
         score: tested.select(&outcomes.score),
         cost_usd: tested.select(&outcomes.cost_usd),
         tokens: (tokens.input.n_known() + tokens.output.n_known() > 0).then_some(tokens),
@@ -368,7 +394,7 @@ pub(crate) fn assemble(
     (record, shifted)
 }
 
-fn recorded_suite(suite: &Suite, facts: &SuiteFacts) -> RecordedSuite {
+fn recorded_suite(suite: &Suite, facts: &SuiteFacts, has_caches: bool) -> RecordedSuite {
     RecordedSuite {
         // The content hash says which suite it was; a list of thousands of files would say no more.
         info: SuiteInfo { import: None, ..suite.info.clone() },
@@ -378,7 +404,7 @@ fn recorded_suite(suite: &Suite, facts: &SuiteFacts) -> RecordedSuite {
         cost_basis: suite.cost_basis,
         priced_by: suite.priced_by.clone(),
         repriced: None,
-        list_prices: list_prices(suite),
+        list_prices: list_prices(suite, has_caches),
         cells_with_assumed_tokens: facts.uncounted.assumed,
         cells_with_estimated_tokens: facts.uncounted.estimated,
         tokens_estimated_by: facts.uncounted.estimated_by.clone(),
@@ -399,7 +425,7 @@ pub(crate) fn under_shift(
     let mut manifest = twin.manifest.clone();
     manifest.shift = Some(shift.clone());
     manifest.suite.priced_by.clone_from(&suite.priced_by);
-    manifest.suite.list_prices = list_prices(suite);
+    manifest.suite.list_prices = list_prices(suite, scenario.session.is_some());
     manifest.list_prices_hash = list_prices_hash(&manifest.suite.models, &manifest.suite.list_prices);
     let mut choices = Vec::new();
     for ((replicate, test), cells) in manifest.replicates.iter_mut().zip(tests).zip(cells) {
@@ -415,7 +441,8 @@ pub(crate) fn under_shift(
         choices.push(cells.into_iter().map(|cell| cell.choices).collect());
     }
     Record {
-        prompts: tested.recorded(suite),
+        prompts: tested.recorded(suite, scenario.session.is_some()),
+        savings_usd: tested.savings(scenario, suite),
         score: tested.select(&suite.outcomes.score),
         cost_usd: tested.select(&suite.outcomes.cost_usd),
         tokens: None,

@@ -7,6 +7,7 @@ use super::balance::{Size, expected};
 use super::replicate::{Fits, RunInputs, TestShift};
 use crate::embed::{BUILT_IN, DEFAULT_DIMENSIONS, Encoder, encoded};
 use crate::error::{Error, Result, suggestion};
+use crate::metrics::entry::Need;
 use crate::metrics::{Bound, PolicyId, metric};
 use crate::preference::PreferenceGrid;
 use crate::router::Names;
@@ -18,6 +19,7 @@ use crate::scenario::unseen::TestPool;
 use crate::scenario::{CostSettings, RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::prices::{PriceBook, count_tokens, price_suite};
+use crate::suite::sessions::sessions;
 use crate::suite::{self, Suite, SuiteInfo};
 
 /// The suite of a scenario, with the embeddings it asks for.
@@ -183,7 +185,11 @@ fn check_metrics(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<(
     for expectation in &scenario.expect {
         for name in [Some(&expectation.router), expectation.above.as_ref()].into_iter().flatten() {
             let found = policy(name).zip(metric(&expectation.metric));
-            let lacking = found.and_then(|(id, metric)| metric.lacking(id, has_cost, suite.models.len()));
+            let lacking = found.and_then(|(id, metric)| {
+                let needs_session = scenario.session.is_none() && metric.needs.contains(&Need::Sessions);
+                let lacking = || metric.lacking(id, has_cost, suite.models.len());
+                if needs_session { Some("a scenario with `[session]`") } else { lacking() }
+            });
             if let Some(lacking) = lacking {
                 let problem = format!("the metric `{}` of `{name}` needs {lacking}", expectation.metric);
                 return Err(Error::Usage(format!("an expectation cannot be judged: {problem}")));
@@ -226,6 +232,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
             }
         }
     }
+    check_session(scenario, suite, has_cost)?;
     check_metrics(scenario, suite, has_cost)?;
     check_primary(scenario, suite, has_cost)?;
     unseen_of(scenario, suite)?;
@@ -233,6 +240,29 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
     scenario.routers.iter().enumerate().try_for_each(|(at, entry)| {
         check_router(scenario, entry, suite).map_err(|error| error.within(&format!("router[{at}]")))
     })
+}
+
+/// Whether prompt caches can save anything.
+fn check_session(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
+    if scenario.session.is_none() {
+        return Ok(());
+    }
+    let name = &suite.info.name;
+    let problem = if sessions(&suite.prompts).iter().all(|turns| turns.len() < 2) {
+        format!(
+            "suite `{name}` has no two prompts of one session: its prompts.csv takes columns `session_id` and `turn`"
+        )
+    } else if !has_cost || suite.cost_basis.recorded > 0 {
+        format!(
+            "needs costs that are tokens times list price, and those of suite `{name}` are not: name a price book in `[cost]`, \
+             `prices = \"built-in\"` or a file"
+        )
+    } else if suite.models.iter().all(|model| model.price_cached_in_usd_per_1m.is_none()) {
+        "no candidate has a cached rate, so caches save nothing: name a price book in `[cost]` whose prices say `cached-input`".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::setting("session", format!("[session]: {problem}")))
 }
 
 /// What a router asks of the suite.

@@ -2,6 +2,7 @@
 //! trained for the twin choose anew.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::preference::{Preference, PreferenceGrid};
 use crate::random::standard_normal;
 use crate::record::mean_tokens;
 use crate::router::quiz::{self, ItemBank, ItemInformation, QuizSettings, QuizStrategy};
+use crate::router::stick::CostAware;
 use crate::router::{
     Asked, Choices, CostModels, Memo, Names, Prompts, Quizzed, SharedFits, Training, TrainingData,
     item_information,
@@ -20,6 +22,7 @@ use crate::scenario::split::Split;
 use crate::scenario::unseen::QuizLabel;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
+use crate::statistics::mean;
 use crate::suite::Suite;
 
 /// What all replicates share.
@@ -96,6 +99,8 @@ pub(super) struct TrainingSet {
     pub(super) data: TrainingData,
     pub(super) cost_models: CostModels,
     pub(super) fits: SharedFits,
+    /// What is around every router that sticks by cost; made where one does.
+    pub(super) cost_aware: OnceLock<CostAware>,
 }
 
 impl Replicate {
@@ -124,11 +129,18 @@ impl Replicate {
             tokens.clear();
         }
         let all = TrainingData::new(suite, groups, (&split.training, &split.validation), grid.clone());
-        let reference = Reference {
-            cost_usd: all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect(),
-            score: all.outcomes.mean_score,
-            tokens,
-        };
+        let mut cost_usd: Vec<f64> =
+            all.outcomes.mean_cost_units.iter().map(|units| units * all.cost_unit_usd).collect();
+        if let Some(caches) = &scenario.session {
+            // A single model stays the same from turn to turn.
+            let savings = caches.savings(suite);
+            for (model, cost_usd) in cost_usd.iter_mut().enumerate() {
+                let development = split.training.iter().chain(&split.validation);
+                let saved: Vec<f64> = development.filter_map(|&prompt| savings.get(prompt, model)).collect();
+                *cost_usd -= mean(&saved);
+            }
+        }
+        let reference = Reference { cost_usd, score: all.outcomes.mean_score, tokens };
         let asks_by_identity = to_train
             .any(|entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher));
         let information =
@@ -190,13 +202,18 @@ impl Replicate {
             data,
             cost_models,
             fits: SharedFits::new(self.stream.clone(), inputs.fits == Fits::Shared),
+            cost_aware: OnceLock::new(),
         }
     }
 
-    /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz.
+    /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz, and where it sticks to models under the
+    /// label that it is given for that, those of its twin that does not.
     pub(super) fn stream_of(&self, entry: &RouterEntry) -> Stream {
         let swept = QuizLabel::parse(&entry.label);
-        self.stream.named("router").named(swept.map_or(entry.label.as_str(), |label| label.router))
+        let label = swept.map_or(entry.label.as_str(), |label| label.router);
+        let how = entry.stick.as_ref().map(|stick| stick.how.name());
+        let twin = how.and_then(|how| label.strip_suffix(how)?.strip_suffix('-'));
+        self.stream.named("router").named(twin.unwrap_or(label))
     }
 
     /// What every model is asked, as positions among the training prompts; nothing of seen models.

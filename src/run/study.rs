@@ -190,6 +190,7 @@ fn swept(scenario: &Scenario) -> Scenario {
             label: QuizLabel { router: &entry.label, quiz: &quiz.to_string().replace(' ', "-") }.to_string(),
             settings: entry.settings.clone(),
             quiz: Some(quiz.clone()),
+            stick: entry.stick.clone(),
         }));
     }
     swept

@@ -16,8 +16,10 @@ use crate::record::{
     PredictionErrors, Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment,
 };
 use crate::router::quiz::{QuizSettings, QuizStrategy};
+use crate::router::stick::{CostAware, Following};
 use crate::router::{
-    Asked, Choices, EncoderOf, Judge, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter, Training,
+    Asked, Choices, EncoderOf, Judge, Meter, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter,
+    Stick, Training,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::statistics::mean;
@@ -40,6 +42,13 @@ pub(crate) struct Observer<'a> {
     pub(crate) tell: &'a (dyn Fn(Step, &RouterEntry) -> Result<()> + Sync),
     /// Writes a finished cell to the cache.
     pub(crate) keep: &'a (dyn Fn(&RouterEntry, &TrainedCell) -> Result<()> + Sync),
+}
+
+/// A trained policy, and what is around it where it sticks by cost.
+#[derive(Clone, Copy)]
+struct Sticking<'a> {
+    policy: &'a Policy,
+    cost_aware: Option<&'a CostAware>,
 }
 
 /// A step of a router.
@@ -150,9 +159,15 @@ impl Replicate {
             training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref()).sharing(&set.fits);
         (observer.tell)(Step::Started, entry)?;
         let trained = entry.settings.as_kind().train(&training).map_err(of_training)?;
+        let (cost_aware, paid) = self.cost_aware(inputs, entry, set).unzip();
+        let policy = Sticking { policy: &trained.router, cost_aware };
         (observer.tell)(Step::Trained, entry)?;
-        let asked = self.replay(inputs, entry, &trained.router, (&self.test, &self.split.test));
-        let Asked { choices, scores, notes } = asked.map_err(of_training)?;
+        let asked = self.replay(inputs, entry, policy, (&self.test, &self.split.test));
+        let Asked { choices, scores, mut notes } = asked.map_err(of_training)?;
+        if let Some(stick) = &entry.stick {
+            let ahead = cost_aware.map_or(String::new(), |it| format!(", {} turns at a time", it.horizon));
+            notes.insert("stick".to_owned(), format!("{}{ahead}", stick.how.name()));
+        }
         (observer.tell)(Step::Routed, entry)?;
         let mut notes: BTreeMap<String, String> = trained.notes.into_iter().chain(notes).collect();
         if self.unseen.contains(&true) && !entry.settings.traits().takes_unseen {
@@ -162,14 +177,15 @@ impl Replicate {
         let choices_hash = commitment(&entry.label, &choices);
         let recorded = RecordedTraining {
             notes,
-            paid: training.meter(),
+            // The wrapper has seen every development outcome, the router some of them.
+            paid: paid.unwrap_or_else(|| training.meter()),
             choices_hash,
             prediction_errors: self.prediction_errors(inputs, &trained.router, scores.as_ref()),
             not_applied: None,
             calling_orders: choices.orders().map(<[_]>::to_vec),
             learning_curves: training.curves(),
         };
-        let shifted = self.shifted(inputs, (entry, &choices), &trained.router).map_err(of_training)?;
+        let shifted = self.shifted(inputs, (entry, &choices), policy).map_err(of_training)?;
         if let Policy::External(router) = &trained.router {
             router.finish().map_err(of_training)?;
         }
@@ -185,6 +201,23 @@ impl Replicate {
         Ok(cell)
     }
 
+    /// What is around a router that sticks by cost, and what its training paid.
+    fn cost_aware<'s>(
+        &self,
+        RunInputs { suite, .. }: RunInputs<'_>,
+        entry: &RouterEntry,
+        set: &'s TrainingSet,
+    ) -> Option<(&'s CostAware, Meter)> {
+        let stick = entry.stick.as_ref().filter(|stick| stick.how == Stick::CostAware)?;
+        let training =
+            Training::new(&set.data, &set.cost_models, self.stream.named("stick")).sharing(&set.fits);
+        let development = [&self.split.training[..], &self.split.validation].concat();
+        let fit = || CostAware::fit(&training, suite, &development, &stick.caches);
+        let cost_aware = set.cost_aware.get_or_init(fit);
+        training.outcomes();
+        Some((cost_aware, training.meter()))
+    }
+
     /// Says of a fault in training whose it is.
     fn of_training(&self, entry: &RouterEntry, error: Error) -> Error {
         match error {
@@ -195,8 +228,8 @@ impl Replicate {
         }
     }
 
-    /// Lets a policy route prompts, of which the numbers are known too. Only a cascade learns anything of their outcomes,
-    /// through its judge.
+    /// Lets a policy route prompts, of which the numbers are known too, and stick to models where it is to. Only a cascade learns
+    /// anything of their outcomes, through its judge.
     ///
     /// # Errors
     /// A router made elsewhere that does not answer.
@@ -204,21 +237,29 @@ impl Replicate {
         &self,
         RunInputs { tested, asked, .. }: RunInputs<'_>,
         entry: &RouterEntry,
-        policy: &Policy,
+        Sticking { policy, cost_aware }: Sticking<'_>,
         (prompts, numbers): (&Prompts, &[usize]),
     ) -> Result<Asked> {
-        let (choices, scores) = match policy {
-            Policy::Direct(router) => router.route_by_scores(prompts, asked.preferences()),
+        let with = |(choices, scores)| Asked { choices, scores, notes: BTreeMap::new() };
+        let mut found = match policy {
+            Policy::Direct(router) => with(router.route_by_scores(prompts, asked.preferences())),
             Policy::Cascade(cascade) => {
                 let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
                 let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
                 let stream = self.stream_of(entry).named("judge");
                 let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), stream);
-                (cascade.route(prompts, asked.preferences(), &judge), None)
+                with((cascade.route(prompts, asked.preferences(), &judge), None))
             }
-            Policy::External(router) => return router.ask(prompts, asked.preferences()),
+            Policy::External(router) => router.ask(prompts, asked.preferences())?,
         };
-        Ok(Asked { choices, scores, notes: BTreeMap::new() })
+        if let Some(stick) = &entry.stick {
+            let following = Following::new(tested, numbers, &stick.caches);
+            found.choices = match cost_aware {
+                Some(wrapper) => wrapper.stick(prompts, &following, asked.preferences(), &found.choices),
+                None => following.always(prompts, &found.choices),
+            };
+        }
+        Ok(found)
     }
 
     /// What a trained router chooses under each shift of the test.
@@ -226,7 +267,7 @@ impl Replicate {
         &self,
         inputs: RunInputs<'_>,
         (entry, base): (&RouterEntry, &Choices),
-        policy: &Policy,
+        policy: Sticking<'_>,
     ) -> Result<Vec<ShiftedCell>> {
         let view = self.view(inputs);
         let ask =

@@ -17,11 +17,12 @@ use crate::scenario::{MOST_REPLICATES, Mode, QUICKSTART, Scenario};
 use crate::{fs, toml_file};
 
 /// Keys that only the files of one mode have, with that mode.
-const OF_ONE_MODE: [(&str, Mode); 7] = [
+const OF_ONE_MODE: [(&str, Mode); 8] = [
     ("replicates", Mode::Offline),
     ("split", Mode::Offline),
     ("unseen", Mode::Offline),
     ("quiz", Mode::Offline),
+    ("session", Mode::Offline),
     ("shift", Mode::Offline),
     ("evidence", Mode::Offline),
     ("online", Mode::Online),

@@ -26,15 +26,16 @@ use crate::error::{Error, Result, suggestion};
 use crate::metrics::table::headline_names;
 use crate::metrics::{Bound, METRICS, metric};
 use crate::preference::{PreferenceGrid, PreferenceSettings};
-use crate::router::Registry;
 use crate::router::quiz::QuizSettings;
+use crate::router::{Registry, Stick};
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
+use crate::suite::CacheSettings;
 use crate::{fs, toml_file};
 use paths::Base;
-pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry};
+pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry, StickSettings};
 use settings::{check_label, take_label};
 
 /// The quickstart scenario, inside the program.
@@ -75,6 +76,9 @@ pub struct Scenario {
     pub preferences: PreferenceSettings,
     /// Costs.
     pub cost: CostSettings,
+    /// When prompt caches save anything; without it every prompt is asked alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<CacheSettings>,
     /// Candidates absent from training; without it every candidate is seen.
     pub unseen: Option<UnseenSettings>,
     /// The unseen models' quiz for every router that names none of its own; present exactly where `unseen` is.
@@ -128,6 +132,9 @@ struct Written {
     /// Where costs come from.
     #[serde(default)]
     cost: CostSettings,
+    /// Replays the sessions of the suite turn by turn, where a turn on the same model as the one before reads what it has in common
+    /// with it at the cached rate. Needs a suite with sessions, costs from list prices, and cached rates.
+    session: Option<CacheSettings>,
     /// Models that are absent from training and join by a quiz: exactly one of `models`, `families`, `vendors`, `share`, and `newest`.
     unseen: Option<WrittenUnseen>,
     /// What is asked of a new model; a list of values makes a sweep.
@@ -206,7 +213,8 @@ impl Scenario {
         let mut routers: Vec<RouterEntry> = Vec::new();
         for (at, table) in written.router.into_iter().enumerate() {
             let key = format!("router[{at}]");
-            let entry = router(table, registry, quiz.as_ref()).map_err(|error| error.at(path, text, &key))?;
+            let (quiz, caches) = (quiz.as_ref(), written.session.as_ref());
+            let entry = router(table, registry, quiz, caches).map_err(|error| error.at(path, text, &key))?;
             let earlier = routers.iter().map(|router| router.label.as_str());
             check_label(&entry.label, earlier, &Bound::NAMES, "bound")
                 .map_err(|problem| Error::setting(format!("{key}.label"), problem))?;
@@ -231,6 +239,7 @@ impl Scenario {
             split: written.split,
             preferences: written.preferences,
             cost: written.cost,
+            session: written.session,
             unseen,
             quiz,
             sweep,
@@ -290,6 +299,7 @@ impl Scenario {
             );
         }
         self.cost.check()?;
+        self.session.as_ref().map_or(Ok(()), CacheSettings::check)?;
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
         for (at, expectation) in self.expect.iter().enumerate() {
@@ -348,6 +358,7 @@ fn router(
     mut table: toml::Table,
     registry: &Registry,
     scenario_quiz: Option<&QuizSettings>,
+    caches: Option<&CacheSettings>,
 ) -> std::result::Result<RouterEntry, Misread> {
     let label = take_label(&mut table).map_err(Misread::problem)?;
     let quiz =
@@ -358,8 +369,24 @@ fn router(
         (Some(quiz), Some(default)) => Some(quiz.settings(default).map_err(in_quiz)?),
         (Some(_), None) => return Err(in_quiz("a `quiz` needs `[unseen]`: nobody is asked".into())),
     };
+    let how = table.remove("stick").map(toml::Value::try_into::<Stick>).transpose().map_err(Misread::toml)?;
     let settings = registry.parse(table).map_err(Misread::toml)?;
-    Ok(RouterEntry { label: label.unwrap_or_else(|| settings.default_label().to_owned()), settings, quiz })
+    let in_stick = |problem: &str| Misread::Problem(Error::setting("stick", problem));
+    let stick = match (how, caches) {
+        (None, _) => None,
+        (Some(_), None) => return Err(in_stick("`stick` needs `[session]`: else no prompt follows another")),
+        (Some(_), _) if settings.traits().asks_judge => {
+            return Err(in_stick(
+                "`stick` is for routers that choose one model: this one calls several for a prompt",
+            ));
+        }
+        (Some(how), Some(caches)) => Some(StickSettings { how, caches: caches.clone() }),
+    };
+    let label = label.unwrap_or_else(|| {
+        let how = how.map_or(String::new(), |how| format!("-{}", how.name()));
+        format!("{}{how}", settings.default_label())
+    });
+    Ok(RouterEntry { label, settings, quiz, stick })
 }
 
 #[cfg(test)]

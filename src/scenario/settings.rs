@@ -3,7 +3,8 @@
 use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
 use crate::router::quiz::QuizSettings;
-use crate::router::{CostModelKind, RouterSettings};
+use crate::router::{CostModelKind, RouterSettings, Stick};
+use crate::suite::CacheSettings;
 
 /// The `[cost]` of a scenario.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -97,6 +98,19 @@ pub struct RouterEntry {
     pub settings: RouterSettings,
     /// The quiz this router gets to see, where it is not the scenario's.
     pub quiz: Option<QuizSettings>,
+    /// Whether it stays on the model of the turn before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stick: Option<StickSettings>,
+}
+
+/// How a router stays on the model of the turn before, with all that its choices depend on.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StickSettings {
+    /// How.
+    pub how: Stick,
+    /// When caches save anything, as the scenario's `[session]` has it.
+    pub caches: CacheSettings,
 }
 
 /// A bound on a mean over replicates, checked by `run` and `report`.

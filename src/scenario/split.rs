@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result, suggestion};
 use crate::random::shuffle;
 use crate::seed::Stream;
-use crate::suite::sessions::sessions;
+use crate::suite::sessions::{groups, sessions};
 use crate::suite::{Part, Suite};
 
 /// The `[split]` of a scenario.
@@ -62,30 +62,11 @@ impl Split {
 /// For each prompt the number of its group: prompts with identical text share one, and so do the turns of a session; a prompt of no
 /// session and without text is alone.
 pub fn text_groups(suite: &Suite) -> Vec<usize> {
-    let mut first_with = BTreeMap::new();
-    let prompts = suite.prompts.iter().enumerate();
-    let group = |(at, prompt): (usize, &'_ _)| {
-        let prompt: &crate::suite::Prompt = prompt;
-        if prompt.text.is_empty() { at } else { *first_with.entry(prompt.text.clone()).or_insert(at) }
-    };
-    let mut groups: Vec<usize> = prompts.map(group).collect();
-    for turns in sessions(&suite.prompts) {
-        // Texts may tie sessions together: each group is named by its first prompt, and so is the one of both.
-        let joined: Vec<usize> = turns.iter().map(|&turn| first_of(&groups, turn)).collect();
-        let first = joined.iter().copied().min().unwrap_or_default();
-        joined.into_iter().for_each(|group| groups[group] = first);
+    let mut with_text: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, prompt) in suite.prompts.iter().enumerate().filter(|(_, prompt)| !prompt.text.is_empty()) {
+        with_text.entry(&prompt.text).or_default().push(at);
     }
-    // What a group points at comes before it.
-    (0..groups.len()).for_each(|at| groups[at] = groups[groups[at]]);
-    groups
-}
-
-/// The prompt that the group of a prompt is named by.
-fn first_of(groups: &[usize], mut prompt: usize) -> usize {
-    while groups[prompt] != prompt {
-        prompt = groups[prompt];
-    }
-    prompt
+    groups(suite.prompts.len(), with_text.into_values().chain(sessions(&suite.prompts)))
 }
 
 /// Splits the prompts of a suite for one replicate.

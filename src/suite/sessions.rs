@@ -104,6 +104,12 @@ pub(crate) fn sessions(prompts: &[Prompt]) -> Vec<Vec<usize>> {
     )
 }
 
+/// As [`sessions`], of some of them, by their places among those.
+pub(crate) fn sessions_among(prompts: &[Prompt], some: &[usize]) -> Vec<Vec<usize>> {
+    let turns = some.iter().map(|&prompt| prompts[prompt].turn.as_ref());
+    in_turn(turns.map(|turn| turn.map(|turn| (turn.session.as_str(), turn.number))))
+}
+
 /// As [`sessions`], of anything that has a session and a place in it.
 pub(crate) fn in_turn<'a>(places: impl Iterator<Item = Option<(&'a str, u32)>>) -> Vec<Vec<usize>> {
     let mut by_session: BTreeMap<&str, Vec<(u32, usize)>> = BTreeMap::new();
@@ -128,13 +134,26 @@ pub(crate) fn previous(n: usize, sessions: &[Vec<usize>]) -> Vec<Option<usize>> 
     previous
 }
 
-/// For each prompt the first of its session; itself where it is of none.
-pub(crate) fn first_turns(n: usize, sessions: &[Vec<usize>]) -> Vec<usize> {
-    let mut first: Vec<usize> = (0..n).collect();
-    for turns in sessions {
-        turns.iter().for_each(|&at| first[at] = turns[0]);
+/// For each of `n` prompts the first of all that are tied to it, one to another; itself where none is.
+pub(crate) fn groups(n: usize, ties: impl IntoIterator<Item = Vec<usize>>) -> Vec<usize> {
+    let mut groups: Vec<usize> = (0..n).collect();
+    for tied in ties {
+        // Each group is named by its first prompt, and so is the one of several.
+        let joined: Vec<usize> = tied.iter().map(|&at| first_of(&groups, at)).collect();
+        let first = joined.iter().copied().min().unwrap_or_default();
+        joined.into_iter().for_each(|group| groups[group] = first);
     }
-    first
+    // What a group points at comes before it.
+    (0..n).for_each(|at| groups[at] = groups[groups[at]]);
+    groups
+}
+
+/// The prompt that the group of a prompt is named by.
+fn first_of(groups: &[usize], mut prompt: usize) -> usize {
+    while groups[prompt] != prompt {
+        prompt = groups[prompt];
+    }
+    prompt
 }
 
 /// What is wrong with the turns of prompts, in words.

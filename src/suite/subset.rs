@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use half::f16;
 
-use super::sessions::{first_turns, sessions};
+use super::sessions::{groups, sessions};
 use super::{Embeddings, EncodedBy, Suite};
 use crate::error::{Error, Result, suggestion};
 use crate::linalg::kernels::dot;
@@ -86,7 +86,7 @@ impl Suite {
         }
         let mut texts = BTreeSet::new();
         // What is drawn together: a prompt, or all turns of a session, in the stratum of the first of them.
-        let first = first_turns(self.prompts.len(), &sessions(&self.prompts));
+        let first = groups(self.prompts.len(), sessions(&self.prompts));
         let mut units: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, prompt) in self.prompts.iter().enumerate() {
             let is_asked_for = settings.benchmarks.is_empty()

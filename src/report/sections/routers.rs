@@ -52,6 +52,50 @@ pub(in crate::report) fn published(
     (policies(summary, &columns, &PolicyKind::IN_TABLES, marks(page)), table::legend(&columns))
 }
 
+/// By what prompt caches do; `None` where no sessions are replayed.
+pub(in crate::report) fn sessions(record: &Record, summary: &Summary, page: Option<&Page>) -> Option<Table> {
+    record.manifest.scenario.session.as_ref()?;
+    Some(policies(summary, &shown_in(Group::Sessions), &PolicyKind::IN_TABLES[..2], marks(page)))
+}
+
+/// Below the table of sessions.
+fn sessions_legend(record: &Record) -> String {
+    let manifest = &record.manifest;
+    let Some(caches) = &manifest.scenario.session else { return String::new() };
+    let models = manifest.suite.models.iter().zip(&manifest.suite.list_prices);
+    let without: Vec<String> = models
+        .filter(|(_, price)| price.cached_input.is_none())
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let without = if without.is_empty() {
+        String::new()
+    } else {
+        format!(" No cached rate is known of {}: they save nothing.", without.join(", "))
+    };
+    format!(
+        "{} A cache lives {} seconds and keeps beginnings of {} tokens or more. Costs everywhere in this report, those of bounds and \
+         single models too, are after what caches save.{without}",
+        group_legend(Group::Sessions),
+        caches.time_to_live_seconds,
+        caches.least_prefix_tokens,
+    )
+}
+
+/// The table of sessions; empty where none are replayed.
+pub(in crate::report) fn sessions_md(record: &Record, summary: &Summary) -> String {
+    let section = |table: Table| {
+        format!("## Sessions and prompt caches\n\n{}\n{}\n\n", table.markdown(), sessions_legend(record))
+    };
+    sessions(record, summary, None).map_or_else(String::new, section)
+}
+
+/// The table of sessions.
+pub(in crate::report) fn sessions_html(page: &Page) -> Option<Section> {
+    let table = sessions(page.record, page.summary, Some(page))?.html(None);
+    let body = html! { (table) (small(&sessions_legend(page.record))) };
+    Some(Section::new("sessions", "Sessions and prompt caches", body))
+}
+
 /// What the columns of a table mean.
 fn group_legend(table: Group) -> String {
     table::legend(&shown_in(table))

@@ -122,6 +122,7 @@ impl World {
         let recorded = |&prompt: &usize| RecordedPrompt {
             id: suite.prompts[prompt].id.clone(),
             benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
+            turn: None,
         };
         Ok(World {
             prompts: replayed.iter().map(recorded).collect(),
@@ -139,7 +140,7 @@ impl World {
                 cost_basis: suite.cost_basis,
                 priced_by: suite.priced_by.clone(),
                 repriced: None,
-                list_prices: list_prices(&suite),
+                list_prices: list_prices(&suite, false),
                 cells_with_assumed_tokens: uncounted.assumed,
                 cells_with_estimated_tokens: uncounted.estimated,
                 tokens_estimated_by: uncounted.estimated_by,
