@@ -159,7 +159,7 @@ impl World {
             .map(|prompt| RecordedPrompt {
                 id: prompt.to_string(),
                 benchmark: (prompt % 2).to_string(),
-                turn: None,
+                ..RecordedPrompt::default()
             })
             .collect();
         let (mut test_prompts, mut choices) = (Vec::new(), vec![Vec::new(); n_runs]);

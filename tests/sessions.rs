@@ -216,3 +216,37 @@ fn neither_the_order_of_rows_nor_the_number_of_threads_changes_a_byte() {
     record.write(folder.path()).unwrap();
     assert_eq!(Record::read(folder.path()).unwrap(), record);
 }
+
+#[test]
+fn variants_stay_with_their_original_and_tell_how_robust_a_router_is() {
+    let settings =
+        SyntheticSettings { n_prompts: 300, n_models: 3, n_dimensions: 8, ..SyntheticSettings::default() };
+    let mut suite = settings.generate().unwrap().suite;
+    for at in (1..300).step_by(2) {
+        suite.prompts[at].variant_of = Some(suite.prompts[at - 1].id.clone());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    suite.write(folder.path()).unwrap();
+    assert_eq!(Suite::read(folder.path()).unwrap(), suite);
+    let routers =
+        format!("[[router]]\nkind = \"single\"\nchoose = \"best\"\n[[router]]\nkind = \"random\"\n{LINEAR}");
+    let found = record(&scenario("", &routers), suite.clone());
+    for tested in &found.test_prompts {
+        let ids: Vec<&str> = tested.iter().map(|&prompt| found.prompts[prompt].id.as_str()).collect();
+        for &prompt in tested {
+            let original = found.prompts[prompt].variant_of.as_deref();
+            assert!(original.is_none_or(|original| ids.contains(&original)));
+        }
+    }
+    let summary = summarise(&found);
+    assert_eq!(value(&summary, "best-single", "robustness"), 1.0);
+    let by_chance = value(&summary, "random", "robustness");
+    assert!((0.2..0.47).contains(&by_chance), "{by_chance}");
+    let again = tempfile::tempdir().unwrap();
+    found.write(again.path()).unwrap();
+    assert_eq!(Record::read(again.path()).unwrap(), found);
+    suite.prompts[1].variant_of = Some("nobody".into());
+    suite.write(folder.path()).unwrap();
+    let fault = Suite::read(folder.path()).err().unwrap().to_string();
+    assert!(fault.contains("is a variant of `nobody`, which is no prompt"), "{fault}");
+}

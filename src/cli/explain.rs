@@ -210,6 +210,7 @@ fn facts(metric: &Metric) -> Vec<(&'static str, String)> {
         Need::Rivals => "the points of all routers and models",
         Need::Choices => "a router's choices",
         Need::Sessions => "a scenario with `[session]`",
+        Need::Variants => "a suite with `variant_of`",
     };
     let mut facts = vec![("unit", format!("{unit}; {better}; `{}` in tables", metric.title))];
     if !metric.needs.is_empty() {

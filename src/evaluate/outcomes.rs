@@ -9,7 +9,7 @@ use crate::router::Choices;
 use crate::statistics::argmax;
 use crate::statistics::bootstrap::{Strata, merge_small};
 use crate::statistics::paired::draw_signs;
-use crate::suite::sessions::{best_models, groups, in_turn, previous};
+use crate::suite::sessions::{best_models, groups, in_turn, previous, variants};
 
 /// The outcomes of one replicate's test prompts, prompt-major; unknown costs count as 0, which only happens where no
 /// cost is known at all.
@@ -20,6 +20,8 @@ pub(crate) struct TestTable {
     pub(super) benchmarks: Vec<usize>,
     /// The mean of each model over the prompts it answered, in their pools or not, with what its cache saves.
     pub(crate) models: Vec<Point>,
+    /// Each variant among the prompts with its original.
+    variants: Vec<[usize; 2]>,
     caches: Option<Caches>,
 }
 
@@ -81,7 +83,9 @@ impl TestTable {
             }));
         }
         let caches = Caches::new(record, &record.test_prompts[replicate]);
-        let mut table = TestTable { cells, benchmarks, models: Vec::new(), caches };
+        let prompts = record.test_prompts[replicate].iter().map(|&prompt| &record.prompts[prompt]);
+        let variants = variants(prompts.map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref())));
+        let mut table = TestTable { cells, benchmarks, models: Vec::new(), variants, caches };
         let model_mean =
             |model: usize| mean((0..table.cells.len()).filter_map(|prompt| table.staying(prompt, model)));
         table.models = (0..record.score.n_models()).map(model_mean).collect();
@@ -186,6 +190,13 @@ impl TestTable {
         Some(found)
     }
 
+    /// The share of variants that a router sends to the model of their original at one preference; `None` without variants.
+    pub(super) fn robustness(&self, choices: &Choices, preference: usize) -> Option<f64> {
+        let chosen = choices.at_preference(preference);
+        let n_same = self.variants.iter().filter(|pair| chosen[pair[0]] == chosen[pair[1]]).count();
+        (!self.variants.is_empty()).then(|| n_same as f64 / self.variants.len() as f64)
+    }
+
     /// The models of a prompt's pool that a router called for it, the chosen one last.
     fn called(&self, choices: &Choices, preference: usize, prompt: usize) -> impl Iterator<Item = usize> {
         let called = choices.called(preference, prompt).iter().map(|&model| usize::from(model));
@@ -252,7 +263,8 @@ pub(super) fn mean(points: impl Iterator<Item = Point>) -> Point {
 /// A benchmark of which a replicate tests fewer prompts or sessions is no stratum of its own.
 const SMALLEST_STRATUM: usize = 20;
 
-/// The strata of a record, and what is drawn in them: prompts, or sessions as a whole, whose turns are no independent witnesses.
+/// The strata of a record, and what is drawn in them: prompts, or sessions and prompts with their variants as a whole, which are no
+/// independent witnesses.
 pub(super) struct RecordStrata {
     /// The unit of each prompt of the record.
     unit: Vec<usize>,
@@ -293,7 +305,7 @@ impl RecordStrata {
     }
 }
 
-/// What is drawn as one: a session, or a prompt of none.
+/// What is drawn as one: a session, a prompt with its variants, or a prompt alone.
 pub(super) struct Units {
     /// The unit of each prompt of the record.
     unit: Vec<usize>,
@@ -305,7 +317,9 @@ impl Units {
     pub(super) fn of(record: &Record) -> Self {
         let n = record.prompts.len();
         let sessions = in_turn((0..n).map(|prompt| turn_of(record, prompt)));
-        let first = groups(n, sessions);
+        let named = record.prompts.iter().map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref()));
+        let variants = variants(named).into_iter().map(|pair| pair.to_vec());
+        let first = groups(n, sessions.into_iter().chain(variants));
         let mut firsts = first.clone();
         firsts.sort_unstable();
         firsts.dedup();
@@ -349,6 +363,7 @@ mod tests {
             cells,
             benchmarks: vec![0; 4],
             models: vec![Point { cost_usd: 0.0, score: 0.0 }; 2],
+            variants: vec![[1, 0], [2, 0], [3, 2]],
             caches: Some(caches),
         }
     }
@@ -367,6 +382,9 @@ mod tests {
         let found = table.cache_use(&choices, 0).unwrap();
         let expected = CacheUse { n_sessions: 1, n_prompts: 4, n_switches: 1, saved_usd: 8.0, lost_usd: 2.0 };
         assert_eq!(found, expected);
+        // Of three variants one is on the model of its original, at the second preference none.
+        let choices = Choices::new(4, vec![0, 0, 1, 0, 0, 1, 1, 0]);
+        assert_eq!([0, 1].map(|at| table.robustness(&choices, at)), [Some(1.0 / 3.0), Some(0.0)]);
     }
 
     #[test]

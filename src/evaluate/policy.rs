@@ -85,6 +85,8 @@ pub struct Policy {
     pub optimality: Vec<Optimality>,
     /// Of a router what prompt caches do for it, by preference; none where no sessions are replayed.
     pub caching: Vec<CacheUse>,
+    /// Of a router the share of variants that it sends to the model of their original, by preference; none without variants.
+    pub robustness: Vec<f64>,
 }
 
 /// All policies of one replicate, and what they are measured against.
@@ -185,6 +187,7 @@ impl Policy {
             n_prompts_by_model: &[],
             optimality: &[],
             caching: &[],
+            robustness: &[],
             hull: OnceCell::new(),
         }
     }
@@ -245,6 +248,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
                 .map(|at| optimality(&table, &recoverable, choices, at))
                 .collect(),
             caching: (0..choices.n_preferences()).filter_map(|at| table.cache_use(choices, at)).collect(),
+            robustness: (0..choices.n_preferences()).filter_map(|at| table.robustness(choices, at)).collect(),
         });
     }
     let bounds = bounds(&table, manifest, recorded, &in_pool);
@@ -264,6 +268,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
             n_prompts_by_model: Vec::new(),
             optimality: Vec::new(),
             caching: Vec::new(),
+            robustness: Vec::new(),
         });
         if *bound == Bound::UtilityOracle {
             utility_oracle = means;
@@ -279,6 +284,7 @@ fn lay_out(record: &Record, replicate: usize) -> Layout {
         n_prompts_by_model: Vec::new(),
         optimality: Vec::new(),
         caching: Vec::new(),
+        robustness: Vec::new(),
     }));
     let random = table.random();
     let evaluated = Evaluated {
@@ -476,8 +482,8 @@ pub(super) fn rows(replicates: &[&Evaluated]) -> Vec<Row> {
                 let policy = &evaluated.policies[position];
                 let (n_prompts_by_model, optimality) =
                     (&policy.n_prompts_by_model[..], &policy.optimality[..]);
-                let caching = &policy.caching[..];
-                View { n_prompts_by_model, optimality, caching, ..policy.view(setting) }
+                let (caching, robustness) = (&policy.caching[..], &policy.robustness[..]);
+                View { n_prompts_by_model, optimality, caching, robustness, ..policy.view(setting) }
             })
             .collect();
         rows.extend(METRICS.iter().filter(|metric| metric.applies(&views[0])).map(|metric| Row {

@@ -86,6 +86,8 @@ pub enum Need {
     Choices,
     /// Sessions that are replayed turn by turn; resamples do not have them.
     Sessions,
+    /// Variants of prompts; resamples do not have them.
+    Variants,
 }
 
 /// What a missing value means, and what stands for it in a resample.
@@ -151,6 +153,7 @@ impl Metric {
             Need::Rivals => !view.setting.rivals.is_empty(),
             Need::Choices => !view.n_prompts_by_model.is_empty(),
             Need::Sessions => !view.caching.is_empty(),
+            Need::Variants => !view.robustness.is_empty(),
         };
         self.needs.iter().all(is_there)
     }
@@ -160,7 +163,7 @@ impl Metric {
         let lacking = |need: &Need| match need {
             Need::Costs => (!has_cost).then_some("costs, which the suite does not have"),
             Need::Pair => (n_models != 2).then_some("a pool of two candidates"),
-            Need::Router | Need::Choices | Need::Sessions => {
+            Need::Router | Need::Choices | Need::Sessions | Need::Variants => {
                 (!matches!(id, PolicyId::Router(_))).then_some("a router of the scenario")
             }
             Need::Preferences => match id {
@@ -280,6 +283,9 @@ pub struct View<'a> {
     pub optimality: &'a [Optimality],
     /// For a router what prompt caches do for it, by preference; none without sessions and in resamples.
     pub caching: &'a [CacheUse],
+    /// For a router the share of variants that it sends to the model of their original, by preference; none without variants and in
+    /// resamples.
+    pub robustness: &'a [f64],
     /// The hull of the points, made when it is first asked for.
     pub hull: OnceCell<Vec<Point>>,
 }
@@ -317,9 +323,9 @@ impl View<'_> {
         weighted_mean(&preferences.iter().zip(*weights).zip(&self.points).map(weighted).collect::<Vec<_>>())
     }
 
-    /// The mean of something about prompt caches over the declared preferences.
-    pub(super) fn mean_of_caching(&self, value: impl Fn(&CacheUse) -> f64) -> Option<f64> {
-        let weighted = self.setting.weights.iter().zip(self.caching);
+    /// The mean of something that is known by preference over the declared preferences.
+    pub(super) fn mean_of<T>(&self, known: &[T], value: impl Fn(&T) -> f64) -> Option<f64> {
+        let weighted = self.setting.weights.iter().zip(known);
         weighted_mean(
             &weighted.map(|(&weight, of)| Weighted { value: value(of), weight }).collect::<Vec<_>>(),
         )

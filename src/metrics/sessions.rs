@@ -76,6 +76,7 @@ mod tests {
             n_prompts_by_model: &[],
             optimality: &[],
             caching: &caching,
+            robustness: &[0.5, 0.9],
             hull: OnceCell::new(),
         };
         let value = |name: &str| (metric(name).unwrap().of)(&view).unwrap();
@@ -83,5 +84,6 @@ mod tests {
         assert_eq!(value("switches-per-session"), 0.75);
         assert_eq!(value("cache-savings-usd-per-1000"), 87.5);
         assert_eq!(value("switching-losses-usd-per-1000"), 5.0);
+        assert!((value("robustness") - (0.5 / 4.0 + 0.9 * 3.0 / 4.0)).abs() < 1e-12);
     }
 }

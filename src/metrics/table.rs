@@ -472,6 +472,17 @@ pub static METRICS: &[Metric] = &[
         ..OPTIMALITY
     },
     Metric {
+        name: "robustness",
+        title: "robustness, %",
+        about: "Robustness: share of paraphrases that go to the model of their original.",
+        unit: Unit::Share,
+        range: Interval::SHARES,
+        needs: &[Need::Preferences, Need::Variants],
+        shown: &[(Table::Published, 14)],
+        of: |view| view.mean_of(view.robustness, |share| *share),
+        ..PLAIN
+    },
+    Metric {
         name: "switches-per-session",
         title: "switches per session",
         short_title: "switches",
@@ -479,7 +490,7 @@ pub static METRICS: &[Metric] = &[
         unit: Unit::Number,
         better: Better::Neither,
         shown: &[(Table::Sessions, 0), (Table::Terminal, 3)],
-        of: |view| view.mean_of_caching(CacheUse::switches_per_session),
+        of: |view| view.mean_of(view.caching, CacheUse::switches_per_session),
         ..CACHING
     },
     Metric {
@@ -487,7 +498,7 @@ pub static METRICS: &[Metric] = &[
         title: "saved by caches, USD per 1,000 prompts",
         about: "Saved: what turns on the model of the turn before read at the cached rate in the place of the full one.",
         shown: &[(Table::Sessions, 1)],
-        of: |view| view.mean_of_caching(|of| of.per_1000(of.saved_usd)),
+        of: |view| view.mean_of(view.caching, |of| of.per_1000(of.saved_usd)),
         ..CACHING
     },
     Metric {
@@ -497,7 +508,7 @@ pub static METRICS: &[Metric] = &[
             preferences.",
         better: Better::Lower,
         shown: &[(Table::Sessions, 2)],
-        of: |view| view.mean_of_caching(|of| of.per_1000(of.lost_usd)),
+        of: |view| view.mean_of(view.caching, |of| of.per_1000(of.lost_usd)),
         ..CACHING
     },
 ];
@@ -553,7 +564,8 @@ mod tests {
             shown.clone().map(|(table, place)| (format!("{table:?}"), *place)).collect();
         assert_eq!(places.len(), shown.count());
         // A resample would take what it does not have for what was observed.
-        let is_observed_only = |need: &Need| matches!(need, Need::Rivals | Need::Choices | Need::Sessions);
+        let is_observed_only =
+            |need: &Need| matches!(need, Need::Rivals | Need::Choices | Need::Sessions | Need::Variants);
         assert!(
             METRICS.iter().all(|metric| !(metric.is_headline && metric.needs.iter().any(is_observed_only)))
         );
@@ -607,6 +619,7 @@ mod tests {
                 n_prompts_by_model: &[],
                 optimality: &[],
                 caching: &[],
+                robustness: &[],
                 hull: OnceCell::new(),
             };
             metric(name).unwrap().resampled(&view)

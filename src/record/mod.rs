@@ -52,7 +52,7 @@ pub struct Record {
 }
 
 /// A prompt of the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordedPrompt {
     /// Its id in the suite.
     pub id: String,
@@ -60,6 +60,8 @@ pub struct RecordedPrompt {
     pub benchmark: String,
     /// Where sessions are replayed, the session's id and the place among its turns, from 1; `None` of a prompt of none.
     pub turn: Option<(String, u32)>,
+    /// The id of the prompt that it says in other words.
+    pub variant_of: Option<String>,
 }
 
 /// What was run.

@@ -516,7 +516,7 @@ fn read_prompts(path: &Path) -> Result<Vec<RecordedPrompt>> {
     for row in csv::Reader::from_reader(&bytes[..]).records() {
         let row = row.map_err(|error| Error::file(path, error.to_string()))?;
         let [id, benchmark] = [0, 1].map(|column| row.get(column).unwrap_or_default().to_owned());
-        prompts.push(RecordedPrompt { id, benchmark, turn: None });
+        prompts.push(RecordedPrompt { id, benchmark, ..RecordedPrompt::default() });
     }
     Ok(prompts)
 }

@@ -126,20 +126,21 @@ impl Record {
             prompts.iter().for_each(|&prompt| replicates[prompt].push(replicate.to_string()));
         }
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let has_sessions = self.prompts.iter().any(|prompt| prompt.turn.is_some());
-        let n_columns = if has_sessions { 5 } else { 3 };
-        let rows = self.prompts.iter().zip(&replicates);
-        let rows = rows.map(|(prompt, replicates)| {
-            let (session, turn) = prompt
-                .turn
-                .clone()
-                .map_or_else(Default::default, |(session, turn)| (session, turn.to_string()));
-            [prompt.id.clone(), prompt.benchmark.clone(), replicates.join(" "), session, turn]
+        let is_any = |has: &dyn Fn(&RecordedPrompt) -> bool| self.prompts.iter().any(has);
+        let (has_turns, has_variants) =
+            (is_any(&|prompt| prompt.turn.is_some()), is_any(&|prompt| prompt.variant_of.is_some()));
+        // The columns that every record has, and those of sessions and of variants.
+        let is_kept = [true, true, true, has_turns, has_turns, has_variants];
+        let rows = self.prompts.iter().zip(&replicates).map(|(prompt, replicates)| {
+            let (session, turn) = prompt.turn.clone().unzip();
+            let more = [session, turn.map(|turn| turn.to_string()), prompt.variant_of.clone()];
+            let [session, turn, original] = more.map(Option::unwrap_or_default);
+            [prompt.id.clone(), prompt.benchmark.clone(), replicates.join(" "), session, turn, original]
         });
-        let header =
-            ["prompt_id", "benchmark", "test_in_replicates", "session_id", "turn"].map(str::to_owned);
-        for row in std::iter::once(header).chain(rows) {
-            writer.write_record(&row[..n_columns]).expect("writing into memory does not fail");
+        let header = ["prompt_id", "benchmark", "test_in_replicates", "session_id", "turn", "variant_of"];
+        for row in std::iter::once(header.map(str::to_owned)).chain(rows) {
+            let kept = row.iter().zip(is_kept).filter(|(_, is_kept)| *is_kept).map(|(field, _)| field);
+            writer.write_record(kept).expect("writing into memory does not fail");
         }
         writer.into_inner().expect("writing into memory does not fail")
     }
@@ -260,23 +261,28 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
     let fault = |problem: String| Error::file(path, problem);
     let mut prompts = Vec::new();
     let mut test_prompts = vec![Vec::new(); n_replicates];
-    for row in csv::Reader::from_reader(&bytes[..]).records() {
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
+    let header = reader.headers().map_err(|error| fault(error.to_string()))?.clone();
+    let more = ["session_id", "turn", "variant_of"].map(|name| header.iter().position(|known| known == name));
+    for row in reader.records() {
         let row = row.map_err(|error| fault(error.to_string()))?;
         let [id, benchmark, replicates] =
             [0, 1, 2].map(|column| row.get(column).unwrap_or_default().to_owned());
+        let [session, turn, original] =
+            more.map(|column| column.and_then(|column| row.get(column)).unwrap_or_default());
         for replicate in replicates.split_whitespace() {
             let known = replicate.parse::<usize>().ok().and_then(|replicate| test_prompts.get_mut(replicate));
             known
                 .ok_or_else(|| fault(format!("names an unknown replicate `{replicate}`")))?
                 .push(prompts.len());
         }
-        let [session, turn] = [3, 4].map(|column| row.get(column).unwrap_or_default());
         let turn = match (session, turn.parse()) {
             ("", _) => None,
             (session, Ok(turn)) => Some((session.to_owned(), turn)),
             _ => return Err(fault(format!("turn `{turn}` of session `{session}` is no whole number"))),
         };
-        prompts.push(RecordedPrompt { id, benchmark, turn });
+        let variant_of = Some(original.to_owned()).filter(|original| !original.is_empty());
+        prompts.push(RecordedPrompt { id, benchmark, turn, variant_of });
     }
     if let Some(empty) = test_prompts.iter().position(Vec::is_empty) {
         return Err(fault(format!("names no test prompt of replicate {empty}")));

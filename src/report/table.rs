@@ -31,7 +31,14 @@ pub(super) fn main_columns(record: &Record) -> Vec<&'static Metric> {
 /// What other benchmarks publish, as far as the suite has what it needs.
 pub(super) fn published_columns(record: &Record) -> Vec<&'static Metric> {
     let has_cost = record.manifest.suite.has_cost;
-    let is_there = |metric: &&Metric| has_cost || !metric.needs.contains(&Need::Costs);
+    let has_variants = record.prompts.iter().any(|prompt| prompt.variant_of.is_some());
+    let is_there = |metric: &&Metric| {
+        metric.needs.iter().all(|need| match need {
+            Need::Costs => has_cost,
+            Need::Variants => has_variants,
+            _ => true,
+        })
+    };
     shown_in(Group::Published).into_iter().filter(is_there).collect()
 }
 

@@ -313,6 +313,7 @@ impl Tested {
                 id: prompt.id.clone(),
                 benchmark: suite.benchmarks[prompt.benchmark].clone(),
                 turn: session.zip(places[at]),
+                variant_of: prompt.variant_of.clone(),
             }
         });
         recorded.collect()

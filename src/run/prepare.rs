@@ -186,9 +186,15 @@ fn check_metrics(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<(
         for name in [Some(&expectation.router), expectation.above.as_ref()].into_iter().flatten() {
             let found = policy(name).zip(metric(&expectation.metric));
             let lacking = found.and_then(|(id, metric)| {
-                let needs_session = scenario.session.is_none() && metric.needs.contains(&Need::Sessions);
-                let lacking = || metric.lacking(id, has_cost, suite.models.len());
-                if needs_session { Some("a scenario with `[session]`") } else { lacking() }
+                let needs = |need| metric.needs.contains(&need);
+                let has_variants = || suite.prompts.iter().any(|prompt| prompt.variant_of.is_some());
+                if needs(Need::Sessions) && scenario.session.is_none() {
+                    Some("a scenario with `[session]`")
+                } else if needs(Need::Variants) && !has_variants() {
+                    Some("a suite with `variant_of`")
+                } else {
+                    metric.lacking(id, has_cost, suite.models.len())
+                }
             });
             if let Some(lacking) = lacking {
                 let problem = format!("the metric `{}` of `{name}` needs {lacking}", expectation.metric);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{Error, Result, suggestion};
 use crate::random::shuffle;
 use crate::seed::Stream;
-use crate::suite::sessions::{groups, sessions};
+use crate::suite::sessions::{groups, sessions, ties};
 use crate::suite::{Part, Suite};
 
 /// The `[split]` of a scenario.
@@ -59,14 +59,14 @@ impl Split {
     }
 }
 
-/// For each prompt the number of its group: prompts with identical text share one, and so do the turns of a session; a prompt of no
-/// session and without text is alone.
+/// For each prompt the number of its group: prompts with identical text share one, and so do the turns of a session, and a prompt and its
+/// variants.
 pub fn text_groups(suite: &Suite) -> Vec<usize> {
     let mut with_text: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, prompt) in suite.prompts.iter().enumerate().filter(|(_, prompt)| !prompt.text.is_empty()) {
         with_text.entry(&prompt.text).or_default().push(at);
     }
-    groups(suite.prompts.len(), with_text.into_values().chain(sessions(&suite.prompts)))
+    groups(suite.prompts.len(), with_text.into_values().chain(ties(&suite.prompts)))
 }
 
 /// Splits the prompts of a suite for one replicate.

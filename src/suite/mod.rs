@@ -188,6 +188,9 @@ impl Suite {
             if let Some(part) = prompt.given_part {
                 text(part.name());
             }
+            if let Some(original) = &prompt.variant_of {
+                text(&format!("variant of {original}"));
+            }
             if let Some(Turn { session, number, asked_at_seconds }) = &prompt.turn {
                 text(session);
                 text(&format!("{number} {asked_at_seconds:?}"));

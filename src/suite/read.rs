@@ -110,6 +110,7 @@ fn read_info(folder: &Source) -> Result<SuiteInfo> {
 fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
     let [id, benchmark] = [file.column("prompt_id")?, file.column("benchmark")?];
     let [task, text, split] = ["task", "prompt", "split"].map(|name| file.optional_column(name));
+    let variant_of = file.optional_column("variant_of");
     let turns = TurnColumns::of(&file)?;
     let mut prompts = Vec::new();
     let mut benchmarks: Vec<String> = Vec::new();
@@ -133,12 +134,13 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
         let given_part = Part::named(&optional(split)?);
         let (task, text) = (optional(task)?, optional(text)?);
         let turn = turns.as_ref().map_or(Ok(None), |columns| columns.read(&file))?;
-        prompts.push(Prompt { id, benchmark, task, text, given_part, turn });
+        let variant_of = Some(optional(variant_of)?).filter(|original| !original.is_empty());
+        prompts.push(Prompt { id, benchmark, task, text, given_part, turn, variant_of });
     }
     if prompts.is_empty() {
         return Err(Error::file(file.path(), "holds no prompt"));
     }
-    match sessions::problem(&prompts) {
+    match sessions::problem(&prompts).or_else(|| sessions::variant_problem(&prompts)) {
         Some(problem) => Err(Error::file(file.path(), problem)),
         None => Ok((prompts, benchmarks)),
     }

@@ -1,4 +1,5 @@
-//! Sessions: prompts that follow each other in one conversation, and what prompt caches save in them.
+//! What ties prompts to each other: sessions, which follow each other in one conversation, with what prompt caches save in them, and
+//! variants, which say the same in other words.
 //!
 //! A host keeps what a model has just read and written. Where the next turn of a session goes to the same model in time, that part of
 //! its input costs the cached rate; on any other model all input costs the full rate. So what a turn costs depends on the turn
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{CellTable, Model, Prompt, Suite, Turn};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, suggestion};
 
 /// The `[session]` of a scenario: when a prompt cache saves anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -180,6 +181,43 @@ pub(crate) fn problem(prompts: &[Prompt]) -> Option<String> {
         }
     }
     None
+}
+
+/// Each variant with its original, where both are there. Ids are those of anything that has them.
+pub(crate) fn variants<'a>(
+    prompts: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone,
+) -> Vec<[usize; 2]> {
+    if prompts.clone().all(|(_, original)| original.is_none()) {
+        return Vec::new();
+    }
+    let place: BTreeMap<&str, usize> = prompts.clone().enumerate().map(|(at, (id, _))| (id, at)).collect();
+    let pair = |(at, (_, original)): (usize, (&str, Option<&'a str>))| Some([at, *place.get(original?)?]);
+    prompts.enumerate().filter_map(pair).collect()
+}
+
+/// What ties prompts of a suite to each other: sessions, and being a variant.
+pub(crate) fn ties(prompts: &[Prompt]) -> Vec<Vec<usize>> {
+    let named = prompts.iter().map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref()));
+    sessions(prompts).into_iter().chain(variants(named).into_iter().map(|pair| pair.to_vec())).collect()
+}
+
+/// What is wrong with the variants among prompts, in words.
+pub(crate) fn variant_problem(prompts: &[Prompt]) -> Option<String> {
+    let originals: BTreeMap<&str, Option<&str>> =
+        prompts.iter().map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref())).collect();
+    prompts.iter().find_map(|Prompt { id, variant_of, .. }| {
+        let original = variant_of.as_deref()?;
+        match originals.get(original) {
+            None => Some(format!(
+                "prompt `{id}` is a variant of `{original}`, which is no prompt{}",
+                suggestion(original, originals.keys().copied())
+            )),
+            Some(Some(other)) => Some(format!(
+                "prompt `{id}` is a variant of `{original}`, which is a variant of `{other}`: name the original"
+            )),
+            Some(None) => None,
+        }
+    })
 }
 
 /// The models of a session's turns that together have the highest value. `value` is that of a model at a turn, `None` where it may

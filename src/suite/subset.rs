@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use half::f16;
 
-use super::sessions::{groups, sessions};
+use super::sessions::{groups, ties};
 use super::{Embeddings, EncodedBy, Suite};
 use crate::error::{Error, Result, suggestion};
 use crate::linalg::kernels::dot;
@@ -85,8 +85,8 @@ impl Suite {
             }
         }
         let mut texts = BTreeSet::new();
-        // What is drawn together: a prompt, or all turns of a session, in the stratum of the first of them.
-        let first = groups(self.prompts.len(), sessions(&self.prompts));
+        // What is drawn together: a prompt, all turns of a session, or a prompt and its variants, in the stratum of the first of them.
+        let first = groups(self.prompts.len(), ties(&self.prompts));
         let mut units: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, prompt) in self.prompts.iter().enumerate() {
             let is_asked_for = settings.benchmarks.is_empty()
@@ -200,6 +200,7 @@ mod tests {
     use super::*;
     use crate::random::shuffle;
     use crate::suite::Turn;
+    use crate::suite::sessions::sessions;
     use crate::suite::synthetic::SyntheticSettings;
 
     fn suite() -> Suite {

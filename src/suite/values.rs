@@ -71,6 +71,8 @@ pub struct Prompt {
     pub given_part: Option<Part>,
     /// Its place in a session; `None` of a prompt that is asked alone.
     pub turn: Option<Turn>,
+    /// The id of the prompt that it says in other words.
+    pub variant_of: Option<String>,
 }
 
 /// Where a prompt stands in its session.

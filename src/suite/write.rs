@@ -92,8 +92,17 @@ impl Suite {
     }
 
     fn write_prompts(&self, path: &Path) -> Result<()> {
-        let header =
-            ["prompt_id", "benchmark", "task", "prompt", "split", "session_id", "turn", "asked_at_seconds"];
+        let header = [
+            "prompt_id",
+            "benchmark",
+            "task",
+            "prompt",
+            "split",
+            "session_id",
+            "turn",
+            "asked_at_seconds",
+            "variant_of",
+        ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(self.prompts.iter().map(|prompt| {
             let part = prompt.given_part.map_or("", Part::name);
@@ -102,7 +111,8 @@ impl Suite {
                 Some(turn) => [turn.session.clone(), turn.number.to_string(), field(turn.asked_at_seconds)],
                 None => [const { String::new() }; 3],
             };
-            row.into_iter().map(str::to_owned).chain([session, number, asked_at]).collect()
+            let original = prompt.variant_of.clone().unwrap_or_default();
+            row.into_iter().map(str::to_owned).chain([session, number, asked_at, original]).collect()
         }));
         write_csv(path, without_empty_columns(rows, 4))
     }

@@ -122,7 +122,7 @@ impl World {
         let recorded = |&prompt: &usize| RecordedPrompt {
             id: suite.prompts[prompt].id.clone(),
             benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
-            turn: None,
+            ..RecordedPrompt::default()
         };
         Ok(World {
             prompts: replayed.iter().map(recorded).collect(),
