@@ -79,8 +79,8 @@ impl CacheSettings {
         let (n_prompts, n_models) = (suite.prompts.len(), suite.models.len());
         let mut savings = CellTable::missing(n_prompts, n_models);
         let previous = previous(n_prompts, &sessions(&suite.prompts));
-        for prompt in 0..n_prompts {
-            let warm = previous[prompt].filter(|&before| {
+        for (prompt, before) in previous.into_iter().enumerate() {
+            let warm = before.filter(|&before| {
                 let [before, turn] = [before, prompt].map(|at| suite.prompts[at].turn.as_ref());
                 before.zip(turn).is_some_and(|(before, turn)| self.is_warm(before, turn))
             });
