@@ -172,6 +172,11 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(plain).collect())
 }
 
+/// A number of things, with the plural that only adds an `s`.
+pub fn counted(n: usize, singular: &str) -> String {
+    format!("{n} {singular}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `; did you mean `x`?` for the candidate nearest to what was written, or nothing when none is near.
 pub fn suggestion<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(written, candidates).map_or(String::new(), |name| format!("; did you mean `{name}`?"))

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 pub(crate) mod faults;
 mod stand_in;
 
-pub use stand_in::{N_HEAD_BYTES, other_delimiter, stand_in, used_instead};
+pub use stand_in::{N_HEAD_BYTES, NOT_UTF8, other_delimiter, stand_in, used_instead};
 
 #[cfg(test)]
 use faults::{step, transfer};
@@ -123,7 +123,7 @@ pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
-        Error::line(path, line as u64, "is not UTF-8")
+        Error::line(path, line as u64, NOT_UTF8)
     })
 }
 

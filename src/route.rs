@@ -251,7 +251,10 @@ impl<'a> Answering<'a> {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let asked = serde_json::from_slice(&line).map_err(|error| json_problem(&error));
+            let asked = serde_json::from_slice(&line).map_err(|error| match line.trim_ascii().first() {
+                Some(b'{') => json_problem(&error),
+                _ => format!("is no JSON object; a line looks like {EXAMPLE}"),
+            });
             match asked.and_then(|question| self.asked(question, number)) {
                 Ok(asked) => batch.push(asked),
                 Err(problem) => {
@@ -347,6 +350,9 @@ impl<'a> Answering<'a> {
         say(&lines)
     }
 }
+
+/// A line that asks for a decision.
+const EXAMPLE: &str = r#"`{"text": "What is a quorum?", "preference": 0.3}`"#;
 
 const NO_PREFERENCE: &str = "no `preference`, and none on the command line";
 

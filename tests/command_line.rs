@@ -205,7 +205,7 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("[pool]", "[pool]\nmodels = [\"gpt-4o\"]"),
-        "tiny.toml:5: [pool] leaves 1 candidates; a router needs at least two; name more in `models`"
+        "tiny.toml:5: [pool] leaves 1 candidate; a router needs at least two; name more in `models`"
     );
     assert_eq!(
         fault("[pool]", "[unseen]\nmodels = [\"gpt-4\"]\n[pool]"),

@@ -69,7 +69,9 @@ fn own_results_lead_to_advice_in_one_command() {
     let page = fs::read_to_string(folder.path().join(report).join("report.html")).unwrap();
     let command = page.split("<code>llm-bandit train ").nth(1).unwrap().lines().next().unwrap();
     run(&folder.path().join(report), &format!("llm-bandit train {command}"));
-    let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--budget", "0.000001"]));
+    let unmet = llm_bandit(folder.path(), &["advise", report, "--budget", "0.000001"]);
+    assert_eq!(unmet.status.code(), Some(1));
+    let advice = String::from_utf8(unmet.stdout).unwrap();
     assert!(
         advice.starts_with("No router stays within $0.000001 per 1,000 prompts; the cheapest is:\nTake "),
         "{advice}"
@@ -77,6 +79,24 @@ fn own_results_lead_to_advice_in_one_command() {
     let (advice, _) = said(&llm_bandit(folder.path(), &["advise", report, "--score", "0.5"]));
     assert!(advice.starts_with("Take "), "{advice}");
     assert!(error(folder.path(), &["advise", report]).contains("--budget <USD>"));
+    let page_path = format!("{report}/report.html");
+    for (path, meant) in [
+        (
+            "reports/my_results",
+            "holds a report one level below; give its folder, `reports/my_results/report`",
+        ),
+        (page_path.as_str(), "is a part of a report; give the report's folder, `reports/my_results/report`"),
+    ] {
+        for arguments in [
+            &["advise", path, "--save"][..],
+            &["decisions", path, "--router", "random"],
+            &["verify", path],
+            &["check", path, "--against", report],
+            &["diff", path, report],
+        ] {
+            assert_eq!(error(folder.path(), arguments), format!("{path}: {meant}"), "{arguments:?}");
+        }
+    }
     assert!(
         error(folder.path(), &["try", "my_results.csv"])
             .starts_with("reports/my_results: holds a report already")

@@ -8,16 +8,33 @@ use std::path::Path;
 use crate::common::program::llm_bandit;
 
 /// Files that the mistakes are made with.
-const FILES: [(&str, &str); 9] = [
+const FILES: &[(&str, &str)] = &[
     ("good.csv", "prompt_id,model,score\np1,a,1\np1,b,0\np2,a,0\np2,b,1\n"),
     ("one-model.csv", "prompt_id,model,score\np1,a,1\np2,a,0\n"),
     ("sparse.csv", "prompt_id,model,score\np1,a,1\np1,b,0\np2,a,1\np2,b,0\np3,a,1\np4,b,0\n"),
-    ("words.csv", "question,system,correct\nq1,a,1\nq1,b,yes\n"),
+    ("words.csv", "question,system,correct\nq1,a,1\nq1,b,right\n"),
     ("percent.csv", "prompt_id,model,score\np1,a,87\np1,b,12\n"),
     ("semicolons.csv", "question;system;correct\nq1;a;1\nq1;b;0\n"),
     ("no-score.csv", "question,system,usd\nq1,a,0.1\nq1,b,0.2\n"),
     ("sheet.xlsx", "PK"),
     ("notes.txt", "x"),
+    ("ratings.csv", "prompt_id,model,score\np1,a,1\np1,b,5\np2,a,3\np2,b,4\n"),
+    ("scales.csv", "prompt_id,model,score\np1,a,100\np1,b,1\np2,a,0\np2,b,0\np3,a,100\np3,b,1\n"),
+    ("json.csv", "[{\"prompt_id\": 1}]\n"),
+    ("table.json", "prompt_id,model,score\np1,a,1\n"),
+    ("sep.csv", "sep=,\nprompt_id,model,score\np1,a,1\n"),
+    ("comment.csv", "# my results\nprompt_id,model,score\np1,a,1\n"),
+    ("quote.csv", "prompt_id,model,score\np1,a,1\n\"p2,b,1\np3,a,1\n"),
+    ("comma.csv", "prompt,model,score\nWell, then?,a,1\n"),
+    ("dollar.csv", "prompt_id,model,score,cost\np1,a,1,$0.01\n"),
+    ("decimal.csv", "prompt_id,model,score,cost\np1,a,1,\"0,882\"\n"),
+    ("header.csv", "prompt_id,model,score\n"),
+    ("empty.csv", ""),
+    ("values.csv", "What is this?,a,1,0.01\nWhat is that?,b,0,0.02\n"),
+    (
+        "samples.jsonl",
+        "{\"doc_id\": 1, \"resps\": [], \"acc\": 1}\n{\"doc_id\": 2, \"resps\": [], \"acc\": 0}\n",
+    ),
 ];
 
 /// Suites that are imported of these files.
@@ -90,7 +107,7 @@ const IN_A_SCENARIO: &[(&str, &str)] = &[
     ),
     (
         "[[router]]\nkind = \"random\"\n[[expect]]\nrouter = \"random\"\nmetric = \"accuracy\"\nat-least = 0.5",
-        ":7: an expectation names unknown metric `accuracy` (the metrics are score-at-w0, ",
+        ":7: an expectation names unknown metric `accuracy`; the metrics are score-at-w0, ",
     ),
     (
         "[evidence]\nprimary = \"accuracy\"\n[[router]]\nkind = \"random\"",
@@ -104,6 +121,7 @@ const IN_A_SCENARIO: &[(&str, &str)] = &[
         "[[router]]\nkind = \"random\"\n[[expect]]\nrouter = \"random\"\nmetric = \"aiq\"",
         "states no bound: `at-least`, `at-most`, or `above`",
     ),
+    ("[cost]\nprices = \"nope.csv\"\n[[router]]\nkind = \"random\"", ":4: nope.csv: "),
     ("[quiz]\nsize = 10\n[[router]]\nkind = \"random\"", ":3: [quiz] needs `[unseen]`"),
     (
         "[online]\norders = 3\n[[router]]\nkind = \"random\"",
@@ -136,7 +154,7 @@ const ON_A_SUITE: &[(&str, &str, &str)] = &[
     (
         "./one-model",
         "[[router]]\nkind = \"random\"",
-        "[pool] leaves 1 candidates; a router needs at least two; the suite has results of one model alone",
+        "[pool] leaves 1 candidate; a router needs at least two; the suite has results of one model alone",
     ),
     (
         "./sparse",
@@ -192,7 +210,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     ),
     (
         &["import", "table", "words.csv", "--out", "x", "--quiet"],
-        "words.csv:3: column `correct`: `yes` is no score; where it is not the score, name that with `--score`",
+        "words.csv:3: column `correct`: `right` is no score; where it is not the score, name that with `--score`",
     ),
     (&["import", "table", "no-score.csv", "--out", "x", "--quiet"], "name it with `--score`"),
     (&["import", "table", "percent.csv", "--out", "x", "--quiet"], "perhaps `--score-range 0,100`"),
@@ -204,6 +222,78 @@ const COMMANDS: &[(&[&str], &str)] = &[
         &["import", "table", "good.csv", "--out", "x", "--licence"],
         "a value is required for '--licence <TEXT>'",
     ),
+    (&["import", "table", "ratings.csv", "--out", "x", "--quiet"], "perhaps `--score-range 1,5`"),
+    (
+        &["import", "table", "scales.csv", "--out", "x", "--quiet"],
+        "those of `b` go from 0 to 1: models use different scales",
+    ),
+    (
+        &["import", "table", "json.csv", "--out", "x", "--quiet"],
+        "json.csv: is JSON and no table with delimiters; call it `json.json`",
+    ),
+    (
+        &["import", "table", "table.json", "--out", "x", "--quiet"],
+        "table.json: is no JSON, which begins with `[` or `{`",
+    ),
+    (
+        &["import", "table", "sep.csv", "--out", "x", "--quiet"],
+        "sep.csv:1: `sep=,` is a note for Excel; remove this line",
+    ),
+    (
+        &["import", "table", "comment.csv", "--out", "x", "--quiet"],
+        "comment.csv:1: `# my results` is a comment",
+    ),
+    (
+        &["import", "table", "quote.csv", "--out", "x", "--quiet"],
+        "quote.csv:3: a quote opens in field 1 and is not closed on its line",
+    ),
+    (
+        &["import", "table", "comma.csv", "--out", "x", "--quiet"],
+        "comma.csv:2: 4 fields where the header has 3: a field that holds the delimiter has to stand between quotes",
+    ),
+    (
+        &["import", "table", "dollar.csv", "--out", "x", "--quiet"],
+        "dollar.csv:2: column `cost`: `$0.01` is no finite number; write `0.01`, without sign or unit",
+    ),
+    (
+        &["import", "table", "decimal.csv", "--out", "x", "--quiet"],
+        "write `0.882`, with a decimal point and no comma",
+    ),
+    (
+        &["import", "table", "header.csv", "--out", "x", "--quiet"],
+        "header.csv: holds a header and no row below it",
+    ),
+    (&["import", "table", "empty.csv", "--out", "x", "--quiet"], "empty.csv: is empty"),
+    (
+        &["import", "table", "values.csv", "--out", "x", "--quiet"],
+        "holds values (`0.01`, `1`) where the names of the columns",
+    ),
+    (
+        &["import", "table", "samples.jsonl", "--out", "x", "--quiet"],
+        "has the columns of `lm-eval` results; `import lm-eval` reads them, and `try --format lm-eval`",
+    ),
+    (&["try", "lm-eval", "good.csv"], "`lm-eval` is a format and no file: `import lm-eval FILE ...`"),
+    (
+        &["init", "good.csv"],
+        "good.csv: is a file and no suite; `llm-bandit import table good.csv --out SUITE`",
+    ),
+    (&["embed", "good.csv"], "good.csv: is a file and no suite"),
+    (
+        &["run", "good/suite.toml"],
+        "describes a suite and is no scenario; give its folder: `llm-bandit run good`",
+    ),
+    (&["plan", "good"], "good: is a suite and no scenario; `llm-bandit init good > my.toml`"),
+    (&["train", "good", "--router", "x", "--out", "r"], "good: is a suite and no scenario"),
+    (&["advise", "good", "--budget", "-1"], "`--budget` must be a number of US dollars, not -1"),
+    (
+        &["advise", "nowhere", "--save"],
+        "nowhere: there is no such folder; `llm-bandit run SCENARIO` writes a report",
+    ),
+    (&["compare", "nowhere"], "nowhere: there is no such folder"),
+    (&["report", "nowhere"], "nowhere: there is no such folder"),
+    (&["decisions", "nowhere", "--router", "knn"], "nowhere: there is no such folder"),
+    (&["diff", "nowhere", "nowhere"], "nowhere: there is no such folder"),
+    (&["check", "nowhere", "--against", "nowhere"], "nowhere: there is no such folder"),
     (&["embed", "mmlu-pro-part"], "is built in and has no texts"),
     (&["embed", "good"], "no prompt has a text that could be embedded"),
     (&["report", "good"], "good: holds no report; `llm-bandit run SCENARIO` writes one below `reports`"),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use llm_bandit::error::{Error, Result};
-use llm_bandit::evaluate::{Goal, Summary, advise as found, summarise_without_evidence};
+use llm_bandit::evaluate::{Advice, Goal, Summary, advise as found, summarise_without_evidence};
 use llm_bandit::record::Record;
 use llm_bandit::report;
 
@@ -19,10 +19,10 @@ pub(super) struct AdviseArguments {
     /// The report's folder
     folder: PathBuf,
     /// The highest score for so many US dollars per 1,000 prompts
-    #[arg(long, value_name = "USD", group = "goal")]
+    #[arg(long, value_name = "USD", group = "goal", allow_negative_numbers = true)]
     budget: Option<f64>,
     /// The lowest cost at this score or more
-    #[arg(long, value_name = "SCORE", group = "goal")]
+    #[arg(long, value_name = "SCORE", group = "goal", allow_negative_numbers = true)]
     score: Option<f64>,
     /// The lowest cost at 99 % of the score of the best single model or more
     #[arg(long, group = "goal")]
@@ -41,14 +41,32 @@ pub(super) fn advise(arguments: &AdviseArguments) -> Result<ExitCode> {
         AdviseArguments { score: Some(score), .. } => Goal::Score(score),
         _ => Goal::Save,
     };
-    match lines(&arguments.folder, goal)? {
-        Some(lines) => say(&lines.join("\n"))?,
-        None => {
-            let problem = "has no costs, or no router that competes: there is nothing to advise by; `[cost] prices` makes costs of tokens";
-            return Err(Error::file(&arguments.folder, problem));
+    let folder = &arguments.folder;
+    let record = report::read_record(folder)?;
+    let summary = summarise_without_evidence(&record);
+    summary.check()?;
+    let advice =
+        found(&record, &summary, goal).ok_or_else(|| Error::file(folder, without_advice(&record)))?;
+    say(&in_lines(&record, &advice, goal, folder).join("\n"))?;
+    Ok(if advice.is_met { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Why there is nothing to advise by, and what to do.
+fn without_advice(record: &Record) -> &'static str {
+    let has_tokens = record.manifest.replicates.iter().all(|replicate| {
+        !replicate.development_tokens.is_empty() && replicate.development_tokens.iter().all(Option::is_some)
+    });
+    match (record.manifest.suite.has_cost, has_tokens) {
+        (true, _) => {
+            "has no router that competes, only bounds: add a `[[router]]` to its scenario and run it again"
         }
-    };
-    Ok(ExitCode::SUCCESS)
+        (false, true) => {
+            "has no costs to advise by; its answers have token counts, so `llm-bandit run SUITE --prices built-in` makes costs of them"
+        }
+        (false, false) => {
+            "has no costs to advise by, and no token counts of which prices could make them: import the results with a column of costs"
+        }
+    }
 }
 
 /// The advice of a report.
@@ -61,9 +79,13 @@ pub(super) fn lines(folder: &Path, goal: Goal) -> Result<Option<Vec<String>>> {
 
 /// The advice of what came of a run.
 pub(super) fn of(record: &Record, summary: &Summary, goal: Goal, folder: &Path) -> Option<Vec<String>> {
-    let shown = folder.display().to_string();
-    let lines = report::advice_lines(record, &found(record, summary, goal)?, goal, &shown);
+    found(record, summary, goal).map(|advice| in_lines(record, &advice, goal, folder))
+}
+
+/// An advice in lines that a terminal has room for.
+fn in_lines(record: &Record, advice: &Advice, goal: Goal, folder: &Path) -> Vec<String> {
+    let lines = report::advice_lines(record, advice, goal, &folder.display().to_string());
     // Commands are not broken.
     let fitted = |line: String| if line.contains('\n') { line } else { wrapped([0, 2], &line) };
-    Some(lines.into_iter().map(fitted).collect())
+    lines.into_iter().map(fitted).collect()
 }

@@ -78,7 +78,10 @@ enum Side {
 
 impl Side {
     fn read(path: &Path) -> Result<Side> {
-        if path.is_dir() {
+        // A page or picture of a report stands for nothing that could be compared.
+        let is_page =
+            path.extension().is_some_and(|ending| ["html", "md", "svg"].iter().any(|page| ending == *page));
+        if path.is_dir() || is_page || !path.exists() {
             return Ok(match report::read_recorded(path)? {
                 Recorded::Offline(record) => Side::Report(record),
                 Recorded::Online(record) => Side::Online(record),

@@ -1,7 +1,7 @@
 //! `embed`.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -51,6 +51,7 @@ pub(super) struct EmbedArguments {
 
 pub(super) fn embed(arguments: &EmbedArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
+    super::starter::refuse_results(Path::new(&arguments.suite))?;
     let folder = match suite::locate(&arguments.suite, &arguments.datasets.folders())? {
         SuitePlace::Folder(folder) => folder,
         SuitePlace::Embedded => {

@@ -14,7 +14,8 @@ use super::output::say;
 /// Arguments of `explain`.
 #[derive(Args)]
 pub(super) struct ExplainArguments {
-    /// Names of metrics, kinds of routers, predictors, bounds, or shifts; `list metrics` and its like have them all
+    /// Names of metrics, in any case or as tables head them, kinds of routers, predictors, bounds, shifts, or columns of `verify`;
+    /// `list metrics` and its like have them all
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
@@ -28,6 +29,8 @@ pub(super) enum Subject {
     Metrics,
     /// What changes between training and use
     Shifts,
+    /// Columns of what `import` and `verify` print
+    Columns,
 }
 
 /// A page of reference: what its tables are about, where it is, and its text.
@@ -37,7 +40,7 @@ struct Page {
     text: &'static str,
 }
 
-const PAGES: [Page; 4] = [
+const PAGES: [Page; 5] = [
     Page {
         subject: Subject::Metrics,
         path: "docs/src/metrics.md",
@@ -58,6 +61,11 @@ const PAGES: [Page; 4] = [
         path: "docs/src/scenario.md",
         text: include_str!("../../docs/src/scenario.md"),
     },
+    Page {
+        subject: Subject::Columns,
+        path: "docs/src/your-own-results.md",
+        text: include_str!("../../docs/src/your-own-results.md"),
+    },
 ];
 
 /// How the first column of a table is headed whose rows are named things.
@@ -66,11 +74,13 @@ fn heads(subject: Subject, heading: &str, first: &str) -> bool {
         Subject::Metrics => first == "metric",
         Subject::Routers => ["kind", "model", "name"].contains(&first),
         Subject::Shifts => heading.contains("[[shift]]"),
+        Subject::Columns => first == "column",
     }
 }
 
 /// The columns that say in short what a thing is.
-const IN_SHORT: [&str; 6] = ["does", "predicts", "what it does", "chooses", "formula", "what changes"];
+const IN_SHORT: [&str; 7] =
+    ["does", "predicts", "what it does", "chooses", "formula", "what changes", "says"];
 
 /// A thing with a name: a row of a table, or a section whose heading names it.
 struct Entry {
@@ -232,18 +242,42 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Result<ExitCode> {
     let entries = entries();
     let mut blocks = Vec::new();
     for name in &arguments.names {
-        let of_name: Vec<&Entry> = entries.iter().filter(|entry| entry.names.contains(name)).collect();
+        let of_name = named(&entries, name);
         if of_name.is_empty() {
             let all = || entries.iter().flat_map(|entry| &entry.names).map(String::as_str);
             let near = suggestion(name, all());
-            let hint = "; `list metrics`, `list routers`, and `list shifts` have all names";
+            let hint = "; `list metrics`, `list routers`, `list shifts`, and `list columns` have all names";
             let near = if near.is_empty() { hint.to_owned() } else { near };
             return Err(Error::Usage(format!("nothing is called `{name}`{near}")));
         }
-        blocks.extend(of_name.iter().map(|entry| block(name, entry)));
+        blocks.extend(of_name.iter().map(|(name, entry)| block(name, entry)));
     }
     say(&blocks.join("\n\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is called so: by its name, in any case, or, of a metric, by its title in tables.
+fn named<'e>(entries: &'e [Entry], wanted: &str) -> Vec<(&'e str, &'e Entry)> {
+    let is_same = |name: &str| name.eq_ignore_ascii_case(wanted);
+    let by = |is_it: &dyn Fn(&Entry, &str) -> bool| -> Vec<(&'e str, &'e Entry)> {
+        let of_entry = |entry: &'e Entry| {
+            entry.names.iter().find(|name| is_it(entry, name)).map(|name| (name.as_str(), entry))
+        };
+        entries.iter().filter_map(of_entry).collect()
+    };
+    // Without case, blanks, and signs, and without the unit behind a comma.
+    let key = |title: &str| -> String {
+        let bare = title.split(", ").next().unwrap_or(title);
+        bare.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let is_title = |entry: &Entry, name: &str| {
+        let has = |metric: &Metric| {
+            [metric.title, metric.short_title].iter().any(|title| key(title) == key(wanted))
+        };
+        entry.subject == Subject::Metrics && metric(name).is_some_and(has) && !key(wanted).is_empty()
+    };
+    let by_name = by(&|_, name| is_same(name));
+    if by_name.is_empty() { by(&is_title) } else { by_name }
 }
 
 fn block(name: &str, entry: &Entry) -> String {
@@ -299,6 +333,22 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= 80) && text.lines().count() == 3, "{text}");
         assert!(text.starts_with("  word") && text.contains("word\n    word"), "{text}");
         assert_eq!(cells("| `a` | b \\| c | |"), ["`a`", "b | c", ""]);
+    }
+
+    #[test]
+    fn titles_of_tables_and_names_in_any_case_are_explained() {
+        let entries = entries();
+        let first = |name: &str| named(&entries, name).first().map(|(name, _)| *name);
+        assert_eq!((first("AIQ"), first("KNN")), (Some("aiq"), Some("knn")));
+        for metric in llm_bandit::metrics::METRICS {
+            let found = named(&entries, metric.title);
+            assert!(
+                found.iter().any(|(name, _)| *name == metric.name || *name == metric.title),
+                "{}",
+                metric.title
+            );
+        }
+        assert_eq!(first("nothing of the kind"), None);
     }
 
     #[test]

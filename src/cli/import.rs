@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use llm_bandit::error::{Error, Result};
+use llm_bandit::error::{Error, Result, counted};
 use llm_bandit::import::{self, ColumnNames, Format, ImportSettings, Progress, RowFilter, ScoreRange};
 
 use super::output::{say, say_aside};
@@ -248,7 +248,7 @@ impl Shown {
             (Progress::Found { n_bytes, .. }, Some(bar)) => bar.set_length(*n_bytes),
             (Progress::Found { n_files, .. }, None) => {
                 self.files.borrow_mut().0 = *n_files;
-                say_aside(&format!("reading {n_files} files"));
+                say_aside(&format!("reading {}", counted(*n_files, "file")));
             }
             (Progress::File(path), Some(bar)) => {
                 let name =

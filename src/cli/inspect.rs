@@ -11,7 +11,7 @@ use llm_bandit::run::{self, suite_of};
 use llm_bandit::scenario::Scenario;
 use llm_bandit::scenario::file::Experiment;
 use llm_bandit::suite::synthetic::SyntheticSettings;
-use llm_bandit::suite::{self, Suite, SuiteCheck};
+use llm_bandit::suite::{self, Suite, SuiteCheck, is_suite};
 
 use super::output::{say, say_aside};
 use super::starter::name_of_suite;
@@ -51,6 +51,8 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
     for path in paths {
         let checked = if report::is_report(path) {
             verify_report(path)
+        } else if let Some(problem) = misplaced(path) {
+            Err(Error::file(path, problem))
         } else if path.is_dir() {
             verify_suite(Suite::read(path))
         } else if let Some(name) = name_of_suite(path, folders).ok().flatten() {
@@ -64,6 +66,12 @@ pub(super) fn verify(paths: &[PathBuf], folders: &[PathBuf]) -> Result<ExitCode>
         }
     }
     Ok(code)
+}
+
+/// Where the report is that a path means which is neither suite nor scenario.
+fn misplaced(path: &Path) -> Option<String> {
+    let is_scenario = path.extension().is_some_and(|ending| ending == "toml");
+    if is_suite(path) || is_scenario { None } else { report::nearby(path) }
 }
 
 fn verify_suite(suite: Result<Suite>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression or an unmet expectation, 2 an
+//! Arguments and their meaning; the only place that prints. Exit codes: 0 fine, 1 a regression, an unmet expectation, or an unmet goal, 2 an
 //! error.
 
 mod advise;
@@ -89,7 +89,7 @@ enum Command {
             llm-bandit report reports/mine --format parquet"
     )]
     Report(run::ReportArguments),
-    /// Says which router to take, and at which weight of cost: for a budget, for a score, or to save
+    /// Says which router to take, and at which weight of cost: for a budget, for a score, or to save; exit code 1 if none does
     #[command(
         after_help = "Examples:\n  llm-bandit advise reports/mine --budget 0.20\n  llm-bandit advise reports/mine --score 0.85\n  \
             llm-bandit advise reports/mine --save"

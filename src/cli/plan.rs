@@ -46,9 +46,15 @@ const MOST: usize = 100_000_000;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
+    if report::is_report(&arguments.scenario) {
+        let shown = arguments.scenario.display();
+        let problem =
+            format!("is a report; the scenario comes first: `llm-bandit plan SCENARIO --pilot {shown}`");
+        return Err(Error::file(&arguments.scenario, problem));
+    }
     let experiment = Experiment::read(&arguments.scenario)?;
     let pilot = arguments.pilot.clone().unwrap_or_else(|| Path::new("reports").join(experiment.name()));
-    if !report::is_report(&pilot) {
+    if !report::is_report(&pilot) && report::nearby(&pilot).is_none() {
         let problem = format!(
             "holds no report; make a pilot with `llm-bandit run {} --replicates 3`",
             arguments.scenario.display()

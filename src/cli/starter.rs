@@ -23,11 +23,28 @@ pub(super) struct InitArguments {
 
 pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
     let folders = arguments.datasets.folders();
+    refuse_results(&arguments.suite)?;
     let name = name_of_suite(&arguments.suite, &folders)?;
     let name = name.unwrap_or_else(|| arguments.suite.to_string_lossy().into_owned());
     let text = starter(&name, &find(&name, &folders)?);
     say(text.trim_end())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Points from a file of results to the commands that make a suite of it.
+///
+/// # Errors
+/// The path is a file.
+pub(super) fn refuse_results(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let shown = path.display();
+    let problem = format!(
+        "is a file and no suite; `llm-bandit import table {shown} --out SUITE` makes one of results, and `llm-bandit try {shown}` leads \
+         from them to a decision"
+    );
+    Err(Error::file(path, problem))
 }
 
 /// Whether a path is a suite's folder, and no report.

@@ -7,6 +7,9 @@ use std::path::Path;
 /// Bytes by which [`stand_in`] knows a file.
 pub const N_HEAD_BYTES: usize = 64;
 
+/// What to say of bytes that are no text in UTF-8.
+pub const NOT_UTF8: &str = "is not UTF-8 (perhaps Latin-1, as older spreadsheets write); save it as UTF-8";
+
 /// What the text is that a checkout without Git LFS has in the place of a large file.
 const LFS_POINTER: &[u8] = b"version https://git-lfs";
 

@@ -5,7 +5,7 @@
 //! left open; with another score it is an error that names both files. A prompt is an id within a benchmark and task, a model
 //! is a name with its settings; neither goes by a position.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::answers::Sums;
@@ -365,7 +365,7 @@ impl Cells {
             self.tally.traces.push(trace);
         }
         if let Some(score) = answer.score {
-            answer.score = Some(self.scale.unit(&self.prompts.get(prompt).benchmark, score, spot));
+            answer.score = Some(self.scale.unit(&self.prompts.get(prompt).benchmark, model, score, spot));
         }
         for (name, amount) in [
             ("input tokens", answer.input_tokens),
@@ -387,7 +387,24 @@ impl Cells {
     /// They are not.
     pub(super) fn check_scale(&mut self) -> Result<()> {
         self.tally.rounded = self.scale.n_rounded();
-        self.scale.check()
+        let name = |model: usize| self.models.name(model).to_owned();
+        self.scale.check(&name)?;
+        let doubts = self.scale.doubts(&name);
+        doubts.into_iter().for_each(|doubt| self.note(doubt));
+        Ok(())
+    }
+
+    /// Notes models whose names differ in nothing but capitals.
+    pub(super) fn note_names_alike(&mut self) {
+        let mut by_name: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for model in 0..self.models.len() {
+            let name = self.models.name(model);
+            by_name.entry(name.to_lowercase()).or_default().insert(format!("`{name}`"));
+        }
+        for names in by_name.into_values().filter(|names| 1 < names.len()) {
+            let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+            self.note(format!("{names} differ in capitals alone and count as different models; where they are one, call it by one name"));
+        }
     }
 
     /// Adds a judgement of two answers: 1 where `model_a` won, 0 where `model_b` won, 0.5 for a tie.

@@ -13,6 +13,7 @@ use serde::de::{
 use super::source::Budget;
 use super::source::{Input, io_fault};
 use crate::error::{Error, Result};
+use crate::fs::NOT_UTF8;
 
 /// Calls `each` with every element of the array that a file is, and its number, counted from 0.
 ///
@@ -188,7 +189,7 @@ pub(super) fn lines<T: DeserializeOwned>(
             continue;
         }
         if std::str::from_utf8(&bytes).is_err() {
-            return Err(Error::line(&path, line, "is not UTF-8"));
+            return Err(Error::line(&path, line, NOT_UTF8));
         }
         let mut tokens = Tokens::default();
         tokens.translate(&bytes, &mut plain);
@@ -307,11 +308,10 @@ impl Scalar {
 /// A score written as text, in any of the ways in which tables write one.
 pub(super) fn score_of_text(text: &str) -> Option<f64> {
     let text = text.trim();
-    if text.eq_ignore_ascii_case("true") {
-        return Some(1.0);
-    }
-    if text.eq_ignore_ascii_case("false") {
-        return Some(0.0);
+    for (yes, no) in [("true", "false"), ("yes", "no")] {
+        if text.eq_ignore_ascii_case(yes) || text.eq_ignore_ascii_case(no) {
+            return Some(f64::from(u8::from(text.eq_ignore_ascii_case(yes))));
+        }
     }
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     match text.strip_suffix('%') {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::json::{lines, parsed};
 use super::parquet;
 use super::records::{Document, Kind, List, Record};
+use super::slips;
 use super::source::{Sources, io_fault, is_named};
 use crate::error::{Error, Result};
 
@@ -51,10 +52,19 @@ impl Finder<'_> {
         if is(&[".jsonl", ".ndjson"]) {
             return self.of_lines();
         }
+        let first = self.first_byte()?;
         if !is(&[".json"]) {
+            if let Some(problem) = slips::of_json(self.path, first) {
+                return Err(Error::file(self.path, problem));
+            }
             return Ok(Layout::Delimited(if is(&[".tsv"]) { b'\t' } else { b',' }));
         }
-        if !self.begins_with_object()? || !self.is_spread {
+        if !matches!(first, b'{' | b'[' | 0) {
+            let problem =
+                "is no JSON, which begins with `[` or `{`; call a table with delimiters `.csv` or `.tsv`";
+            return Err(Error::file(self.path, problem));
+        }
+        if first != b'{' || !self.is_spread {
             return Ok(Layout::Array);
         }
         if self.is_of_lines()? {
@@ -112,13 +122,14 @@ impl Finder<'_> {
         )
     }
 
-    fn begins_with_object(&self) -> Result<bool> {
+    /// The first byte that is no blank; 0 where there is none.
+    fn first_byte(&self) -> Result<u8> {
         let mut reader = self.sources.open(self.path)?.into_reader();
         loop {
             let bytes = reader.fill_buf().map_err(|error| io_fault(self.path, &error))?;
             match (bytes.iter().find(|byte| !byte.is_ascii_whitespace()), bytes.len()) {
-                (Some(byte), _) => return Ok(*byte == b'{'),
-                (None, 0) => return Ok(false),
+                (Some(byte), _) => return Ok(*byte),
+                (None, 0) => return Ok(0),
                 (None, n_blank) => reader.consume(n_blank),
             }
         }

@@ -96,7 +96,7 @@ impl Looked {
                 (seen.is_part, seen.depth) = (0 < depth, depth);
             }
         }
-        if looked.seen.is_empty() { Err(Error::file(rows.path, "holds no row")) } else { Ok(looked) }
+        if looked.seen.is_empty() { Err(Error::file(rows.path, rows.of_none())) } else { Ok(looked) }
     }
 
     fn look_at(&mut self, row: &Row<'_>) {

@@ -35,6 +35,7 @@ mod routellm;
 mod routerarena;
 mod routerbench;
 mod rows;
+mod slips;
 mod source;
 mod table;
 mod texts;
@@ -148,7 +149,8 @@ pub fn read(
 
 fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
     let importer = settings.format.importer();
-    let found = files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path))?;
+    let found = files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path))
+        .map_err(|error| of_another_format(settings, error))?;
     let all = found.clone();
     let found = importer.selected(found, settings)?;
     let selected: BTreeSet<&PathBuf> = found.iter().collect();
@@ -186,7 +188,26 @@ fn gather(settings: &ImportSettings, sources: &Sources<'_>) -> Result<Cells> {
         return Err(error);
     }
     cells.check_scale()?;
+    cells.note_names_alike();
     Ok(cells)
+}
+
+/// Names the format that reads the files of a folder in which the one asked for finds none.
+fn of_another_format(settings: &ImportSettings, error: Error) -> Error {
+    if !settings.sources.iter().all(|source| source.is_dir()) {
+        return error;
+    }
+    let reads = |importer: &&&dyn Importer| {
+        importer.wanted() != table::Table.wanted()
+            && files(&settings.sources, importer.wanted(), &|path| importer.is_wanted(path)).is_ok()
+    };
+    match IMPORTERS.iter().find(reads) {
+        Some(importer) => {
+            let problem = format!("holds {}", slips::of_format(importer.name()));
+            Error::file(&settings.sources[0], problem)
+        }
+        None => error,
+    }
 }
 
 fn check_settings(settings: &ImportSettings) -> Result<()> {
@@ -196,6 +217,14 @@ fn check_settings(settings: &ImportSettings) -> Result<()> {
             return Err(Error::file(source, problem));
         }
         let ending = source.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        if let Some(name) = source.to_str().filter(|name| !source.exists() && Format::named(name).is_ok()) {
+            return Err(Error::Usage(format!(
+                "`{name}` is a format and no file: `import {name} FILE ...` and `try --format {name} FILE ...` read it"
+            )));
+        }
+        if ending == "eval" && settings.format.name() == "table" {
+            return Err(Error::file(source, format!("holds {}", slips::of_format("inspect"))));
+        }
         if ["xlsx", "xls", "ods", "numbers"].contains(&ending.as_str()) {
             return Err(Error::file(source, "is a spreadsheet; save it as CSV and import that"));
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ids::Index;
-use super::rows::shortened;
+use super::slips::shortened;
 
 /// What a source says of a prompt; what is unknown is empty.
 #[derive(Clone, Copy, Debug, Default)]

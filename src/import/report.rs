@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::counted;
 use crate::suite::SuiteCheck;
 
 /// Items shown of a list.
@@ -106,7 +107,12 @@ impl fmt::Display for Coverage {
         let mut say = |label: &str, words: &str| {
             writeln!(f, "{label:<15}{}", words.replace('\r', "\\r").replace('\n', "\\n"))
         };
-        say("read", &format!("{} files, {} bytes, {} answers", self.n_files, self.n_bytes, tally.rows))?;
+        say(
+            "read",
+            &[(self.n_files, "file"), (self.n_bytes as usize, "byte"), (tally.rows, "answer")]
+                .map(|(n, what)| counted(n, what))
+                .join(", "),
+        )?;
         let others = tally.readings.keys().filter(|what| !READINGS.contains(what));
         for what in READINGS.iter().chain(others) {
             if let Some(words) = tally.readings.get(what) {
@@ -120,12 +126,15 @@ impl fmt::Display for Coverage {
             let n_bad = tally.bad_files.len();
             say(
                 "left out",
-                &format!("{n_bad} files that cannot be read: {}", shown(&tally.bad_files, "; ")),
+                &format!("{} that cannot be read: {}", counted(n_bad, "file"), shown(&tally.bad_files, "; ")),
             )?;
         }
         if !tally.passed_over.is_empty() {
             let n_files = tally.passed_over.len();
-            say("passed over", &format!("{n_files} files: {}", shown(&tally.passed_over, "; ")))?;
+            say(
+                "passed over",
+                &format!("{}: {}", counted(n_files, "file"), shown(&tally.passed_over, "; ")),
+            )?;
         }
         if self.check.models.len() + self.check.benchmarks.len() <= N_LISTED {
             write!(f, "{}", self.check)
@@ -139,23 +148,27 @@ impl Tally {
     /// What was averaged and what was left out, a line each.
     fn counts(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut counted = |count: usize, what: &str| {
+        let mut several = |count: usize, what: &str| {
             if 0 < count {
                 lines.push(format!("{count} {what}"));
             }
         };
-        counted(self.averaged, "cells are means over repetitions within a file");
-        counted(self.duplicates, "cells came from two files with the same score; the first counts");
-        counted(self.differing_texts, "prompts were sent to models as different texts; the first counts");
-        counted(self.rounded, "scores are outside the range by rounding and are taken for its end");
+        several(self.averaged, "cells are means over repetitions within a file");
+        several(self.duplicates, "cells came from two files with the same score; the first counts");
+        several(self.differing_texts, "prompts were sent to models as different texts; the first counts");
+        several(self.rounded, "scores are outside the range by rounding and are taken for its end");
         for (reason, &count) in &self.skipped {
-            counted(count, &format!("rows left out: {reason}"));
+            lines.push(format!("{} left out: {reason}", counted(count, "row")));
         }
-        counted(self.dropped_prompts, "prompts left out: no model has a score on them");
+        if 0 < self.dropped_prompts {
+            let prompts = counted(self.dropped_prompts, "prompt");
+            lines.push(format!("{prompts} left out: no model has a score there"));
+        }
         if !self.dropped_models.is_empty() {
             let n_models = self.dropped_models.len();
             lines.push(format!(
-                "{n_models} models left out, without any score: {}",
+                "{} left out, without any score: {}",
+                counted(n_models, "model"),
                 shown(&self.dropped_models, ", ")
             ));
         }

@@ -11,6 +11,7 @@ use super::json::{elements, is_blank, lines, score_of_text};
 use super::layout::{Finder, Layout};
 use super::parquet;
 use super::records::{Fields, Record, each_of_list, records_of, spread_text, unzipped};
+use super::slips::{self, shortened};
 use super::source::{At, Input, Sources, Spot, io_fault};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -61,9 +62,7 @@ impl Row<'_> {
             return Ok(None);
         }
         let score = score_of_text(text);
-        score
-            .map(Some)
-            .ok_or_else(|| self.fault(format!("column `{column}`: `{}` is no score", shortened(text))))
+        score.map(Some).ok_or_else(|| self.no_value(column, "score"))
     }
 
     /// A field as a number.
@@ -77,8 +76,18 @@ impl Row<'_> {
         }
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
-            _ => Err(self.fault(format!("column `{column}`: `{}` is no finite number", shortened(text)))),
+            _ => Err(self.no_value(column, "finite number")),
         }
+    }
+
+    /// A field that is not what it should be.
+    pub(super) fn no_value(&self, column: &str, wanted: &str) -> Error {
+        let text = self.text(column);
+        self.fault(format!(
+            "column `{column}`: `{}` is no {wanted}{}",
+            shortened(text),
+            slips::of_number(text)
+        ))
     }
 
     /// A fault of this row.
@@ -104,13 +113,6 @@ impl Row<'_> {
 /// Whether a column is the number of the row, as pandas writes it.
 pub(super) fn is_index(column: &str) -> bool {
     column.is_empty() || column.starts_with("Unnamed: ") || ["index", "level_0"].contains(&column)
-}
-
-/// A literal for a message.
-pub(super) fn shortened(text: &str) -> String {
-    let mut characters = text.chars();
-    let head: String = characters.by_ref().take(60).collect();
-    if characters.next().is_some() { format!("{head}...") } else { head }
 }
 
 /// The rows of a file, and how they are taken out of it.
@@ -180,6 +182,20 @@ impl<'a> Rows<'a> {
     /// Whether the rows are the same parts of a file.
     pub(super) fn is_same(&self, other: &Rows<'_>) -> bool {
         (&self.keys, &self.unzipped) == (&other.keys, &other.unzipped)
+    }
+
+    /// What to say of a file that has no rows.
+    pub(super) fn of_none(&self) -> &'static str {
+        match fs::n_bytes(self.path) {
+            0 => "is empty",
+            _ if self.are_delimited() => "holds a header and no row below it",
+            _ => "holds no row",
+        }
+    }
+
+    /// Whether they stand below a header, known once they were read.
+    pub(super) fn are_delimited(&self) -> bool {
+        matches!(self.layout.get(), Some(Layout::Delimited(_)))
     }
 
     /// The list within each record whose elements are the rows; empty where the records are.
@@ -297,28 +313,41 @@ impl<'a> Rows<'a> {
         let budget = input.budget();
         let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(input.into_reader());
         let header = reader.byte_headers().map_err(|error| csv_fault(path, &error))?;
-        if let Some(used) = fs::other_delimiter(header.iter(), delimiter) {
-            return Err(Error::line(path, 1, fs::used_instead(path, used)));
-        }
+        let used = fs::other_delimiter(header.iter(), delimiter);
         let mut names: Vec<String> = Vec::new();
         for name in header {
-            let name = std::str::from_utf8(name).map_err(|_| Error::line(path, 1, "is not UTF-8"))?;
+            let name = std::str::from_utf8(name).map_err(|_| Error::line(path, 1, fs::NOT_UTF8))?;
             names.push(name.trim().to_owned());
         }
         let mut known = BTreeSet::new();
-        if let Some(twice) = names.iter().find(|name| !known.insert(name.as_str())) {
-            return Err(Error::line(path, 1, format!("column `{}` stands twice", shortened(twice))));
+        let twice = |name: &String| {
+            slips::of_header(std::iter::once(name.as_str()))
+                .unwrap_or_else(|| format!("column `{}` stands twice", shortened(name)))
+        };
+        let problem = (slips::of_first_line(&names))
+            .or_else(|| used.map(|used| fs::used_instead(path, used)))
+            .or_else(|| names.iter().find(|name| !known.insert(name.as_str())).map(twice));
+        if let Some(problem) = problem {
+            return Err(Error::line(path, 1, problem));
         }
         let mut record = csv::ByteRecord::new();
         loop {
             budget.renew();
-            if !reader.read_byte_record(&mut record).map_err(|error| csv_fault(path, &error))? {
-                return Ok(());
+            let line = reader.position().line();
+            match reader.read_byte_record(&mut record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) if matches!(error.kind(), csv::ErrorKind::UnequalLengths { .. }) => {
+                    let line = error.position().map_or(line, csv::Position::line);
+                    let (line, problem) = slips::of_ragged(&names, &record, line);
+                    return Err(Error::line(path, line, problem));
+                }
+                Err(error) => return Err(csv_fault(path, &error)),
             }
-            let line = record.position().map_or(1, csv::Position::line);
+            let line = record.position().map_or(line, csv::Position::line);
             let mut fields = Fields::with_capacity(names.len());
             for (name, field) in names.iter().zip(&record) {
-                let text = std::str::from_utf8(field).map_err(|_| Error::line(path, line, "is not UTF-8"))?;
+                let text = std::str::from_utf8(field).map_err(|_| Error::line(path, line, fs::NOT_UTF8))?;
                 fields.push((Cow::Borrowed(name), Cow::Borrowed(text)));
             }
             for at in 0..if self.is_spread { names.len() } else { 0 } {
@@ -390,9 +419,6 @@ fn csv_fault(path: &Path, error: &csv::Error) -> Error {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
         csv::ErrorKind::Io(source) => io_fault(path, source),
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
-        }
         _ => Error::line(path, line, error.to_string()),
     }
 }

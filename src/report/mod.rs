@@ -235,14 +235,41 @@ pub(crate) fn record_folder(folder: &Path) -> Result<PathBuf> {
     fs::restore(folder)?;
     let inner = folder.join(RECORD);
     if !inner.is_dir() {
-        return Err(Error::file(
-            folder,
-            format!(
+        let problem = match nearby(folder) {
+            Some(words) => words,
+            None if !folder.exists() => {
+                "there is no such folder; `llm-bandit run SCENARIO` writes a report".into()
+            }
+            None => format!(
                 "holds no report: there is no folder `{RECORD}` in it; `llm-bandit run SCENARIO` writes one"
             ),
-        ));
+        };
+        return Err(Error::file(folder, problem));
     }
     Ok(inner)
+}
+
+/// Of a path that is no report, the report that is probably meant: the one that it is a part of, or those right below it.
+pub fn nearby(path: &Path) -> Option<String> {
+    let is_report = |folder: &Path| folder.join(RECORD).is_dir();
+    let shown =
+        |folder: &Path| if folder == Path::new("") { ".".into() } else { folder.display().to_string() };
+    let mut above = path.ancestors().skip(1).take(2);
+    if let Some(report) = above.find(|folder| path.exists() && is_report(folder)) {
+        return Some(format!("is a part of a report; give the report's folder, `{}`", shown(report)));
+    }
+    let mut below = fs::entries(path).unwrap_or_default();
+    below.retain(|folder| is_report(folder));
+    match &below[..] {
+        [] => None,
+        [only] => Some(format!("holds a report one level below; give its folder, `{}`", shown(only))),
+        [first, .., last] => Some(format!(
+            "holds {} reports one level below, from `{}` to `{}`; give the folder of one",
+            below.len(),
+            shown(first),
+            shown(last)
+        )),
+    }
 }
 
 /// The hidden folder beside a report in which a run keeps its finished cells until the report is written.

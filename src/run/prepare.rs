@@ -357,7 +357,11 @@ pub(crate) fn cut(
         }
     };
     if let Some(prices) = &cost.prices {
-        let book = PriceBook::read(Path::new(prices))?;
+        let path = Path::new(prices);
+        let book = PriceBook::read(path).map_err(|error| match path.exists() {
+            true => error,
+            false => Error::setting("cost.prices", error.to_string()),
+        })?;
         let is_candidate = candidates(&suite, settings);
         price_suite(&mut suite, &is_candidate, &book, cost.prices_date)?;
     }

@@ -14,6 +14,7 @@ use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
 use crate::scenario::{MOST_REPLICATES, Mode, QUICKSTART, Scenario};
+use crate::suite::is_suite;
 use crate::{fs, toml_file};
 
 /// Keys that only the files of one mode have, with that mode.
@@ -162,6 +163,24 @@ fn scenario_text(path: &Path) -> Result<String> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     if !path.exists() && ending == "toml" {
         let problem = "there is no such file; `llm-bandit init SUITE` prints a scenario to begin with";
+        return Err(Error::file(path, problem));
+    }
+    if path.is_dir() && is_suite(path) {
+        let shown = path.display();
+        let problem = format!(
+            "is a suite and no scenario; `llm-bandit init {shown} > my.toml` writes one to begin with, and `llm-bandit run {shown}` runs it"
+        );
+        return Err(Error::file(path, problem));
+    }
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder where the file of a scenario (`*.toml`) is needed"));
+    }
+    if path.file_name().is_some_and(|name| name == "suite.toml") {
+        let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let problem = format!(
+            "describes a suite and is no scenario; give its folder: `llm-bandit run {}`",
+            folder.display()
+        );
         return Err(Error::file(path, problem));
     }
     if ["csv", "tsv", "jsonl", "json", "parquet", "gz"].contains(&ending.as_str()) {

@@ -106,6 +106,7 @@ struct Written {
     #[serde(default)]
     mode: Mode,
     /// What the experiment asks, in a sentence or two.
+    #[serde(default)]
     description: String,
     /// The suite's name, or a path to its folder.
     suite: String,
@@ -306,12 +307,12 @@ impl Scenario {
             let key = format!("expect[{at}]");
             if metric(&expectation.metric).is_none() {
                 let names = || METRICS.iter().map(|metric| metric.name);
-                let near = suggestion(&expectation.metric, names());
-                let all = names().collect::<Vec<_>>().join(", ");
-                let problem = format!(
-                    "an expectation names unknown metric `{}`{near} (the metrics are {all})",
-                    expectation.metric
-                );
+                let mut way_out = suggestion(&expectation.metric, names());
+                if way_out.is_empty() {
+                    way_out = format!("; the metrics are {}", names().collect::<Vec<_>>().join(", "));
+                }
+                let problem =
+                    format!("an expectation names unknown metric `{}`{way_out}", expectation.metric);
                 return fault(&format!("{key}.metric"), problem);
             }
             expectation.check(&key)?;
@@ -535,9 +536,12 @@ mod tests {
     fn an_expectation_of_a_metric_that_there_is_not_lists_those_that_there_are() {
         let typo = format!("{GOOD}[[expect]]\nrouter = \"knn\"\nmetric = \"aiqq\"\nat-least = 0.1\n");
         let problem = parse(&typo).unwrap_err().to_string();
-        let start = "x/s.toml:12: an expectation names unknown metric `aiqq`; did you mean `aiq`? (the metrics are score-at-w0, ";
-        assert!(problem.starts_with(start), "{problem}");
-        assert!(problem.contains("normalised-utility") && !problem.contains('\n'), "{problem}");
+        assert_eq!(problem, "x/s.toml:12: an expectation names unknown metric `aiqq`; did you mean `aiq`?");
+        let problem = parse(&typo.replace("aiqq", "zzzzzz")).unwrap_err().to_string();
+        assert!(
+            problem.contains("`zzzzzz`; the metrics are score-at-w0, ") && !problem.contains('\n'),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub struct OnlineRouterEntry {
 pub(super) struct Written {
     #[serde(rename = "mode")]
     _mode: Mode,
+    #[serde(default)]
     description: String,
     suite: String,
     embeddings: Option<String>,

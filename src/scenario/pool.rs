@@ -1,6 +1,6 @@
 //! Which models may be chosen and which prompts are replayed: pools with gaps, and an account of what was left out.
 
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Error, Result, counted, suggestion};
 use crate::suite::{Model, Suite};
 
 /// The `[pool]` of a scenario.
@@ -62,8 +62,16 @@ impl LeftOut {
             let named: Vec<String> =
                 named.map(|(id, share)| format!("`{id}` {:.0} %", share * 100.0)).collect();
             let more = if n > 4 { ", ..." } else { "" };
-            let models = if n == 1 { "model" } else { "models" };
-            parts.push(format!("{n} {models} below the least coverage ({}{more})", named.join(", ")));
+            let shares = self.models_below_coverage.iter().map(|(_, share)| *share);
+            let least = min_coverage_for(shares.fold(1.0, f64::min));
+            // Who answered next to nothing is of no use as a candidate.
+            let way_out = match (least > 0.0, n) {
+                (false, _) => String::new(),
+                (true, 1) => format!("; `min-coverage = {least}` in [pool] would keep it"),
+                (true, _) => format!("; `min-coverage = {least}` in [pool] would keep them"),
+            };
+            let models = counted(n, "model");
+            parts.push(format!("{models} below the least coverage ({}{more}{way_out})", named.join(", ")));
         }
         let counts = [
             (self.models_not_asked, "models not asked for"),
@@ -134,7 +142,8 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     if models.len() < 2 {
         let n = models.len();
         let way_out = way_out(n, &left_out.models_below_coverage, suite.models.len());
-        let problem = format!("[pool] leaves {n} candidates; a router needs at least two{way_out}");
+        let problem =
+            format!("[pool] leaves {}; a router needs at least two{way_out}", counted(n, "candidate"));
         return Err(Error::setting("pool", problem));
     }
     let n_needed = if settings.gaps == Gaps::DropPrompts { models.len() } else { 1 };
@@ -153,16 +162,20 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
 }
 
+/// The `min-coverage` that keeps a model of this coverage: rounded down, so that the model is not below it.
+fn min_coverage_for(coverage: f64) -> f64 {
+    (coverage * 100.0).floor() / 100.0
+}
+
 /// What would keep two candidates, in words, where `n` are left.
 fn way_out(n: usize, below: &[(String, f64)], n_models: usize) -> String {
     let mut below: Vec<&(String, f64)> = below.iter().collect();
     below.sort_by(|a, b| b.1.total_cmp(&a.1));
     match below.get(1 - n) {
-        // Rounded down, so that the model is not below what is advised.
         Some((_, coverage)) => {
             let kept: Vec<String> =
                 below[..2 - n].iter().map(|(id, share)| format!("`{id}` ({:.0} %)", share * 100.0)).collect();
-            let least = (coverage * 100.0).floor() / 100.0;
+            let least = min_coverage_for(*coverage);
             format!("; `min-coverage = {least}` would keep {}", kept.join(" and "))
         }
         None if n_models < 2 => {

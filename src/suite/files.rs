@@ -105,7 +105,7 @@ impl CsvFile {
     /// A field of the current record as text.
     pub(super) fn text(&self, column: usize) -> Result<&str> {
         std::str::from_utf8(self.bytes(column))
-            .map_err(|_| self.fault(format!("column `{}` is not UTF-8", self.header[column])))
+            .map_err(|_| self.fault(format!("column `{}` {}", self.header[column], fs::NOT_UTF8)))
     }
 
     /// A field of the current record as a finite number; an empty field is `None`.

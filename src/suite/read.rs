@@ -93,7 +93,7 @@ fn read_info(folder: &Source) -> Result<SuiteInfo> {
     let mut info: SuiteInfo = match folder.bytes("suite.toml")? {
         Some(bytes) => {
             let path = folder.path().join("suite.toml");
-            let text = String::from_utf8(bytes).map_err(|_| Error::file(&path, "is not UTF-8"))?;
+            let text = String::from_utf8(bytes).map_err(|_| Error::file(&path, crate::fs::NOT_UTF8))?;
             toml_file::parse(&path, &text)?
         }
         None => SuiteInfo::default(),

@@ -401,7 +401,7 @@ impl EncodedBy {
     /// # Errors
     /// A note that cannot be read, or that is on another file.
     pub(super) fn parse(path: &Path, text: &[u8], embeddings: &[u8]) -> Result<Self> {
-        let text = std::str::from_utf8(text).map_err(|_| Error::file(path, "is not UTF-8"))?;
+        let text = std::str::from_utf8(text).map_err(|_| Error::file(path, crate::fs::NOT_UTF8))?;
         let note: Note = toml_file::parse(path, text)?;
         if note.embeddings_sha256 != sha256(embeddings) {
             let problem = "`embeddings-sha256` is not the hash of the file beside it; remove the note, or run `embed --force`";

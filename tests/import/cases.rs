@@ -214,7 +214,7 @@ fn inspect_invalidated_sample_does_not_count() {
     let log = inspect_log(json!({}), vec![scored("C"), void, scored("I")]);
     let (coverage, suite) = read("inspect", &[("a.json", log)], |_| {});
     has(&suite, &[("lab/one", 2, 0.5)]);
-    says(&coverage.to_string(), &["1 rows left out: an invalidated sample"]);
+    says(&coverage.to_string(), &["1 row left out: an invalidated sample"]);
 }
 
 /// Tokens of the only cell: input and output.

@@ -66,10 +66,13 @@ fn broken_files_are_told_from_wrong_ones() {
     let utf16: Vec<u8> =
         [0xff, 0xfe].into_iter().chain("id,m".encode_utf16().flat_map(u16::to_le_bytes)).collect();
     assert_eq!(of_file("table", "t.csv", &utf16), "R/t.csv: is UTF-16; save it as UTF-8");
-    assert_eq!(of_file("table", "t.csv", b"id,model,score\n\xe9,m,1\n"), "R/t.csv:2: is not UTF-8");
+    assert_eq!(
+        of_file("table", "t.csv", b"id,model,score\n\xe9,m,1\n"),
+        "R/t.csv:2: is not UTF-8 (perhaps Latin-1, as older spreadsheets write); save it as UTF-8"
+    );
     assert_eq!(
         of_file("table", "t.csv", b"id,model,score\np,m\n"),
-        "R/t.csv:2: 2 fields where the header has 3"
+        "R/t.csv:2: 2 fields where the header has 3: the row is cut off, or lacks fields, which may be empty"
     );
     assert_eq!(
         of_file("table", "t.csv", b"id,model,score\np,m,good\n"),
@@ -155,7 +158,7 @@ fn one_bad_file_does_not_void_a_folder_unless_it_was_asked_for() {
         vec![good, super::file("cut.jsonl", "{\"id\": \"p\", \"model\": \"n\", \"score\": 0}\n{\"id\"")];
     let (coverage, suite) = super::of_files("table", &files, |_| {}).unwrap();
     assert_eq!((suite.prompts.len(), suite.models.len()), (2, 1), "nothing of the bad file is kept");
-    assert!(coverage.to_string().contains("left out       1 files that cannot be read: "), "{coverage}");
+    assert!(coverage.to_string().contains("left out       1 file that cannot be read: "), "{coverage}");
     assert!(coverage.tally.bad_files[0].contains("cut.jsonl:2: ends too early"));
     let cut = "R/cut.jsonl:2: ends too early; the file is truncated";
     assert_eq!(fault("table", &files, |settings| settings.strict = true), cut);

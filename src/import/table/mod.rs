@@ -16,6 +16,7 @@ use super::columns::{ColumnNames, Columns, SCORES};
 use super::importer::{Importer, Job};
 use super::looked::{Looked, N_LOOKED_AT, Seen, plain, quoted};
 use super::rows::Rows;
+use super::slips;
 use super::source::{Spot, stem};
 use crate::error::{Error, Result};
 use crate::fs;
@@ -152,7 +153,12 @@ impl<'a> Layout<'a> {
         let mut columns = Columns::of(&looked, &named, &rows.list());
         let is_of_many = named.prompt_id.is_none() && is_id_of_many(&rows, &columns)?;
         let id_of_many = columns.prompt_id.take_if(|_| is_of_many);
-        let (columns, wide) = decided(&looked, columns, &named).map_err(Undecided::Choice)?;
+        let (columns, wide) = decided(&looked, columns, &named).map_err(|problem| {
+            let header =
+                rows.are_delimited().then(|| slips::of_header(looked.seen.keys().map(String::as_str)));
+            let of_tool = || slips::of_columns(&|name| looked.seen.contains_key(name));
+            Undecided::Choice(header.flatten().or_else(of_tool).unwrap_or(problem))
+        })?;
         Ok(Layout { rows, looked, named, columns, id_of_many, wide })
     }
 

@@ -11,7 +11,9 @@ use crate::import::ids::{Occurrences, text_id};
 use crate::import::json::is_blank;
 use crate::import::looked::{Looked, last_part};
 use crate::import::metric::is_loss;
-use crate::import::rows::{Row, Rows, shortened};
+use crate::import::rows::{Row, Rows};
+use crate::import::slips::of_number;
+use crate::import::slips::shortened;
 use crate::import::texts::first_turn;
 use crate::suite::Part;
 use crate::suite::plausibility::CACHED_INPUT_TOKENS;
@@ -172,6 +174,16 @@ impl TableFile<'_> {
         if !unused.is_empty() {
             cells.reads("unused", unused.join(", "));
         }
+        let is_cost =
+            |name: &&String| ["cost", "price", "cents"].iter().any(|part| name.to_lowercase().contains(part));
+        if let Some(cost) =
+            unused.iter().find(is_cost).filter(|_| self.columns.cost.is_none() && self.wide.is_none())
+        {
+            cells.note(format!(
+                "no cost is read; {cost} may be one: where it is in US dollars an answer, name it with `--cost`, else convert it to US \
+                 dollars in the file"
+            ));
+        }
     }
 
     /// Reads all rows; says whether a cell was answered twice.
@@ -277,8 +289,9 @@ impl TableFile<'_> {
             } else {
                 ""
             };
-            let shown = shortened(row.text(score_column));
-            row.fault(format!("column `{score_column}`: `{shown}` is no score{guessed}"))
+            let text = row.text(score_column);
+            let problem = format!("column `{score_column}`: `{}` is no score", shortened(text));
+            row.fault(format!("{problem}{}{guessed}", of_number(text)))
         })?;
         let (input_tokens, output_tokens) = self.tokens(row)?;
         let cost_usd = self.columns.cost.as_ref().map_or(Ok(None), |column| row.number(column))?;

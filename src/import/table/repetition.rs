@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::import::cells::Cells;
 use crate::import::json::{is_blank, score_of_text};
 use crate::import::looked::last_part;
-use crate::import::rows::shortened;
+use crate::import::slips::shortened;
 use crate::import::source::{At, Spot};
 
 /// Columns that tell measurements apart, also where they hold numbers.

@@ -15,7 +15,7 @@ use crate::fs;
 use crate::record::Record;
 use crate::record::Recorded;
 use crate::report::plot::{Figure, RankChart};
-use crate::report::{is_report, read_recorded};
+use crate::report::{is_report, read_recorded, record_folder};
 
 /// Where a timed run keeps what its routers took.
 const TIMINGS: &str = "timings.csv";
@@ -81,6 +81,9 @@ pub fn read_reports(folders: &[PathBuf]) -> Result<Runs> {
 /// # Errors
 /// A folder without any, or one that cannot be read.
 pub fn report_folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        record_folder(folder)?;
+    }
     let mut reports = fs::entries(folder)?;
     reports.retain(|path| is_report(path));
     if reports.is_empty() {

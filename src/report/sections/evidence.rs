@@ -303,7 +303,9 @@ pub(in crate::report) fn headline_html(page: &Page) -> Markup {
                     strong { "This suite has no costs" } ": only quality is compared, and no curve is drawn."
                 } "\n"
             }
-            p { (manifest.scenario.description) } "\n"
+            @if !manifest.scenario.description.is_empty() {
+                p { (manifest.scenario.description) } "\n"
+            }
             p.setting { (paragraph(&setting_md(page.record))) } "\n"
         } "\n"
     }

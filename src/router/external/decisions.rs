@@ -206,7 +206,7 @@ fn rows_of_table(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {
             csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
                 Error::line(path, line, format!("{len} fields where the header has {expected_len}"))
             }
-            csv::ErrorKind::Utf8 { .. } => Error::line(path, line, "is not UTF-8"),
+            csv::ErrorKind::Utf8 { .. } => Error::line(path, line, crate::fs::NOT_UTF8),
             _ => Error::line(path, line, error.to_string()),
         }
     };
