@@ -213,7 +213,7 @@ fn each_mistake_in_a_scenario_is_one_line_with_the_near_miss() {
     );
     assert_eq!(
         fault("[pool]", "[unseen]\nshare = 0.95\n[pool]"),
-        "tiny.toml:5: [unseen] leaves 1 seen models of 14; training needs at least two"
+        "tiny.toml:5: [unseen] leaves 1 seen model of 14; training needs at least two"
     );
     let of_two = fault("kind = \"random\"", "kind = \"random\"\n\n[[router]]\nkind = \"routellm-mf\"");
     let expected = "tiny.toml:18: router `routellm-mf` chooses between 2 models, but the pool holds 14; name 2 in `[pool]`";

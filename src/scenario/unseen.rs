@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::date::Date;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Error, Result, counted, suggestion};
 use crate::random::sample_indices;
 use crate::router::quiz::{DEFAULT_SIZE, QuizSettings, QuizStrategy};
 use crate::seed::Stream;
@@ -137,7 +137,8 @@ impl UnseenSettings {
         }
         if n_seen < 2 {
             return fault(format!(
-                "leaves {n_seen} seen models of {}; training needs at least two",
+                "leaves {} of {}; training needs at least two",
+                counted(n_seen, "seen model"),
                 unseen.len()
             ));
         }
@@ -481,7 +482,7 @@ mod tests {
         assert_eq!(settings.test_pool(&drawn[0]), drawn[0]);
         assert_eq!(
             choose(UnseenChoice::Share(0.9)),
-            Err("[unseen] leaves 1 seen models of 6; training needs at least two".into())
+            Err("[unseen] leaves 1 seen model of 6; training needs at least two".into())
         );
         assert_eq!(
             choose(UnseenChoice::Share(0.05)),
