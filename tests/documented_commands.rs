@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn write_scenarios(world: &Path) {
-    for name in ["paper", "unseen", "stress", "online"] {
+    for name in ["paper", "unseen", "stress", "online", "session"] {
         fs::create_dir_all(world.join("scenarios").join(name)).unwrap();
     }
     symlink(checkout().join("scenarios/ci"), world.join("scenarios/ci")).unwrap();
@@ -128,6 +128,10 @@ fn write_scenarios(world: &Path) {
     let online = "mode = \"online\"\n";
     let unseen = format!("{offline}\n[unseen]\nmodels = [\"medium\"]\n");
     let shifted = format!("{offline}\n[[shift]]\nkind = \"price\"\nmodel = \"large\"\nfactor = 2.0\n");
+    let sessions = offline.replacen("\"small\"", "\"simulated-sessions\"\n[session]", 1);
+    fs::create_dir(world.join("datasets")).unwrap();
+    let settings = "n-prompts = 120\nn-models = 3\nn-dimensions = 8\n[sessions]\n";
+    fs::write(world.join("datasets/simulated-sessions.toml"), settings).unwrap();
     let learners = scenario(online, &[r#"kind = "epsilon-greedy""#, few[0]]);
     for (name, text) in [
         ("quickstart.toml", &offline),
@@ -135,6 +139,7 @@ fn write_scenarios(world: &Path) {
         ("paper/zeroeval.toml", &offline),
         ("unseen/one.toml", &unseen),
         ("stress/one.toml", &shifted),
+        ("session/simulated.toml", &sessions),
         ("online/stationary.toml", &learners),
         ("online/drift-llmdrift.toml", &learners),
         ("online/feedback.toml", &learners),
