@@ -281,7 +281,8 @@ impl Timings {
     }
 
     /// Writes seconds of training and microseconds of routing a decision: a prompt at a preference. An online learner is
-    /// trained once for all orders. The kind of machine stands beside them. Cells taken up from an interrupted run have no times. `unit` heads the first column.
+    /// trained once for all orders. The kind of machine stands beside them. Cells taken up from an interrupted run have no
+    /// times. `unit` heads the first column.
     pub(super) fn write<'a>(
         &self,
         folder: &Path,

@@ -221,11 +221,11 @@ fn rebuild(folder: &Path, with_parquet: bool) -> Result<bool> {
 pub(super) fn of_report(folder: &Path) -> Result<Experiment> {
     let whole = fs::canonical(folder)?;
     let find = |path: &mut String| {
-        let is_path = Path::new(path.as_str()).components().count() > 1;
-        let found = || whole.ancestors().map(|above| above.join(path.as_str())).find(|there| there.exists());
-        if let Some(there) =
-            Some(()).filter(|()| is_path && !Path::new(path.as_str()).exists()).and_then(|()| found())
-        {
+        let given = Path::new(path.as_str());
+        if given.components().count() == 1 || given.exists() {
+            return;
+        }
+        if let Some(there) = whole.ancestors().map(|above| above.join(given)).find(|there| there.exists()) {
             *path = there.display().to_string();
         }
     };

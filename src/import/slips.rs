@@ -12,11 +12,17 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// Signs and units of money that stand beside a number.
-const CURRENCIES: [&str; 8] = ["$", "€", "£", "¥", "usd", "eur", "cents", "cent"];
+const CURRENCIES: [&str; 6] = ["$", "usd", "€", "£", "¥", "eur"];
+/// How many of these are US dollars.
+const DOLLARS: usize = 2;
 
 /// How to write a number that has a sign of money, a decimal comma, or separators of thousands; empty for anything else.
 pub(super) fn of_number(text: &str) -> String {
     let lower = text.trim().to_lowercase();
+    // Without its unit the number would be taken for a hundred times as many dollars.
+    if lower.contains("cent") {
+        return "; write it in US dollars, without sign or unit".to_owned();
+    }
     let mut bare = lower.as_str();
     for sign in CURRENCIES {
         bare = bare.strip_prefix(sign).unwrap_or(bare).trim_start();
@@ -41,7 +47,8 @@ pub(super) fn of_number(text: &str) -> String {
         1 if is_number(&point) => format!("`{point}`, with a decimal point and no comma"),
         _ => return String::new(),
     };
-    format!("; write {meant}")
+    let is_other = CURRENCIES[DOLLARS..].iter().any(|sign| lower.contains(sign));
+    format!("; write {meant}{}", if is_other { ", in US dollars" } else { "" })
 }
 
 /// What stands where the names of columns should, known by the first of them and by whether others follow.
@@ -144,6 +151,8 @@ mod tests {
             let said = of_number(text);
             assert!(said.starts_with(&format!("; write {meant}")), "{text}: {said}");
         }
+        assert!(of_number("€ 0,5").ends_with(", in US dollars"));
+        assert_eq!(of_number("5 cents"), "; write it in US dollars, without sign or unit");
         for text in ["oops", "1,2,3", "", "$", "a,5"] {
             assert_eq!(of_number(text), "", "{text}");
         }
