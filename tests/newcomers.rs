@@ -177,6 +177,10 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "good.csv: is no scenario (`*.toml`); from results to a decision: `llm-bandit try good.csv`",
     ),
     (&["run", "*.toml"], "*.toml: there is no such file"),
+    (
+        &["plan", "nosuch"],
+        "nosuch: there is no such file; `llm-bandit init SUITE` prints a scenario to begin with",
+    ),
     (&["run", "mmlu-pro-prt"], "did you mean `mmlu-pro-part`?"),
     (
         &["run", "s.toml", "--out", "full", "--quiet"],

@@ -160,8 +160,8 @@ pub fn schema() -> Value {
 
 /// The text of a scenario's file.
 fn scenario_text(path: &Path) -> Result<String> {
-    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    if !path.exists() && ending == "toml" {
+    // Of a pattern that fits no file, the error of reading it says more.
+    if !path.exists() && !path.to_string_lossy().contains(['*', '?', '[']) {
         let problem = "there is no such file; `llm-bandit init SUITE` prints a scenario to begin with";
         return Err(Error::file(path, problem));
     }
@@ -183,6 +183,7 @@ fn scenario_text(path: &Path) -> Result<String> {
         );
         return Err(Error::file(path, problem));
     }
+    let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     if ["csv", "tsv", "jsonl", "json", "parquet", "gz"].contains(&ending.as_str()) {
         let problem = format!(
             "is no scenario (`*.toml`); from results to a decision: `llm-bandit try {}`",

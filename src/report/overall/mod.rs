@@ -216,7 +216,7 @@ fn rank(runs: &[Finished], rows: &mut [OverallRow]) -> Option<Ranking> {
         .collect();
     let of_run = |run: &Finished| ranked.iter().filter_map(|&at| mean(run, &rows[at].policy)).collect();
     let values: Vec<Vec<f64>> = runs.iter().map(of_run).collect();
-    let ranks = Ranks::new(&values, true).filter(|ranks| ranks.n_suites > 1)?;
+    let ranks = Ranks::new(&values, true)?;
     for (&at, &rank) in ranked.iter().zip(&ranks.mean) {
         rows[at].mean_rank = Some(rank);
     }
@@ -257,7 +257,7 @@ fn notes(overall: &Overall) -> Vec<String> {
     let n_ranked = overall.rows.iter().filter(|row| row.mean_rank.is_some()).count();
     if n_ranked > 1 && n < LEAST_RUNS {
         notes.push(format!(
-            "Ranks of {n_ranked} routers on {n} scenarios: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
+            "Ranks of {n_ranked} routers on {n} scenario{plural}: no rank test below {LEAST_RUNS} scenarios, since so few cannot tell an order \
              from chance."
         ));
     }
