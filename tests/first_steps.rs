@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Output;
 
@@ -9,9 +10,11 @@ use crate::common::program::llm_bandit;
 
 const RESULTS: &str = include_str!("../examples/data/my_results.csv");
 
+/// A folder with results; a part of them, which trains in less time.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("my_results.csv"), RESULTS).unwrap();
+    let few: String = RESULTS.split_inclusive('\n').take(601).collect();
+    fs::write(folder.path().join("my_results.csv"), few).unwrap();
     folder
 }
 
@@ -134,4 +137,73 @@ fn slips_of_the_first_day_are_answered_in_one_line_with_the_way_out() {
         let error = error(at, arguments);
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn without_costs_advice_names_the_highest_score_and_the_way_to_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (name, tokens, way) in [
+        ("bare", "", "import the results with a column of costs"),
+        ("counted", ",tokens_in,tokens_out", "`llm-bandit run SUITE --prices built-in` makes costs of them"),
+    ] {
+        let counts = if tokens.is_empty() { "" } else { ",10,20" };
+        let row = |prompt: usize| {
+            let well = usize::from(!prompt.is_multiple_of(4));
+            format!(
+                "q{prompt},large,{well}{counts}\nq{prompt},small,{}{counts}\n",
+                usize::from(prompt.is_multiple_of(4))
+            )
+        };
+        let table = format!("question,model,score{tokens}\n{}", (0..200).map(row).collect::<String>());
+        fs::write(at.join("results.csv"), table).unwrap();
+        said(&llm_bandit(at, &["import", "table", "results.csv", "--out", name, "--quiet"]));
+        let scenario = format!(
+            "description = \"d\"\nsuite = \"./{name}\"\nreplicates = 2\n[[router]]\nkind = \"random\"\n[[router]]\nkind = \"best-single\"\n"
+        );
+        fs::write(at.join(format!("{name}.toml")), scenario).unwrap();
+        said(&llm_bandit(at, &["run", &format!("{name}.toml"), "--quiet"]));
+        let report = format!("reports/{name}");
+        let (advice, _) = said(&llm_bandit(at, &["advise", &report, "--save"]));
+        let [take, compared, next] =
+            &advice.split("Compared with ").flat_map(|part| part.split("Next, ")).collect::<Vec<_>>()[..]
+        else {
+            panic!("{advice}")
+        };
+        let [take, compared] =
+            [take, compared].map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert!(
+            take.starts_with("Take best-single: score 0.75") && take.ends_with("it has the highest score."),
+            "{take}"
+        );
+        assert!(
+            compared.starts_with("large, the best single model: score +0.0000") && compared.contains(way),
+            "{compared}"
+        );
+        assert!(
+            next.contains(&format!(
+                "llm-bandit train {report} --router best-single --out best-single.safetensors"
+            )),
+            "{next}"
+        );
+        let wrong = error(at, &["advise", &report, "--budget", "1"]);
+        assert!(
+            wrong.starts_with(&format!("{report}: has no costs to advise by")) && wrong.ends_with(way),
+            "{wrong}"
+        );
+    }
+    // A kept router is asked in lines of JSON, and says so to who writes plain text.
+    said(&llm_bandit(at, &["train", "reports/bare", "--router", "best-single", "--out", "kept.safetensors"]));
+    let mut asking = std::process::Command::new(env!("CARGO_BIN_EXE_llm-bandit"))
+        .args(["route", "--router", "kept.safetensors", "--preference", "0.1"])
+        .current_dir(at)
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    asking.stdin.take().unwrap().write_all(b"What is a prime?\n").unwrap();
+    let output = asking.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.starts_with("error: standard input:1: is no JSON object; a line looks like {"), "{text}");
 }

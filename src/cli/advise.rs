@@ -46,27 +46,17 @@ pub(super) fn advise(arguments: &AdviseArguments) -> Result<ExitCode> {
     let summary = summarise_without_evidence(&record);
     summary.check()?;
     let advice =
-        found(&record, &summary, goal).ok_or_else(|| Error::file(folder, without_advice(&record)))?;
+        found(&record, &summary, goal).ok_or_else(|| Error::file(folder, without_advice(&record, goal)))?;
     say(&in_lines(&record, &advice, goal, folder).join("\n"))?;
     Ok(if advice.is_met { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// Why there is nothing to advise by, and what to do.
-fn without_advice(record: &Record) -> &'static str {
-    let has_tokens = record.manifest.replicates.iter().all(|replicate| {
-        !replicate.development_tokens.is_empty() && replicate.development_tokens.iter().all(Option::is_some)
-    });
-    match (record.manifest.suite.has_cost, has_tokens) {
-        (true, _) => {
-            "has no router that competes, only bounds: add a `[[router]]` to its scenario and run it again"
-        }
-        (false, true) => {
-            "has no costs to advise by; its answers have token counts, so `llm-bandit run SUITE --prices built-in` makes costs of them"
-        }
-        (false, false) => {
-            "has no costs to advise by, and no token counts of which prices could make them: import the results with a column of costs"
-        }
+fn without_advice(record: &Record, goal: Goal) -> &'static str {
+    if matches!(goal, Goal::Budget(_)) && !record.manifest.suite.has_cost {
+        return report::without_costs(record);
     }
+    "has no router that competes, only bounds: add a `[[router]]` to its scenario and run it again"
 }
 
 /// The advice of a report.

@@ -58,15 +58,9 @@ pub(super) fn try_out(arguments: &TryArguments) -> Result<ExitCode> {
             return Err(error);
         }
     };
-    match super::advise::lines(&report, Goal::Save)? {
-        Some(lines) => say(&lines.join("\n"))?,
-        None => say(&format!(
-            "The answers have no costs, so the best router is the one of the highest score: see {}. With token counts, \
-             `llm-bandit run {} --prices built-in` makes costs of list prices.",
-            report.join("report.html").display(),
-            suite.display()
-        ))?,
-    };
+    if let Some(lines) = super::advise::lines(&report, Goal::Save)? {
+        say(&lines.join("\n"))?;
+    }
     Ok(code)
 }
 

@@ -51,22 +51,31 @@ pub struct Advice {
     pub preference: f64,
     /// Its score.
     pub score: Expected,
-    /// Its cost in US dollars per 1,000 prompts.
-    pub cost_usd_per_1000: Expected,
+    /// What it costs and saves; `None` where the suite has no costs.
+    pub costs: Option<AdvisedCosts>,
     /// The best single model of each replicate, named where all agree.
     pub best_single: Option<String>,
     /// Its score minus that of the best single model, on the same prompts.
     pub score_gained: Expected,
-    /// The share of the best single model's cost that it saves, on the same prompts; negative where it costs more.
-    pub cost_saved: Expected,
 }
 
-/// The advice of a record; `None` without costs, or without a router that competes.
+/// What a router that is advised costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdvisedCosts {
+    /// Its cost in US dollars per 1,000 prompts.
+    pub usd_per_1000: Expected,
+    /// The share of the best single model's cost that it saves, on the same prompts; negative where it costs more.
+    pub saved: Expected,
+}
+
+/// The advice of a record; `None` without a router that competes, and for a budget where there are no costs. Without costs the highest
+/// score is advised, whatever else was asked for.
 ///
 /// The choice is made by means over replicates of the test prompts, among all routers and preferences of the record: the more
 /// there are, the more of what is promised is luck. The intervals are those of the chosen one, as if it had been named before.
 pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> {
-    if !record.manifest.suite.has_cost {
+    let has_cost = record.manifest.suite.has_cost;
+    if !has_cost && matches!(goal, Goal::Budget(_)) {
         return None;
     }
     let first = &summary.replicates[0];
@@ -81,7 +90,11 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
     });
     let offers = first.policies.iter().enumerate().filter(|(_, policy)| policy.kind == PolicyKind::Router);
     let offers: Vec<(usize, usize, Point)> = offers
-        .flat_map(|(position, policy)| (0..policy.points.len()).map(move |at| (position, at)))
+        .flat_map(|(position, policy)| {
+            // Without costs there is nothing to weigh: score alone counts.
+            let n_weights = if has_cost { policy.points.len() } else { 1 };
+            (0..n_weights).map(move |at| (position, at))
+        })
         .map(|(position, at)| {
             let point =
                 |replicate: usize| summary.replicates[replicate].policies[position].points[at].point();
@@ -96,7 +109,7 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
     // What is better comes first; of equals, the first router of the scenario at its lowest weight of cost.
     let by_cost = |a: &Point, b: &Point| a.cost_usd.total_cmp(&b.cost_usd).then(b.score.total_cmp(&a.score));
     let by_score = |a: &Point, b: &Point| b.score.total_cmp(&a.score).then(a.cost_usd.total_cmp(&b.cost_usd));
-    let wants_score = matches!(goal, Goal::Budget(_));
+    let wants_score = !has_cost || matches!(goal, Goal::Budget(_));
     let met = offers.iter().filter(|(_, _, point)| is_met(point));
     let best = met.min_by(|a, b| if wants_score { by_score(&a.2, &b.2) } else { by_cost(&a.2, &b.2) });
     let nearest =
@@ -104,7 +117,7 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
     let &(position, at, _) = best.or_else(nearest)?;
     let policy = &first.policies[position];
     let PolicyId::Router(router) = policy.id else { return None };
-    let [score, cost, gained, saved] = expected(record, summary, router, at);
+    let [score, usd_per_1000, score_gained, saved] = expected(record, summary, router, at);
     let names = summary.replicates.iter().map(|evaluated| evaluated.best_single);
     let is_one = names.clone().all(|model| model == first.best_single);
     Some(Advice {
@@ -112,10 +125,9 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
         router: policy.name.clone(),
         preference: policy.points[at].preference?,
         score,
-        cost_usd_per_1000: cost,
+        costs: has_cost.then_some(AdvisedCosts { usd_per_1000, saved }),
         best_single: is_one.then(|| record.manifest.suite.models[first.best_single].clone()),
-        score_gained: gained,
-        cost_saved: saved,
+        score_gained,
     })
 }
 
@@ -203,6 +215,10 @@ mod tests {
         (record, summary)
     }
 
+    fn usd(advice: &Advice) -> f64 {
+        advice.costs.unwrap().usd_per_1000.mean
+    }
+
     #[test]
     fn what_is_advised_does_what_was_asked_and_nothing_does_it_better() {
         let (record, summary) = record();
@@ -215,7 +231,7 @@ mod tests {
         };
         let budget = 1000.0 * of(1, 10, |point| point.cost_usd);
         let advice = advise(&record, &summary, Goal::Budget(budget)).unwrap();
-        assert!(advice.is_met && advice.cost_usd_per_1000.mean <= budget + 1e-12);
+        assert!(advice.is_met && usd(&advice) <= budget + 1e-12);
         for (position, policy) in routers() {
             for at in 0..policy.points.len() {
                 if 1000.0 * of(position, at, |point| point.cost_usd) <= budget {
@@ -230,7 +246,7 @@ mod tests {
             assert!(saved.score_gained.mean >= -0.01);
         }
         let score = advise(&record, &summary, Goal::Score(advice.score.mean)).unwrap();
-        assert!(score.is_met && score.cost_usd_per_1000.mean <= advice.cost_usd_per_1000.mean + 1e-12);
+        assert!(score.is_met && usd(&score) <= usd(&advice) + 1e-12);
     }
 
     #[test]
@@ -240,6 +256,22 @@ mod tests {
         assert!(!advice.is_met && advice.router == "linear");
         let cheapest = advise(&record, &summary, Goal::Budget(0.0)).unwrap();
         assert!(!cheapest.is_met);
-        assert!(cheapest.cost_usd_per_1000.mean <= advice.cost_usd_per_1000.mean);
+        assert!(usd(&cheapest) <= usd(&advice));
+    }
+    #[test]
+    fn without_costs_the_highest_score_is_advised() {
+        let (mut record, _) = record();
+        record.manifest.suite.has_cost = false;
+        let summary = summarise_without_evidence(&record);
+        assert_eq!(advise(&record, &summary, Goal::Budget(1.0)), None);
+        let advice = advise(&record, &summary, Goal::Save).unwrap();
+        let score = |position: usize| {
+            let of = |e: &crate::evaluate::Evaluated| e.policies[position].points[0].score;
+            summary.replicates.iter().map(of).sum::<f64>() / 2.0
+        };
+        let routers = summary.replicates[0].policies.iter().enumerate();
+        let routers = routers.filter(|(_, policy)| policy.kind == PolicyKind::Router);
+        let highest = routers.map(|(position, _)| score(position)).fold(0.0, f64::max);
+        assert!((advice.score.mean - highest).abs() < 1e-12 && advice.costs.is_none(), "{advice:?}");
     }
 }

@@ -28,7 +28,7 @@ mod shift_effects;
 mod summary;
 mod worst;
 
-pub use advice::{Advice, Expected, Goal, advise};
+pub use advice::{Advice, AdvisedCosts, Expected, Goal, advise};
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
 pub use collapse::{Collapse, collapse};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};

@@ -29,7 +29,7 @@ use crate::metrics::entry::Table as Group;
 use crate::metrics::table::shown_in;
 use crate::record::{Record, Recorded};
 use crate::run::Stressed;
-pub use sections::advice::advice_lines;
+pub use sections::advice::{advice_lines, without_costs};
 use table::comparable;
 use table::parquet_files;
 pub use verify::{Verified, verify};

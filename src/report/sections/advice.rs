@@ -27,45 +27,64 @@ pub fn advice_lines(record: &Record, advice: &Advice, goal: Goal, report: &str) 
             }
         });
     }
-    if advice.is_met && goal == Goal::Save && advice.cost_saved.mean <= 0.0 {
+    if advice.is_met && goal == Goal::Save && advice.costs.is_some_and(|costs| costs.saved.mean <= 0.0) {
         lines.push(
             "Nothing is saved: no router keeps 99 % of the score of the best single model at less cost."
                 .to_owned(),
         );
     }
     let usd = |value: f64| format!("${}", dollars(value));
+    let costs = advice.costs.map_or_else(String::new, |costs| {
+        format!(", {} per 1,000 prompts", with_interval(costs.usd_per_1000, usd))
+    });
     let why = match goal {
         _ if !advice.is_met => String::new(),
-        Goal::Budget(budget) => format!("the highest score within {} per 1,000 prompts", usd(budget)),
-        Goal::Score(score) => format!("the least cost at a score of {score} or more"),
-        Goal::Save => "the least cost at 99 % of the score of the best single model or more".to_owned(),
+        _ if advice.costs.is_none() => " Of all routers, it has the highest score.".to_owned(),
+        Goal::Budget(budget) => {
+            chosen_for(&format!("the highest score within {} per 1,000 prompts", usd(budget)))
+        }
+        Goal::Score(score) => chosen_for(&format!("the least cost at a score of {score} or more")),
+        Goal::Save => chosen_for("the least cost at 99 % of the score of the best single model or more"),
     };
-    let why = if why.is_empty() {
-        why
-    } else {
-        format!(" Of all routers, each at one weight of cost, it has {why}.")
-    };
-    lines.push(format!(
-        "Take {router} at w = {}: score {}, {} per 1,000 prompts.{why}",
-        weight(*preference),
-        with_interval(advice.score, score),
-        with_interval(advice.cost_usd_per_1000, usd)
-    ));
+    let at = if advice.costs.is_some() { format!(" at w = {}", weight(*preference)) } else { String::new() };
+    lines.push(format!("Take {router}{at}: score {}{costs}.{why}", with_interval(advice.score, score)));
     let best = advice.best_single.as_ref().map_or_else(
         || "the best single model".to_owned(),
         |model| format!("{model}, the best single model"),
     );
-    let gained = advice.score_gained;
+    let gained = with_interval(advice.score_gained, |value| format!("{value:+.4}"));
+    let saved = advice.costs.map_or_else(String::new, |costs| {
+        format!(", cost {}", with_interval(costs.saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share)))
+    });
+    let unknown = if advice.costs.is_some() {
+        String::new()
+    } else {
+        format!(" What it saves cannot be said: it {}.", without_costs(record))
+    };
     lines.push(format!(
-        "Compared with {best}: score {}, cost {}. It was chosen on these test prompts, so that part of it is luck.",
-        with_interval(gained, |value| format!("{value:+.4}")),
-        with_interval(advice.cost_saved, |share| format!("{:+.1} %", 0.0 - 100.0 * share))
+        "Compared with {best}: score {gained}{saved}. It was chosen on these test prompts, so that part of it is luck.{unknown}"
     ));
     lines.push(match commands(record, advice, report, "") {
         (keep, Some(ask)) => format!("Next, to keep it and to ask it:\n  {keep}\n  {ask}"),
         (look, None) => format!("Next, to see what it chose for every prompt:\n  {look}"),
     });
     lines
+}
+
+fn chosen_for(what: &str) -> String {
+    format!(" Of all routers, each at one weight of cost, it has {what}.")
+}
+
+/// What a report without costs lacks, and how it comes by them.
+pub fn without_costs(record: &Record) -> &'static str {
+    let has_tokens = record.manifest.replicates.iter().all(|replicate| {
+        !replicate.development_tokens.is_empty() && replicate.development_tokens.iter().all(Option::is_some)
+    });
+    if has_tokens {
+        "has no costs to advise by; its answers have token counts, so `llm-bandit run SUITE --prices built-in` makes costs of them"
+    } else {
+        "has no costs to advise by, and no token counts of which prices could make them: import the results with a column of costs"
+    }
 }
 
 /// The commands that keep and ask the router in a file of `folder`; of one that is made elsewhere, what shows its choices.
