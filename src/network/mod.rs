@@ -22,7 +22,7 @@ pub(crate) use graph::{Edges, all_to_all_attention, edge_attention};
 pub(crate) use kept::{Kept, Parts, Shape, kept, kept_as_word};
 pub(crate) use pairs::{Offset, bilinear, gathered_add_relu, interaction, outer_add_relu, own_units};
 pub(crate) use parameters::{Activation, Adam, Linear, ParameterId, Parameters, linear};
-pub(crate) use parameters::{BestEpoch, EarlyStopping, back_propagate, reparameterise, stretch};
+pub(crate) use parameters::{EarlyStopping, back_propagate, reparameterise, stretch};
 pub(crate) use tensor::{Owned, Tensor2, layer_norm, scale_columns, softplus_columns, untaped, view};
 
 #[cfg(test)]

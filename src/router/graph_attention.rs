@@ -17,7 +17,7 @@
 //! Where this departs from GraphRouter: no task nodes (a routed prompt's benchmark is not known) and no text about models; its
 //! nodes start from a language model's embeddings of both. Costs are not predicted on edges but are those that all our routers
 //! share, under the plug-in rule. The directions of the embeddings are fixed before training; once trained, model nodes are
-//! computed from all development prompts and kept. Tuned by validation loss: the noise on x, the step of Adam, and the epochs,
+//! computed from all development prompts and kept. Raced by validation loss: the noise on x, the step of Adam, and the epochs,
 //! with training prompts as the graph; then the network is trained anew on all development prompts. Any preference, any pool.
 
 use std::collections::BTreeMap;
@@ -26,15 +26,15 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::cross_validation::best;
-use super::pair_network::{Output, Targets, diverged, mean_loss, noisy, score_targets};
+use super::pair_network::{Output, Targets, mean_loss, noisy, score_targets};
 use super::plug_in::{PlugIn, ScorePredictor};
+use super::race::{Learner, Race, Won, train};
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
 use crate::network::{
-    Activation, Adam, EarlyStopping, Edges, Kept, Linear, Offset, Owned, ParameterId, Parameters, Parts,
-    Tensor2, all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
+    Activation, Adam, Edges, Kept, Linear, Offset, Owned, ParameterId, Parameters, Parts, Tensor2,
+    all_to_all_attention, back_propagate, bilinear, edge_attention, untaped, view,
 };
 use crate::random::{ChaCha8Rng, bernoulli, index_below, shuffle, uniform};
 use crate::router::prompts::Prompts;
@@ -149,19 +149,15 @@ impl RouterKind for GraphAttentionSettings {
             .iter()
             .flat_map(|&noise| LEARNING_RATES.map(|learning_rate| Trial { noise, learning_rate }))
             .collect();
-        let rows: Vec<usize> = (0..data.n_training).collect();
-        let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
-        let mut results = Vec::new();
-        for (at, trial) in trials.iter().enumerate() {
-            let stream = stream.named("trial").numbered(at);
-            let (_, epochs, loss) = material.fit(trial, &rows, &watched, MOST_EPOCHS, &stream)?;
-            results.push((epochs, loss));
-        }
-        let chosen = best(&results.iter().map(|(_, loss)| -loss).collect::<Vec<_>>());
-        let (epochs, loss) = results[chosen];
         let all: Vec<usize> = (0..data.prompts.len()).collect();
-        let stream = stream.named("development");
-        let (graph, ..) = material.fit(&trials[chosen], &all, &[], epochs, &stream)?;
+        let (rows, watched) = all.split_at(data.n_training);
+        let learners = trials.iter().enumerate().map(|(at, &trial)| {
+            Fitting::new(&material, trial, [rows, watched], &stream.named("trial").numbered(at))
+        });
+        let race = Race { name: material.targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+        let Won { design: chosen, epochs, loss, .. } = race.run(learners)?;
+        let fitting = Fitting::new(&material, trials[chosen], [&all, &[]], &stream.named("development"));
+        let graph = train(material.targets.name, fitting, epochs)?.graph;
         let everyone: Vec<usize> = (0..data.n_models()).collect();
         let models = graph.models::<NoneTape>(
             graph.prompts(&material.tensor(&graph, &all)),
@@ -279,57 +275,37 @@ impl Material<'_> {
         rows.iter()
             .flat_map(move |&row| self.seen.iter().map(move |&model| self.targets.values.row(row)[model]))
     }
+}
 
-    /// A trained network, its epochs, and its loss on watched prompts: NaN where there are none, and the last epoch counts.
-    fn fit(
-        &self,
-        trial: &Trial,
-        rows: &[usize],
-        watched: &[usize],
-        most_epochs: usize,
+/// A network in training.
+struct Fitting<'a> {
+    material: &'a Material<'a>,
+    trial: Trial,
+    rows: &'a [usize],
+    watched: &'a [usize],
+    graph: Graph,
+    adam: Adam,
+    order: Vec<usize>,
+    rng: ChaCha8Rng,
+}
+
+impl<'a> Fitting<'a> {
+    fn new(
+        material: &'a Material<'a>,
+        trial: Trial,
+        [rows, watched]: [&'a [usize]; 2],
         stream: &Stream,
-    ) -> Result<(Graph, usize, f64)> {
+    ) -> Self {
         let mut rng = stream.generator();
-        let mut graph = Graph::new(self.targets.embeddings.n_columns(), &mut rng);
-        let mut adam = Adam::new(&graph.parameters, trial.learning_rate as f32, 0.0);
-        let mut order = rows.to_vec();
-        let mut stopping = EarlyStopping::new(PATIENCE);
-        for epoch in 1..=most_epochs {
-            shuffle(&mut rng, &mut order);
-            for start in (0..order.len()).step_by(BATCH) {
-                let run = start..order.len().min(start + BATCH);
-                if self.step(&mut graph, &mut adam, &order, run, trial.noise as f32, &mut rng).is_none() {
-                    return Err(diverged(self.targets.name, epoch));
-                }
-            }
-            adam.learning_rate *= DECAY;
-            if watched.is_empty() {
-                continue;
-            }
-            let loss = self.watched_loss(&graph, rows, watched);
-            if !loss.is_finite() {
-                return Err(diverged(self.targets.name, epoch));
-            }
-            if stopping.is_over(epoch, loss, &graph.parameters) {
-                break;
-            }
-        }
-        Ok(match stopping.restore(&mut graph.parameters) {
-            Some(best) => (graph, best.epoch, best.loss),
-            None => (graph, most_epochs, f64::NAN),
-        })
+        let graph = Graph::new(material.targets.embeddings.n_columns(), &mut rng);
+        let adam = Adam::new(&graph.parameters, trial.learning_rate as f32, 0.0);
+        Fitting { material, trial, rows, watched, graph, adam, order: rows.to_vec(), rng }
     }
 
     /// Predicts the hidden edges of a run of the order from edges of another run that does not meet it.
-    fn step(
-        &self,
-        graph: &mut Graph,
-        adam: &mut Adam,
-        order: &[usize],
-        run: std::ops::Range<usize>,
-        noise: f32,
-        rng: &mut ChaCha8Rng,
-    ) -> Option<()> {
+    fn step(&mut self, run: std::ops::Range<usize>) -> Option<()> {
+        let Fitting { material, graph, order, rng, .. } = self;
+        let embeddings = material.targets.embeddings;
         let (hidden, n_others) = (&order[run.clone()], order.len() - run.len());
         let n_support = SUPPORT.min(n_others);
         if n_support == 0 {
@@ -338,29 +314,42 @@ impl Material<'_> {
         let first = index_below(rng, n_others);
         let other = |at: usize| order[(run.end + (first + at) % n_others) % order.len()];
         let support: Vec<usize> = (0..n_support).map(other).collect();
-        let shares: Vec<f64> = self.seen.iter().map(|_| visible_share(n_support, rng)).collect();
-        let edges = self.edges(&support, &self.seen, |_, model| bernoulli(rng, shares[model]));
+        let shares: Vec<f64> = material.seen.iter().map(|_| visible_share(n_support, rng)).collect();
+        let edges = material.edges(&support, &material.seen, |_, model| bernoulli(rng, shares[model]));
         let rows = [hidden, &support].concat();
-        let along = noisy(self.targets.embeddings, &rows, noise, rng);
-        let (asked, told) = along.split_at(hidden.len() * self.targets.embeddings.n_columns());
+        let along = noisy(embeddings, &rows, self.trial.noise as f32, rng);
+        let (asked, told) = along.split_at(hidden.len() * embeddings.n_columns());
         let tensor = |values: &[f32], n: usize| {
-            untaped(graph.parameters.device(), values.to_vec(), n, self.targets.embeddings.n_columns())
+            untaped(graph.parameters.device(), values.to_vec(), n, embeddings.n_columns())
         };
         let models = graph.models::<Owned>(graph.prompts(&tensor(told, support.len())), &edges);
         let logits = graph.logits(graph.prompts(&tensor(asked, hidden.len())), models);
-        let (loss, slopes) = mean_loss(view(&logits), self.labels(hidden), Output::Logit);
+        let (loss, slopes) = mean_loss(view(&logits), material.labels(hidden), Output::Logit);
         let gradients = back_propagate(logits, slopes);
         if !loss.is_finite() {
             return None;
         }
-        adam.update(&mut graph.parameters, gradients).map(|_| ())
+        self.adam.update(&mut graph.parameters, gradients)?;
+        Some(())
+    }
+}
+
+impl Learner for Fitting<'_> {
+    fn epoch(&mut self) -> Option<()> {
+        shuffle(&mut self.rng, &mut self.order);
+        for start in (0..self.order.len()).step_by(BATCH) {
+            self.step(start..self.order.len().min(start + BATCH))?;
+        }
+        self.adam.learning_rate *= DECAY;
+        Some(())
     }
 
-    fn watched_loss(&self, graph: &Graph, rows: &[usize], watched: &[usize]) -> f64 {
-        let edges = self.edges(rows, &self.seen, |_, _| true);
-        let models = graph.models::<NoneTape>(graph.prompts(&self.tensor(graph, rows)), &edges);
-        let logits = graph.logits(graph.prompts(&self.tensor(graph, watched)), models);
-        mean_loss(view(&logits), self.labels(watched), Output::Logit).0
+    fn watched_loss(&self) -> f64 {
+        let (material, graph) = (self.material, &self.graph);
+        let edges = material.edges(self.rows, &material.seen, |_, _| true);
+        let models = graph.models::<NoneTape>(graph.prompts(&material.tensor(graph, self.rows)), &edges);
+        let logits = graph.logits(graph.prompts(&material.tensor(graph, self.watched)), models);
+        mean_loss(view(&logits), material.labels(self.watched), Output::Logit).0
     }
 }
 

@@ -51,6 +51,7 @@ mod principal;
 mod prompt_to_leaderboard;
 mod prompts;
 pub mod quiz;
+mod race;
 mod routellm_classifier;
 mod routellm_mf;
 mod routellm_sw;

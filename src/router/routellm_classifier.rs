@@ -7,9 +7,9 @@
 //!
 //! The paper fine-tunes BERT on the prompt's text. Here there is no text model: a network with one hidden layer over the
 //! suite's embedding e, that every router gets, stands in its place. A win or loss is a difference in recorded score, a tie
-//! is none. Cross-entropy, Adam, and normal noise on the embeddings; of hidden widths and noises the pair with the least
-//! loss on validation prompts is kept with the epochs after which it was least, then the network is trained anew on all
-//! development prompts for as many epochs.
+//! is none. Cross-entropy, Adam, and normal noise on the embeddings; pairs of hidden width and noise are raced
+//! ([`Race`]) on validation prompts; the winner is kept with the epochs after which its loss was least, then the network is trained
+//! anew on all development prompts for as many epochs.
 //!
 //! RouteLLM calls the strong model from a threshold of P(win) on. The plug-in rule needs a gain in score,
 //! P(win) g_win - P(lose) g_lose, with the mean gain of wins and the mean loss of losses on development prompts, which are
@@ -20,20 +20,21 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::cross_validation::best;
 use super::plug_in::{PlugIn, ScorePredictor};
+use super::race::{Learner, Race, Won, train};
 use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, add_normals, kernels};
 use crate::network::{
-    Activation, Adam, EarlyStopping, Kept, Linear, Owned, Parameters, Parts, Tensor2, back_propagate, kept,
-    untaped, view,
+    Activation, Adam, Kept, Linear, Owned, Parameters, Parts, Tensor2, back_propagate, kept, untaped, view,
 };
 use crate::random::{ChaCha8Rng, shuffle};
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
+/// Whose training is to blame if it diverges.
+const NAME: &str = "routellm-classifier";
 const WIDTHS: [usize; 2] = [64, 192];
 /// A kept network that is wider is damaged.
 const MOST_WIDTH: usize = 1 << 12;
@@ -118,16 +119,19 @@ impl RouterKind for RoutellmClassifierSettings {
         let embeddings = &data.prompts.embeddings;
         let trials: Vec<(usize, f32)> =
             WIDTHS.iter().flat_map(|&width| NOISES.map(|noise| (width, noise))).collect();
-        let mut results = Vec::new();
-        for (at, &trial) in trials.iter().enumerate() {
-            let stream = training.stream().named("trial").numbered(at);
-            let (_, epochs, loss) = fit(embeddings, &learned, &watched, trial, MOST_EPOCHS, &stream)?;
-            results.push((epochs, loss));
-        }
-        let chosen = best(&results.iter().map(|(_, loss)| -loss).collect::<Vec<_>>());
-        let (epochs, loss) = results[chosen];
+        let learners = trials.iter().enumerate().map(|(at, &trial)| {
+            Fitting::new(
+                embeddings,
+                [&learned, &watched],
+                trial,
+                &training.stream().named("trial").numbered(at),
+            )
+        });
+        let race = Race { name: NAME, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+        let Won { design: chosen, epochs, loss, .. } = race.run(learners)?;
         let stream = training.stream().named("development");
-        let (classifier, ..) = fit(embeddings, &examples, &[], trials[chosen], epochs, &stream)?;
+        let fitting = Fitting::new(embeddings, [&examples, &[]], trials[chosen], &stream);
+        let classifier = train(NAME, fitting, epochs)?.classifier;
         let stake = |class: Class| -> f32 {
             let of_class = || gains.iter().map(|(_, gain)| *gain).filter(|gain| Class::of(*gain) == class);
             (of_class().map(f64::abs).sum::<f64>() / of_class().count().max(1) as f64) as f32
@@ -205,53 +209,53 @@ impl Classifier {
     }
 }
 
-/// A trained classifier, its epochs, and its loss on watched prompts: NaN where there are none, and then the last epoch counts.
-fn fit(
-    embeddings: &Matrix,
-    examples: &[(usize, Class)],
-    watched: &[(usize, Class)],
-    (n_hidden, noise): (usize, f32),
-    most_epochs: usize,
-    stream: &Stream,
-) -> Result<(Classifier, usize, f64)> {
-    let mut rng = stream.generator();
-    let mut classifier = Classifier::new(embeddings.n_columns(), n_hidden, &mut rng);
-    let mut adam = Adam::new(&classifier.parameters, LEARNING_RATE, 0.0);
-    let mut examples = examples.to_vec();
-    let mut stopping = EarlyStopping::new(PATIENCE);
-    for epoch in 1..=most_epochs {
-        let diverged = || {
-            let problem = format!("training diverged in epoch {epoch}: the loss is not a finite number");
-            Error::Usage(problem)
-        };
-        shuffle(&mut rng, &mut examples);
-        for batch in examples.chunks(BATCH) {
+/// A classifier in training.
+struct Fitting<'a> {
+    embeddings: &'a Matrix,
+    classifier: Classifier,
+    examples: Examples,
+    watched: &'a [(usize, Class)],
+    noise: f32,
+    adam: Adam,
+    rng: ChaCha8Rng,
+}
+
+impl<'a> Fitting<'a> {
+    fn new(
+        embeddings: &'a Matrix,
+        [examples, watched]: [&'a [(usize, Class)]; 2],
+        (n_hidden, noise): (usize, f32),
+        stream: &Stream,
+    ) -> Self {
+        let mut rng = stream.generator();
+        let classifier = Classifier::new(embeddings.n_columns(), n_hidden, &mut rng);
+        let adam = Adam::new(&classifier.parameters, LEARNING_RATE, 0.0);
+        Fitting { embeddings, classifier, examples: examples.to_vec(), watched, noise, adam, rng }
+    }
+}
+
+impl Learner for Fitting<'_> {
+    fn epoch(&mut self) -> Option<()> {
+        shuffle(&mut self.rng, &mut self.examples);
+        for batch in self.examples.chunks(BATCH) {
             let rows: Vec<usize> = batch.iter().map(|(row, _)| *row).collect();
-            let mut noisy = embeddings.rows_at(&rows);
-            add_normals(&mut rng, noise, noisy.values_mut());
-            let logits = classifier.logits::<Owned>(noisy);
+            let mut noisy = self.embeddings.rows_at(&rows);
+            add_normals(&mut self.rng, self.noise, noisy.values_mut());
+            let logits = self.classifier.logits::<Owned>(noisy);
             let (loss, slopes) = cross_entropy(view(&logits), batch);
             let gradients = back_propagate(logits, slopes);
-            if !loss.is_finite() || adam.update(&mut classifier.parameters, gradients).is_none() {
-                return Err(diverged());
+            if !loss.is_finite() {
+                return None;
             }
+            self.adam.update(&mut self.classifier.parameters, gradients)?;
         }
-        adam.learning_rate *= DECAY;
-        if watched.is_empty() {
-            continue;
-        }
-        let loss = classifier.loss(embeddings, watched);
-        if !loss.is_finite() {
-            return Err(diverged());
-        }
-        if stopping.is_over(epoch, loss, &classifier.parameters) {
-            break;
-        }
+        self.adam.learning_rate *= DECAY;
+        Some(())
     }
-    Ok(match stopping.restore(&mut classifier.parameters) {
-        Some(best) => (classifier, best.epoch, best.loss),
-        None => (classifier, most_epochs, f64::NAN),
-    })
+
+    fn watched_loss(&self) -> f64 {
+        self.classifier.loss(self.embeddings, self.watched)
+    }
 }
 
 /// The mean cross-entropy of a batch and its gradient in the logits.
@@ -301,9 +305,11 @@ mod tests {
         };
         let examples: Examples = (0..2400).map(|row| (row, class(row))).collect();
         let (learned, held_out) = examples.split_at(2000);
-        let (classifier, epochs, loss) =
-            fit(&embeddings, learned, held_out, (16, 0.01), 40, &Stream::root(6)).unwrap();
-        assert!(epochs > 1 && loss < 0.75 * 3_f64.ln(), "{loss} after {epochs}");
+        let fitting = Fitting::new(&embeddings, [learned, held_out], (16, 0.01), &Stream::root(6));
+        let fitting = train(NAME, fitting, 40).unwrap();
+        let loss = fitting.watched_loss();
+        assert!(loss < 0.75 * 3_f64.ln(), "{loss}");
+        let classifier = fitting.classifier;
         let rows = Matrix::new(vec![0.0, 0.9, 0.0, 0.0, -0.9, 0.0, 0.0, 0.0, 0.0], 3, 3);
         let logits = classifier.logits::<NoneTape>(rows);
         let most = |row: &[f32]| (0..3).fold(0, |best, at| if row[at] > row[best] { at } else { best });

@@ -3,12 +3,10 @@
 use dfdx::prelude::*;
 
 use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial, VECTORS};
-use crate::error::{Error, Result};
 use crate::linalg::{Matrix, add_normals, kernels};
-use crate::network::{
-    Adam, BestEpoch, EarlyStopping, Owned, ParameterId, Parameters, back_propagate, untaped, view,
-};
+use crate::network::{Adam, Owned, ParameterId, Parameters, back_propagate, untaped, view};
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
+use crate::router::race::Learner;
 use crate::seed::Stream;
 
 /// Steps of Adam that place a model that joins, and their first length in units of the prior's deviation.
@@ -16,25 +14,22 @@ const JOINING_STEPS: usize = 150;
 const JOINING_RATE: f32 = 0.1;
 const JOINING_DECAY: f32 = 0.98;
 
-impl<N: PairNetwork> Fitted<N> {
-    /// The predictor with the vectors of the unseen models.
-    pub(super) fn with_unseen(self, targets: &Targets<'_>, unseen: &[bool]) -> PairPredictor<N> {
-        let mut predictor = self.predictor;
-        let [mean, deviation] = predictor.network.prior(&predictor.vectors);
+impl<N: PairNetwork> PairPredictor<N> {
+    /// With the vectors of the unseen models.
+    pub(super) fn with_unseen(mut self, targets: &Targets<'_>, unseen: &[bool]) -> Self {
+        let [mean, deviation] = self.network.prior(&self.vectors);
         let mut vectors = Vec::new();
         for model in (0..unseen.len()).filter(|&model| unseen[model]) {
             let asked: Vec<usize> = (0..targets.values.n_rows())
                 .filter(|&prompt| !targets.values.row(prompt)[model].is_nan())
                 .collect();
             let answers: Vec<f32> = asked.iter().map(|&prompt| targets.values.row(prompt)[model]).collect();
-            vectors.extend(predictor.place(&targets.embeddings.rows_at(&asked), &answers, &mean, &deviation));
+            vectors.extend(self.place(&targets.embeddings.rows_at(&asked), &answers, &mean, &deviation));
         }
-        predictor.joined_vectors = Matrix::new(vectors, predictor.joined.len(), mean.len());
-        predictor
+        self.joined_vectors = Matrix::new(vectors, self.joined.len(), mean.len());
+        self
     }
-}
 
-impl<N: PairNetwork> PairPredictor<N> {
     /// The mode of the posterior of a joining model's vector: m + s u with u of least sum of losses plus |u|^2 / 2, by Adam
     /// from u = 0.
     fn place(&self, embeddings: &Matrix, answers: &[f32], mean: &[f32], deviation: &[f32]) -> Vec<f32> {
@@ -75,99 +70,110 @@ impl<N: PairNetwork> PairPredictor<N> {
     }
 }
 
-/// Epochs without a lower validation loss after which training stops.
-const PATIENCE: usize = 5;
 /// Prompts in a minibatch.
 const BATCH: usize = 64;
 /// The learning rate is multiplied by this after each epoch.
 const DECAY: f32 = 0.95;
 
-/// A network trained with the seen models.
-pub(super) struct Fitted<N: PairNetwork> {
-    pub(super) predictor: PairPredictor<N>,
-    pub(super) epochs: usize,
-    /// NaN where nothing was watched.
-    pub(super) watched_loss: f64,
-    /// Of every epoch on the watched prompts.
-    pub(super) losses: Vec<(usize, f64)>,
+/// A network in training with the seen models.
+pub(super) struct Fitting<'a, N: PairNetwork> {
+    targets: &'a Targets<'a>,
+    trial: &'a Trial<N::Design>,
+    network: N,
+    parameters: Parameters,
+    vectors: ParameterId,
+    seen: Vec<usize>,
+    rows: Vec<usize>,
+    watched: &'a [usize],
+    adam: Adam,
+    rng: ChaCha8Rng,
 }
 
-/// Trains on the prompts of `rows`. With `watched` prompts the epoch with the least loss on them is kept; without, the last.
-pub(super) fn fit<N: PairNetwork>(
-    targets: &Targets<'_>,
-    unseen: &[bool],
-    trial: &Trial<N::Design>,
-    rows: &[usize],
-    watched: &[usize],
-    most_epochs: usize,
-    stream: &Stream,
-) -> Result<Fitted<N>> {
-    let seen: Vec<usize> = (0..unseen.len()).filter(|&model| !unseen[model]).collect();
-    let mut rng = stream.generator();
-    let mut parameters = Parameters::new();
-    let width = targets.embeddings.n_columns();
-    let network = N::build(&trial.design, width, seen.len(), &mut parameters, &mut rng);
-    let (length, spread) = (N::vector_length(&trial.design), network.first_spread());
-    let first = (0..seen.len() * length).map(|_| spread * standard_normal(&mut rng) as f32).collect();
-    let vectors = parameters.add(VECTORS, first, seen.len(), length);
-    let mut adam = Adam::new(&parameters, trial.learning_rate as f32, 0.0);
-    let mut rows = rows.to_vec();
-    let mut stopping = EarlyStopping::new(PATIENCE);
-    for epoch in 1..=most_epochs {
-        shuffle(&mut rng, &mut rows);
-        for batch in rows.chunks(BATCH) {
-            let embeddings = noisy(targets.embeddings, batch, trial.noise as f32, &mut rng);
-            let embeddings = untaped(parameters.device(), embeddings, batch.len(), width);
-            let prompts = network.of_prompts::<Owned>(&parameters, &embeddings);
-            let outputs = network.outputs(&parameters, prompts, parameters.get(vectors));
-            let labels = batch.iter().flat_map(|&row| {
-                let labels = targets.values.row(row);
-                seen.iter().map(|&model| labels[model])
-            });
-            let (loss, slopes) = mean_loss(view(&outputs), labels, targets.output);
-            let gradients = back_propagate(outputs, slopes);
-            if !loss.is_finite() || adam.update(&mut parameters, gradients).is_none() {
-                return Err(diverged(targets.name, epoch));
-            }
-        }
-        adam.learning_rate *= DECAY;
-        if watched.is_empty() {
-            continue;
-        }
-        let loss = watched_loss(targets, &network, &parameters, vectors, &seen, watched);
-        if !loss.is_finite() {
-            return Err(diverged(targets.name, epoch));
-        }
-        if stopping.is_over(epoch, loss, &parameters) {
-            break;
+impl<'a, N: PairNetwork> Fitting<'a, N> {
+    /// Begins to learn from the prompts of `rows`.
+    pub(super) fn new(
+        targets: &'a Targets<'a>,
+        unseen: &[bool],
+        trial: &'a Trial<N::Design>,
+        [rows, watched]: [&'a [usize]; 2],
+        stream: &Stream,
+    ) -> Self {
+        let seen: Vec<usize> = (0..unseen.len()).filter(|&model| !unseen[model]).collect();
+        let mut rng = stream.generator();
+        let mut parameters = Parameters::new();
+        let width = targets.embeddings.n_columns();
+        let network = N::build(&trial.design, width, seen.len(), &mut parameters, &mut rng);
+        let (length, spread) = (N::vector_length(&trial.design), network.first_spread());
+        let first = (0..seen.len() * length).map(|_| spread * standard_normal(&mut rng) as f32).collect();
+        let vectors = parameters.add(VECTORS, first, seen.len(), length);
+        let adam = Adam::new(&parameters, trial.learning_rate as f32, 0.0);
+        let rows = rows.to_vec();
+        Fitting { targets, trial, network, parameters, vectors, seen, rows, watched, adam, rng }
+    }
+
+    /// The network as it is, without vectors of the unseen models.
+    pub(super) fn predictor(self, unseen: &[bool]) -> PairPredictor<N> {
+        let length = N::vector_length(&self.trial.design);
+        let vectors = Matrix::new(view(self.parameters.get(self.vectors)).to_vec(), self.seen.len(), length);
+        let joined: Vec<usize> = (0..unseen.len()).filter(|&model| unseen[model]).collect();
+        let joined_vectors = Matrix::zeros(joined.len(), self.network.prior(&vectors)[0].len());
+        PairPredictor {
+            design: self.trial.design.clone(),
+            network: self.network,
+            parameters: self.parameters,
+            output: self.targets.output,
+            seen: self.seen,
+            vectors,
+            joined,
+            joined_vectors,
         }
     }
-    let BestEpoch { loss, epoch, losses } = stopping.restore(&mut parameters).unwrap_or(BestEpoch {
-        loss: f64::NAN,
-        epoch: most_epochs,
-        losses: Vec::new(),
-    });
-    let vectors = Matrix::new(view(parameters.get(vectors)).to_vec(), seen.len(), length);
-    let joined: Vec<usize> = (0..unseen.len()).filter(|&model| unseen[model]).collect();
-    let joined_vectors = Matrix::zeros(joined.len(), network.prior(&vectors)[0].len());
-    let predictor = PairPredictor {
-        design: trial.design.clone(),
-        network,
-        parameters,
-        output: targets.output,
-        seen,
-        vectors,
-        joined,
-        joined_vectors,
-    };
-    Ok(Fitted { predictor, epochs: epoch, watched_loss: loss, losses })
+
+    fn labels<'b>(&'b self, rows: &'b [usize]) -> impl Iterator<Item = f32> + 'b {
+        rows.iter().flat_map(|&row| {
+            let labels = self.targets.values.row(row);
+            self.seen.iter().map(|&model| labels[model])
+        })
+    }
 }
 
-/// The error of a loss that is no number.
-pub(in crate::router) fn diverged(name: &str, epoch: usize) -> Error {
-    Error::Usage(format!(
-        "training of the network of {name} diverged in epoch {epoch}: the loss is not a finite number"
-    ))
+impl<N: PairNetwork> Learner for Fitting<'_, N> {
+    fn epoch(&mut self) -> Option<()> {
+        let Targets { embeddings, output, .. } = self.targets;
+        let mut rows = std::mem::take(&mut self.rows);
+        shuffle(&mut self.rng, &mut rows);
+        for batch in rows.chunks(BATCH) {
+            let block = noisy(embeddings, batch, self.trial.noise as f32, &mut self.rng);
+            let block = untaped(self.parameters.device(), block, batch.len(), embeddings.n_columns());
+            let prompts = self.network.of_prompts::<Owned>(&self.parameters, &block);
+            let outputs = self.network.outputs(&self.parameters, prompts, self.parameters.get(self.vectors));
+            let (loss, slopes) = mean_loss(view(&outputs), self.labels(batch), *output);
+            let gradients = back_propagate(outputs, slopes);
+            if !loss.is_finite() {
+                return None;
+            }
+            self.adam.update(&mut self.parameters, gradients)?;
+        }
+        self.rows = rows;
+        self.adam.learning_rate *= DECAY;
+        Some(())
+    }
+
+    fn watched_loss(&self) -> f64 {
+        let Targets { embeddings, output, .. } = self.targets;
+        let (mut total, mut n) = (0.0, 0);
+        for rows in self.watched.chunks(SERVING_BLOCK) {
+            let block = embeddings.rows_at(rows);
+            let block =
+                untaped(self.parameters.device(), block.values().to_vec(), rows.len(), block.n_columns());
+            let prompts = self.network.of_prompts::<NoneTape>(&self.parameters, &block);
+            let outputs = self.network.outputs(&self.parameters, prompts, self.parameters.get(self.vectors));
+            let n_known = self.labels(rows).filter(|label| !label.is_nan()).count();
+            total += n_known as f64 * mean_loss(view(&outputs), self.labels(rows), *output).0;
+            n += n_known;
+        }
+        total / n.max(1) as f64
+    }
 }
 
 /// Rows of the embeddings with noise.
@@ -208,27 +214,4 @@ pub(in crate::router) fn mean_loss(
     let n_known = n_known.max(1) as f64;
     slopes.iter_mut().for_each(|slope| *slope /= n_known as f32);
     (total / n_known, slopes)
-}
-
-fn watched_loss<N: PairNetwork>(
-    targets: &Targets<'_>,
-    network: &N,
-    parameters: &Parameters,
-    vectors: ParameterId,
-    seen: &[usize],
-    watched: &[usize],
-) -> f64 {
-    let (mut total, mut n) = (0.0, 0);
-    for rows in watched.chunks(SERVING_BLOCK) {
-        let block = targets.embeddings.rows_at(rows);
-        let block = untaped(parameters.device(), block.values().to_vec(), rows.len(), block.n_columns());
-        let prompts = network.of_prompts::<NoneTape>(parameters, &block);
-        let outputs = network.outputs(parameters, prompts, parameters.get(vectors));
-        let labels =
-            || rows.iter().flat_map(|&row| seen.iter().map(move |&model| targets.values.row(row)[model]));
-        let n_known = labels().filter(|label| !label.is_nan()).count();
-        total += n_known as f64 * mean_loss(view(&outputs), labels(), targets.output).0;
-        n += n_known;
-    }
-    total / n.max(1) as f64
 }

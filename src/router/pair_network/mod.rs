@@ -3,8 +3,8 @@
 //!
 //! A network says what it makes of a prompt and how that meets a model's vector; the rest is common to `mlp`, `embedllm`,
 //! `mirt`, `nirt`, and the network heads of `carrot`. Training minimises the mean loss over the known cells of minibatches of
-//! prompts with all seen models, by Adam, with normal noise on the embeddings, which acts as a ridge (Bishop 1995). Of the
-//! designs tried the one with the least loss on validation prompts is kept, with the epochs after which it was least; then the
+//! prompts with all seen models, by Adam, with normal noise on the embeddings, which acts as a ridge (Bishop 1995). Designs
+//! are raced ([`Race`]) on validation prompts; the winner is kept, with the epochs after which its loss was least; then the
 //! network is trained anew on all development prompts for as many epochs.
 //!
 //! An unseen model's vector is the mode of its posterior given its quiz, with the network frozen. The prior is normal, element
@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
-use super::cross_validation::{N_FOLDS, best, folds};
+use super::cross_validation::{N_FOLDS, folds};
 use super::plug_in::{PlugIn, ScorePredictor};
+use super::race::{Race, Won, train};
 use super::{Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels};
@@ -27,8 +28,8 @@ use crate::random::ChaCha8Rng;
 use crate::router::prompts::Prompts;
 use crate::seed::Stream;
 
-use self::fit::fit;
-pub(in crate::router) use self::fit::{diverged, mean_loss, noisy};
+use self::fit::Fitting;
+pub(in crate::router) use self::fit::{mean_loss, noisy};
 
 /// A network over pairs.
 pub(in crate::router) trait PairNetwork: Clone + Send + Sync + 'static {
@@ -170,7 +171,8 @@ pub(in crate::router) struct Targets<'a> {
     pub(in crate::router) stream: Stream,
 }
 
-/// The most epochs of a trial.
+/// Epochs without a lower validation loss after which training stops, and the most there are.
+const PATIENCE: usize = 5;
 const MOST_EPOCHS: usize = 40;
 /// No element of the prior is narrower.
 const LEAST_DEVIATION: f32 = 1e-3;
@@ -235,24 +237,34 @@ pub(in crate::router) fn tune<N: PairNetwork>(
     trials: &[Trial<N::Design>],
 ) -> Result<Tuned<N>> {
     let data = training.data();
-    let rows: Vec<usize> = (0..data.n_training).collect();
-    let watched: Vec<usize> = (data.n_training..data.prompts.len()).collect();
-    let mut results = Vec::new();
-    for (at, trial) in trials.iter().enumerate() {
+    let all: Vec<usize> = (0..data.prompts.len()).collect();
+    let (rows, watched) = all.split_at(data.n_training);
+    let learners = trials.iter().enumerate().map(|(at, trial)| {
         let stream = targets.stream.named("trial").numbered(at);
-        let fitted = fit::<N>(targets, &data.unseen, trial, &rows, &watched, MOST_EPOCHS, &stream)?;
-        results.push((fitted.watched_loss, fitted.epochs, fitted.losses));
-    }
-    let chosen = best(&results.iter().map(|(loss, ..)| -loss).collect::<Vec<_>>());
-    let (validation_loss, epochs, losses) = results.swap_remove(chosen);
+        Fitting::<N>::new(targets, &data.unseen, trial, [rows, watched], &stream)
+    });
+    let race = Race { name: targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+    let Won { design, epochs, loss: validation_loss, losses } = race.run(learners)?;
     if targets.output == Output::Logit {
         training.note_curve("validation loss, nats an answer", "epoch", losses);
     }
-    let all: Vec<usize> = (0..data.prompts.len()).collect();
+    let trial = trials[design].clone();
     let stream = targets.stream.named("development");
-    let fitted = fit::<N>(targets, &data.unseen, &trials[chosen], &all, &[], epochs, &stream)?;
-    let predictor = fitted.with_unseen(targets, &data.unseen);
-    Ok(Tuned { predictor, trial: trials[chosen].clone(), epochs, validation_loss })
+    let predictor = fit::<N>(targets, &data.unseen, &trial, &all, epochs, &stream)?;
+    Ok(Tuned { predictor: predictor.with_unseen(targets, &data.unseen), trial, epochs, validation_loss })
+}
+
+/// Trains on the prompts of `rows` for so many epochs.
+fn fit<N: PairNetwork>(
+    targets: &Targets<'_>,
+    unseen: &[bool],
+    trial: &Trial<N::Design>,
+    rows: &[usize],
+    epochs: usize,
+    stream: &Stream,
+) -> Result<PairPredictor<N>> {
+    let fitting = Fitting::<N>::new(targets, unseen, trial, [rows, &[]], stream);
+    Ok(train(targets.name, fitting, epochs)?.predictor(unseen))
 }
 
 impl<N: PairNetwork> Tuned<N> {
@@ -286,18 +298,11 @@ impl<N: PairNetwork> Tuned<N> {
                 (0..folds.len()).filter(|&prompt| (folds[prompt] == fold) == wanted).collect()
             };
             let (rows, held_out) = (in_fold(false), in_fold(true));
-            let fitted = fit::<N>(
-                targets,
-                &data.unseen,
-                &self.trial,
-                &rows,
-                &[],
-                self.epochs,
-                &stream.numbered(fold),
-            )?;
-            let of_fold = fitted.predictor.predict_rows(&targets.embeddings.rows_at(&held_out));
+            let stream = stream.numbered(fold);
+            let fitted = fit::<N>(targets, &data.unseen, &self.trial, &rows, self.epochs, &stream)?;
+            let of_fold = fitted.predict_rows(&targets.embeddings.rows_at(&held_out));
             for (&prompt, of_fold) in held_out.iter().zip(of_fold.rows()) {
-                for &model in &fitted.predictor.seen {
+                for &model in &fitted.seen {
                     predictions.row_mut(prompt)[model] = of_fold[model];
                 }
             }
