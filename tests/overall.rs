@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
+use crate::common::folder::copy_of;
 use crate::common::program::llm_bandit;
 use crate::common::snapshot;
 
@@ -26,8 +28,13 @@ fn copy_reserved_suite(to: &Path) {
     fs::write(to.join("suite.toml"), about.replace("MIT OR Apache-2.0", "CC-BY-NC-4.0")).unwrap();
 }
 
-/// A folder with a folder of three scenarios, run; the third is on data that may not be published.
+/// A folder with a folder of three scenarios, run once for all tests; the third is on data that may not be published.
 fn three_runs() -> tempfile::TempDir {
+    static RUN: OnceLock<tempfile::TempDir> = OnceLock::new();
+    copy_of(RUN.get_or_init(run_three).path())
+}
+
+fn run_three() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let scenarios = folder.path().join("scenarios/few");
     fs::create_dir_all(&scenarios).unwrap();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at a fault")]
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use llm_bandit::evaluate::summarise;
 use llm_bandit::metrics::curve::{hull, score_at};
@@ -35,7 +36,7 @@ fn scenario(n_models: usize) -> Scenario {
 
 fn suite(n_models: usize, missing: f64, seed: u64) -> Suite {
     let settings =
-        SyntheticSettings { n_prompts: 400, n_models, missing, seed, ..SyntheticSettings::default() };
+        SyntheticSettings { n_prompts: 240, n_models, missing, seed, ..SyntheticSettings::default() };
     settings.generate().unwrap().suite
 }
 
@@ -46,6 +47,12 @@ fn suites() -> [Suite; 3] {
 
 fn record(suite: &Suite) -> Record {
     run(&scenario(suite.models.len()), suite.clone(), &|_| {}).unwrap()
+}
+
+/// The suites with what comes of them, once for all that compare with it.
+fn recorded() -> &'static [(Suite, Record)] {
+    static RECORDED: OnceLock<Vec<(Suite, Record)>> = OnceLock::new();
+    RECORDED.get_or_init(|| suites().map(|suite| (suite.clone(), record(&suite))).into())
 }
 
 #[test]
@@ -99,8 +106,7 @@ fn route(suite: &Suite, policy: &Policy, prompts: &Prompts, preferences: &[Prefe
 
 #[test]
 fn every_choice_is_in_the_pool_of_its_prompt() {
-    for suite in suites() {
-        let record = record(&suite);
+    for (_, record) in recorded() {
         for choices in &record.choices[0] {
             for preference in 0..choices.n_preferences() {
                 for (&model, &prompt) in choices.at_preference(preference).iter().zip(&record.test_prompts[0])
@@ -139,8 +145,7 @@ fn a_choice_depends_on_its_prompt_and_preference_alone() {
 
 #[test]
 fn no_router_sees_a_test_outcome() {
-    for suite in suites() {
-        let before = record(&suite);
+    for (suite, before) in recorded() {
         let mut changed = suite.clone();
         for &position in &before.test_prompts[0] {
             let prompt = suite.prompts.iter().position(|p| p.id == before.prompts[position].id).unwrap();
@@ -166,7 +171,7 @@ fn no_router_sees_a_test_outcome() {
 
 #[test]
 fn the_unit_of_money_changes_no_choice() {
-    for suite in suites() {
+    for (suite, before) in recorded() {
         let mut dear = suite.clone();
         for prompt in 0..suite.prompts.len() {
             for model in 0..suite.models.len() {
@@ -175,7 +180,7 @@ fn the_unit_of_money_changes_no_choice() {
                 dear.outcomes.cost_usd.set(prompt, model, cost);
             }
         }
-        assert!(record(&suite).choices == record(&dear).choices);
+        assert!(before.choices == record(&dear).choices);
     }
 }
 

@@ -68,7 +68,7 @@ fn scenario_of(routers: &[String], unseen: &str, quizzes: &[&str]) -> Scenario {
 }
 
 fn suite(n_models: usize, missing: f64) -> Suite {
-    let settings = SyntheticSettings { n_prompts: 500, n_models, missing, ..SyntheticSettings::default() };
+    let settings = SyntheticSettings { n_prompts: 300, n_models, missing, ..SyntheticSettings::default() };
     settings.generate().unwrap().suite
 }
 
@@ -296,7 +296,7 @@ fn prompts_that_nobody_in_question_answered_are_left_out_and_counted() {
     let replicate = &record.manifest.replicates[0];
     let n_left_out = unseen(&record).prompts_left_out;
     let n_kept = replicate.n_training + replicate.n_validation + replicate.n_test;
-    let n_pooled = 500 - record.manifest.suite.left_out.prompts_with_gaps;
+    let n_pooled = 300 - record.manifest.suite.left_out.prompts_with_gaps;
     assert_eq!(n_kept + n_left_out, n_pooled);
     assert!(n_left_out > 0);
 }
