@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::folder::{copy, copy_of};
+use crate::common::copies::{copy, copy_of};
 use crate::common::program::llm_bandit;
 use crate::documents::{Block, checkout, documents, parts, read};
 

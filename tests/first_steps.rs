@@ -159,7 +159,7 @@ fn without_costs_advice_names_the_highest_score_and_the_way_to_costs() {
         fs::write(at.join("results.csv"), table).unwrap();
         said(&llm_bandit(at, &["import", "table", "results.csv", "--out", name, "--quiet"]));
         let scenario = format!(
-            "description = \"d\"\nsuite = \"./{name}\"\nreplicates = 2\n[[router]]\nkind = \"random\"\n[[router]]\nkind = \"best-single\"\n"
+            "description = \"d\"\nsuite = \"./{name}\"\nreplicates = 2\n[[router]]\nkind = \"random\"\n[[router]]\nkind = \"single\"\nchoose = \"best\"\n"
         );
         fs::write(at.join(format!("{name}.toml")), scenario).unwrap();
         said(&llm_bandit(at, &["run", &format!("{name}.toml"), "--quiet"]));

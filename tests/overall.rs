@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::common::folder::copy_of;
+use crate::common::copies::copy_of;
 use crate::common::program::llm_bandit;
 use crate::common::snapshot;
 

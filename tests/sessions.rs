@@ -250,3 +250,43 @@ fn variants_stay_with_their_original_and_tell_how_robust_a_router_is() {
     let fault = Suite::read(folder.path()).err().unwrap().to_string();
     assert!(fault.contains("is a variant of `nobody`, which is no prompt"), "{fault}");
 }
+
+/// Conversations of two turns as a gateway logs them, with the input tokens that were cached; they cost so much of the full price.
+fn logged(cached_share: f64) -> String {
+    let mut table =
+        "question,model,score,session_id,turn,prompt_tokens,cached_tokens,completion_tokens,cost_usd\n"
+            .to_owned();
+    for asked in 0..24 {
+        let (session, turn) = (asked / 2, asked % 2 + 1);
+        let (input, cached) = if turn == 1 { (800.0, 0.0) } else { (1700.0, 1500.0) };
+        for (at, (model, price, of_answer)) in
+            [("gpt-4o-mini", 0.15, 0.6), ("gpt-4o", 5.0, 15.0)].into_iter().enumerate()
+        {
+            let score = u8::from((session + turn) % 3 == at);
+            let usd = (price * (input - cached + cached_share * cached) + of_answer * 100.0) / 1e6;
+            table += &format!(
+                "turn {turn} of {session},{model},{score},s{session},{turn},{input},{cached},100,{usd}\n"
+            );
+        }
+    }
+    table
+}
+
+#[test]
+fn logged_conversations_come_in_with_their_turns_and_what_was_cached() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, cached_share, is_far) in [("logged", 0.5, false), ("wrong", 100.0, true)] {
+        fs::write(folder.path().join("log.csv"), logged(cached_share)).unwrap();
+        let output = llm_bandit(folder.path(), &["import", "table", "log.csv", "--out", name]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("output `completion_tokens`, cached `cached_tokens`\n"), "{said}");
+        let suite = Suite::read(&folder.path().join(name)).unwrap();
+        let turns = suite.prompts.iter().filter_map(|prompt| prompt.turn.as_ref());
+        assert_eq!((suite.prompts.len(), turns.count()), (24, 24));
+        let cached = &suite.outcomes.extra["cached_input_tokens"];
+        assert_eq!((0..24).filter(|&prompt| cached.get(prompt, 0) == Some(1500.0)).count(), 12);
+        // Costs are compared with what cached input costs.
+        assert_eq!(said.contains("its costs are"), is_far, "{said}");
+    }
+}

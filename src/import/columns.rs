@@ -457,6 +457,8 @@ impl Columns {
                     ("input ", quoted(&self.input_tokens)),
                     ("output ", quoted(&self.output_tokens)),
                     ("total ", quoted(&self.more_tokens[0])),
+                    ("cached ", quoted(&self.more_tokens[1])),
+                    ("reasoning ", quoted(&self.more_tokens[2])),
                 ]),
             ),
         ] {
