@@ -47,6 +47,7 @@ fn replay(criterion: &mut Criterion) {
                 neighbours: None,
                 ridge: Some(10.0),
                 heads: None,
+                placement: None,
             };
             let training = Training::new(&data, &costs, Stream::root(1));
             let trained = predictor.train(&training).unwrap();

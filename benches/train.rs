@@ -73,6 +73,7 @@ fn ridge(criterion: &mut Criterion) {
         neighbours: None,
         ridge: None,
         heads: None,
+        placement: None,
     };
     let mut group = criterion.benchmark_group("ridge");
     group.sample_size(10);

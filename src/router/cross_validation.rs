@@ -66,6 +66,11 @@ pub(super) struct Ridge {
 kept!(Ridge { coefficients });
 
 impl Ridge {
+    /// Features and targets.
+    pub(super) fn shape(&self) -> (usize, usize) {
+        (self.coefficients.n_rows(), self.coefficients.n_columns())
+    }
+
     /// Whether it predicts for every model from so many features.
     pub(super) fn fits(&self, n_features: usize, shape: Shape) -> bool {
         self.coefficients.n_rows() == n_features && shape.is_of_models(&self.coefficients)

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use super::cost_model::CostModelKind;
 use super::pair_network::score_targets;
+use super::placement::Placement;
 use super::plug_in::{FittedScores, PlugIn, ScorePredictor};
 use super::predictor::mlp::{self, Heads};
 use super::predictor::{self, clusters, kernel, knn};
@@ -29,6 +30,8 @@ use crate::router::prompts::Prompts;
 pub(crate) struct HybridEnsembleSettings {
     /// How costs are estimated; the scenario's choice where absent.
     pub(crate) cost: Option<CostModelKind>,
+    /// How unseen models are scored.
+    pub(crate) placement: Placement,
 }
 
 /// Steps of projected gradient descent; a step costs a few dozen multiplications.
@@ -79,9 +82,14 @@ impl RouterKind for HybridEnsembleSettings {
             ("weights".to_owned(), words.join(", ")),
             ("settings-tried".to_owned(), n_tried.to_string()),
         ]);
+        let mut out_of_fold = Matrix::zeros(training.data().prompts.len(), training.data().n_models());
+        for (member, &weight) in members.iter().zip(&weights) {
+            axpy(weight as f32, member.out_of_fold.values(), out_of_fold.values_mut());
+        }
         let weighted =
             members.into_iter().zip(&weights).map(|(member, &weight)| (member.predictor, weight as f32));
         let scores = Box::new(Ensemble { members: weighted.filter(|(_, weight)| *weight > 0.0).collect() });
+        let scores = self.placement.of(training, scores, &out_of_fold);
         Ok(Trained { router: PlugIn::policy(scores, costs), notes })
     }
 }

@@ -13,6 +13,7 @@ use super::guarded::Guarded;
 use super::hybrid_ensemble::Ensemble;
 use super::llm_bandit::{Learned, LlmBandit};
 use super::pair_network::PairPredictor;
+use super::placement::Placed;
 use super::plug_in::{PlugIn, ScorePredictor};
 use super::ppo_fixed::PpoFixed;
 use super::predictor::clusters::ClusterRidge;
@@ -86,6 +87,7 @@ kept_behind!(ScorePredictor {
     "p2l" => Leaderboard,
     "equi" => Equi,
     "boosted" => Boosted,
+    "placed" => Placed,
 });
 
 impl Kept for Policy {

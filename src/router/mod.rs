@@ -1,7 +1,8 @@
 //! Routers: what they are, which kinds a scenario may name, and how one is trained.
 //!
 //! A router is trained from [`Training`] and then maps prompts and preferences to models. It knows a model by its place
-//! in the pool, its costs, and its answers to development prompts, never by its name. Adding a router is one file here and
+//! in the pool, its costs, and its answers to development prompts; where unseen models are placed by factors, also by what `models.csv`
+//! and its name tell of price, size, and kin. Adding a router is one file here and
 //! its two lines in this one: the module, and the kind's name in `BUILT_IN`; adding one from outside the crate is a type
 //! that implements [`RouterKind`] and [`Registry::with`].
 //!
@@ -44,6 +45,7 @@ mod llm_bandit;
 mod majorised;
 pub mod online;
 mod pair_network;
+mod placement;
 mod plug_in;
 mod ppo_fixed;
 mod predictor;
@@ -84,8 +86,10 @@ pub use llm_bandit::Routed;
 pub use llm_bandit::{
     Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
+    UnseenPlacement as BanditPlacement,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub use placement::Placement;
 pub(crate) use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub(crate) use prompt_to_leaderboard::PromptToLeaderboardSettings;

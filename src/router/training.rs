@@ -189,7 +189,7 @@ pub struct LearningCurve {
 }
 
 /// Names and texts: the candidates and all prompts of a suite, without any outcome. It is what an external router knows them by;
-/// routers of this program have no use for it: they know a model by what it answers and costs.
+/// routers of this program have no use for it: they know a model by what it answers and costs, and by the metadata of their data.
 #[derive(Clone, Copy)]
 pub struct Names<'a> {
     /// The candidates, in the order of the pool.

@@ -4,6 +4,7 @@ use super::prompts::Prompts;
 use crate::index::TrainingRow;
 use crate::preference::PreferenceGrid;
 use crate::router::difference_estimator::SeenMeans;
+use crate::router::placement::ModelMetadata;
 use crate::suite::{CellTable, Comparison, Suite};
 
 /// From which score on an answer counts as right.
@@ -48,6 +49,8 @@ pub struct TrainingData {
     /// Whether each model is unseen: its few known outcomes are its quiz. No network may be fitted to them; a model's
     /// own mean, neighbours, or identity may.
     pub unseen: Vec<bool>,
+    /// What is known of each model beside its outcomes.
+    pub(crate) metadata: Vec<ModelMetadata>,
     /// Handed out by [`Training`](crate::router::Training), which meters it.
     pub(crate) outcomes: DevelopmentOutcomes,
     /// What a router pays that sees all of them.
@@ -167,6 +170,7 @@ impl TrainingData {
             preferences,
             cost_unit_usd,
             unseen: unseen.clone(),
+            metadata: suite.models.iter().map(ModelMetadata::of).collect(),
             outcomes,
             price_of_all,
             price_of_quiz,

@@ -505,11 +505,6 @@ mod tests {
                 "",
                 "x/s.toml:7: unknown variant `fischer`; did you mean `fisher`?",
             ),
-            (
-                &format!("{unseen}\n[quiz]\nsize = 0"),
-                "",
-                "x/s.toml:6: the `size` of a quiz is at least 1; strategy `none` asks nothing",
-            ),
             (unseen, "quiz = { siz = 5 }", "x/s.toml:12: unknown field `siz`; did you mean `size`?"),
             (
                 unseen,

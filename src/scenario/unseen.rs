@@ -261,10 +261,7 @@ impl WrittenQuiz {
             };
         }
         let size = self.size.or(default.size).unwrap_or(DEFAULT_SIZE);
-        if size == 0 {
-            return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
-        }
-        Ok(QuizSettings { strategy, size: Some(size) })
+        Ok(QuizSettings::of(strategy, size))
     }
 }
 
@@ -317,7 +314,7 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "all" }] })
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "const": "all" }] })
     }
 }
 
@@ -377,10 +374,7 @@ impl WrittenSweep {
                 }
                 _ => sizes.first().copied().unwrap_or(DEFAULT_SIZE),
             };
-            if size == 0 {
-                return Err("the `size` of a quiz is at least 1; strategy `none` asks nothing".into());
-            }
-            return Ok((QuizSettings { strategy, size: Some(size) }, None));
+            return Ok((QuizSettings::of(strategy, size), None));
         }
         strategies.retain(|strategy| !matches!(strategy, QuizStrategy::None | QuizStrategy::All));
         sizes.retain(|size| *size > 0);
@@ -507,6 +501,7 @@ mod tests {
         assert_eq!(settings("size = 7"), Ok(("random 7".into(), None)));
         assert_eq!(settings("strategy = \"anchor\""), Ok(("anchor 20".into(), None)));
         assert_eq!(settings("strategy = \"none\""), Ok(("none".into(), None)));
+        assert_eq!(settings("size = 0"), Ok(("none".into(), None)));
         let all =
             ["none", "random 5", "random 50", "fisher 5", "fisher 50", "all"].map(str::to_owned).to_vec();
         assert_eq!(

@@ -14,6 +14,7 @@ const FORMS: [(&str, &[&str]); 13] = [
             "model = \"knn\"",
             "model = \"linear\"",
             "label = \"linear-mean-cost\"\nmodel = \"linear\"\ncost = \"mean\"",
+            "label = \"knn-factor\"\nmodel = \"knn\"\nplacement = \"factor\"",
             "model = \"clusters\"",
             "model = \"kernel\"",
             "model = \"irt\"",
@@ -29,7 +30,7 @@ const FORMS: [(&str, &[&str]); 13] = [
     (
         "llm-bandit",
         &[
-            "steps = 20\nout-of-fold = false",
+            "steps = 20\nout-of-fold = false\nplacement = \"factor\"",
             "label = \"llm-bandit-paper\"\npreset = \"paper\"\nresidual = true\npretraining-steps = 5\nsteps = 20",
         ],
     ),

@@ -18,10 +18,10 @@ use crate::seed::Stream;
 
 kept_as_word!(LlmBanditSettings, super::settings::Source);
 kept!(Identities { mean, variance });
-kept!(Predictors { learned, clusters, kernel, mixture, costs, identity_share, uncertainty }, |it, shape| it
-    .identity_share
-    .len()
-    == shape.n_models);
+kept!(
+    Predictors { learned, clusters, kernel, mixture, costs, placement, identity_share, uncertainty },
+    |it, shape| it.identity_share.len() == shape.n_models
+);
 kept!(Candidates { identities, cost, score, variance }, |it, shape| {
     let n = shape.n_models;
     (it.identities.n_rows(), it.cost.len(), it.score.len(), it.variance.len()) == (n, n, n, n)
@@ -118,6 +118,7 @@ impl LlmBanditSettings {
             preset: self.preset,
             key: Some(settings.policy.key),
             context: Some(settings.policy.context),
+            placement: Some(settings.placement),
             residual: Some(settings.policy.residual),
             uncertainty: Some(settings.policy.uncertainty),
             out_of_fold: Some(settings.out_of_fold),

@@ -41,7 +41,7 @@ pub(crate) enum LearnFrom {
 
 /// How an unseen model gets its identity and scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Placement {
+pub(crate) enum IdentityPlacement {
     /// As in the paper: the mode of the posterior under the prior N(0, 1).
     Mode,
     /// Our choice: the prior lies around the mean of the seen models, and a score is its mean under the posterior.
@@ -73,7 +73,7 @@ pub(crate) fn learn(
     training: &Training<'_>,
     settings: &IdentitySettings,
     from: LearnFrom,
-    placement: Placement,
+    placement: IdentityPlacement,
 ) -> Result<Learned> {
     stop(training, settings)?.learn(training, settings, from, placement)
 }
@@ -110,7 +110,7 @@ impl Stopped {
         training: &Training<'_>,
         settings: &IdentitySettings,
         from: LearnFrom,
-        placement: Placement,
+        placement: IdentityPlacement,
     ) -> Result<Learned> {
         let Stopped { material, fitted, epochs, validation_loss } = self;
         let (epochs, validation_loss) = (*epochs, *validation_loss);
@@ -328,13 +328,13 @@ fn place_unseen(
     training: &Training<'_>,
     material: &Material,
     fitted: &Fitted,
-    placement: Placement,
+    placement: IdentityPlacement,
 ) -> (Identities, Vec<Option<Matrix>>) {
     let (data, outcomes) = (training.data(), training.outcomes());
     let d = fitted.network.dimensions();
     let prior = match placement {
-        Placement::Mode => Prior::standard(d),
-        Placement::Average => Prior::around(&fitted.identities.mean),
+        IdentityPlacement::Mode => Prior::standard(d),
+        IdentityPlacement::Average => Prior::around(&fitted.identities.mean),
     };
     let (mut mean, mut variance, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
     for model in 0..data.n_models() {
@@ -355,7 +355,7 @@ fn place_unseen(
         mean.extend(placed.mean);
         variance.extend(placed.variance);
         // Before the first answer the prior is all there is, and it is wide: a mean over it would be near one half.
-        let is_averaged = placement == Placement::Average && !asked.is_empty();
+        let is_averaged = placement == IdentityPlacement::Average && !asked.is_empty();
         deviations.push(is_averaged.then_some(placed.deviation));
     }
     let identities = Identities {
@@ -397,7 +397,7 @@ fn binarise(labels: &mut Matrix, benchmarks: &[usize]) {
 pub(crate) fn item_information(training: &Training<'_>) -> Result<ItemInformation> {
     let data = training.data();
     let settings = IdentitySettings { least_updates: TUNED_UPDATES, ..Default::default() };
-    let learned = learn(training, &settings, LearnFrom::Training, Placement::Average)?;
+    let learned = learn(training, &settings, LearnFrom::Training, IdentityPlacement::Average)?;
     let seen: Vec<usize> = (0..data.n_models()).filter(|&model| !data.unseen[model]).collect();
     let prior = Prior::around(&learned.identities.mean.rows_at(&seen));
     let rows: Vec<usize> = (0..data.n_training).collect();

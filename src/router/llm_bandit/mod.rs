@@ -28,10 +28,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub(crate) use learned::{LearnFrom, Learned, Placement, Stopped, item_information, out_of_fold, stop};
+pub(crate) use learned::{
+    IdentityPlacement, LearnFrom, Learned, Stopped, item_information, out_of_fold, stop,
+};
 pub use objective::Routed;
 pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
-pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source};
+pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source, UnseenPlacement};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 
 use self::batch::{Experience, PreferenceDraw, World};
@@ -212,6 +214,9 @@ impl Router for LlmBandit {
     }
 
     fn believed_mean(&self, prompts: &Prompts, model: usize) -> Option<[f64; 2]> {
-        self.predictors.learned.believed_mean(&prompts.embeddings, model)
+        match &self.predictors.placement {
+            Some(placement) => placement.believed_mean(&self.predictors.situations(prompts).scores, model),
+            None => self.predictors.learned.believed_mean(&prompts.embeddings, model),
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::learned::{LearnFrom, Learned, Placement, learn};
-use super::settings::{Resolved, Source};
+use super::learned::{IdentityPlacement, LearnFrom, Learned, learn};
+use super::settings::{Resolved, Source, UnseenPlacement};
 use crate::error::Result;
 use crate::linalg::Matrix;
 use crate::linalg::kernels::axpy;
@@ -11,6 +11,7 @@ use crate::random::index_below;
 use crate::router::Training;
 use crate::router::cost_model::CostModel;
 use crate::router::cross_validation::best;
+use crate::router::placement::FactorPlacement;
 use crate::router::plug_in::{FittedScores, ScorePredictor, prompt_utilities};
 use crate::router::predictor::clusters::{self, ClusterRidge};
 use crate::router::predictor::kernel::{self, KernelSmoother};
@@ -32,7 +33,10 @@ pub(crate) struct Predictors {
     /// The sources in use, each with its weight in the mixture; weights sum to 1.
     pub(crate) mixture: Vec<(Source, f32)>,
     pub(crate) costs: CostModel,
-    /// How much of an unseen model's score is that of its identity, whatever the source; 0 for seen models.
+    /// Where unseen models are placed by factors: from the mixture, for every source.
+    pub(crate) placement: Option<FactorPlacement>,
+    /// How much of an unseen model's score is that of its identity, whatever the source; 0 for seen models, and where factors place unseen
+    /// ones.
     pub(crate) identity_share: Vec<f32>,
     pub(crate) uncertainty: bool,
 }
@@ -72,9 +76,9 @@ pub(crate) fn fit(
 ) -> Result<(Predictors, Situations, BTreeMap<String, String>)> {
     let costs = training.costs(settings.cost);
     let (from, placement) = if settings.out_of_fold {
-        (LearnFrom::Development, Placement::Average)
+        (LearnFrom::Development, IdentityPlacement::Average)
     } else {
-        (LearnFrom::Training, Placement::Mode)
+        (LearnFrom::Training, IdentityPlacement::Mode)
     };
     let learned = learn(training, &settings.identity, from, placement)?;
     let mut notes = BTreeMap::from([
@@ -89,7 +93,11 @@ pub(crate) fn fit(
             kernel: None,
             mixture: Vec::new(),
             costs: costs.model.clone(),
-            identity_share: identity_share(training),
+            placement: None,
+            identity_share: match settings.placement {
+                UnseenPlacement::Identity => identity_share(training),
+                UnseenPlacement::Factor => vec![0.0; training.data().n_models()],
+            },
             uncertainty: settings.policy.uncertainty,
         },
         Vec::new(),
@@ -116,6 +124,9 @@ pub(crate) fn fit(
         sources.push(out_of_fold);
     }
     let weights = mixture(training, &sources, &costs.out_of_fold);
+    if settings.placement == UnseenPlacement::Factor && training.data().unseen.contains(&true) {
+        predictors.placement = Some(FactorPlacement::fit(training, &mix(&sources, &weights)));
+    }
     predictors.mixture = settings.sources.iter().copied().zip(weights).collect();
     let words: Vec<String> =
         predictors.mixture.iter().map(|(source, weight)| format!("{} {weight:.2}", source.name())).collect();
@@ -205,8 +216,13 @@ impl Predictors {
             }
         }
         let weights: Vec<f32> = self.mixture.iter().map(|(_, weight)| *weight).collect();
+        let mut scores = mix(&sources, &weights);
+        if let Some(placement) = &self.placement {
+            placement.place(&mut scores);
+            sources.iter_mut().for_each(|source| placement.copy_unseen(&scores, source));
+        }
         Situations {
-            scores: mix(&sources, &weights),
+            scores,
             sources,
             variance: self.uncertainty.then(|| self.learned.score_variance(&prompts.embeddings)),
             embeddings: prompts.embeddings.clone(),

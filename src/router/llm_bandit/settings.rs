@@ -43,6 +43,8 @@ pub struct LlmBanditSettings {
     pub dimensions: Option<usize>,
     /// What graded scores become when identities are learned.
     pub labels: Option<Labels>,
+    /// How unseen models are scored.
+    pub placement: Option<UnseenPlacement>,
     /// How costs are estimated.
     pub cost: Option<CostModelKind>,
 }
@@ -104,6 +106,16 @@ pub enum Source {
     Clusters,
     /// The mean over all development prompts, weighted by nearness.
     Kernel,
+}
+
+/// How unseen models are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnseenPlacement {
+    /// By an identity vector fitted to its answers; the other predictors see how these differ from the seen models' mean.
+    Identity,
+    /// As `placement = "factor"` of the predictors, from the scores that the mixture gives to seen models.
+    Factor,
 }
 
 impl Source {
@@ -201,6 +213,7 @@ pub(crate) struct Resolved {
     pub(crate) mixup: bool,
     /// Whether the step with the highest utility on validation prompts is kept, the untrained residual among them.
     pub(crate) early_stopping: bool,
+    pub(crate) placement: UnseenPlacement,
     pub(crate) cost: Option<CostModelKind>,
 }
 
@@ -258,6 +271,7 @@ impl LlmBanditSettings {
             steps: self.steps.unwrap_or(500),
             mixup: self.mixup.unwrap_or(choose(true, false)),
             early_stopping: !is_paper,
+            placement: self.placement.unwrap_or(UnseenPlacement::Identity),
             cost: self.cost.or(is_paper.then_some(CostModelKind::Mean)),
         }
     }

@@ -15,8 +15,9 @@ use super::cost_model::CostModelKind;
 use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
 use super::difference_estimator::BesideSeen;
 use super::llm_bandit::{
-    IdentitySettings, LearnFrom, Learned, Placement, Stopped, TUNED_UPDATES, out_of_fold, stop,
+    IdentityPlacement, IdentitySettings, LearnFrom, Learned, Stopped, TUNED_UPDATES, out_of_fold, stop,
 };
+use super::placement::Placement;
 use super::plug_in::{FittedScores, PlugIn, ScorePredictor, shared, utility};
 use super::prompts::Prompts;
 use super::{RouterKind, Trained, Training, Traits};
@@ -39,6 +40,8 @@ pub struct PredictorSettings {
     pub ridge: Option<f64>,
     /// How the models share the perceptron of `mlp`; they have one in common where absent.
     pub heads: Option<Heads>,
+    /// How unseen models are scored: by `difference` where absent. Not of `irt` and `mlp`, which place them by their networks.
+    pub placement: Option<Placement>,
 }
 
 /// How scores are predicted.
@@ -83,6 +86,12 @@ impl RouterKind for PredictorSettings {
         if self.heads.is_some() && self.model != PredictorModel::Mlp {
             return fault("heads", "`heads` is a setting of `mlp` alone");
         }
+        if self.placement.is_some() && matches!(self.model, PredictorModel::Irt | PredictorModel::Mlp) {
+            return fault(
+                "placement",
+                "`placement` is no setting of `irt` and `mlp`, whose networks place unseen models",
+            );
+        }
         if self.neighbours == Some(0) {
             return fault("neighbours", "`neighbours` must be at least 1");
         }
@@ -95,17 +104,20 @@ impl RouterKind for PredictorSettings {
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let costs = training.costs(self.cost);
+        let placement = self.placement.unwrap_or_default();
         let (scores, notes) = match self.model {
             PredictorModel::Knn => match self.neighbours {
-                Some(neighbours) => boxed(&knn::fit_with(neighbours, training)),
-                None => boxed(&*knn::fit(training, self.cost)),
+                Some(neighbours) => placed(&knn::fit_with(neighbours, training), placement, training),
+                None => placed(&*knn::fit(training, self.cost), placement, training),
             },
             PredictorModel::Linear => match self.ridge {
-                Some(ridge) => boxed(&fit_linear_to(&[ridge], training, &costs.out_of_fold)),
-                None => boxed(&*fit_linear(training, self.cost)),
+                Some(ridge) => {
+                    placed(&fit_linear_to(&[ridge], training, &costs.out_of_fold), placement, training)
+                }
+                None => placed(&*fit_linear(training, self.cost), placement, training),
             },
-            PredictorModel::Clusters => boxed(&*clusters::fit(training, self.cost)),
-            PredictorModel::Kernel => boxed(&*kernel::fit(training, self.cost)),
+            PredictorModel::Clusters => placed(&*clusters::fit(training, self.cost), placement, training),
+            PredictorModel::Kernel => placed(&*kernel::fit(training, self.cost), placement, training),
             PredictorModel::Irt => {
                 let (predictor, notes) = fit_irt(training, &costs.out_of_fold)?;
                 (Box::new(predictor) as Box<dyn ScorePredictor>, notes)
@@ -119,10 +131,13 @@ impl RouterKind for PredictorSettings {
     }
 }
 
-fn boxed<P: ScorePredictor + Clone + 'static>(
+fn placed<P: ScorePredictor + Clone + 'static>(
     fitted: &FittedScores<P>,
+    placement: Placement,
+    training: &Training<'_>,
 ) -> (Box<dyn ScorePredictor>, BTreeMap<String, String>) {
-    (Box::new(fitted.predictor.clone()), fitted.notes.clone())
+    let scores = Box::new(fitted.predictor.clone());
+    (placement.of(training, scores, &fitted.out_of_fold), fitted.notes.clone())
 }
 
 #[derive(Clone)]
@@ -192,7 +207,7 @@ impl ScorePredictor for Learned {
 fn fit_irt(training: &Training<'_>, costs: &Matrix) -> Result<(Learned, BTreeMap<String, String>)> {
     let data = training.data();
     let learn_all = |stopped: &Stopped, settings: &IdentitySettings| {
-        stopped.learn(training, settings, LearnFrom::Development, Placement::Average)
+        stopped.learn(training, settings, LearnFrom::Development, IdentityPlacement::Average)
     };
     let mut fits = Vec::new();
     for learning_rate in LEARNING_RATES {

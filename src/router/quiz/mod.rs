@@ -69,6 +69,16 @@ impl Default for QuizSettings {
     }
 }
 
+impl QuizSettings {
+    /// So many prompts chosen in this way; none at all is the quiz `none`.
+    pub fn of(strategy: QuizStrategy, size: usize) -> Self {
+        match size {
+            0 => QuizSettings { strategy: QuizStrategy::None, size: None },
+            _ => QuizSettings { strategy, size: Some(size) },
+        }
+    }
+}
+
 impl QuizStrategy {
     /// Its name in a scenario.
     pub fn name(self) -> &'static str {
