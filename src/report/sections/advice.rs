@@ -8,8 +8,10 @@ use crate::record::Record;
 use crate::router::SavedRouter;
 
 /// What every word of advice is to be read with.
-const CAUTION: &str = "The intervals are those of the chosen one, as if it had been named before: check it on prompts of your own. Shares of \
-    cost in the tables may mix two weights to reach a score exactly.";
+const CAUTION: &str = "The intervals are those of the chosen one, as if it had been named before: check it on prompts of your own.";
+/// Where there are costs.
+const OF_COSTS: &str = "Shares of cost in the tables may mix two weights to reach a score exactly. For a budget or a score of your own: \
+    `llm-bandit advise` with `--budget` or `--score`.";
 
 /// Advice in three sentences, or four where it is not what was asked for: which router, what it saves, what to do next, each command in
 /// a line of its own. `report` is the folder that the commands name.
@@ -133,7 +135,7 @@ pub(in crate::report) fn html(page: &Page) -> Option<Section> {
         } "\n"
         pre { code { (first) @if let Some(second) = &second { "\n" (second) } } } "\n"
         (small(CAUTION))
-        (small("For a budget or a score of your own: `llm-bandit advise` with `--budget` or `--score`."))
+        @if advice.costs.is_some() { (small(OF_COSTS)) }
     };
     Some(Section::new("advice", "What to take", body))
 }
