@@ -17,7 +17,7 @@
 //! Where this departs from GraphRouter: no task nodes (a routed prompt's benchmark is not known) and no text about models; its
 //! nodes start from a language model's embeddings of both. Costs are not predicted on edges but are those that all our routers
 //! share, under the plug-in rule. The directions of the embeddings are fixed before training; once trained, model nodes are
-//! computed from all development prompts and kept. Raced by validation loss: the noise on x, the step of Adam, and the epochs,
+//! computed from all development prompts and kept. Tuned by validation loss: the noise on x, the step of Adam, and the epochs,
 //! with training prompts as the graph; then the network is trained anew on all development prompts. Any preference, any pool.
 
 use std::collections::BTreeMap;
@@ -26,9 +26,9 @@ use std::sync::Arc;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
+use super::epochs::{Learner, Tried, Tuning, train};
 use super::pair_network::{Output, Targets, mean_loss, noisy, score_targets};
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::race::{Learner, Race, Won, train};
 use super::{RouterKind, Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply, principal_directions};
@@ -154,8 +154,8 @@ impl RouterKind for GraphAttentionSettings {
         let learners = trials.iter().enumerate().map(|(at, &trial)| {
             Fitting::new(&material, trial, [rows, watched], &stream.named("trial").numbered(at))
         });
-        let race = Race { name: material.targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
-        let Won { design: chosen, epochs, loss, .. } = race.run(learners)?;
+        let tuning = Tuning { name: material.targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+        let Tried { design: chosen, epochs, loss, .. } = tuning.best(learners)?;
         let fitting = Fitting::new(&material, trials[chosen], [&all, &[]], &stream.named("development"));
         let graph = train(material.targets.name, fitting, epochs)?.graph;
         let everyone: Vec<usize> = (0..data.n_models()).collect();

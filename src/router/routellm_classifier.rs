@@ -7,9 +7,9 @@
 //!
 //! The paper fine-tunes BERT on the prompt's text. Here there is no text model: a network with one hidden layer over the
 //! suite's embedding e, that every router gets, stands in its place. A win or loss is a difference in recorded score, a tie
-//! is none. Cross-entropy, Adam, and normal noise on the embeddings; pairs of hidden width and noise are raced
-//! ([`Race`]) on validation prompts; the winner is kept with the epochs after which its loss was least, then the network is trained
-//! anew on all development prompts for as many epochs.
+//! is none. Cross-entropy, Adam, and normal noise on the embeddings; of hidden widths and noises the pair with the least
+//! loss on validation prompts is kept with the epochs after which it was least, then the network is trained anew on all
+//! development prompts for as many epochs.
 //!
 //! RouteLLM calls the strong model from a threshold of P(win) on. The plug-in rule needs a gain in score,
 //! P(win) g_win - P(lose) g_lose, with the mean gain of wins and the mean loss of losses on development prompts, which are
@@ -20,8 +20,8 @@ use std::collections::BTreeMap;
 use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
+use super::epochs::{Learner, Tried, Tuning, train};
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::race::{Learner, Race, Won, train};
 use super::routellm_mf::{Pair, scores};
 use super::{RouterKind, Trained, Training, Traits};
 use crate::error::{Error, Result};
@@ -127,8 +127,8 @@ impl RouterKind for RoutellmClassifierSettings {
                 &training.stream().named("trial").numbered(at),
             )
         });
-        let race = Race { name: NAME, patience: PATIENCE, most_epochs: MOST_EPOCHS };
-        let Won { design: chosen, epochs, loss, .. } = race.run(learners)?;
+        let tuning = Tuning { name: NAME, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+        let Tried { design: chosen, epochs, loss, .. } = tuning.best(learners)?;
         let stream = training.stream().named("development");
         let fitting = Fitting::new(embeddings, [&examples, &[]], trials[chosen], &stream);
         let classifier = train(NAME, fitting, epochs)?.classifier;

@@ -6,7 +6,7 @@ use super::{Output, PairNetwork, PairPredictor, SERVING_BLOCK, Targets, Trial, V
 use crate::linalg::{Matrix, add_normals, kernels};
 use crate::network::{Adam, Owned, ParameterId, Parameters, back_propagate, untaped, view};
 use crate::random::{ChaCha8Rng, shuffle, standard_normal};
-use crate::router::race::Learner;
+use crate::router::epochs::Learner;
 use crate::seed::Stream;
 
 /// Steps of Adam that place a model that joins, and their first length in units of the prior's deviation.

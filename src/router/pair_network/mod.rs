@@ -3,8 +3,8 @@
 //!
 //! A network says what it makes of a prompt and how that meets a model's vector; the rest is common to `mlp`, `embedllm`,
 //! `mirt`, `nirt`, and the network heads of `carrot`. Training minimises the mean loss over the known cells of minibatches of
-//! prompts with all seen models, by Adam, with normal noise on the embeddings, which acts as a ridge (Bishop 1995). Designs
-//! are raced ([`Race`]) on validation prompts; the winner is kept, with the epochs after which its loss was least; then the
+//! prompts with all seen models, by Adam, with normal noise on the embeddings, which acts as a ridge (Bishop 1995). Of the
+//! designs tried the one with the least loss on validation prompts is kept, with the epochs after which it was least; then the
 //! network is trained anew on all development prompts for as many epochs.
 //!
 //! An unseen model's vector is the mode of its posterior given its quiz, with the network frozen. The prior is normal, element
@@ -18,8 +18,8 @@ use dfdx::prelude::*;
 
 use super::cost_model::CostModelKind;
 use super::cross_validation::{N_FOLDS, folds};
+use super::epochs::{Tried, Tuning, train};
 use super::plug_in::{PlugIn, ScorePredictor};
-use super::race::{Race, Won, train};
 use super::{Trained, Training};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels};
@@ -243,8 +243,8 @@ pub(in crate::router) fn tune<N: PairNetwork>(
         let stream = targets.stream.named("trial").numbered(at);
         Fitting::<N>::new(targets, &data.unseen, trial, [rows, watched], &stream)
     });
-    let race = Race { name: targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
-    let Won { design, epochs, loss: validation_loss, losses } = race.run(learners)?;
+    let tuning = Tuning { name: targets.name, patience: PATIENCE, most_epochs: MOST_EPOCHS };
+    let Tried { design, epochs, loss: validation_loss, losses } = tuning.best(learners)?;
     if targets.output == Output::Logit {
         training.note_curve("validation loss, nats an answer", "epoch", losses);
     }
