@@ -153,7 +153,7 @@ fn small() -> Suite {
     let mut suite = settings.generate().expect("good settings").suite;
     for (at, prompt) in suite.prompts.iter_mut().enumerate() {
         prompt.id = format!("p{at}");
-        prompt.text = format!("a text, number {at}");
+        prompt.text = format!("a text, number {at}").into();
     }
     suite
 }

@@ -290,6 +290,7 @@ fn target(
         };
         return Err(Error::file(folder, problem));
     }
+    router.check_texts(folder, &suite.prompts)?;
     let width = router.embedding_width();
     let values: Vec<f32> = (suite.embeddings.iter())
         .filter(|_| width > 0)
@@ -312,7 +313,8 @@ fn target(
     }
     let embeddings = Matrix::new(values, requests.len(), width);
     let tokens = requests.iter().map(tokens).collect();
-    let prompts = Prompts::unrecorded(embeddings, tokens, None, router.models().len());
+    let mut prompts = Prompts::unrecorded(embeddings, tokens, None, router.models().len());
+    prompts.texts = requests.iter().map(|request| suite.prompts[request.prompt].text.clone()).collect();
     let decisions = router.decide(&prompts, &vec![settings.preference; requests.len()]);
     let n_models = suite.models.len();
     let mut target = Target::new(requests.len(), n_models);

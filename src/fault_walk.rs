@@ -269,7 +269,10 @@ fn embed() {
     let before = |folder: &Path| {
         fs::create_folder(&folder.join("s"))?;
         let mut suite = suite(1);
-        suite.prompts.iter_mut().for_each(|prompt| prompt.text = format!("a text about {}", prompt.id));
+        suite
+            .prompts
+            .iter_mut()
+            .for_each(|prompt| prompt.text = format!("a text about {}", prompt.id).into());
         suite.write(&folder.join("s"))
     };
     let command = |folder: &Path| {

@@ -129,6 +129,7 @@ pub mod scenario;
 pub mod seed;
 pub mod statistics;
 pub mod suite;
+mod text;
 mod toml_file;
 
 /// Compiles the examples of the page for contributors.

@@ -17,7 +17,7 @@ use crate::linalg::kernels::dot;
 use crate::preference::Preference;
 use crate::router::{Prompts, Routed, SavedRouter, is_near_unit};
 use crate::scenario::split::text_groups;
-use crate::suite::{BYTES_PER_TOKEN, Embeddings, LARGEST_AMOUNT, LARGEST_VALUE, Suite};
+use crate::suite::{BYTES_PER_TOKEN, Embeddings, LARGEST_AMOUNT, LARGEST_VALUE, Suite, Text};
 
 /// Prompts decided on at once, and questions that may wait.
 const BATCH: usize = 1024;
@@ -103,6 +103,7 @@ impl<'a> Answering<'a> {
         let mut suite = Suite::read(folder)?;
         suite.embeddings = self.embeddings_of(folder, &suite, embeddings)?;
         let router = self.router;
+        router.check_texts(folder, &suite.prompts)?;
         let all: Vec<usize> = (0..suite.prompts.len()).collect();
         // The candidates count tokens, as they did in training; a suite without any of them has its own.
         let id = |&model: &usize| &suite.models[model].id;
@@ -114,9 +115,9 @@ impl<'a> Answering<'a> {
         let suite = suite.select(&all, &candidates);
         let groups = text_groups(&suite);
         for block in all.chunks(BATCH) {
-            let Prompts { ids, embeddings, input_tokens, .. } = Prompts::new(&suite, &groups, block);
+            let Prompts { ids, embeddings, input_tokens, texts, .. } = Prompts::new(&suite, &groups, block);
             let mut prompts = Prompts::unrecorded(embeddings, input_tokens, None, router.models().len());
-            prompts.ids = ids;
+            (prompts.ids, prompts.texts) = (ids, texts);
             let decisions = router.decide(&prompts, &vec![preference; block.len()]);
             let mut lines = Vec::new();
             for (id, decision) in prompts.ids.iter().zip(&decisions) {
@@ -269,11 +270,15 @@ impl<'a> Answering<'a> {
     fn asked(&self, question: Question, number: usize) -> std::result::Result<Asked, String> {
         let width = self.router.embedding_width();
         let n_bytes = question.text.as_ref().map(String::len);
+        let text = Text::from(question.text.clone().unwrap_or_default());
+        if self.router.reads_texts() && text.is_empty() {
+            return Err("no `text`, and the router reads the texts of prompts".into());
+        }
         let mut embedding = match (question.embedding, &question.text) {
-            (Some(_), Some(_)) => {
+            (Some(_), Some(_)) if !self.router.reads_texts() => {
                 return Err("both an `embedding` and a `text`; one of them is enough".into());
             }
-            (Some(embedding), None) => embedding,
+            (Some(embedding), _) => embedding,
             // Where nobody looks at it, an embedding of zeros, which is none, is as good.
             (None, _) if width == 0 || !self.router.settings().traits().needs_embeddings => vec![0.0; width],
             (None, Some(text)) => self
@@ -312,6 +317,7 @@ impl<'a> Answering<'a> {
         let n_models = available.len();
         let embedding = Matrix::new(embedding, 1, width);
         let mut prompt = Prompts::unrecorded(embedding, vec![input_tokens], Some(available), n_models);
+        prompt.texts = vec![text];
         prompt.ids = vec![match &question.id {
             Some(serde_json::Value::String(id)) => id.clone(),
             Some(id) => id.to_string(),

@@ -22,7 +22,7 @@ fn suite() -> Suite {
         model.id = name.into();
     }
     for (at, prompt) in suite.prompts.iter_mut().enumerate() {
-        prompt.text = format!("prompt {at}, said in {}", "so ".repeat(8 * at));
+        prompt.text = format!("prompt {at}, said in {}", "so ".repeat(8 * at)).into();
     }
     suite
 }

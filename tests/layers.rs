@@ -12,7 +12,7 @@ use std::path::Path;
 #[rustfmt::skip]
 const ORDER: &[&str] = &[
     "error", "fs", "hash", "npy", "toml_file", "date", "index", "seed", "random", "preference",
-    "linalg", "network", "statistics", "metrics", "suite", "import", "embed", "router", "scenario", "record", "run",
+    "linalg", "network", "statistics", "metrics", "text", "suite", "import", "embed", "router", "scenario", "record", "run",
     "evaluate", "estimate", "route", "report", "gate", "decisions", "fuzzing",
 ];
 

@@ -217,7 +217,7 @@ fn prices_of_candidates_alone_are_asked_for() {
 fn input_tokens_are_estimated_only_where_asked_and_the_report_says_so() {
     let mut open = suite();
     for prompt in 0..200 {
-        open.prompts[prompt].text = format!("prompt {prompt:09}");
+        open.prompts[prompt].text = format!("prompt {prompt:09}").into();
         for model in 0..4 {
             open.models[model].price_in_usd_per_1m = Some(2.0);
             open.models[model].price_out_usd_per_1m = Some(4.0);

@@ -25,7 +25,7 @@ fn suite(n_models: usize) -> Suite {
         SyntheticSettings { n_prompts: 60, n_models, missing: 0.05, ..SyntheticSettings::default() };
     let mut suite = settings.generate().unwrap().suite;
     for prompt in 0..suite.prompts.len() {
-        suite.prompts[prompt].text = format!("prompt {prompt}, one of {}", prompt % 7);
+        suite.prompts[prompt].text = format!("prompt {prompt}, one of {}", prompt % 7).into();
         for model in (1..n_models).step_by(2) {
             let cost = suite.outcomes.cost_usd.get(prompt, model - 1);
             let is_scored = suite.outcomes.score.get(prompt, model).is_some();

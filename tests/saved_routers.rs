@@ -181,7 +181,7 @@ fn an_imported_log_of_one_model_a_request_tells_what_a_trained_router_would_have
         let logged = (prompt * 2_654_435_761 / 65_536) % models.len();
         let Some(score) = suite.outcomes.score.get(prompt, logged) else { continue };
         let request = serde_json::json!({
-            "request_id": facts.id, "model": models[logged], "messages": [{"role": "user", "content": facts.text}], "score": score,
+            "request_id": facts.id, "model": models[logged], "messages": [{"role": "user", "content": facts.text.as_str()}], "score": score,
             "spend": suite.outcomes.cost_usd.get(prompt, logged), "metadata": {"chance": 1.0 / models.len() as f64},
         });
         earned.push(score);
@@ -399,4 +399,43 @@ fn embeddings_of_a_file_are_routed_row_by_row_and_a_cascade_says_whom_to_call() 
     // Who looks at no prompt needs no embedding of it.
     train(here, "random", "random.safetensors");
     assert_eq!(ask("a").len(), 1);
+}
+
+#[test]
+fn a_router_that_reads_texts_is_asked_with_texts() {
+    let folder = folder_of_texts();
+    let here = folder.path();
+    let linear = "description = \"d\"\nsuite = \"own\"\nembeddings = \"built-in\"\n\
+        [[router]]\nkind = \"predictor\"\nmodel = \"linear\"\nfeatures = \"both\"\n\
+        [[router]]\nkind = \"predictor\"\nmodel = \"linear\"\nfeatures = \"text\"\n";
+    fs::write(here.join("s.toml"), linear).unwrap();
+    let suite = Suite::read(&here.join("own")).unwrap();
+    let route = |label: &str, arguments: &[&str], input: &str| {
+        let file = format!("{label}.safetensors");
+        let route = ["route", "--router", &file, "--preference", "0.5"];
+        llm_bandit(here, &[&route[..], arguments].concat(), input)
+    };
+    for label in ["linear-both", "linear-text"] {
+        train(here, label, &format!("{label}.safetensors"));
+        let question = serde_json::json!({ "embedding": [0.1] }).to_string();
+        let problem = error(&route(label, &[], &question));
+        assert_eq!(problem, "stdin:1: no `text`, and the router reads the texts of prompts", "{label}");
+    }
+    let all = lines(&route("linear-both", &["--suite", "own"], ""));
+    let text = |at: usize| suite.prompts[at].text.as_str();
+    let told = lines(&route("linear-both", &["--text", text(0), "--text", text(7)], ""));
+    for (at, told) in [0, 7].iter().zip(&told) {
+        let of_suite = all.iter().find(|decision| decision["prompt_id"] == *suite.prompts[*at].id).unwrap();
+        assert_eq!(told["model"], of_suite["model"]);
+    }
+    // Without texts nothing can be read, and it is said before anything is trained.
+    let subset = llm_bandit(here, &["subset", "own", "--out", "bare", "--without-texts"], "");
+    assert!(subset.status.success(), "{}", String::from_utf8_lossy(&subset.stderr));
+    fs::write(here.join("s.toml"), linear.replace("\"own\"\nembeddings = \"built-in\"", "\"bare\"")).unwrap();
+    let problem = error(&llm_bandit(here, &["run", "s.toml"], ""));
+    assert!(
+        problem.contains("router `linear-both` reads the texts of prompts, which suite `")
+            && problem.ends_with("does not have: let it see embeddings alone"),
+        "{problem}"
+    );
 }

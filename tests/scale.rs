@@ -50,7 +50,7 @@ fn study(scenarios: &[(&str, &str)]) -> tempfile::TempDir {
     let settings = SyntheticSettings { n_prompts: 60, n_models: 5, ..SyntheticSettings::default() };
     let mut suite = settings.generate().unwrap().suite;
     for (at, prompt) in suite.prompts.iter_mut().enumerate() {
-        prompt.text = format!("prompt {at}, one of {}", at % 7);
+        prompt.text = format!("prompt {at}, one of {}", at % 7).into();
     }
     suite.write(&path.join("data/small")).unwrap();
     for (name, text) in scenarios {

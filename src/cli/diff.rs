@@ -119,7 +119,10 @@ impl Side {
         };
         let suite = found.ok().map(Suite::in_order_of_ids).filter(|suite| suite.content_hash() == *hash);
         let prompts = suite.into_iter().flat_map(|suite| suite.prompts);
-        prompts.filter(|prompt| !prompt.text.is_empty()).map(|prompt| (prompt.id, prompt.text)).collect()
+        prompts
+            .filter(|prompt| !prompt.text.is_empty())
+            .map(|prompt| (prompt.id, prompt.text.to_string()))
+            .collect()
     }
 
     /// The decisions of a router; those of a file are whose they are.

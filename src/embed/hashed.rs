@@ -1,7 +1,7 @@
 //! The encoder inside the program: hashed word and character n-grams, weighed by TF-IDF, cut to the directions in which the
 //! suite's texts differ most.
 //!
-//! A text is counted as words, pairs of words, and pieces of words of 3 to 5 characters ([`Counts`]). A count c of an n-gram
+//! A text is counted as words, pairs of words, and pieces of words of 3 to 5 characters ([`NGrams`]). A count c of an n-gram
 //! that d of n texts hold weighs (1 + ln c) (1 + ln((1 + n) / (1 + d))); words and pieces are scaled to unit length each, so
 //! that neither drowns the other. The embedding is the projection onto the right singular vectors of these rows (latent
 //! semantic analysis: Deerwester et al. 1990), found by a randomised range finder with power iteration (Halko, Martinsson, and
@@ -15,6 +15,8 @@
 //! nothing else: no outcome, no benchmark, no split enters. A report says so. Whoever holds a prompt may know its text; what
 //! may not be known is how models answer it.
 
+use std::borrow::Borrow;
+
 use rayon::prelude::*;
 
 use crate::error::Result;
@@ -25,6 +27,7 @@ use crate::network::{Kept, Parts};
 use crate::random::{sample_indices, standard_normal};
 use crate::seed::Stream;
 use crate::suite::EncodedBy;
+use crate::text::{Count, LONGEST_TEXT_CHARS, N_BUCKETS, NGrams, PIECES};
 
 /// Of the hashed encoder: changes when the same texts would give other embeddings.
 pub(super) const VERSION: &str = "1";
@@ -42,15 +45,44 @@ pub(crate) struct Hashed {
     directions: Directions,
 }
 
+/// How directions are learned.
+#[derive(Clone, Copy)]
+pub(super) struct Learning<'a> {
+    pub(super) n_dimensions: usize,
+    pub(super) most_texts: usize,
+    pub(super) rounds: usize,
+    /// The fewest texts that a thread takes on; all of them where no other thread may be asked for help.
+    pub(super) least_at_once: usize,
+    pub(super) stream: &'a Stream,
+}
+
 impl Hashed {
     /// Learns from texts. The same texts give the same bits for any number of threads. There are fewer directions than asked for where
     /// the texts span fewer dimensions.
     pub(super) fn fit(texts: &[&str], n_dimensions: usize) -> Self {
-        let weights = inverse_document_frequencies(texts);
         let stream = Stream::root(0).named("embed").named("hashed");
-        let learned_from = sample(texts, &stream);
-        let rows: Vec<_> = learned_from.par_iter().map(|text| features(text, &weights)).collect();
-        let directions = Directions::new(&SparseMatrix::new(&rows, N_BUCKETS), n_dimensions, &stream);
+        let learning = Learning {
+            n_dimensions,
+            most_texts: MOST_LEARNED_FROM,
+            rounds: ROUNDS,
+            least_at_once: 1,
+            stream: &stream,
+        };
+        let known: Vec<&str> = texts.iter().copied().filter(|text| !text.is_empty()).collect();
+        Hashed::learn(&known, |text| NGrams::new(text), learning)
+    }
+
+    /// Learns from what is counted in texts, of which none is empty.
+    pub(super) fn learn<T: Sync, N: Borrow<NGrams>>(
+        texts: &[T],
+        count: impl Fn(&T) -> N + Sync,
+        learning: Learning<'_>,
+    ) -> Self {
+        let weights = inverse_document_frequencies(texts, &count, learning.least_at_once);
+        let learned_from = sample(texts, learning);
+        let rows = learned_from.par_iter().with_min_len(learning.least_at_once);
+        let rows: Vec<_> = rows.map(|text| features(count(text).borrow(), &weights)).collect();
+        let directions = Directions::new(&SparseMatrix::new(&rows, N_BUCKETS), learning);
         Hashed { weights, directions }
     }
 
@@ -60,9 +92,16 @@ impl Hashed {
         let mut embeddings = Matrix::zeros(texts.len(), width);
         if width > 0 {
             let rows = embeddings.values_mut().par_chunks_mut(width).zip(texts);
-            rows.for_each(|(row, text)| self.directions.project(&features(text, &self.weights), row));
+            rows.for_each(|(row, text)| self.project(&NGrams::new(text), row));
         }
         embeddings
+    }
+
+    /// Adds the embedding of a text to zeros.
+    pub(super) fn project(&self, ngrams: &NGrams, row: &mut [f32]) {
+        if !row.is_empty() {
+            self.directions.project(&features(ngrams, &self.weights), row);
+        }
     }
 
     /// Numbers in an embedding.
@@ -91,7 +130,6 @@ impl Kept for Hashed {
             weights.len() == N_BUCKETS
                 && used.len() == rows.n_rows()
                 && used.iter().all(|&bucket| bucket < N_BUCKETS)
-                && width == parts.shape().width
                 && lower.len() == width * width,
         )?;
         let mut reach = Matrix::zeros(N_BUCKETS, width);
@@ -101,50 +139,55 @@ impl Kept for Hashed {
 }
 
 /// ln((1 + n) / (1 + d)) + 1 for every bucket.
-fn inverse_document_frequencies(texts: &[&str]) -> Vec<f32> {
-    let documents = texts.par_iter().filter(|text| !text.is_empty()).fold(
-        || (0u32, vec![0u32; N_BUCKETS]),
-        |(n, mut frequencies), text| {
-            let Counts { words, pieces } = Counts::new(text);
-            words.iter().chain(&pieces).for_each(|(bucket, _)| frequencies[*bucket as usize] += 1);
-            (n + 1, frequencies)
-        },
-    );
+fn inverse_document_frequencies<T: Sync, N: Borrow<NGrams>>(
+    texts: &[T],
+    count: impl Fn(&T) -> N + Sync,
+    least_at_once: usize,
+) -> Vec<f32> {
+    let nothing = || vec![0u32; N_BUCKETS];
     // Sums of whole numbers do not depend on their order.
-    let (n, frequencies) = documents.reduce(
-        || (0, vec![0; N_BUCKETS]),
-        |(n, mut sums), (m, more)| {
+    let frequencies = texts
+        .par_iter()
+        .with_min_len(least_at_once)
+        .fold(nothing, |mut frequencies, text| {
+            let counted = count(text);
+            let NGrams { words, pieces } = counted.borrow();
+            words.iter().chain(pieces).for_each(|count| frequencies[count.bucket() as usize] += 1);
+            frequencies
+        })
+        .reduce(nothing, |mut sums, more| {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-            (n + m, sums)
-        },
-    );
-    let weight = |d: u32| ((1.0 + f64::from(n)) / (1.0 + f64::from(d))).ln().max(0.0) + 1.0;
+            sums
+        });
+    let n = texts.len() as f64;
+    let weight = |d: u32| ((1.0 + n) / (1.0 + f64::from(d))).ln().max(0.0) + 1.0;
     frequencies.into_iter().map(|d| weight(d) as f32).collect()
 }
 
 /// The texts that directions are learned from, in their order.
-fn sample<'a>(texts: &[&'a str], stream: &Stream) -> Vec<&'a str> {
-    let known: Vec<&str> = texts.iter().copied().filter(|text| !text.is_empty()).collect();
-    if known.len() <= MOST_LEARNED_FROM {
-        return known;
+fn sample<'a, T>(texts: &'a [T], learning: Learning<'_>) -> Vec<&'a T> {
+    if texts.len() <= learning.most_texts {
+        return texts.iter().collect();
     }
-    let mut drawn = sample_indices(&mut stream.named("texts").generator(), known.len(), MOST_LEARNED_FROM);
+    let mut rng = learning.stream.named("texts").generator();
+    let mut drawn = sample_indices(&mut rng, texts.len(), learning.most_texts);
     drawn.sort_unstable();
-    drawn.into_iter().map(|at| known[at]).collect()
+    drawn.into_iter().map(|at| &texts[at]).collect()
 }
 
 /// The weighed n-grams of a text, in the order of buckets; of unit length.
-fn features(text: &str, weights: &[f32]) -> Vec<(u32, f32)> {
-    let Counts { words, pieces } = Counts::new(text);
+fn features(NGrams { words, pieces }: &NGrams, weights: &[f32]) -> Vec<(u32, f32)> {
     let mut features: Vec<(u32, f32)> =
         [words, pieces].iter().flat_map(|counts| weighed(counts, weights)).collect();
     features.sort_unstable_by_key(|(bucket, _)| *bucket);
     features
 }
 
-fn weighed(counts: &[(u32, u32)], weights: &[f32]) -> Vec<(u32, f32)> {
-    let weight =
-        |&(bucket, count): &(u32, u32)| (bucket, (1.0 + (count as f32).ln()) * weights[bucket as usize]);
+fn weighed(counts: &[Count], weights: &[f32]) -> Vec<(u32, f32)> {
+    let weight = |count: &Count| {
+        let bucket = count.bucket();
+        (bucket, (1.0 + (count.times() as f32).ln()) * weights[bucket as usize])
+    };
     let mut weighed: Vec<(u32, f32)> = counts.iter().map(weight).collect();
     let length = weighed.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
     // Two blocks of this length make a row of length 1.
@@ -162,24 +205,24 @@ struct Directions {
 }
 
 impl Directions {
-    fn new(rows: &SparseMatrix, n_dimensions: usize, stream: &Stream) -> Self {
-        let transposed = rows.transposed();
-        let n_dimensions = n_dimensions.min(rows.n_rows());
-        let rng = &mut stream.named("directions").generator();
+    fn new(rows: &SparseMatrix, learning: Learning<'_>) -> Self {
+        let (transposed, at_once) = (rows.transposed(), learning.least_at_once);
+        let n_dimensions = learning.n_dimensions.min(rows.n_rows());
+        let rng = &mut learning.stream.named("directions").generator();
         // Kept as rows while they are made orthonormal.
         let n_values = n_dimensions * rows.n_rows();
         let mut q: Vec<f32> = (0..n_values).map(|_| standard_normal(rng) as f32).collect();
-        for round in 0..=ROUNDS {
+        for round in 0..=learning.rounds {
             orthonormalise(&mut q, rows.n_rows());
-            if round < ROUNDS {
-                let reach = transposed.multiply(&columns(&q, rows.n_rows()));
-                q = columns(rows.multiply(&reach).values(), n_dimensions).values().to_vec();
+            if round < learning.rounds {
+                let reach = transposed.multiply(&columns(&q, rows.n_rows()), at_once);
+                q = columns(rows.multiply(&reach, at_once).values(), n_dimensions).values().to_vec();
             }
         }
         // Where rows repeat there are fewer directions than rows: what is spanned already became zero.
         let independent = q.chunks_exact(rows.n_rows().max(1)).filter(|row| dot(row, row) > 0.5);
         let q: Vec<f32> = independent.flatten().copied().collect();
-        let reach = transposed.multiply(&columns(&q, rows.n_rows()));
+        let reach = transposed.multiply(&columns(&q, rows.n_rows()), at_once);
         let factor = Directions::factor(&reach);
         Directions { reach, factor }
     }
@@ -227,82 +270,6 @@ pub(super) fn card(n_dimensions: usize, asked: usize) -> EncodedBy {
     }
 }
 
-/// Numbers that n-grams are hashed to; two that meet in one number are taken for the same.
-const N_BUCKETS: usize = 1 << 17;
-/// Characters of a text that are read; what a prompt is about shows at its beginning, and time stays bounded.
-const LONGEST_TEXT_CHARS: usize = 4000;
-/// Lengths in characters of the pieces of a word, whose ends are marked.
-const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
-
-/// Words and pieces are kept separate before they are hashed, and weighed separately.
-#[derive(Clone, Copy)]
-enum Kind {
-    Words = 1,
-    Pieces = 2,
-}
-
-/// How often each bucket occurs in a text, in the order of buckets.
-struct Counts {
-    /// Of words and of pairs of neighbouring words.
-    words: Vec<(u32, u32)>,
-    /// Of pieces of words.
-    pieces: Vec<(u32, u32)>,
-}
-
-impl Counts {
-    /// Counts the n-grams of a text.
-    fn new(text: &str) -> Self {
-        let words = words(text);
-        let (mut of_words, mut of_pieces) = (Vec::new(), Vec::new());
-        for (at, word) in words.iter().enumerate() {
-            of_words.push(bucket(Kind::Words, word.bytes()));
-            if let Some(next) = words.get(at + 1) {
-                let pair = word.bytes().chain([b' ']).chain(next.bytes());
-                of_words.push(bucket(Kind::Words, pair));
-            }
-            let marked = format!("<{word}>");
-            let mut ends: Vec<usize> = marked.char_indices().map(|(end, _)| end).collect();
-            ends.push(marked.len());
-            for length in PIECES {
-                for ends in ends.windows(length + 1) {
-                    of_pieces.push(bucket(Kind::Pieces, marked[ends[0]..ends[length]].bytes()));
-                }
-            }
-        }
-        Counts { words: counted(of_words), pieces: counted(of_pieces) }
-    }
-}
-
-/// Runs of letters and digits in lower case, and every other character that is no blank by itself.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut is_open = false;
-    for char in text.chars().take(LONGEST_TEXT_CHARS) {
-        let is_letter = char.is_alphanumeric();
-        match words.last_mut().filter(|_| is_open && is_letter) {
-            Some(word) => word.extend(char.to_lowercase()),
-            None if char.is_whitespace() => {}
-            None => words.push(char.to_lowercase().collect()),
-        }
-        is_open = is_letter;
-    }
-    words
-}
-
-/// FNV-1a of 64 bits, whose high bits are mixed by a product with the golden ratio.
-fn bucket(kind: Kind, bytes: impl Iterator<Item = u8>) -> u32 {
-    const PRIME: u64 = 0x0100_0000_01b3;
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-    let hash = std::iter::once(kind as u8).chain(bytes).fold(0xcbf2_9ce4_8422_2325, mix);
-    (hash.wrapping_mul(GOLDEN) >> (64 - N_BUCKETS.trailing_zeros())) as u32
-}
-
-fn counted(mut buckets: Vec<u32>) -> Vec<(u32, u32)> {
-    buckets.sort_unstable();
-    buckets.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
-}
-
 /// Rows of (column, value), columns ascending.
 struct SparseMatrix {
     /// Where each row begins in `entries`, and where the last ends.
@@ -347,12 +314,13 @@ impl SparseMatrix {
     }
 
     /// The product with a dense matrix that has as many rows as this has columns.
-    fn multiply(&self, dense: &Matrix) -> Matrix {
+    fn multiply(&self, dense: &Matrix, least_at_once: usize) -> Matrix {
         let mut product = Matrix::zeros(self.n_rows(), dense.n_columns());
         let width = dense.n_columns().max(1);
         product
             .values_mut()
             .par_chunks_mut(width)
+            .with_min_len(least_at_once)
             .enumerate()
             .for_each(|(row, sum)| add_product(self.row(row), dense, sum));
         product
@@ -373,35 +341,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_runs_of_letters_and_digits_and_signs_stand_alone() {
-        assert_eq!(words("Is  x2+1=\u{c9}?\n"), ["is", "x2", "+", "1", "=", "\u{e9}", "?"]);
-        assert!(words(" \n").is_empty());
-    }
-
-    #[test]
-    fn words_pairs_and_pieces_are_counted() {
-        let total = |counts: &[(u32, u32)]| counts.iter().map(|(_, count)| count).sum::<u32>();
-        let counts = Counts::new("abc ABC d");
-        // `abc` twice, `d`, and the pairs `abc abc` and `abc d`.
-        assert_eq!((counts.words.len(), total(&counts.words)), (4, 5));
-        // Of `<abc>` three of length 3, two of 4, one of 5, each twice; of `<d>` one.
-        assert_eq!((counts.pieces.len(), total(&counts.pieces)), (7, 13));
-        assert!(counts.pieces.is_sorted());
-    }
-
-    #[test]
-    fn buckets_are_pinned() {
-        assert_eq!(Counts::new("a").words, [(65925, 1)]);
-    }
-
-    #[test]
     fn products_with_a_matrix_and_its_transpose_are_right() {
         // 1 0 2
         // 0 0 3
         let sparse = SparseMatrix::new(&[vec![(0, 1.0), (2, 2.0)], vec![(2, 3.0)]], 3);
         let dense = Matrix::new(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, 2);
-        assert_eq!(sparse.multiply(&dense).values(), [11.0, 14.0, 15.0, 18.0]);
+        assert_eq!(sparse.multiply(&dense, 1).values(), [11.0, 14.0, 15.0, 18.0]);
         let dense = Matrix::new(vec![1.0, 10.0], 2, 1);
-        assert_eq!(sparse.transposed().multiply(&dense).values(), [1.0, 0.0, 32.0]);
+        assert_eq!(sparse.transposed().multiply(&dense, 9).values(), [1.0, 0.0, 32.0]);
     }
 }

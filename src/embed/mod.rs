@@ -1,6 +1,6 @@
 //! Prompt embeddings from the prompts' texts, or from a file that was made elsewhere.
 //!
-//! `hashed` is the encoder inside the program, `transformer` runs sentence-transformer folders (cargo feature `encoder`). Another tool's
+//! `hashed` is the encoder inside the program, `text_block` features of texts that a router may see beside an embedding, `transformer` runs sentence-transformer folders (cargo feature `encoder`). Another tool's
 //! vectors are read here from NumPy arrays, safetensors, CSV, and JSON lines, each row joined to its prompt by id:
 //!
 //! | ending | holds |
@@ -15,6 +15,7 @@
 //! a note beside it that says who made it.
 
 mod hashed;
+mod text_block;
 #[cfg(feature = "encoder")]
 mod transformer;
 
@@ -32,6 +33,7 @@ use crate::npy;
 use crate::suite::{self, EMBEDDINGS, Embeddings, EncodedBy, Prompt, Suite, VECTORS_OF};
 pub use hashed::DEFAULT_DIMENSIONS;
 pub(crate) use hashed::Hashed;
+pub(crate) use text_block::TextBlock;
 
 /// What a scenario calls the embeddings of the encoder inside the program, made when it is run.
 pub const BUILT_IN: &str = "built-in";

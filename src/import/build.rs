@@ -125,7 +125,7 @@ fn prompts(gathered: impl Iterator<Item = GatheredPrompt>) -> (Vec<Prompt>, Vec<
             benchmarks.push(name.clone());
             benchmarks.len() - 1
         });
-        Prompt { id, benchmark, task, text, ..Prompt::default() }
+        Prompt { id, benchmark, task, text: text.into(), ..Prompt::default() }
     };
     (gathered.map(of).collect(), benchmarks)
 }

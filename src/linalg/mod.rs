@@ -141,7 +141,7 @@ pub(crate) fn principal_directions(rows: &Matrix, n_directions: usize, rng: &mut
 
 /// Gram and Schmidt's method, twice, so that rounding leaves no trace. A row that the others span becomes zero.
 pub(crate) fn orthonormalise(rows: &mut [f32], width: usize) {
-    for row in 0..rows.len() / width {
+    for row in 0..rows.len() / width.max(1) {
         let (earlier, rest) = rows.split_at_mut(row * width);
         let row = &mut rest[..width];
         let before = dot(row, row).sqrt();

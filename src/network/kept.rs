@@ -175,6 +175,14 @@ impl Parts {
         done
     }
 
+    /// Does something to parts that belong to something of another shape.
+    pub(crate) fn of_shape<T>(&mut self, shape: Shape, act: impl FnOnce(&mut Self) -> T) -> T {
+        let own = std::mem::replace(&mut self.shape, shape);
+        let done = act(self);
+        self.shape = own;
+        done
+    }
+
     /// What is wrong with the value that is being restored.
     pub(crate) fn fault(&self, problem: &str) -> Error {
         Error::file(&self.path, format!("`{}` {problem}", self.name))

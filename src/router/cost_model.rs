@@ -86,6 +86,11 @@ impl CostModels {
         CostModels { default, stream, mean: OnceLock::new(), per_prompt: OnceLock::new() }
     }
 
+    /// As these, with nothing fitted yet.
+    pub(super) fn anew(&self) -> Self {
+        CostModels::new(self.default, self.stream.clone())
+    }
+
     /// The fitted model of that kind.
     pub(crate) fn get(&self, kind: CostModelKind, data: &TrainingData) -> &FittedCosts {
         match kind {

@@ -76,9 +76,14 @@ impl Ridge {
         self.coefficients.n_rows() == n_features && shape.is_of_models(&self.coefficients)
     }
 
+    /// The predictor of what is linear in the targets, by what makes it of predictions or coefficients alike.
+    pub(super) fn map(self, of: impl FnOnce(Matrix) -> Matrix) -> Self {
+        Ridge { coefficients: of(self.coefficients) }
+    }
+
     /// The predictor of scores, fitted to how unseen models stand beside the seen ones: a sum of two that are linear.
     pub(super) fn of_scores(self, beside: &BesideSeen) -> Self {
-        Ridge { coefficients: beside.scores_of(self.coefficients) }
+        self.map(|coefficients| beside.scores_of(coefficients))
     }
 
     /// Predictions, rows x targets.
@@ -166,6 +171,22 @@ impl<'a> Moments<'a> {
     /// The fit to all rows.
     pub(super) fn fit(&self, lambda: f64) -> Ridge {
         self.fits(&[lambda], None).swap_remove(0)
+    }
+
+    /// The fit to all rows with a penalty for each target.
+    pub(super) fn fit_each(&self, penalties: &[f64]) -> Ridge {
+        let mut distinct = penalties.to_vec();
+        distinct.sort_unstable_by(f64::total_cmp);
+        distinct.dedup();
+        let fits = self.fits(&distinct, None);
+        let mut coefficients = Matrix::zeros(self.features.n_columns(), penalties.len());
+        for (target, penalty) in penalties.iter().enumerate() {
+            let fit = &fits[distinct.partition_point(|other| other < penalty)].coefficients;
+            for feature in 0..fit.n_rows() {
+                coefficients.row_mut(feature)[target] = fit.row(feature)[target];
+            }
+        }
+        Ridge { coefficients }
     }
 
     /// The fits to all rows but those of one fold, or to all rows, with each penalty.

@@ -7,6 +7,7 @@ use super::carrot::{Carrot, CostNetwork};
 use super::cascade::{Judged, Predicted};
 use super::equi::Equi;
 use super::factor_models::{Factorisation, ItemResponse};
+use super::features::Reading;
 use super::gaussian_process::GaussianProcess;
 use super::graph_attention::GraphAttention;
 use super::guarded::Guarded;
@@ -65,6 +66,7 @@ kept_behind!(Router {
     "ppo-fixed" => PpoFixed,
     "static-tiers" => StaticTiers,
     "guarded" => Guarded,
+    "reading" => Reading,
 });
 kept_behind!(Cascade { "judged" => Judged });
 kept_behind!(ScorePredictor {

@@ -32,6 +32,11 @@ pub trait RouterKind: erased_serde::Serialize + Any + Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether it can do nothing without the texts of prompts, whatever features it is told to see.
+    fn needs_texts(&self) -> bool {
+        false
+    }
+
     /// Checks what can be checked before anything is trained: with the candidates alone, or with the test prompts of a
     /// replicate too.
     ///

@@ -36,6 +36,7 @@ mod epochs;
 mod equi;
 pub(crate) mod external;
 mod factor_models;
+mod features;
 mod gaussian_process;
 mod graph_attention;
 mod guarded;
@@ -77,6 +78,8 @@ pub use cost_model::{CostModelKind, CostModels};
 pub(crate) use equi::EquiSettings;
 pub(crate) use external::{CommandSettings, DecisionsSettings};
 pub(crate) use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
+pub use features::Features;
+pub(crate) use features::train;
 pub(crate) use gaussian_process::GaussianProcessSettings;
 pub(crate) use graph_attention::GraphAttentionSettings;
 pub(crate) use guarded::GuardedSettings;
@@ -173,6 +176,11 @@ pub trait Router: Any + Send + Sync {
     /// mean will be found to be; `None` for a router without such a posterior.
     fn believed_mean(&self, _prompts: &Prompts, _model: usize) -> Option<[f64; 2]> {
         None
+    }
+
+    /// Whether it looks at the texts of prompts, so that a question without one cannot be answered as it was trained to.
+    fn reads_texts(&self) -> bool {
+        false
     }
 }
 

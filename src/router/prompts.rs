@@ -2,6 +2,7 @@
 
 use crate::linalg::Matrix;
 use crate::suite::{BYTES_PER_TOKEN, Suite};
+use crate::text::Text;
 
 /// What is known of prompts before any model answers them.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Prompts {
     /// Input tokens, known before an answer is asked for; the mean over the suite's tokenizers, else a quarter of the
     /// text's bytes, else 0 for every prompt.
     pub input_tokens: Vec<f64>,
+    /// Texts, empty where unknown: what routers see of them is counted in text features, never the text itself.
+    pub(crate) texts: Vec<Text>,
     /// The number of each prompt's benchmark in its suite: the application that asks, as a gateway knows it; `None` of a prompt of no
     /// suite.
     pub(crate) benchmarks: Vec<Option<usize>>,
@@ -65,6 +68,7 @@ impl Prompts {
             embeddings,
             has_embedding,
             input_tokens: prompts.iter().map(|&prompt| input_tokens(suite, prompt)).collect(),
+            texts: prompts.iter().map(|&prompt| suite.prompts[prompt].text.clone()).collect(),
             benchmarks: prompts.iter().map(|&prompt| Some(suite.prompts[prompt].benchmark)).collect(),
             text_groups: prompts.iter().map(|&prompt| text_groups[prompt]).collect(),
             available: available.contains(&false).then_some(available),
@@ -95,6 +99,7 @@ impl Prompts {
             has_embedding: embeddings.rows().map(|row| row.iter().any(|value| *value != 0.0)).collect(),
             embeddings,
             input_tokens,
+            texts: vec![Text::default(); n_prompts],
             benchmarks: vec![None; n_prompts],
             text_groups: (0..n_prompts).collect(),
             available: available.filter(|flags| flags.contains(&false)),
@@ -136,6 +141,7 @@ impl Prompts {
             embeddings: self.embeddings.rows_at(prompts),
             has_embedding: prompts.iter().map(|&prompt| self.has_embedding[prompt]).collect(),
             input_tokens: prompts.iter().map(|&prompt| self.input_tokens[prompt]).collect(),
+            texts: prompts.iter().map(|&prompt| self.texts[prompt].clone()).collect(),
             benchmarks: prompts.iter().map(|&prompt| self.benchmarks[prompt]).collect(),
             text_groups: prompts.iter().map(|&prompt| self.text_groups[prompt]).collect(),
             available: self.available.as_ref().map(|flags| {
@@ -145,6 +151,22 @@ impl Prompts {
                     .copied()
                     .collect()
             }),
+            n_models: self.n_models,
+            cost_factors: self.cost_factors.clone(),
+        }
+    }
+
+    /// The same prompts under other embeddings.
+    pub(super) fn embedded(&self, embeddings: Matrix, has_embedding: Vec<bool>) -> Self {
+        Prompts {
+            ids: self.ids.clone(),
+            embeddings,
+            has_embedding,
+            input_tokens: self.input_tokens.clone(),
+            texts: self.texts.clone(),
+            benchmarks: self.benchmarks.clone(),
+            text_groups: self.text_groups.clone(),
+            available: self.available.clone(),
             n_models: self.n_models,
             cost_factors: self.cost_factors.clone(),
         }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Cascade, Policy, Routed, RouterSettings, Training};
+use super::{Cascade, Features, Policy, Routed, RouterSettings, Training};
 use crate::embed::{Hashed, TextEncoder};
 use crate::error::{Error, Result};
 use crate::fs::{self, Claim};
@@ -17,7 +17,7 @@ use crate::linalg::kernels::dot;
 use crate::network::{Kept, Parts, Shape};
 use crate::preference::Preference;
 use crate::router::prompts::Prompts;
-use crate::suite::EncodedBy;
+use crate::suite::{EncodedBy, Prompt};
 use crate::toml_file;
 
 /// The number of the file format.
@@ -107,31 +107,33 @@ impl SavedRouter {
     /// # Errors
     /// Training that diverges.
     pub(crate) fn train(
-        settings: &RouterSettings,
+        (settings, features): (&RouterSettings, Features),
         training: &Training<'_>,
         models: Vec<String>,
         origin: Origin,
         EncoderOf { encoder, fitted }: EncoderOf,
     ) -> Result<Self> {
-        let trained = settings.as_kind().train(training)?;
+        let trained = super::train(settings.as_kind(), features, training)?;
         let data = training.data();
+        let has_embedding = features != Features::Text;
         let unseen = models.iter().zip(&data.unseen).filter(|(_, is_unseen)| **is_unseen);
         let card = Card {
             format: FORMAT,
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             cost_unit_usd: data.cost_unit_usd,
             mean_input_tokens: data.prompts.input_tokens.iter().sum::<f64>() / data.prompts.len() as f64,
-            embedding_width: data.prompts.embeddings.n_columns(),
+            embedding_width: if has_embedding { data.prompts.embeddings.n_columns() } else { 0 },
             unit_length: data.prompts.embeddings.rows().all(|row| is_near_unit(dot(row, row).sqrt())),
             unseen_models: unseen.map(|(model, _)| model.clone()).collect(),
             models,
             origin,
             router: settings.clone(),
-            encoder,
+            encoder: encoder.filter(|_| has_embedding),
             // Known once the router is taken apart.
             learned: BTreeMap::new(),
             notes: trained.notes,
         };
+        let fitted = fitted.filter(|_| has_embedding);
         let mut saved = SavedRouter { card, policy: trained.router, fitted };
         saved.card.learned = saved.parts().words().clone();
         Ok(saved)
@@ -273,6 +275,25 @@ impl SavedRouter {
         self.fitted.is_some()
     }
 
+    /// Whether it looks at the texts of prompts, whatever embeds them.
+    pub(crate) fn reads_texts(&self) -> bool {
+        matches!(&self.policy, Policy::Direct(router) if router.reads_texts())
+    }
+
+    /// Whether every prompt of a suite has a text, where the router reads texts.
+    ///
+    /// # Errors
+    /// One that has none.
+    pub(crate) fn check_texts(&self, folder: &Path, prompts: &[Prompt]) -> Result<()> {
+        match prompts.iter().find(|prompt| self.reads_texts() && prompt.text.is_empty()) {
+            Some(Prompt { id, .. }) => {
+                let problem = format!("prompt `{id}` has no text, and the router reads the texts of prompts");
+                Err(Error::file(folder, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether the embeddings that it learned from had unit length.
     pub(crate) fn unit_length(&self) -> bool {
         self.card.unit_length
@@ -328,7 +349,8 @@ impl SavedRouter {
         }
         let mut parts = parts.with(card.shape(), card.learned.clone());
         let policy = Policy::restore(&mut parts)?;
-        let fitted = parts.take("encoder")?;
+        let fitted: Option<Hashed> = parts.take("encoder")?;
+        parts.check(fitted.as_ref().is_none_or(|it| it.n_dimensions() == card.embedding_width))?;
         parts.check_empty()?;
         Ok(SavedRouter { card, policy, fitted })
     }
@@ -393,6 +415,8 @@ mod tests {
             "predictor" => &[
                 "model = \"knn\"",
                 "model = \"linear\"\ncost = \"mean\"",
+                "model = \"linear\"\nfeatures = \"both\"",
+                "model = \"knn\"\nfeatures = \"text\"",
                 "model = \"clusters\"",
                 "model = \"kernel\"",
                 "model = \"irt\"",
@@ -401,6 +425,7 @@ mod tests {
             ],
             "llm-bandit" => &[
                 "steps = 3\nout-of-fold = false\nuncertainty = true",
+                "predictors = [\"text\"]\nsteps = 3",
                 "preset = \"paper\"\npretraining = false\nsteps = 3",
             ],
             "embedllm" => &["dimensions = 4\nnoise = 0.1"],
@@ -436,7 +461,13 @@ mod tests {
             missing: 0.1,
             ..SyntheticSettings::default()
         };
-        let suite = suite.generate().unwrap().suite;
+        let mut suite = suite.generate().unwrap().suite;
+        for (at, prompt) in suite.prompts.iter_mut().enumerate() {
+            prompt.text = format!("Question {at}: how many of {} are there?", at * 7 % 31).into();
+        }
+        if settings.contains("features = \"text\"") {
+            suite.embeddings = None;
+        }
         let unseen = format!("[unseen]\nmodels = [\"{}\"]\n", suite.models[suite.models.len() - 1].id);
         let scenario = scenario(&if of_two { text } else { text + &unseen });
         let prompts: Vec<usize> = (0..suite.prompts.len()).collect();
@@ -550,9 +581,9 @@ mod tests {
             .unwrap()
             .suite;
         for (at, prompt) in suite.prompts.iter_mut().enumerate() {
-            prompt.text = format!("question {at} about the number {} and its square", at * 7 % 31);
+            prompt.text = format!("question {at} about the number {} and its square", at * 7 % 31).into();
         }
-        let texts: Vec<String> = suite.prompts.iter().map(|prompt| prompt.text.clone()).collect();
+        let texts: Vec<String> = suite.prompts.iter().map(|prompt| prompt.text.to_string()).collect();
         let encoder = crate::embed::Encoder::BuiltIn(16);
         suite.embeddings = Some(crate::embed::encoded(&suite.prompts, &encoder, &|_, _| {}).unwrap());
         let embeddings = suite.embeddings.clone().unwrap();
@@ -567,7 +598,7 @@ mod tests {
         }
         assert_eq!(encoder.encode("").unwrap(), [0.0; 16]);
         // Texts that the embeddings are not of do not come along.
-        suite.prompts[0].text.push('!');
+        suite.prompts[0].text = format!("{}!", &*texts[0]).into();
         let other = train(suite.clone());
         let problem = other.text_encoder(None).err().unwrap().to_string();
         assert!(problem.contains("which embed no text here; ask with an `embedding`"), "{problem}");

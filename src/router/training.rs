@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Policy;
 use super::cost_model::{CostModelKind, CostModels, FittedCosts};
+use super::prompts::Prompts;
 use super::training_data::{DevelopmentOutcomes, Meter, TrainingData};
+use crate::embed::TextBlock;
 use crate::error::{Error, Result};
 use crate::seed::Stream;
 use crate::suite::{Model, Prompt, Suite};
@@ -54,6 +56,40 @@ impl<'a> Training<'a> {
     /// With what other routers have fitted to the same data.
     pub(crate) fn sharing(self, fits: &'a SharedFits) -> Self {
         Training { fits: Some(fits), ..self }
+    }
+
+    /// The text features of this data, fitted to its development prompts by the first that asks.
+    pub(super) fn text_block(&self) -> Arc<TextBlock> {
+        let fit = |training: &Training<'a>| TextBlock::fit(&training.data.prompts.texts, &training.stream);
+        self.shared_fit("text block", fit)
+    }
+
+    /// The same data with these prompts in the place of its own, with nothing fitted yet.
+    pub(super) fn otherwise(&self, prompts: Prompts) -> Otherwise {
+        Otherwise {
+            data: TrainingData { prompts, ..self.data.clone() },
+            cost_models: self.cost_models.anew(),
+            fits: self.fits.map(|fits| SharedFits::new(fits.stream.clone(), fits.are_kept)),
+        }
+    }
+
+    /// Trains on other data in the place of this; what it pays and finds out is this training's.
+    pub(super) fn on<T>(&self, other: &Otherwise, train: impl FnOnce(&Training<'_>) -> T) -> T {
+        let training = Training {
+            data: &other.data,
+            cost_models: &other.cost_models,
+            stream: self.stream.clone(),
+            names: self.names,
+            // It knows fits by names that say nothing of the prompts.
+            memo: None,
+            fits: other.fits.as_ref(),
+            meter: Cell::default(),
+            curves: RefCell::default(),
+        };
+        let trained = train(&training);
+        self.meter.set(training.meter());
+        self.curves.borrow_mut().extend(training.curves.take());
+        trained
     }
 
     /// What several routers fit in the same way to the same data, under a name that tells all else that it depends on: made by the
@@ -166,6 +202,13 @@ impl<'a> Training<'a> {
     pub fn meter(&self) -> Meter {
         self.meter.get()
     }
+}
+
+/// A training set in which routers see prompts otherwise.
+pub(super) struct Otherwise {
+    pub(super) data: TrainingData,
+    cost_models: CostModels,
+    fits: Option<SharedFits>,
 }
 
 /// A router and what its training found out, for the record.

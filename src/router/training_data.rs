@@ -33,7 +33,7 @@ pub struct DevelopmentOutcomes {
 }
 
 /// Everything a router may learn from: the development prompts (training first, then validation) and their outcomes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TrainingData {
     /// The development prompts: training prompts first, then validation prompts.
     pub prompts: Prompts,

@@ -10,8 +10,8 @@ use crate::error::{Error, Result, suggestion};
 use crate::metrics::entry::Need;
 use crate::metrics::{Bound, PolicyId, metric};
 use crate::preference::PreferenceGrid;
-use crate::router::Names;
 use crate::router::quiz::QuizStrategy;
+use crate::router::{Features, Names};
 use crate::scenario::pool::{LeftOut, PoolSettings, Pooled, candidates, pool};
 use crate::scenario::shift::Shift;
 use crate::scenario::split::{Split, split, text_groups};
@@ -283,7 +283,8 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
         ));
     }
     let asks_by_identity = scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
-    let way_out = if suite.prompts.iter().all(|prompt| prompt.text.is_empty()) {
+    let has_texts = suite.prompts.iter().any(|prompt| !prompt.text.is_empty());
+    let way_out = if !has_texts {
         "the suite has no texts to embed either: `llm-bandit embed SUITE --from FILE` takes vectors made elsewhere"
     } else {
         "run `llm-bandit embed SUITE`, or set `embeddings = \"built-in\"`"
@@ -293,7 +294,15 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
     if asks_by_identity && suite.embeddings.is_none() {
         return fault(format!("quiz strategy `fisher` of router `{label}` {without_embeddings}"));
     }
-    if traits.needs_embeddings && suite.embeddings.is_none() {
+    let reads_texts = entry.features != Features::Embedding || kind.needs_texts();
+    if reads_texts && !has_texts {
+        let problem = format!(
+            "router `{label}` reads the texts of prompts, which suite `{}` does not have: let it see embeddings alone",
+            suite.info.name
+        );
+        return Err(Error::setting("features", problem));
+    }
+    if traits.needs_embeddings && entry.features != Features::Text && suite.embeddings.is_none() {
         return fault(format!("router `{label}` {without_embeddings}"));
     }
     match traits.needs_pool_of {

@@ -207,13 +207,15 @@ impl Replicate {
     }
 
     /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz, and where it sticks to models under the
-    /// label that it is given for that, those of its twin that does not.
+    /// label that it is given for that, or sees other features, those of its twin that does not.
     pub(super) fn stream_of(&self, entry: &RouterEntry) -> Stream {
         let swept = QuizLabel::parse(&entry.label);
         let label = swept.map_or(entry.label.as_str(), |label| label.router);
         let how = entry.stick.as_ref().map(|stick| stick.how.name());
         let twin = how.and_then(|how| label.strip_suffix(how)?.strip_suffix('-'));
-        self.stream.named("router").named(twin.unwrap_or(label))
+        let label = twin.unwrap_or(label);
+        let twin = label.strip_suffix(entry.features.name()).and_then(|label| label.strip_suffix('-'));
+        self.stream.named("router").named(twin.filter(|_| !entry.features.is_default()).unwrap_or(label))
     }
 
     /// What every model is asked, as positions among the training prompts; nothing of seen models.

@@ -191,6 +191,7 @@ fn swept(scenario: &Scenario) -> Scenario {
             settings: entry.settings.clone(),
             quiz: Some(quiz.clone()),
             stick: entry.stick.clone(),
+            features: entry.features,
         }));
     }
     swept

@@ -15,6 +15,7 @@ use crate::linalg::Matrix;
 use crate::record::{
     PredictionErrors, Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment,
 };
+use crate::router;
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::router::stick::{CostAware, Following};
 use crate::router::{
@@ -158,7 +159,8 @@ impl Replicate {
         let training =
             training.within(Names::of(inputs.suite)).remembering(self.memo.as_ref()).sharing(&set.fits);
         (observer.tell)(Step::Started, entry)?;
-        let trained = entry.settings.as_kind().train(&training).map_err(of_training)?;
+        let kind = entry.settings.as_kind();
+        let trained = router::train(kind, entry.features, &training).map_err(of_training)?;
         let (cost_aware, paid) = self.cost_aware(inputs, entry, set).unzip();
         let policy = Sticking { policy: &trained.router, cost_aware };
         (observer.tell)(Step::Trained, entry)?;
@@ -325,7 +327,7 @@ impl Replicate {
         let set = self.training_set(inputs, inputs.scenario.quiz_of(entry));
         let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry)).sharing(&set.fits);
         let models = inputs.suite.models.iter().map(|model| model.id.clone()).collect();
-        SavedRouter::train(&entry.settings, &training, models, origin, encoder)
+        SavedRouter::train((&entry.settings, entry.features), &training, models, origin, encoder)
             .map_err(|error| self.of_training(entry, error))
     }
 

@@ -64,11 +64,15 @@ impl<'a> Page<'a> {
             let _ = write!(
                 self.text,
                 "\n## {shown}\n\nBy `kind`, beside `label`{}:\n",
-                if name == "router" { ", `quiz`, and, in [sessions](sessions.md), `stick`" } else { "" }
+                if name == "router" {
+                    ", `quiz`, [`features`](embeddings.md#text-features), and, in [sessions](sessions.md), `stick`"
+                } else {
+                    ""
+                }
             );
             for kind in own["oneOf"].as_array().into_iter().flatten() {
                 let title = format!("`kind = {}`", kind["properties"]["kind"]["const"]);
-                self.rows(&format!("\n### {title}\n"), kind, &["kind", "label", "quiz", "stick"]);
+                self.rows(&format!("\n### {title}\n"), kind, &["kind", "label", "quiz", "features", "stick"]);
             }
         } else {
             return;

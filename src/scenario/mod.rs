@@ -27,7 +27,7 @@ use crate::metrics::table::headline_names;
 use crate::metrics::{Bound, METRICS, metric};
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::router::quiz::QuizSettings;
-use crate::router::{Registry, Stick};
+use crate::router::{Features, Registry, Stick};
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::shift::ShiftSettings;
 use crate::scenario::split::SplitSettings;
@@ -371,12 +371,22 @@ fn router(
         (Some(_), None) => return Err(in_quiz("a `quiz` needs `[unseen]`: nobody is asked".into())),
     };
     let how = table.remove("stick").map(toml::Value::try_into::<Stick>).transpose().map_err(Misread::toml)?;
+    let features = table.remove("features").map(toml::Value::try_into::<Features>).transpose();
+    let features = features.map_err(Misread::toml)?.unwrap_or_default();
     let settings = registry.parse(table).map_err(Misread::toml)?;
+    let traits = settings.traits();
+    if !features.is_default() && (!traits.needs_embeddings || traits.asks_judge) {
+        let problem = format!(
+            "`features` is for routers that learn from prompts and choose one model, which `{}` does not: leave it out",
+            settings.kind()
+        );
+        return Err(Misread::Problem(Error::setting("features", problem)));
+    }
     let in_stick = |problem: &str| Misread::Problem(Error::setting("stick", problem));
     let stick = match (how, caches) {
         (None, _) => None,
         (Some(_), None) => return Err(in_stick("`stick` needs `[session]`: else no prompt follows another")),
-        (Some(_), _) if settings.traits().asks_judge => {
+        (Some(_), _) if traits.asks_judge => {
             return Err(in_stick(
                 "`stick` is for routers that choose one model: this one calls several for a prompt",
             ));
@@ -385,9 +395,10 @@ fn router(
     };
     let label = label.unwrap_or_else(|| {
         let how = how.map_or(String::new(), |how| format!("-{}", how.name()));
-        format!("{}{how}", settings.default_label())
+        let seen = if features.is_default() { String::new() } else { format!("-{}", features.name()) };
+        format!("{}{seen}{how}", settings.default_label())
     });
-    Ok(RouterEntry { label, settings, quiz, stick })
+    Ok(RouterEntry { label, settings, quiz, stick, features })
 }
 
 #[cfg(test)]
@@ -411,6 +422,19 @@ mod tests {
         let scenario = parse(GOOD).unwrap();
         assert_eq!(scenario.name, "s");
         assert_eq!(scenario.routers.iter().map(|entry| &entry.label).collect::<Vec<_>>(), ["random", "knn"]);
+    }
+
+    #[test]
+    fn what_a_router_sees_is_in_its_label_and_refused_where_it_looks_at_no_prompt() {
+        let with = |features: &str| parse(&format!("{GOOD}features = \"{features}\"\n"));
+        let labels = |features: &str| with(features).unwrap().routers[1].label.clone();
+        assert_eq!(["embedding", "text", "both"].map(labels), ["knn", "knn-text", "knn-both"]);
+        let json = |features: &str| serde_json::to_string(&with(features).unwrap().routers[1]).unwrap();
+        assert!(json("both").contains("\"features\":\"both\"") && !json("embedding").contains("features"));
+        assert_eq!(
+            fault("kind = \"random\"", "kind = \"random\"\nfeatures = \"both\""),
+            "x/s.toml:6: `features` is for routers that learn from prompts and choose one model, which `random` does not: leave it out"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::unseen::WrittenQuiz;
 use crate::router::online::OnlineRouterSettings;
-use crate::router::{Registry, Stick};
+use crate::router::{Features, Registry, Stick};
 
 /// The schema of price books.
 pub fn price_book_schema() -> Value {
@@ -73,9 +73,14 @@ impl JsonSchema for RouterTable {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let quiz = generator.subschema_for::<WrittenQuiz>().to_value();
         let stick = generator.subschema_for::<Stick>().to_value();
+        let features = generator.subschema_for::<Features>().to_value();
         let kinds = Registry::built_in().schemas(generator).into_iter().map(|(kind, mut schema)| {
-            let of_all =
-                [("kind", json!({ "const": kind })), ("quiz", quiz.clone()), ("stick", stick.clone())];
+            let of_all = [
+                ("kind", json!({ "const": kind })),
+                ("quiz", quiz.clone()),
+                ("features", features.clone()),
+                ("stick", stick.clone()),
+            ];
             labelled(&mut schema, &of_all);
             let required = schema.ensure_object().entry("required").or_insert_with(|| json!([]));
             required.as_array_mut().expect("a list of names").push("kind".into());

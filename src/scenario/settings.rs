@@ -3,7 +3,7 @@
 use crate::date::Date;
 use crate::error::{Error, Result, suggestion};
 use crate::router::quiz::QuizSettings;
-use crate::router::{CostModelKind, RouterSettings, Stick};
+use crate::router::{CostModelKind, Features, RouterSettings, Stick};
 use crate::suite::CacheSettings;
 
 /// The `[cost]` of a scenario.
@@ -101,6 +101,9 @@ pub struct RouterEntry {
     /// Whether it stays on the model of the turn before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stick: Option<StickSettings>,
+    /// What it sees of a prompt.
+    #[serde(default, skip_serializing_if = "Features::is_default")]
+    pub features: Features,
 }
 
 /// How a router stays on the model of the turn before, with all that its choices depend on.

@@ -194,7 +194,7 @@ mod tests {
         let mut suite = suite(3, 0.0);
         suite.embeddings = None;
         for (at, prompt) in suite.prompts.iter_mut().enumerate() {
-            prompt.text = format!("text {at}");
+            prompt.text = format!("text {at}").into();
             prompt.given_part = Some(if at % 3 == 0 { Part::Test } else { Part::Training });
         }
         let text = starter("mine", &suite);

@@ -34,6 +34,7 @@ pub use values::{
     SuiteInfo, Turn,
 };
 
+pub use crate::text::Text;
 use sha2::{Digest, Sha256};
 
 use prices::PricedBy;
@@ -182,7 +183,7 @@ impl Suite {
             hash.update(field);
         };
         for prompt in &self.prompts {
-            for field in [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text] {
+            for field in [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &*prompt.text] {
                 text(field);
             }
             if let Some(part) = prompt.given_part {

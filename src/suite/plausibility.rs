@@ -158,7 +158,7 @@ mod tests {
         suite.models[0].id = "openai/gpt-4o (reasoning_effort=low)".into();
         suite.models[1].id = "unknown-name".into();
         for prompt in 0..20 {
-            suite.prompts[prompt].text = "word ".repeat(400 + 40 * prompt);
+            suite.prompts[prompt].text = "word ".repeat(400 + 40 * prompt).into();
             for model in 0..2 {
                 suite.models[model].price_in_usd_per_1m = None;
                 suite.outcomes.input_tokens.set(prompt, model, Some(500.0 + 50.0 * prompt as f64));

@@ -135,7 +135,7 @@ fn read_prompts(mut file: CsvFile) -> Result<(Vec<Prompt>, Vec<String>)> {
         let (task, text) = (optional(task)?, optional(text)?);
         let turn = turns.as_ref().map_or(Ok(None), |columns| columns.read(&file))?;
         let variant_of = Some(optional(variant_of)?).filter(|original| !original.is_empty());
-        prompts.push(Prompt { id, benchmark, task, text, given_part, turn, variant_of });
+        prompts.push(Prompt { id, benchmark, task, text: text.into(), given_part, turn, variant_of });
     }
     if prompts.is_empty() {
         return Err(Error::file(file.path(), "holds no prompt"));

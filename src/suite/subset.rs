@@ -53,7 +53,7 @@ impl Suite {
         subset.forget_benchmarks_without_prompts();
         subset.leave_list_costs_to_the_reader();
         if settings.without_texts {
-            subset.prompts.iter_mut().for_each(|prompt| prompt.text.clear());
+            subset.prompts.iter_mut().for_each(|prompt| prompt.text = crate::text::Text::default());
         }
         let mut words =
             format!("{} of the {} prompts of {}", kept.len(), suite.prompts.len(), suite.info.name);
@@ -209,7 +209,7 @@ mod tests {
         let mut suite = settings.generate().unwrap().suite;
         for (at, prompt) in suite.prompts.iter_mut().enumerate() {
             prompt.task = ["law", "law", "art"][at % 3].to_owned();
-            prompt.text = format!("text {}", at / 2);
+            prompt.text = format!("text {}", at / 2).into();
         }
         suite
     }

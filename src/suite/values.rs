@@ -11,6 +11,7 @@ use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::hash::sha256;
 use crate::network::{Kept, Parts};
+use crate::text::Text;
 use crate::toml_file;
 
 /// Where a suite comes from and how it may be used; all optional (`suite.toml`).
@@ -66,7 +67,7 @@ pub struct Prompt {
     /// A finer label within the benchmark, or empty.
     pub task: String,
     /// The text, or empty where unknown.
-    pub text: String,
+    pub text: Text,
     /// The part of a split that its source puts it in, where it says so.
     pub given_part: Option<Part>,
     /// Its place in a session; `None` of a prompt that is asked alone.

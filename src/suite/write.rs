@@ -106,7 +106,7 @@ impl Suite {
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(self.prompts.iter().map(|prompt| {
             let part = prompt.given_part.map_or("", Part::name);
-            let row = [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &prompt.text, part];
+            let row = [&prompt.id, &self.benchmarks[prompt.benchmark], &prompt.task, &*prompt.text, part];
             let [session, number, asked_at] = match &prompt.turn {
                 Some(turn) => [turn.session.clone(), turn.number.to_string(), field(turn.asked_at_seconds)],
                 None => [const { String::new() }; 3],

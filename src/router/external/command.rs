@@ -149,7 +149,7 @@ impl RouterKind for CommandSettings {
             ("program".to_owned(), shown(&self.command.join(" "))),
             ("version".to_owned(), shown(&welcome.version)),
         ]);
-        let text = |prompt: &crate::suite::Prompt| (prompt.id.clone(), prompt.text.clone());
+        let text = |prompt: &crate::suite::Prompt| (prompt.id.clone(), prompt.text.to_string());
         let program = Program {
             process: Mutex::new(process),
             protocol: Protocol {

@@ -19,7 +19,7 @@ use crate::seed::Stream;
 kept_as_word!(LlmBanditSettings, super::settings::Source);
 kept!(Identities { mean, variance });
 kept!(
-    Predictors { learned, clusters, kernel, mixture, costs, placement, identity_share, uncertainty },
+    Predictors { learned, clusters, kernel, text, mixture, costs, placement, identity_share, uncertainty },
     |it, shape| it.identity_share.len() == shape.n_models
 );
 kept!(Candidates { identities, cost, score, variance }, |it, shape| {
@@ -86,6 +86,7 @@ impl Kept for LlmBandit {
             super::Source::Irt => true,
             super::Source::Clusters => predictors.clusters.is_some(),
             super::Source::Kernel => predictors.kernel.is_some(),
+            super::Source::Text => predictors.text.is_some(),
         };
         parts.check(
             candidates.identities.n_columns() == d

@@ -64,6 +64,10 @@ impl RouterKind for LlmBanditSettings {
         self.check_ranges()
     }
 
+    fn needs_texts(&self) -> bool {
+        self.predictors.as_ref().is_some_and(|predictors| predictors.contains(&Source::Text))
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (router, notes) = LlmBandit::train(self, training)?;
         Ok(Trained { router: super::Policy::Direct(Box::new(router)), notes })
@@ -218,5 +222,9 @@ impl Router for LlmBandit {
             Some(placement) => placement.believed_mean(&self.predictors.situations(prompts).scores, model),
             None => self.predictors.learned.believed_mean(&prompts.embeddings, model),
         }
+    }
+
+    fn reads_texts(&self) -> bool {
+        self.predictors.text.is_some()
     }
 }

@@ -15,6 +15,7 @@ use crate::router::placement::FactorPlacement;
 use crate::router::plug_in::{FittedScores, ScorePredictor, prompt_utilities};
 use crate::router::predictor::clusters::{self, ClusterRidge};
 use crate::router::predictor::kernel::{self, KernelSmoother};
+use crate::router::predictor::text::{self, TextRidge};
 use crate::router::prompts::Prompts;
 
 /// Mixture weights are multiples of one over this.
@@ -30,6 +31,7 @@ pub(crate) struct Predictors {
     pub(crate) learned: Learned,
     pub(crate) clusters: Option<ClusterRidge>,
     pub(crate) kernel: Option<KernelSmoother>,
+    pub(crate) text: Option<TextRidge>,
     /// The sources in use, each with its weight in the mixture; weights sum to 1.
     pub(crate) mixture: Vec<(Source, f32)>,
     pub(crate) costs: CostModel,
@@ -91,6 +93,7 @@ pub(crate) fn fit(
             learned,
             clusters: None,
             kernel: None,
+            text: None,
             mixture: Vec::new(),
             costs: costs.model.clone(),
             placement: None,
@@ -118,6 +121,12 @@ pub(crate) fn fit(
                 let fitted = kernel::fit(training, settings.cost);
                 notes.insert("bandwidth".to_owned(), fitted.notes["bandwidth"].clone());
                 predictors.kernel = Some(fitted.predictor.clone());
+                seen(&fitted, settings, prompts)
+            }
+            Source::Text => {
+                let fitted = text::fit(training, settings.cost);
+                notes.extend(fitted.notes.clone());
+                predictors.text = Some(fitted.predictor.clone());
                 seen(&fitted, settings, prompts)
             }
         };
@@ -195,6 +204,7 @@ impl Predictors {
             Source::Irt => self.learned.scores(&prompts.embeddings),
             Source::Clusters => self.clusters.as_ref().expect("a source in use is fitted").predict(prompts),
             Source::Kernel => self.kernel.as_ref().expect("a source in use is fitted").predict(prompts),
+            Source::Text => self.text.as_ref().expect("a source in use is fitted").predict(prompts),
         };
         let sources = self.mixture.iter().map(scores).collect();
         self.assemble(prompts, sources, self.costs.predict(prompts))

@@ -106,6 +106,8 @@ pub enum Source {
     Clusters,
     /// The mean over all development prompts, weighted by nearness.
     Kernel,
+    /// Ridge regression on text features too, beside all that `clusters` sees.
+    Text,
 }
 
 /// How unseen models are scored.
@@ -125,6 +127,7 @@ impl Source {
             Source::Irt => "irt",
             Source::Clusters => "clusters",
             Source::Kernel => "kernel",
+            Source::Text => "text",
         }
     }
 }

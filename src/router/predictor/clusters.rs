@@ -51,8 +51,7 @@ kept!(Features { clusterings, ln_tokens }, |it, shape| {
     it.clusterings.iter().all(fits) && it.ln_tokens.0.is_finite() && it.ln_tokens.1 > 0.0
 });
 kept!(ClusterRidge { features, ridge }, |it, shape| {
-    let n_clusters: usize = it.features.clusterings.iter().map(Matrix::n_rows).sum();
-    it.ridge.fits(n_clusters + shape.width + 2, shape)
+    it.ridge.fits(it.features.n_features(shape.width), shape)
 });
 
 impl ScorePredictor for ClusterRidge {
@@ -104,8 +103,13 @@ impl Features {
         Features { clusterings, ln_tokens: (mean, deviation) }
     }
 
+    /// The number of features of prompts with embeddings of that width.
+    pub(super) fn n_features(&self, width: usize) -> usize {
+        self.clusterings.iter().map(Matrix::n_rows).sum::<usize>() + width + 2
+    }
+
     /// Memberships, embedding, tokens, and the constant; prompts x features.
-    fn of(&self, prompts: &Prompts) -> Matrix {
+    pub(super) fn of(&self, prompts: &Prompts) -> Matrix {
         let memberships: Vec<Matrix> =
             self.clusterings.iter().map(|centres| memberships(&prompts.embeddings, centres)).collect();
         let n_memberships: usize = memberships.iter().map(Matrix::n_columns).sum();

@@ -7,6 +7,7 @@ pub(super) mod clusters;
 pub(super) mod kernel;
 pub(super) mod knn;
 pub(super) mod mlp;
+pub(super) mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::{CacheSettings, CellTable, CostBasis, Model, Outcomes, Prompt, Suite,
 use crate::error::{Error, Result};
 use crate::random::{ChaCha8Rng, bernoulli, beta, index_below, standard_normal, uniform};
 use crate::seed::Stream;
+use crate::text::Text;
 
 pub use settings::{BenchmarkSettings, ModelSettings, ScoreKind, SynthesizedSessions, SyntheticSettings};
 
@@ -68,7 +69,7 @@ impl SyntheticSettings {
                 id: format!("{}-{at:05}", benchmarks[prompt.benchmark].name),
                 benchmark: prompt.benchmark,
                 task: format!("cluster-{}", prompt.cluster % self.n_clusters_per_benchmark),
-                text: String::new(),
+                text: Text::default(),
                 turn: prompt.turn.clone(),
                 ..Prompt::default()
             })
