@@ -198,15 +198,11 @@ fn a_fisher_quiz_asks_answered_training_prompts_and_a_smaller_one_begins_a_large
 }
 
 #[test]
-fn without_embeddings_there_is_no_fisher_quiz() {
+fn a_fisher_quiz_needs_no_embeddings() {
     let mut suite = suite(5, 0.0);
     suite.embeddings = None;
-    let scenario = scenario_of(&quick()[..1], "share = 0.3", &[FISHER]);
-    let fault = run(&scenario, suite, &|_| {}).unwrap_err().to_string();
-    assert!(
-        fault.starts_with("quiz strategy `fisher` of router `0-0` needs prompt embeddings, which suite `"),
-        "{fault}"
-    );
+    let record = record(&scenario_of(&quick()[..1], "share = 0.3", &[FISHER]), &suite);
+    assert_eq!(unseen(&record).quizzes[0].prompts.len(), 12);
 }
 
 #[test]
@@ -222,8 +218,10 @@ fn what_the_quiz_says_is_heard_by_every_router_that_listens() {
     for (at, entry) in scenario.routers.iter().enumerate() {
         let kind = entry.settings.kind();
         let is_deaf = kind == "random" || entry.label.ends_with("-0");
-        // The best and the cheapest single model may stay the same ones, and so may an incumbent that nothing surely beats.
-        if !["single", "guarded"].contains(&kind) {
+        // The best and the cheapest single model may stay the same ones, and so may an incumbent that nothing surely beats. A lower bound
+        // may keep clear of models with a dozen answers, whatever these are.
+        let is_cautious = kind == "gp" && !format!("{:?}", entry.settings).contains("Upper");
+        if !["single", "guarded"].contains(&kind) && !is_cautious {
             assert_eq!(before.choices[0][at] == after.choices[0][at], is_deaf, "{}", entry.label);
         }
     }

@@ -91,8 +91,9 @@ pub use llm_bandit::{
     Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
     UnseenPlacement as BanditPlacement,
 };
-pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained, item_information};
+pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub use placement::Placement;
+pub(crate) use placement::item_information;
 pub(crate) use ppo_fixed::PpoFixedSettings;
 pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub(crate) use prompt_to_leaderboard::PromptToLeaderboardSettings;

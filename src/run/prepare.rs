@@ -10,7 +10,6 @@ use crate::error::{Error, Result, suggestion};
 use crate::metrics::entry::Need;
 use crate::metrics::{Bound, PolicyId, metric};
 use crate::preference::PreferenceGrid;
-use crate::router::quiz::QuizStrategy;
 use crate::router::{Features, Names};
 use crate::scenario::pool::{LeftOut, PoolSettings, Pooled, candidates, pool};
 use crate::scenario::shift::Shift;
@@ -282,7 +281,6 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
             "router `{label}` cannot take a new model without training anew: with `pool = \"unseen-only\"` it has nobody to choose"
         ));
     }
-    let asks_by_identity = scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher);
     let has_texts = suite.prompts.iter().any(|prompt| !prompt.text.is_empty());
     let way_out = if !has_texts {
         "the suite has no texts to embed either: `llm-bandit embed SUITE --from FILE` takes vectors made elsewhere"
@@ -291,9 +289,6 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
     };
     let without_embeddings =
         format!("needs prompt embeddings, which suite `{}` does not have; {way_out}", suite.info.name);
-    if asks_by_identity && suite.embeddings.is_none() {
-        return fault(format!("quiz strategy `fisher` of router `{label}` {without_embeddings}"));
-    }
     let reads_texts = entry.features != Features::Embedding || kind.needs_texts();
     if reads_texts && !has_texts {
         let problem = format!(

@@ -109,7 +109,7 @@ impl Replicate {
     ///
     /// # Errors
     /// As [`UnseenSettings::choose`](crate::scenario::unseen::UnseenSettings::choose); a part of the split in which nobody
-    /// answered anything; identity vectors that diverge.
+    /// answered anything.
     pub(crate) fn new<'e>(
         inputs: RunInputs<'_>,
         (number, stream): (usize, Stream),
@@ -141,10 +141,10 @@ impl Replicate {
             }
         }
         let reference = Reference { cost_usd, score: all.outcomes.mean_score, tokens };
-        let asks_by_identity = to_train
+        let asks_by_information = to_train
             .any(|entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher));
         let information =
-            if asks_by_identity { Some(inform(inputs, &split, &unseen, &stream)?) } else { None };
+            if asks_by_information { Some(inform(inputs, &split, &unseen, &stream)) } else { None };
         let is_swept = |entry: &RouterEntry| QuizLabel::parse(&entry.label).is_some();
         Ok(Replicate {
             number,
@@ -294,8 +294,8 @@ fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> 
     Ok(kept)
 }
 
-/// What answers would say about an identity, from the seen models' outcomes alone: no quiz has been asked yet.
-fn inform(inputs: RunInputs<'_>, split: &Split, unseen: &[bool], stream: &Stream) -> Result<ItemInformation> {
+/// What answers would say about a new model, from the seen models' outcomes alone: no quiz has been asked yet.
+fn inform(inputs: RunInputs<'_>, split: &Split, unseen: &[bool], stream: &Stream) -> ItemInformation {
     let RunInputs { scenario, suite, groups, grid, .. } = inputs;
     let nothing = Quizzed { unseen: unseen.to_vec(), asked: vec![Vec::new(); unseen.len()] };
     let parts = (&split.training[..], &split.validation[..]);

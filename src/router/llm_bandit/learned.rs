@@ -1,16 +1,14 @@
 //! Identity vectors of a whole candidate pool: learned from the seen models' answers, placed by quiz for unseen ones, with
-//! predictions for the development prompts that have not seen them. [`item_information`] is what an answer to each training
-//! prompt would say about a new model's identity: the item bank of a `fisher` quiz.
+//! predictions for the development prompts that have not seen them.
 
 use super::identity::{self, Diverged, Fitted, Identities, Observations};
 use super::quiz::{Prior, mean_score, place};
 use super::response::ResponseNetwork;
-use super::settings::{IdentitySettings, Labels, TUNED_UPDATES};
+use super::settings::{IdentitySettings, Labels};
 use crate::error::{Error, Result};
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::router::Training;
 use crate::router::cross_validation::{N_FOLDS, folds};
-use crate::router::quiz::ItemInformation;
 use crate::router::training_data::TrainingData;
 use crate::seed::Stream;
 
@@ -386,28 +384,6 @@ fn binarise(labels: &mut Matrix, benchmarks: &[usize]) {
             }
         }
     }
-}
-
-/// Learns identities of the seen models on training prompts, stopped by their answers to validation prompts, and takes
-/// the gradient of f and p (1 - p) of every training prompt at the mean of these identities, where the prior of a new
-/// model lies. A prompt without embedding says nothing.
-///
-/// # Errors
-/// Training that diverges.
-pub(crate) fn item_information(training: &Training<'_>) -> Result<ItemInformation> {
-    let data = training.data();
-    let settings = IdentitySettings { least_updates: TUNED_UPDATES, ..Default::default() };
-    let learned = learn(training, &settings, LearnFrom::Training, IdentityPlacement::Average)?;
-    let seen: Vec<usize> = (0..data.n_models()).filter(|&model| !data.unseen[model]).collect();
-    let prior = Prior::around(&learned.identities.mean.rows_at(&seen));
-    let rows: Vec<usize> = (0..data.n_training).collect();
-    let responses = learned.network.responses(&data.prompts.embeddings.rows_at(&rows), &prior.mean());
-    let weight = |(logit, has_embedding): (&f32, &bool)| {
-        let p = kernels::sigmoid(*logit);
-        if *has_embedding { p * (1.0 - p) } else { 0.0 }
-    };
-    let weights = responses.logits.iter().zip(&data.prompts.has_embedding).map(weight).collect();
-    Ok(ItemInformation { gradients: responses.gradients, weights, prior_precision: Prior::PRECISION })
 }
 
 #[cfg(test)]

@@ -28,9 +28,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub(crate) use learned::{
-    IdentityPlacement, LearnFrom, Learned, Stopped, item_information, out_of_fold, stop,
-};
+pub(crate) use learned::{IdentityPlacement, LearnFrom, Learned, Stopped, out_of_fold, stop};
 pub use objective::Routed;
 pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source, UnseenPlacement};

@@ -22,9 +22,10 @@ pub(crate) use self::metadata::ModelMetadata;
 use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds, squared_errors};
 use super::plug_in::ScorePredictor;
 use super::prompts::Prompts;
+use super::quiz::ItemInformation;
 use super::training::Training;
 use super::training_data::TrainingData;
-use crate::linalg::Matrix;
+use crate::linalg::{Cholesky, Matrix};
 use crate::network::kept;
 use crate::suite::CellTable;
 
@@ -113,6 +114,24 @@ fn fit(data: &TrainingData, training: &Training<'_>) -> Fitted {
     Fitted {
         prior: Prior::fit(&analysis.weights, &likeness, &data.unseen, noise),
         regressors: analysis.regressors(&scores),
+    }
+}
+
+/// What an answer to each training prompt says of a new model's weights, in the coordinates in which their prior is standard normal:
+/// L' (1, z) with S0 = L L', at the noise of an answer. It rests on the seen models' own answers and needs no embedding.
+pub(crate) fn item_information(training: &Training<'_>) -> ItemInformation {
+    let data = training.data();
+    let Fitted { regressors, prior } = fit(data, training);
+    let size = regressors[0].len();
+    let factor = Cholesky::factor(prior.covariance, size).expect("a covariance whose diagonal was raised");
+    let lower = factor.lower();
+    let gradients = regressors[..data.n_training].iter().flat_map(|x| {
+        (0..size).map(move |j| (j..size).map(|i| lower[i * size + j] * x[i]).sum::<f64>() as f32)
+    });
+    ItemInformation {
+        gradients: Matrix::new(gradients.collect(), data.n_training, size),
+        weights: vec![(1.0 / prior.noise) as f32; data.n_training],
+        prior_precision: 1.0,
     }
 }
 

@@ -1,17 +1,17 @@
 //! The prompts that together say most about a new model's mean score: sequential c-optimal design.
 //!
-//! An answer to a prompt whose predicted logit has gradient g in the identity vector, and whose predicted probability is
-//! p, adds the Fisher information w g g' with w = p (1 - p). With the prior's precision the information about the vector
+//! An answer to a prompt whose prediction has gradient g in a model's weights, and whose answers have the variance 1 / w, adds the
+//! Fisher information w g g'. With the prior's precision the information about the weights
 //! is lambda I + sum w g g', and with S its inverse the predicted mean score, of gradient a, has the variance a' S a; each
 //! pick takes the prompt that lowers it most, by w (g' S a)^2 / (1 + w g' S g) (Sherman-Morrison).
 //!
 //! The mean decides most of what a router makes of a model. A D-optimal design (the same with ln det of the information, the
-//! usual one) asks as much about every other direction of the identity: on 493 prompts of the Open LLM Leaderboard it needs
+//! usual one) asks as much about every other direction of the weights: on 493 prompts of the Open LLM Leaderboard it needs
 //! twice as many prompts to rank new models as well (`tests/tiny_benchmarks.rs`).
 //!
-//! The gradients are those at the prior's mean, so the whole quiz is chosen before its first answer and is the same for all
-//! new models. Adaptive testing proper places the model anew after every few answers; it predicted held-out models better
-//! than such a design, but no better than `stratified`, which needs no network (`docs/src/experiments.md`).
+//! The model is that of [`placement`](crate::router::placement): w is 1 over the variance of an answer, and g and the prior are its
+//! weights' in coordinates in which they are standard normal. It is linear and normal, so that what an answer tells does not depend on
+//! what it is: asking adaptively, with the model placed anew after every answer, would choose the same prompts.
 
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;

@@ -2,8 +2,7 @@
 //!
 //! One file a strategy of some length; [`select`] is the entry. A choice may look at the prompts, at the seen models' scores on them,
 //! and at which of them the new model can answer, never at what the new model answered, nor at any test prompt: none of
-//! these is in an [`ItemBank`]. `fisher` needs identity vectors, learned from the seen models' answers to training prompts;
-//! their answers to validation prompts say when to stop learning.
+//! these is in an [`ItemBank`]. `fisher` needs weights and factors, found from the seen models' answers to development prompts.
 //!
 //! `stratified` asks prompts over the whole range of difficulty, in each part of it the one that tells models apart best. Difficulty of
 //! a prompt: 1 - mean score of the seen models on it. Discrimination: the item-rest correlation, that of the seen models' scores on the
@@ -57,7 +56,7 @@ pub enum QuizStrategy {
     Stratified,
     /// Typical prompts: medoids of clusters.
     Anchor,
-    /// The prompts that together say most about the mean score, by the response network of the seen models.
+    /// The prompts that together say most about the mean score, by factor analysis of the seen models.
     Fisher,
     /// Every training prompt.
     All,
@@ -143,7 +142,7 @@ fn select_one(
         QuizStrategy::Stratified => select_stratified(&candidates, bank.scores, size),
         QuizStrategy::Anchor => anchor::select(&candidates, bank, size, stream),
         QuizStrategy::Fisher => {
-            let information = bank.information.expect("a scenario with `fisher` has identity vectors");
+            let information = bank.information.expect("a scenario with `fisher` has factors");
             let weights: Vec<f32> = candidates.iter().map(|&prompt| information.weights[prompt]).collect();
             let gradients = information.gradients.rows_at(&candidates);
             let mean_score = information.of_mean_score();
@@ -171,18 +170,18 @@ pub struct ItemBank<'a> {
     pub has_embedding: &'a [bool],
     /// Scores, training prompts x seen models.
     pub scores: &'a CellTable,
-    /// What an answer to each prompt would say about an identity vector; only `fisher` needs it.
+    /// What an answer to each prompt would say about a new model; only `fisher` needs it.
     pub information: Option<&'a ItemInformation>,
 }
 
-/// What answers would say about an identity vector.
+/// What answers would say about the weights of a new model, whose prior is normal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemInformation {
-    /// Gradients of the predicted logits in the identity vector, prompts x dimensions, for a typical new model.
+    /// Gradients of what is predicted in the weights, prompts x weights, for a typical new model.
     pub gradients: Matrix,
-    /// p (1 - p) of each prompt at the same vector.
+    /// 1 over the variance of an answer to each prompt.
     pub weights: Vec<f32>,
-    /// The precision of the prior of each dimension; 1 for N(0, I).
+    /// The precision of the prior of each weight; 1 for N(0, I).
     pub prior_precision: f32,
 }
 
