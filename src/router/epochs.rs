@@ -1,12 +1,10 @@
 //! Networks that are trained epoch by epoch: one for so many epochs, or several designs, to see which is worth it and for how long.
 
-use rayon::prelude::*;
-
 use super::cross_validation::best;
 use crate::error::{Error, Result};
 
 /// A network in training, with all that its next epoch depends on.
-pub(super) trait Learner: Send {
+pub(super) trait Learner {
     /// One pass over what is learned from; `None` where a loss or a gradient is no finite number.
     fn epoch(&mut self) -> Option<()>;
 
@@ -40,12 +38,11 @@ impl Tuning {
     /// The design with the least loss.
     ///
     /// # Errors
-    /// Training that diverges: of the first such design.
+    /// Training that diverges.
     pub(super) fn best<L: Learner>(self, learners: impl Iterator<Item = L>) -> Result<Tried> {
-        let learners: Vec<(usize, L)> = learners.enumerate().collect();
-        let tried: Vec<Result<Tried>> =
-            learners.into_par_iter().map(|(design, learner)| self.try_out(design, learner)).collect();
-        let mut tried = tried.into_iter().collect::<Result<Vec<Tried>>>()?;
+        // On one thread: another one that waited here could take up a router that waits for what is fitted here.
+        let tried = learners.enumerate().map(|(design, learner)| self.try_out(design, learner));
+        let mut tried = tried.collect::<Result<Vec<Tried>>>()?;
         let chosen = best(&tried.iter().map(|tried| -tried.loss).collect::<Vec<_>>());
         Ok(tried.swap_remove(chosen))
     }
