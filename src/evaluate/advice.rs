@@ -109,11 +109,12 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
     // What is better comes first; of equals, the first router of the scenario at its lowest weight of cost.
     let by_cost = |a: &Point, b: &Point| a.cost_usd.total_cmp(&b.cost_usd).then(b.score.total_cmp(&a.score));
     let by_score = |a: &Point, b: &Point| b.score.total_cmp(&a.score).then(a.cost_usd.total_cmp(&b.cost_usd));
-    let wants_score = !has_cost || matches!(goal, Goal::Budget(_));
+    let has_budget = matches!(goal, Goal::Budget(_));
     let met = offers.iter().filter(|(_, _, point)| is_met(point));
-    let best = met.min_by(|a, b| if wants_score { by_score(&a.2, &b.2) } else { by_cost(&a.2, &b.2) });
+    let best =
+        met.min_by(|a, b| if has_budget || !has_cost { by_score(&a.2, &b.2) } else { by_cost(&a.2, &b.2) });
     let nearest =
-        || offers.iter().min_by(|a, b| if wants_score { by_cost(&a.2, &b.2) } else { by_score(&a.2, &b.2) });
+        || offers.iter().min_by(|a, b| if has_budget { by_cost(&a.2, &b.2) } else { by_score(&a.2, &b.2) });
     let &(position, at, _) = best.or_else(nearest)?;
     let policy = &first.policies[position];
     let PolicyId::Router(router) = policy.id else { return None };
