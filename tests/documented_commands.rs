@@ -109,7 +109,7 @@ fn world() -> tempfile::TempDir {
 }
 
 fn write_scenarios(world: &Path) {
-    for name in ["paper", "unseen", "stress", "online", "session"] {
+    for name in ["paper", "unseen", "few-answers", "stress", "online", "session"] {
         fs::create_dir_all(world.join("scenarios").join(name)).unwrap();
     }
     symlink(checkout().join("scenarios/ci"), world.join("scenarios/ci")).unwrap();
@@ -129,6 +129,7 @@ fn write_scenarios(world: &Path) {
         ("paper/mmlu-pro.toml", &offline),
         ("paper/zeroeval.toml", &offline),
         ("unseen/one.toml", &unseen),
+        ("few-answers/one.toml", &unseen),
         ("stress/one.toml", &shifted),
         ("session/simulated.toml", &sessions),
         ("online/stationary.toml", &learners),
