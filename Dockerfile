@@ -5,7 +5,7 @@ FROM rust:1.95-slim AS build
 WORKDIR /llm-bandit
 COPY . .
 # The target is named so that programs which run while it is built are not linked statically.
-RUN RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target "$(rustc --print host-tuple)" \
+RUN RUSTFLAGS="-C target-feature=+crt-static" CARGO_PROFILE_RELEASE_STRIP=symbols cargo build --release --locked --target "$(rustc --print host-tuple)" \
     && cp target/*/release/llm-bandit .
 
 FROM scratch
