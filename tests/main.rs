@@ -2,6 +2,7 @@
 
 mod action;
 mod cascade;
+mod ceiling;
 mod command_line;
 mod common;
 mod coverage;

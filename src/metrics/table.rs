@@ -7,6 +7,7 @@ use super::area::{
     aiq, aiq_routerbench, audc, hypervolume, hypervolume_log_cost, quality_neutral_cost,
     quality_neutral_cost_step,
 };
+use super::curve::Point;
 use super::entry::{Better, Metric, Missing, Need, PLAIN, Setting, Table, Unit};
 use super::preference::{Weighted, maximum_utility_loss, normalised_utility, utility_regret, weighted_mean};
 use super::published::{
@@ -289,6 +290,23 @@ pub static METRICS: &[Metric] = &[
         shown: &[(Table::Further, 4)],
         about: "Points on the front: how many operating points there are to choose from.",
         of: |view| Some(view.control().n_distinct_non_dominated as f64),
+        ..PLAIN
+    },
+    Metric {
+        name: "aiq-to-oracle",
+        title: "of the way to the oracle, %",
+        unit: Unit::Share,
+        range: Interval::UP_TO_ONE,
+        shown: &[(Table::Further, 5)],
+        about: "Of the way to the oracle: the share of the AIQ between the zero router and the utility oracle that is won; \
+            negative below the zero router.",
+        of: |view| {
+            let Setting { zero_router, utility_oracle, cheapest, most_expensive, .. } = view.setting;
+            let area = |points: &[Point]| aiq(points, *cheapest, most_expensive.cost_usd);
+            let zero = area(zero_router);
+            let whole = area(utility_oracle) - zero;
+            (whole > 0.0).then(|| (area(&view.points) - zero) / whole)
+        },
         ..PLAIN
     },
     Metric {

@@ -200,7 +200,7 @@ pub(super) fn looks<'a>(labels: impl Iterator<Item = &'a str> + Clone) -> Vec<us
 const N_LOOKS: u32 = 32;
 
 /// Whose look each is, by its number: the first eight have colours of their own.
-const LOOKS: [&str; 31] = [
+const LOOKS: [&str; 32] = [
     "knn linucb",
     "llm-bandit llm-bandit-online",
     "linear lin-thompson",
@@ -232,6 +232,7 @@ const LOOKS: [&str; 31] = [
     "p2l",
     "equi",
     "boosted",
+    "peers peers-alone",
 ];
 
 /// With more routers than these, figures show the best in colour and the others in grey.

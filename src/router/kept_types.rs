@@ -97,7 +97,7 @@ impl Kept for Policy {
         match self {
             Policy::Direct(router) => parts.keep("router", router),
             Policy::Cascade(cascade) => parts.keep("cascade", cascade),
-            Policy::External(_) => panic!("what is made elsewhere is not kept"),
+            Policy::External(_) | Policy::Told(_) => panic!("what cannot be kept is not trained to be kept"),
         }
     }
 

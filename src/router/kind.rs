@@ -72,6 +72,9 @@ pub struct Traits {
     pub is_self_contained: bool,
     /// Whether a judge, who sees test outcomes, tells it on the way which answers are right.
     pub asks_judge: bool,
+    /// Whether it is told what models that may not be chosen scored on a prompt.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sees_peers: bool,
     /// Whether it is told of which benchmark a prompt is.
     pub knows_benchmark: bool,
     /// Whether a model that is absent from training can be chosen after a quiz. A router that would have to be trained
@@ -85,8 +88,12 @@ pub struct Traits {
 impl Traits {
     /// Whether it is told no more than all others; else it is out of competition.
     pub fn competes(&self) -> bool {
-        !self.asks_judge && !self.knows_benchmark
+        !self.asks_judge && !self.sees_peers && !self.knows_benchmark
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for Traits {
@@ -97,6 +104,7 @@ impl Default for Traits {
             needs_embeddings: true,
             is_self_contained: true,
             asks_judge: false,
+            sees_peers: false,
             knows_benchmark: false,
             takes_unseen: true,
             follows_prices: true,

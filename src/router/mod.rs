@@ -47,6 +47,7 @@ mod llm_bandit;
 mod majorised;
 pub mod online;
 mod pair_network;
+mod peers;
 mod placement;
 mod plug_in;
 mod ppo_fixed;
@@ -92,6 +93,8 @@ pub use llm_bandit::{
     UnseenPlacement as BanditPlacement,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained};
+pub(crate) use peers::PeersSettings;
+pub use peers::{Peers, ToldByPeers};
 pub use placement::Placement;
 pub(crate) use placement::item_information;
 pub(crate) use ppo_fixed::PpoFixedSettings;
@@ -118,7 +121,7 @@ use crate::preference::Preference;
 use kind::{Entry, entry};
 
 /// The kinds of this crate, by the names under which scenarios ask for them.
-const BUILT_IN: [Entry; 25] = [
+const BUILT_IN: [Entry; 26] = [
     entry::<RandomSettings>("random"),
     entry::<SingleSettings>("single"),
     entry::<PredictorSettings>("predictor"),
@@ -144,6 +147,7 @@ const BUILT_IN: [Entry; 25] = [
     entry::<PromptToLeaderboardSettings>("p2l"),
     entry::<EquiSettings>("equi"),
     entry::<BoostedSettings>("boosted"),
+    entry::<PeersSettings>("peers"),
 ];
 
 /// A trained policy: prompts and preferences in, models out.
@@ -237,6 +241,8 @@ pub enum Policy {
     Cascade(Box<dyn Cascade>),
     /// Decides outside this program.
     External(Box<dyn External>),
+    /// Decides by what models that may not be chosen scored on the prompt.
+    Told(ToldByPeers),
 }
 
 /// The chosen models, preference by preference and within each in prompt order.

@@ -156,6 +156,14 @@ impl Prompts {
         }
     }
 
+    /// The same prompts with the flagged models in no pool.
+    pub(crate) fn without(self, models: &[bool]) -> Self {
+        let cells = (0..self.len()).flat_map(|prompt| (0..models.len()).map(move |model| (prompt, model)));
+        let available =
+            cells.map(|(prompt, model)| !models[model] && self.is_available(prompt, model)).collect();
+        Prompts { available: Some(available), ..self }
+    }
+
     /// The same prompts under other embeddings.
     pub(super) fn embedded(&self, embeddings: Matrix, has_embedding: Vec<bool>) -> Self {
         Prompts {

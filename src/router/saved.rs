@@ -139,9 +139,10 @@ impl SavedRouter {
         Ok(saved)
     }
 
-    /// Whether a router of these settings can be kept: all can but those made elsewhere.
+    /// Whether a router of these settings can be kept: all can but those made elsewhere and those that are told outcomes
+    /// of the prompt that is routed.
     pub fn keeps(settings: &RouterSettings) -> bool {
-        settings.is_built_in() && settings.traits().is_self_contained
+        settings.is_built_in() && settings.traits().is_self_contained && !settings.traits().sees_peers
     }
 
     /// Reads a router.
@@ -238,7 +239,7 @@ impl SavedRouter {
         match &self.policy {
             Policy::Direct(router) => router.decide(prompts, preferences),
             Policy::Cascade(cascade) => (0..prompts.len()).map(|at| called(&**cascade, at)).collect(),
-            Policy::External(_) => unreachable!("what is made elsewhere is not kept"),
+            Policy::External(_) | Policy::Told(_) => unreachable!("it is not kept"),
         }
     }
 
@@ -501,7 +502,7 @@ mod tests {
                 let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), Stream::root(5));
                 (cascade.route(prompts, &sweep(), &judge), None)
             }
-            Policy::External(_) => unreachable!(),
+            Policy::External(_) | Policy::Told(_) => unreachable!(),
         };
         let preferences: Vec<Preference> = (0..prompts.len()).map(|at| sweep()[at % 30]).collect();
         let bits = |scores: Matrix| scores.values().iter().map(|value| value.to_bits()).collect();
@@ -511,7 +512,7 @@ mod tests {
     #[test]
     fn every_kind_of_router_is_kept_to_the_bit_or_made_elsewhere() {
         let kinds: Vec<(&str, &str)> = (Registry::built_in().kinds())
-            .filter(|kind| !["decisions", "command"].contains(kind))
+            .filter(|kind| !["decisions", "command", "peers"].contains(kind))
             .flat_map(|kind| variants(kind).iter().map(move |settings| (kind, *settings)))
             .collect();
         use rayon::prelude::*;

@@ -222,10 +222,16 @@ pub fn train(scenario: &Scenario, suite: Suite, label: &str, replicate: usize) -
     };
     let entry = &scenario.routers[at];
     if !SavedRouter::keeps(&entry.settings) {
-        let problem = format!(
-            "router `{label}` is made elsewhere (`kind = \"{}\"`): this program trains nothing of it that could be kept",
-            entry.settings.kind()
-        );
+        let kind = entry.settings.kind();
+        let problem = if entry.settings.traits().sees_peers {
+            format!(
+                "router `{label}` is a bound (`kind = \"{kind}\"`): it routes by outcomes, which no question has"
+            )
+        } else {
+            format!(
+                "router `{label}` is made elsewhere (`kind = \"{kind}\"`): this program trains nothing of it that could be kept"
+            )
+        };
         return Err(Error::setting(format!("router[{at}].kind"), problem));
     }
     if let Some(stick) = &entry.stick {

@@ -275,8 +275,13 @@ fn check_router(scenario: &Scenario, entry: &RouterEntry, suite: &Suite) -> Resu
     let (kind, traits, label) = (entry.settings.as_kind(), entry.settings.traits(), &entry.label);
     let fault = |problem: String| Err(Error::setting("kind", problem));
     kind.precheck(Names::of(suite), None)?;
-    let is_unseen_only = scenario.unseen.as_ref().is_some_and(|unseen| unseen.pool == TestPool::UnseenOnly);
-    if is_unseen_only && !traits.takes_unseen {
+    let test_pool = scenario.unseen.as_ref().map(|unseen| unseen.pool);
+    if traits.sees_peers && test_pool != Some(TestPool::SeenOnly) {
+        return fault(format!(
+            "router `{label}` is told the scores of models that may not be chosen: it needs `[unseen]` with `pool = \"seen-only\"`"
+        ));
+    }
+    if test_pool == Some(TestPool::UnseenOnly) && !traits.takes_unseen {
         return fault(format!(
             "router `{label}` cannot take a new model without training anew: with `pool = \"unseen-only\"` it has nobody to choose"
         ));

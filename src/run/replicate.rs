@@ -19,7 +19,7 @@ use crate::router::{
 };
 use crate::scenario::shift::{Priced, Shift, by_original, is_answered};
 use crate::scenario::split::Split;
-use crate::scenario::unseen::QuizLabel;
+use crate::scenario::unseen::{QuizLabel, TestPool};
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::statistics::mean;
@@ -194,8 +194,12 @@ impl Replicate {
         let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(inputs, quiz));
         let quizzed = Quizzed { unseen: self.unseen.clone(), asked };
         let parts = (&training[..], &validation[..]);
-        let data =
+        let mut data =
             TrainingData::with_unseen(suite, groups, parts, grid.clone(), &quizzed, self.cost_unit_usd);
+        if scenario.unseen.as_ref().is_some_and(|settings| settings.pool == TestPool::SeenOnly) {
+            // What is tuned by the utility of choices chooses among those that may be chosen.
+            data.prompts = data.prompts.without(&quizzed.unseen);
+        }
         let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
         TrainingSet {
             quizzed,

@@ -19,8 +19,8 @@ use crate::router;
 use crate::router::quiz::{QuizSettings, QuizStrategy};
 use crate::router::stick::{CostAware, Following};
 use crate::router::{
-    Asked, Choices, EncoderOf, Judge, Meter, Names, Origin, Policy, Prompts, RIGHT, Router, SavedRouter,
-    Stick, Training,
+    Asked, Choices, EncoderOf, Judge, Meter, Names, Origin, Peers, Policy, Prompts, RIGHT, Router,
+    SavedRouter, Stick, Training,
 };
 use crate::scenario::{RouterEntry, Scenario};
 use crate::statistics::mean;
@@ -231,7 +231,7 @@ impl Replicate {
     }
 
     /// Lets a policy route prompts, of which the numbers are known too, and stick to models where it is to. Only a cascade learns
-    /// anything of their outcomes, through its judge.
+    /// anything of their outcomes, through its judge, and a router that is told what models outside of the pool scored.
     ///
     /// # Errors
     /// A router made elsewhere that does not answer.
@@ -253,6 +253,10 @@ impl Replicate {
                 with((cascade.route(prompts, asked.preferences(), &judge), None))
             }
             Policy::External(router) => router.ask(prompts, asked.preferences())?,
+            Policy::Told(router) => {
+                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
+                with(router.route(prompts, asked.preferences(), &Peers::new(prompts, &score)))
+            }
         };
         if let Some(stick) = &entry.stick {
             let following = Following::new(tested, numbers, &stick.caches);

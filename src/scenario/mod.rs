@@ -375,9 +375,9 @@ fn router(
     let features = features.map_err(Misread::toml)?.unwrap_or_default();
     let settings = registry.parse(table).map_err(Misread::toml)?;
     let traits = settings.traits();
-    if !features.is_default() && (!traits.needs_embeddings || traits.asks_judge) {
+    if !features.is_default() && (!traits.needs_embeddings || traits.asks_judge || traits.sees_peers) {
         let problem = format!(
-            "`features` is for routers that learn from prompts and choose one model, which `{}` does not: leave it out",
+            "`features` is for routers that learn from prompts alone and choose one model, which `{}` does not: leave it out",
             settings.kind()
         );
         return Err(Misread::Problem(Error::setting("features", problem)));

@@ -55,6 +55,8 @@ pub enum TestPool {
     Mixed,
     /// Unseen models alone.
     UnseenOnly,
+    /// Seen models alone: the others are the peers of `kind = "peers"`.
+    SeenOnly,
 }
 
 /// The `[unseen]` as written, before it is known that it makes one choice.
@@ -150,7 +152,12 @@ impl UnseenSettings {
 
     /// Whether each candidate may be chosen on test prompts.
     pub fn test_pool(&self, unseen: &[bool]) -> Vec<bool> {
-        unseen.iter().map(|&is_unseen| is_unseen || self.pool == TestPool::Mixed).collect()
+        let is_in_pool = |&is_unseen: &bool| match self.pool {
+            TestPool::Mixed => true,
+            TestPool::UnseenOnly => is_unseen,
+            TestPool::SeenOnly => !is_unseen,
+        };
+        unseen.iter().map(is_in_pool).collect()
     }
 }
 

@@ -83,7 +83,10 @@ pub(crate) fn forms() -> Vec<Form> {
             .iter()
             .map(move |text| format!("kind = \"{kind}\"\n{text}\n"))
     };
-    let mut forms: Vec<Form> = Registry::built_in().kinds().flat_map(texts).map(form).collect();
+    let registry = Registry::built_in();
+    // What is told outcomes is a bound, with tests of its own.
+    let is_router = |form: &Form| !form.entry.settings.traits().sees_peers;
+    let mut forms: Vec<Form> = registry.kinds().flat_map(texts).map(form).filter(is_router).collect();
     assert!(forms.len() > 25, "the registry is not empty");
     forms.sort_by_key(|form| !form.is_steady);
     forms

@@ -313,6 +313,10 @@ fn in_words(record: &Record) -> String {
             "On test prompts only unseen models may be chosen, by routers and bounds alike; the others are listed for \
              comparison. "
         }
+        TestPool::SeenOnly => {
+            "On test prompts only seen models may be chosen, by routers and bounds alike; the others are listed for \
+             comparison, and `peers` is told their scores. "
+        }
     });
     let n_left_out = mean(&replicates, |unseen| unseen.prompts_left_out as f64);
     if n_left_out > 0.0 {

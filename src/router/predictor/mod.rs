@@ -63,6 +63,13 @@ pub enum PredictorModel {
     Mlp,
 }
 
+impl PredictorSettings {
+    /// Of a model, everything tuned.
+    pub(super) fn of(model: PredictorModel) -> Self {
+        PredictorSettings { model, cost: None, neighbours: None, ridge: None, heads: None, placement: None }
+    }
+}
+
 impl RouterKind for PredictorSettings {
     fn traits(&self) -> Traits {
         let label = match self.model {
