@@ -88,9 +88,9 @@ pub(crate) use hybrid_ensemble::HybridEnsembleSettings;
 pub use kind::{Registry, RouterKind, RouterSettings, Traits};
 pub use llm_bandit::Routed;
 pub use llm_bandit::{
-    Context as BanditContext, Key as BanditKey, Labels as BanditLabels, LlmBanditSettings,
-    Objective as BanditObjective, Preset as BanditPreset, Source as BanditSource,
-    UnseenPlacement as BanditPlacement,
+    Baseline as BanditBaseline, Context as BanditContext, Key as BanditKey, Labels as BanditLabels,
+    LlmBanditSettings, Objective as BanditObjective, Preset as BanditPreset, Rewards as BanditRewards,
+    Source as BanditSource, TrainedFor as BanditTrainedFor, UnseenPlacement as BanditPlacement,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained};
 pub(crate) use peers::PeersSettings;

@@ -351,7 +351,7 @@ impl<'a> Experience<'a> {
         let inverse = |values: &[f32]| {
             let most = candidates.iter().map(|&model| values[model]).fold(0.0, f32::max);
             // Where every candidate fails, no score tells them apart: 0 for all.
-            if self.world.rewards == Rewards::Absolute {
+            if self.world.rewards != Rewards::PoolMaximum {
                 1.0
             } else if most > 0.0 {
                 1.0 / most
@@ -361,6 +361,21 @@ impl<'a> Experience<'a> {
         };
         let (score_scale, cost_scale) = (inverse(scores), inverse(costs));
         candidates.iter().map(|&model| [scores[model] * score_scale, -costs[model] * cost_scale]).collect()
+    }
+
+    /// The two rewards that the predictors expect, in absolute units, where candidates are chosen so often.
+    pub(super) fn predicted(&self, prompt: usize, candidates: &[usize], probabilities: &[f32]) -> [f32; 2] {
+        let of = |matrix: &Matrix| {
+            let row = matrix.row(prompt);
+            candidates.iter().zip(probabilities).map(|(&model, p)| p * row[model]).sum::<f32>()
+        };
+        [of(&self.world.situations.scores), -of(&self.world.situations.costs)]
+    }
+
+    /// The utility of two rewards at a preference, as it counts in training.
+    pub(super) fn utility(&self, rewards: [f32; 2], preference: f32) -> f32 {
+        let utility = utility(rewards, preference);
+        if self.world.rewards == Rewards::Balanced { utility / (1.0 + preference) } else { utility }
     }
 }
 

@@ -9,9 +9,10 @@
 //! sigmoid(a (f_k - f_j)), so that differences of f mean what comparisons say, and b so that the mean calibrated score is
 //! the mean score. The policy's input keeps the unscaled score.
 
-use super::batch::{Batch, Experience, PreferenceDraw, utility};
+use super::batch::{Batch, Decision, Experience, PreferenceDraw, utility};
 use super::objective::{Pools, choose, cross_entropy, expected_utility, first_best};
 use super::policy::Policy;
+use super::settings::Rewards;
 use crate::linalg::{Matrix, kernels};
 use crate::network::{Adam, Owned, back_propagate, view};
 use crate::preference::PreferenceGrid;
@@ -162,7 +163,7 @@ pub(super) fn learn(
         let batch = experience.world.batch(&policy.parameters, &pools, &decisions, &is_known);
         let utilities = |at: usize, candidates: &[usize]| -> Vec<f32> {
             let rewards = experience.rewards(decisions[at].prompt, candidates);
-            rewards.into_iter().map(|rewards| utility(rewards, decisions[at].preference)).collect()
+            rewards.into_iter().map(|rewards| experience.utility(rewards, decisions[at].preference)).collect()
         };
         let weight = 1.0 / decisions.len() as f32;
         let loss = |at: usize, candidates: &[usize], logits: &[f32], gradient: &mut [f32]| {
@@ -302,22 +303,39 @@ pub(super) fn pretrain(
         let batch = experience.world.batch(&policy.parameters, &pools, &decisions, &is_known);
         let weight = 1.0 / decisions.len() as f32;
         let loss = |at: usize, candidates: &[usize], policy_logits: &[f32], gradient: &mut [f32]| {
-            let row = logits.row(decisions[at].prompt);
-            let scores: Vec<f32> = candidates.iter().map(|&model| platt.score(row[model])).collect();
-            let costs = experience.world.situations.costs.row(decisions[at].prompt);
-            let most = |values: &mut dyn Iterator<Item = f32>| values.fold(f32::MIN_POSITIVE, f32::max);
-            let most_score = most(&mut scores.iter().copied());
-            let most_cost = most(&mut candidates.iter().map(|&model| costs[model]));
-            let utilities: Vec<f32> = (candidates.iter().zip(&scores))
-                .map(|(&model, score)| {
-                    utility([score / most_score, -costs[model] / most_cost], decisions[at].preference)
-                })
-                .collect();
+            let utilities = expected_utilities(experience, logits, platt, &decisions[at], candidates);
             cross_entropy(policy_logits, first_best(&utilities), weight, gradient)
         };
         descend(policy, &mut adam, &batch, loss).ok_or(Diverged { step })?;
     }
     Ok(())
+}
+
+/// What the predictor says of each candidate, in the units of training: by calibrated scores over their maximum in the pool, or by
+/// scores as they are.
+fn expected_utilities(
+    experience: &Experience<'_>,
+    logits: &Matrix,
+    platt: Platt,
+    decision: &Decision,
+    candidates: &[usize],
+) -> Vec<f32> {
+    let situations = experience.world.situations;
+    let costs = situations.costs.row(decision.prompt);
+    if experience.world.rewards != Rewards::PoolMaximum {
+        let scores = situations.scores.row(decision.prompt);
+        let utility = |&model: &usize| utility([scores[model], -costs[model]], decision.preference);
+        return candidates.iter().map(utility).collect();
+    }
+    let row = logits.row(decision.prompt);
+    let scores: Vec<f32> = candidates.iter().map(|&model| platt.score(row[model])).collect();
+    let most = |values: &mut dyn Iterator<Item = f32>| values.fold(f32::MIN_POSITIVE, f32::max);
+    let most_score = most(&mut scores.iter().copied());
+    let most_cost = most(&mut candidates.iter().map(|&model| costs[model]));
+    let utility = |(&model, score): (&usize, &f32)| {
+        utility([score / most_score, -costs[model] / most_cost], decision.preference)
+    };
+    candidates.iter().zip(&scores).map(utility).collect()
 }
 
 #[cfg(test)]

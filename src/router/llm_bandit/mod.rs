@@ -31,7 +31,10 @@ use std::collections::BTreeMap;
 pub(crate) use learned::{IdentityPlacement, LearnFrom, Learned, Stopped, out_of_fold, stop};
 pub use objective::Routed;
 pub(crate) use ppo::{OnlinePolicy, OnlineSchedule, Pretrained};
-pub use settings::{Context, Key, Labels, LlmBanditSettings, Objective, Preset, Source, UnseenPlacement};
+pub use settings::{
+    Baseline, Context, Key, Labels, LlmBanditSettings, Objective, Preset, Rewards, Source, TrainedFor,
+    UnseenPlacement,
+};
 pub(crate) use settings::{IdentitySettings, TUNED_UPDATES};
 
 use self::batch::{Experience, PreferenceDraw, World};
@@ -40,7 +43,7 @@ use self::objective::{Pools, choose, decide};
 use self::policy::Policy;
 use self::ppo::Reinforcement;
 use self::predictors::{Candidates, Predictors, Situations};
-use self::settings::{Resolved, Rewards};
+use self::settings::Resolved;
 use super::{Choices, Router, RouterKind, Trained, Training};
 use crate::error::{Error, Result};
 use crate::linalg::Matrix;
@@ -140,11 +143,7 @@ fn train_policy(
     let mut watch = can_watch.then(|| Watch::new(&policy, experience, &training.data().preferences));
     let done = match settings.objective {
         Objective::Ppo | Objective::Reinforce => {
-            let reinforcement = if settings.objective == Objective::Ppo {
-                Reinforcement::ppo(settings.mixup)
-            } else {
-                Reinforcement::reinforce(settings.mixup)
-            };
+            let reinforcement = Reinforcement::new(settings);
             ppo::reinforce(&mut policy, experience, reinforcement, schedule, watch.as_mut(), &mut rng)
         }
         Objective::Exact | Objective::Imitation => {
@@ -172,9 +171,9 @@ const PRETRAINING_BATCH: usize = 1024;
 impl Resolved {
     /// Steps, batch, and learning rate of appendix E.5; weight decay and shared pools are ours.
     fn schedule(&self, training: &Training<'_>) -> Schedule {
-        let preferences = match self.rewards {
-            Rewards::PoolMaximum => PreferenceDraw::Paper,
-            Rewards::Absolute => {
+        let preferences = match self.preferences {
+            TrainedFor::Uniform => PreferenceDraw::Paper,
+            TrainedFor::Asked => {
                 let grid = training.data().preferences.preferences();
                 let weighted = grid.iter().zip(training.data().preferences.weights());
                 let asked: Vec<f64> = weighted
@@ -188,7 +187,7 @@ impl Resolved {
             steps: self.steps,
             batch: 256,
             pools: if self.policy.context == Context::Prompt { 128 } else { 8 },
-            learning_rate: if self.policy.residual { 3e-4 } else { 1e-3 },
+            learning_rate: self.learning_rate,
             weight_decay: if self.policy.residual { 1.0 } else { 0.0 },
             preferences,
         }

@@ -21,12 +21,12 @@ use std::sync::Arc;
 use dfdx::prelude::NoneTape;
 
 use super::LlmBandit;
-use super::batch::{Decision, Experience, utility};
+use super::batch::{Decision, Experience};
 use super::learning::{Diverged, Schedule, Watch, descend};
 use super::objective::{Sampled, clipped_surrogate, ln_probabilities, negative_entropy};
 use super::policy::Policy;
 use super::predictors::Situations;
-use super::settings::LlmBanditSettings;
+use super::settings::{Baseline, LlmBanditSettings, Objective, Resolved};
 use crate::error::Result;
 use crate::linalg::{Matrix, kernels, multiply};
 use crate::network::{Activation, Adam, Linear, Owned, Parameters, Tensor2, back_propagate, untaped, view};
@@ -43,6 +43,9 @@ pub(super) struct Reinforcement {
     /// Rollouts that are kept; 1 keeps the newest alone.
     replay: usize,
     mixup: bool,
+    /// Weight of the entropy bonus.
+    entropy: f32,
+    baseline: Baseline,
 }
 
 const ENTROPY_WEIGHT: f32 = 0.01;
@@ -53,14 +56,12 @@ const MIXUP: f64 = 0.2;
 const BLOCK: usize = 128;
 
 impl Reinforcement {
-    /// Clipped steps on rollouts new and old.
-    pub(super) fn ppo(mixup: bool) -> Self {
-        Reinforcement { clip: CLIP, epochs: 4, replay: 4, mixup }
-    }
-
-    /// One plain step a rollout.
-    pub(super) fn reinforce(mixup: bool) -> Self {
-        Reinforcement { clip: f32::INFINITY, epochs: 1, replay: 1, mixup }
+    /// Clipped steps on rollouts new and old, or one plain step a rollout.
+    pub(super) fn new(settings: &Resolved) -> Self {
+        let Resolved { mixup, entropy, baseline, .. } = *settings;
+        let (clip, epochs, replay) =
+            if settings.objective == Objective::Ppo { (CLIP, 4, 4) } else { (f32::INFINITY, 1, 1) };
+        Reinforcement { clip, epochs, replay, mixup, entropy, baseline }
     }
 }
 
@@ -109,11 +110,17 @@ pub(super) fn reinforce(
         if buffer.len() == reinforcement.replay {
             buffer.pop_front();
         }
-        buffer.push_back(roll_out(policy, &value, experience, schedule, neighbours.as_ref(), rng));
+        buffer.push_back(roll_out(
+            (policy, &value, reinforcement.baseline),
+            experience,
+            schedule,
+            neighbours.as_ref(),
+            rng,
+        ));
         for epoch in 0..reinforcement.epochs {
             let chosen = if epoch == 0 { buffer.len() - 1 } else { index_below(rng, buffer.len()) };
             let rollout = &buffer[chosen];
-            improve(policy, &mut adam, experience, rollout, reinforcement.clip).ok_or(Diverged { step })?;
+            improve(policy, &mut adam, experience, rollout, reinforcement).ok_or(Diverged { step })?;
             value.improve(experience, rollout).ok_or(Diverged { step })?;
         }
         if let Some(watch) = &mut watch {
@@ -125,15 +132,14 @@ pub(super) fn reinforce(
 
 /// Samples one action for each of a batch of decisions.
 fn roll_out(
-    policy: &Policy,
-    value: &Value,
+    sampler: (&Policy, &Value, Baseline),
     experience: &Experience<'_>,
     schedule: Schedule,
     neighbours: Option<&Neighbours>,
     rng: &mut ChaCha8Rng,
 ) -> Rollout {
     let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
-    let own = sample(policy, value, experience, &pools, &decisions, rng);
+    let own = sample(sampler, experience, &pools, &decisions, rng);
     let Some(neighbours) = neighbours else { return Rollout { pools, transitions: own } };
     // The neighbour of each prompt, asked the same; where it knows too few of the pool, the prompt is its own neighbour.
     let of_neighbour = |decision: &Decision| {
@@ -143,7 +149,7 @@ fn roll_out(
         if n_known >= 2 { Decision { prompt, ..*decision } } else { *decision }
     };
     let partners: Vec<Decision> = decisions.iter().map(of_neighbour).collect();
-    let partners = sample(policy, value, experience, &pools, &partners, rng);
+    let partners = sample(sampler, experience, &pools, &partners, rng);
     let mut lambda = 0.0;
     let transitions = own.iter().zip(&partners).enumerate().map(|(at, (own, partner))| {
         // One blend for all preferences that a prompt is asked at.
@@ -156,8 +162,7 @@ fn roll_out(
 }
 
 fn sample(
-    policy: &Policy,
-    value: &Value,
+    (policy, value, baseline): (&Policy, &Value, Baseline),
     experience: &Experience<'_>,
     pools: &[Vec<usize>],
     decisions: &[Decision],
@@ -176,12 +181,16 @@ fn sample(
         let is_sound = probabilities.iter().all(|p| p.is_finite());
         let action = if is_sound { categorical(rng, &probabilities) } else { 0 };
         let rewards = experience.rewards(decision.prompt, &candidates[..length])[action];
-        let surprise = [rewards[0] - value[0], rewards[1] - value[1]];
+        let expected = match baseline {
+            Baseline::Value => value,
+            Baseline::PlugIn => experience.predicted(decision.prompt, &candidates[..length], &probabilities),
+        };
+        let surprise = [rewards[0] - expected[0], rewards[1] - expected[1]];
         transitions.push(Transition {
             decision: *decision,
             model: candidates[action],
             old_ln_p: ln_probabilities(&logits[..length])[action],
-            advantage: utility(surprise, decision.preference),
+            advantage: experience.utility(surprise, decision.preference),
             rewards,
         });
         (logits, candidates) = (&logits[length..], &candidates[length..]);
@@ -209,7 +218,7 @@ fn improve(
     adam: &mut Adam,
     experience: &Experience<'_>,
     rollout: &Rollout,
-    clip: f32,
+    Reinforcement { clip, entropy, .. }: Reinforcement,
 ) -> Option<()> {
     let decisions: Vec<Decision> = rollout.transitions.iter().map(|transition| transition.decision).collect();
     let is_known = |prompt, model| experience.is_known(prompt, model);
@@ -221,7 +230,7 @@ fn improve(
         let action = action.expect("a chosen model is a candidate");
         let sampled = Sampled { action, old_ln_p, advantage };
         clipped_surrogate(logits, sampled, clip, weight, gradient)
-            + negative_entropy(logits, ENTROPY_WEIGHT * weight, gradient)
+            + negative_entropy(logits, entropy * weight, gradient)
     })
 }
 

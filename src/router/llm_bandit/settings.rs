@@ -37,8 +37,20 @@ pub struct LlmBanditSettings {
     pub objective: Option<Objective>,
     /// Steps of that training; 0 leaves it out.
     pub steps: Option<usize>,
+    /// Adam's step at the start of that training, and of pretraining.
+    pub learning_rate: Option<f64>,
+    /// The units of rewards in training, and of the costs that a policy sees.
+    pub rewards: Option<Rewards>,
+    /// Which preferences it is trained for.
+    pub preferences: Option<TrainedFor>,
+    /// Weight of the entropy bonus of reinforcement learning; 0.01 where absent.
+    pub entropy: Option<f64>,
+    /// What a sampled action's reward is compared with in reinforcement learning.
+    pub baseline: Option<Baseline>,
     /// Whether reinforcement learning blends each prompt with its nearest neighbour.
     pub mixup: Option<bool>,
+    /// Whether the step with the highest utility on validation prompts is kept, if it is clearly above that before training.
+    pub early_stopping: Option<bool>,
     /// Length of an identity vector.
     pub dimensions: Option<usize>,
     /// What graded scores become when identities are learned.
@@ -94,6 +106,39 @@ pub enum Objective {
     Exact,
     /// Cross-entropy towards the action of the highest utility: supervised learning.
     Imitation,
+}
+
+/// The units of the rewards that a policy is trained with, and of the costs that it sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rewards {
+    /// Scores and costs over their maxima within the pool, as in the paper: one expensive, useless candidate changes every
+    /// other's cost.
+    PoolMaximum,
+    /// Scores as they are, costs in cost units.
+    Absolute,
+    /// As `absolute`, with utility over 1 + w: no preference outweighs the others.
+    Balanced,
+}
+
+/// Which preferences a policy is trained for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainedFor {
+    /// Even from 0 to 2, as in the paper.
+    Uniform,
+    /// Mostly even in ln w over those that the scenario asks, sometimes 0.
+    Asked,
+}
+
+/// What a sampled action's reward is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// What a network expects of the prompt and the pool, as in the paper.
+    Value,
+    /// What the predictors expect of the policy.
+    PlugIn,
 }
 
 /// A predictor of scores.
@@ -191,16 +236,6 @@ pub(crate) struct PolicySettings {
     pub(crate) uncertainty: bool,
 }
 
-/// The units of the rewards that a policy is trained with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rewards {
-    /// Scores and costs over their maxima within the pool, as in the paper: one dear, useless candidate changes every
-    /// other's cost.
-    PoolMaximum,
-    /// Scores as they are, costs in cost units.
-    Absolute,
-}
-
 /// Settings with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Resolved {
@@ -209,6 +244,10 @@ pub(crate) struct Resolved {
     pub(crate) sources: Vec<Source>,
     pub(crate) out_of_fold: bool,
     pub(crate) rewards: Rewards,
+    pub(crate) preferences: TrainedFor,
+    pub(crate) learning_rate: f32,
+    pub(crate) entropy: f32,
+    pub(crate) baseline: Baseline,
     /// Steps of supervised pretraining; 0 leaves it out.
     pub(crate) pretraining_steps: usize,
     pub(crate) objective: Objective,
@@ -234,6 +273,20 @@ impl LlmBanditSettings {
         if self.pretraining_steps.is_some() && self.resolve().pretraining_steps == 0 {
             return fault("`pretraining-steps` is of no use without `pretraining`");
         }
+        if self.learning_rate.is_some_and(|rate| !(rate > 0.0 && rate <= 1.0)) {
+            return Err(Error::setting(
+                "learning-rate",
+                "`learning-rate` must be a number above 0, and at most 1",
+            ));
+        }
+        if self.entropy.is_some_and(|weight| !(0.0..=1.0).contains(&weight)) {
+            return Err(Error::setting("entropy", "`entropy` must be a number from 0 to 1"));
+        }
+        let resolved = self.resolve();
+        if resolved.baseline == Baseline::PlugIn && resolved.rewards == Rewards::PoolMaximum {
+            let problem = "`baseline = \"plug-in\"` needs rewards in the units of the predictions: `absolute` or `balanced`";
+            return Err(Error::setting("baseline", problem));
+        }
         if let Some(predictors) = &self.predictors {
             let is_repeated = (1..predictors.len()).any(|at| predictors[..at].contains(&predictors[at]));
             if predictors.is_empty() || is_repeated {
@@ -247,6 +300,7 @@ impl LlmBanditSettings {
         let is_paper = self.preset == Preset::Paper;
         let choose = |paper, best| if is_paper { paper } else { best };
         let identity = IdentitySettings::default();
+        let residual = self.residual.unwrap_or(!is_paper);
         Resolved {
             identity: IdentitySettings {
                 dimensions: self.dimensions.unwrap_or(identity.dimensions),
@@ -257,14 +311,22 @@ impl LlmBanditSettings {
             policy: PolicySettings {
                 key: self.key.unwrap_or(if is_paper { Key::Identity } else { Key::Full }),
                 context: self.context.unwrap_or(if is_paper { Context::Prompt } else { Context::Pool }),
-                residual: self.residual.unwrap_or(choose(false, true)),
+                residual,
                 uncertainty: self.uncertainty.unwrap_or(false),
             },
             sources: self.predictors.clone().unwrap_or_else(|| {
                 if is_paper { vec![Source::Irt] } else { vec![Source::Kernel, Source::Clusters, Source::Irt] }
             }),
             out_of_fold: self.out_of_fold.unwrap_or(choose(false, true)),
-            rewards: if is_paper { Rewards::PoolMaximum } else { Rewards::Absolute },
+            rewards: self.rewards.unwrap_or(if is_paper { Rewards::PoolMaximum } else { Rewards::Absolute }),
+            preferences: self.preferences.unwrap_or(if is_paper {
+                TrainedFor::Uniform
+            } else {
+                TrainedFor::Asked
+            }),
+            learning_rate: self.learning_rate.map_or(if residual { 3e-4 } else { 1e-3 }, |rate| rate as f32),
+            entropy: self.entropy.unwrap_or(0.01) as f32,
+            baseline: self.baseline.unwrap_or(Baseline::Value),
             pretraining_steps: if self.pretraining.unwrap_or(choose(true, false)) {
                 self.pretraining_steps.unwrap_or(PRETRAINING_STEPS)
             } else {
@@ -273,7 +335,7 @@ impl LlmBanditSettings {
             objective: self.objective.unwrap_or(if is_paper { Objective::Ppo } else { Objective::Exact }),
             steps: self.steps.unwrap_or(500),
             mixup: self.mixup.unwrap_or(choose(true, false)),
-            early_stopping: !is_paper,
+            early_stopping: self.early_stopping.unwrap_or(!is_paper),
             placement: self.placement.unwrap_or(UnseenPlacement::Identity),
             cost: self.cost.or(is_paper.then_some(CostModelKind::Mean)),
         }
