@@ -1,6 +1,7 @@
 //! All tests from outside the crate, in one program: linked once, and both cores have work to the end.
 
 mod action;
+mod budget;
 mod cascade;
 mod ceiling;
 mod command_line;

@@ -7,6 +7,7 @@
 //! - `evidence`: how sure the headline metrics are, and what a pilot says of how many prompts it takes.
 //! - `summary`: everything that a report shows, and whether expectations hold.
 //! - `advice`: which router and weight of cost to take for a budget or a score.
+//! - `budget`: routers on a stream of prompts that has a fixed budget.
 //! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
 //! - `worst`: the decisions that lost most.
 //! - `paired`: two records on the prompts that both test.
@@ -16,6 +17,7 @@
 
 mod advice;
 mod breakdown;
+mod budget;
 mod collapse;
 mod evidence;
 pub mod online;
@@ -30,6 +32,7 @@ mod worst;
 
 pub use advice::{Advice, AdvisedCosts, Expected, Goal, advise};
 pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, calibrations};
+pub use budget::{AtBudget, Streamed, budgets};
 pub use collapse::{Collapse, collapse};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
 pub(crate) use outcomes::TestTable;

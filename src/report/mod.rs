@@ -19,7 +19,7 @@ use markup::{Cell, Column, Spreads, Table, comment, name, prose};
 pub(crate) use page::document;
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
-use sections::{collapse, evidence, routers};
+use sections::{budget, collapse, evidence, routers};
 
 use crate::error::{Error, Result};
 use crate::evaluate::{Policy, PolicyKind, Summary, Verdict};
@@ -48,6 +48,7 @@ pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(
         ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
         ("report.md", report_md(record, summary, verdicts).into_bytes()),
     ];
+    files.extend(budget::csv(record, summary).map(|csv| ("budget.csv", csv)));
     if record.manifest.suite.has_cost {
         files.extend(pictures(record, summary));
     }
@@ -302,6 +303,7 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
     }
+    text.push_str(&budget::markdown(record, summary));
     text.push_str(&collapse::markdown(record, summary));
     text.push_str(&routers::further_md(record, summary));
     text.push_str(&routers::published_md(record, summary));

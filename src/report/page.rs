@@ -9,7 +9,7 @@ use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{advice, charts, collapse, evidence, routers, setting, worst};
+use super::sections::{advice, budget, charts, collapse, evidence, routers, setting, worst};
 use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
@@ -86,6 +86,7 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);
     let mut after: Vec<Section> = Vec::new();
     after.extend(worst::html(page));
+    after.extend(budget::html(page));
     after.push(collapse::html(page));
     after.extend(routers::further_html(page));
     after.push(routers::published_html(page));

@@ -238,6 +238,10 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
         }
     }
     check_session(scenario, suite, has_cost)?;
+    if scenario.budget.is_some() && !has_cost {
+        let problem = format!("[budget] needs costs, which suite `{}` does not have", suite.info.name);
+        return Err(Error::setting("budget", problem));
+    }
     check_metrics(scenario, suite, has_cost)?;
     check_primary(scenario, suite, has_cost)?;
     unseen_of(scenario, suite)?;

@@ -35,7 +35,9 @@ use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::suite::CacheSettings;
 use crate::{fs, toml_file};
 use paths::Base;
-pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry, StickSettings};
+pub use settings::{
+    BudgetSettings, CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry, StickSettings,
+};
 use settings::{check_label, take_label};
 
 /// The quickstart scenario, inside the program.
@@ -76,6 +78,9 @@ pub struct Scenario {
     pub preferences: PreferenceSettings,
     /// Costs.
     pub cost: CostSettings,
+    /// What a stream of prompts may cost; without it no stream is priced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetSettings>,
     /// When prompt caches save anything; without it every prompt is asked alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<CacheSettings>,
@@ -133,6 +138,8 @@ struct Written {
     /// Where costs come from.
     #[serde(default)]
     cost: CostSettings,
+    /// What a whole stream of prompts may cost: the report shows what each router scores within it.
+    budget: Option<BudgetSettings>,
     /// Replays the sessions of the suite turn by turn, where a turn on the same model as the one before reads what it has in common
     /// with it at the cached rate. Needs a suite with sessions, costs from list prices, and cached rates.
     session: Option<CacheSettings>,
@@ -240,6 +247,7 @@ impl Scenario {
             split: written.split,
             preferences: written.preferences,
             cost: written.cost,
+            budget: written.budget,
             session: written.session,
             unseen,
             quiz,
@@ -301,6 +309,11 @@ impl Scenario {
         }
         self.cost.check()?;
         self.session.as_ref().map_or(Ok(()), CacheSettings::check)?;
+        self.budget.as_ref().map_or(Ok(()), BudgetSettings::check)?;
+        if self.budget.is_some() && self.session.is_some() {
+            let problem = "[budget] takes prompts in random orders, which would tear the sessions of `[session]` apart: leave one out";
+            return fault("budget", problem.into());
+        }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
         for (at, expectation) in self.expect.iter().enumerate() {

@@ -2,6 +2,7 @@
 //! them. All are made from a [`Page`].
 
 pub(super) mod advice;
+pub(super) mod budget;
 pub(super) mod charts;
 pub(super) mod collapse;
 pub(super) mod evidence;
