@@ -45,6 +45,7 @@ fn replay(criterion: &mut Criterion) {
                 model: PredictorModel::Linear,
                 cost: None,
                 neighbours: None,
+                correction: None,
                 ridge: Some(10.0),
                 heads: None,
                 placement: None,

@@ -71,6 +71,7 @@ fn ridge(criterion: &mut Criterion) {
         model: PredictorModel::Linear,
         cost: None,
         neighbours: None,
+        correction: None,
         ridge: None,
         heads: None,
         placement: None,

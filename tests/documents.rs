@@ -225,7 +225,7 @@ fn every_key_of_a_scenario_is_explained() {
     };
     let router = "[[router]]\nkind = \"random\"\n";
     check(&keys, "zzz = 1\n");
-    for block in ["pool", "split", "preferences", "cost", "unseen", "quiz", "evidence"] {
+    for block in ["pool", "split", "preferences", "cost", "feedback", "unseen", "quiz", "evidence"] {
         check(&keys, &format!("[{block}]\nzzz = 1\n{router}"));
     }
     check(&keys, &format!("{router}[[expect]]\nzzz = 1\n"));

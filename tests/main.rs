@@ -22,6 +22,7 @@ mod html_report;
 mod import;
 mod kill_and_resume;
 mod layers;
+mod logged_feedback;
 mod newcomers;
 mod online;
 mod overall;

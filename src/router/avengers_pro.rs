@@ -192,7 +192,7 @@ fn fit(
     n_nearest: usize,
     folds: &[usize],
 ) -> (f64, AvengersPro) {
-    let (data, outcomes) = (training.data(), training.outcomes());
+    let (data, outcomes) = (training.data(), training.valued());
     let nearest = clustering.nearest(&data.prompts, n_nearest);
     let clusters: Vec<Option<usize>> = nearest.iter().map(|nearest| nearest.first().copied()).collect();
     let n_clusters = clustering.centres.n_rows();

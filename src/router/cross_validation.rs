@@ -42,6 +42,12 @@ pub(crate) fn best(values: &[f64]) -> usize {
     best
 }
 
+/// The embedding and the constant.
+pub(super) fn with_constant(embeddings: &Matrix) -> Matrix {
+    let values = embeddings.rows().flat_map(|row| row.iter().copied().chain([1.0])).collect();
+    Matrix::new(values, embeddings.n_rows(), embeddings.n_columns() + 1)
+}
+
 /// The sum of squared errors of each model over its known cells.
 pub(super) fn squared_errors(targets: &CellTable, predictions: &Matrix) -> Vec<f64> {
     let mut errors = vec![0.0; targets.n_models()];
@@ -137,6 +143,34 @@ impl<'a> Moments<'a> {
         without_rows: &'a [f64],
     ) -> Self {
         Moments::grouped(features, targets, folds, without_rows, MOST_GROUPS)
+    }
+
+    /// As [`new`](Self::new), with a weight for each known cell, of one target after another: minimise
+    /// sum w_nk (y_nk - x_n . b_k)^2 + lambda |b_k|^2. Every target has a Gram matrix of its own.
+    pub(super) fn weighted(
+        features: &'a Matrix,
+        targets: &CellTable,
+        weight: impl Fn(usize, usize) -> f64,
+        folds: &'a [usize],
+        without_rows: &'a [f64],
+    ) -> Self {
+        let group = |target: usize| {
+            let (mut scaled, mut scaled_targets) =
+                (features.clone(), CellTable::missing(targets.n_prompts(), 1));
+            let mut by_fold = vec![Vec::new(); N_FOLDS];
+            for row in 0..targets.n_prompts() {
+                let Some(value) = targets.get(row, target) else { continue };
+                let root = weight(row, target).sqrt();
+                scaled.row_mut(row).iter_mut().for_each(|feature| *feature *= root as f32);
+                scaled_targets.set(row, 0, Some(root * value));
+                by_fold[folds[row]].push(row);
+            }
+            let sums = by_fold.iter().map(|rows| moments(&scaled, &scaled_targets, rows, &[0]));
+            let (gram, products) = sums.unzip();
+            Group { targets: vec![target], gram, products, gaps: Vec::new() }
+        };
+        let groups = (0..targets.n_models()).map(group).collect();
+        Moments { features, folds, groups, without_rows }
     }
 
     fn grouped(
@@ -403,6 +437,36 @@ mod tests {
         assert_eq!((moments.groups.len(), moments.groups[0].gaps.len()), (1, 60));
         let few = Moments::new(&features, &scattered((400, 120), &[0.95; 5], 3).1, &folds, &[0.5; 5]);
         assert!(few.groups.len() == 5 && few.groups[0].gaps.is_empty());
+    }
+
+    #[test]
+    fn a_row_of_weight_two_is_a_row_twice_and_weights_of_one_change_nothing() {
+        let (features, targets, folds) = scattered((40, 6), &[0.6; 3], 5);
+        let twice = |row: usize| row.is_multiple_of(3);
+        let rows: Vec<usize> =
+            (0..40).flat_map(|row| std::iter::repeat_n(row, 1 + usize::from(twice(row)))).collect();
+        let repeated = (
+            features.rows_at(&rows),
+            targets.select(&rows, &[0, 1, 2]),
+            rows.iter().map(|&row| folds[row]).collect::<Vec<usize>>(),
+        );
+        let means = [0.5; 3];
+        let fit = |moments: &Moments<'_>| moments.fit(3.0).predict(&features);
+        let close = |one: &Matrix, other: &Matrix| {
+            let cells = one.values().iter().zip(other.values());
+            cells.for_each(|(one, other)| assert!((one - other).abs() < 1e-5, "{one} is not {other}"));
+        };
+        let weight = |row, _| if twice(row) { 2.0 } else { 1.0 };
+        close(
+            &fit(&Moments::weighted(&features, &targets, weight, &folds, &means)),
+            &fit(&Moments::new(&repeated.0, &repeated.1, &repeated.2, &means)),
+        );
+        let [weighted, plain] = [
+            Moments::weighted(&features, &targets, |_, _| 1.0, &folds, &means),
+            Moments::new(&features, &targets, &folds, &means),
+        ]
+        .map(|moments| moments.out_of_fold(&[3.0]).swap_remove(0));
+        close(&weighted, &plain);
     }
 
     #[test]

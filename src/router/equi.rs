@@ -58,6 +58,10 @@ kept!(Equi { linear, principal, corrections }, |it, shape| {
 });
 
 impl RouterKind for EquiSettings {
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it learns how the answers to one prompt rank")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, costs) = (training.data(), training.costs(self.cost));
         let linear = fit_linear(training, self.cost);

@@ -73,6 +73,10 @@ impl RouterKind for GuardedSettings {
         Ok(())
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it goes by differences between two answers to one prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, outcomes) = (training.data(), training.outcomes());
         let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));

@@ -37,6 +37,11 @@ pub trait RouterKind: erased_serde::Serialize + Any + Debug + Send + Sync {
         false
     }
 
+    /// Why it cannot learn from a log that shows one model's outcome a prompt; `None` where it can.
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Checks what can be checked before anything is trained: with the candidates alone, or with the test prompts of a
     /// replicate too.
     ///

@@ -44,6 +44,7 @@ mod hybrid_ensemble;
 mod kept_types;
 mod kind;
 mod llm_bandit;
+mod log;
 mod majorised;
 pub mod online;
 mod pair_network;
@@ -93,12 +94,13 @@ pub use llm_bandit::{
     Source as BanditSource, TrainedFor as BanditTrainedFor, UnseenPlacement as BanditPlacement,
 };
 pub(crate) use llm_bandit::{OnlinePolicy, OnlineSchedule, Pretrained};
+pub use log::Log;
 pub(crate) use peers::PeersSettings;
 pub use peers::{Peers, ToldByPeers};
 pub use placement::Placement;
 pub(crate) use placement::item_information;
 pub(crate) use ppo_fixed::PpoFixedSettings;
-pub use predictor::{Heads as PredictorHeads, PredictorModel, PredictorSettings};
+pub use predictor::{Correction, Heads as PredictorHeads, PredictorModel, PredictorSettings};
 pub(crate) use prompt_to_leaderboard::PromptToLeaderboardSettings;
 pub use prompts::Prompts;
 pub(crate) use routellm_classifier::RoutellmClassifierSettings;

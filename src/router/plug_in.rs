@@ -133,9 +133,10 @@ pub(crate) fn validated_utility(training: &Training<'_>, scores: &Matrix, costs:
     prompt_utilities(training, scores, costs)[training.data().n_training..].iter().sum()
 }
 
-/// As [`utility`], for each development prompt.
+/// As [`utility`], for each development prompt; where a log shows the outcome of one model a prompt, an unbiased estimate but for
+/// truncated weights ([`super::log`]).
 pub(crate) fn prompt_utilities(training: &Training<'_>, scores: &Matrix, costs: &Matrix) -> Vec<f64> {
-    let (data, outcomes) = (training.data(), training.outcomes());
+    let (data, outcomes) = (training.data(), training.valued());
     let mut models = vec![0; data.prompts.len()];
     let mut utilities = vec![0.0; data.prompts.len()];
     let weighted = data.preferences.preferences().iter().zip(data.preferences.weights());
@@ -146,7 +147,9 @@ pub(crate) fn prompt_utilities(training: &Training<'_>, scores: &Matrix, costs: 
             *utility += weight
                 * match (cell(&outcomes.score), cell(&outcomes.cost_units)) {
                     (Some(score), Some(cost)) => preference.utility(score, cost),
-                    _ => unreachable!("only models with an outcome are in the pool of a development prompt"),
+                    _ => unreachable!(
+                        "every model of the pool of a development prompt has an outcome or a value"
+                    ),
                 };
         }
     }

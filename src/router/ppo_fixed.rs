@@ -152,7 +152,7 @@ impl RouterKind for PpoFixedSettings {
     }
 
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
-        let (data, outcomes, stream) = (training.data(), training.outcomes(), training.stream());
+        let (data, outcomes, stream) = (training.data(), training.valued(), training.stream());
         let view = EmbeddingView::new(&data.prompts.embeddings, &mut stream.named("directions").generator());
         let seen: Vec<usize> = (0..data.n_models()).filter(|&model| !data.unseen[model]).collect();
         let is_choice =

@@ -65,6 +65,10 @@ impl RouterKind for PromptToLeaderboardSettings {
         Traits { takes_unseen: false, ..Traits::default() }
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it learns from two answers to one prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, costs) = (training.data(), training.costs(self.cost));
         let principal = Principal::new(&data.prompts, DIRECTIONS, &training.stream().named("directions"));

@@ -104,6 +104,10 @@ impl RouterKind for RoutellmClassifierSettings {
         Traits { needs_pool_of: Some(2), ..Traits::default() }
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it learns from two answers to one prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let data = training.data();
         let pair = Pair::new(training.outcomes());

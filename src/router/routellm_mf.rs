@@ -90,6 +90,10 @@ impl RouterKind for RoutellmMfSettings {
         Ok(())
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it learns from two answers to one prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, outcomes) = (training.data(), training.outcomes());
         let pair = Pair::new(outcomes);

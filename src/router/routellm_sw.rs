@@ -73,6 +73,10 @@ impl RouterKind for RoutellmSwSettings {
         Ok(())
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("it learns from two answers to one prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (data, costs) = (training.data(), training.costs(self.cost));
         let pair = Pair::new(training.outcomes());

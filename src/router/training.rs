@@ -171,6 +171,13 @@ impl<'a> Training<'a> {
         &self.data.outcomes
     }
 
+    /// What the choice of any model of a prompt's pool came to: the outcomes, or where a log shows one a prompt doubly robust values of
+    /// all. Looking is paid for.
+    pub(crate) fn valued(&self) -> &'a DevelopmentOutcomes {
+        self.meter.set(self.data.price_of_all);
+        self.data.valued()
+    }
+
     /// The costs a router reckons with: of the kind it asks for, else of the scenario's.
     pub(crate) fn costs(&self, kind: Option<CostModelKind>) -> &'a FittedCosts {
         self.cost_models.get(self.cost_kind(kind), self.data)

@@ -1,10 +1,15 @@
 //! What routers get to see when they are trained: development prompts and their outcomes, none of a test prompt.
 
+use std::sync::Arc;
+
+use super::cross_validation::folds;
+use super::log::Log;
 use super::prompts::Prompts;
 use crate::index::TrainingRow;
 use crate::preference::PreferenceGrid;
 use crate::router::difference_estimator::SeenMeans;
 use crate::router::placement::ModelMetadata;
+use crate::seed::Stream;
 use crate::suite::{CellTable, Comparison, Suite};
 
 /// From which score on an answer counts as right.
@@ -57,6 +62,15 @@ pub struct TrainingData {
     pub(crate) price_of_all: Meter,
     /// What of it is the unseen models' answers to their quizzes.
     pub(crate) price_of_quiz: Meter,
+    /// Where one outcome of each prompt is known: which, and what it makes of every choice.
+    pub(super) logged: Option<Arc<Logged>>,
+}
+
+/// A log, and doubly robust values in the place of outcomes.
+#[derive(Debug)]
+pub(super) struct Logged {
+    log: Log,
+    valued: DevelopmentOutcomes,
 }
 
 /// Which models are unseen and what each of them was asked.
@@ -174,6 +188,7 @@ impl TrainingData {
             outcomes,
             price_of_all,
             price_of_quiz,
+            logged: None,
         }
     }
 
@@ -188,6 +203,53 @@ impl TrainingData {
         let development = [training, validation].concat();
         let (_, cost) = known_outcomes(suite, &development, training.len(), unseen, &nothing);
         unit_of(highest_mean(&cost, unseen))
+    }
+
+    /// Whose outcome is known of each prompt, where that is a single model's; `None` where all outcomes are known.
+    pub fn log(&self) -> Option<&Log> {
+        self.logged.as_deref().map(|logged| &logged.log)
+    }
+
+    /// As [`Training::valued`](super::Training), without being paid for.
+    pub(super) fn valued(&self) -> &DevelopmentOutcomes {
+        self.logged.as_deref().map_or(&self.outcomes, |logged| &logged.valued)
+    }
+
+    /// What a log shows of these data: every other outcome of a development prompt is absent, recorded comparisons too, while pools,
+    /// cost unit, and all that is known of prompts stay. The mean of a model is weighted by inverse propensities; a model that was never
+    /// drawn counts as the mean of the others. The stream deals prompts into folds.
+    ///
+    /// # Panics
+    /// If the log is not of these prompts and models, or shows an outcome that is not recorded.
+    #[must_use]
+    pub fn logged(mut self, log: Log, stream: &Stream) -> Self {
+        assert_eq!(
+            (log.n_prompts(), log.n_models()),
+            (self.prompts.len(), self.n_models()),
+            "a log of these"
+        );
+        let outcomes = &mut self.outcomes;
+        self.price_of_all = Meter::default();
+        for prompt in 0..log.n_prompts() {
+            for model in (0..log.n_models()).filter(|&model| model != log.shown(prompt)) {
+                outcomes.score.set(prompt, model, None);
+                outcomes.cost_units.set(prompt, model, None);
+            }
+            let cost_units = outcomes.cost_units.get(prompt, log.shown(prompt));
+            self.price_of_all.add(cost_units.expect("what was drawn is recorded") * self.cost_unit_usd);
+        }
+        outcomes.mean_score = log.means(&outcomes.score);
+        outcomes.mean_cost_units = log.means(&outcomes.cost_units);
+        outcomes.comparisons.clear();
+        let folds = folds(&self.prompts.text_groups, stream);
+        let values = |observed, means| log.doubly_robust(&self.prompts, observed, means, &folds);
+        let valued = DevelopmentOutcomes {
+            score: values(&outcomes.score, &outcomes.mean_score),
+            cost_units: values(&outcomes.cost_units, &outcomes.mean_cost_units),
+            ..outcomes.clone()
+        };
+        self.logged = Some(Arc::new(Logged { log, valued }));
+        self
     }
 
     /// Number of candidate models.

@@ -8,6 +8,7 @@
 
 pub mod balance;
 mod cells;
+mod logging;
 mod offline;
 pub mod online;
 mod prepare;

@@ -237,6 +237,14 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
             }
         }
     }
+    if let Some(model) = &scenario.feedback.model {
+        let known = || suite.models.iter().map(|model| model.id.as_str());
+        if known().all(|id| id != model) {
+            let problem =
+                format!("[feedback] logs `{model}`, which is no candidate{}", suggestion(model, known()));
+            return Err(Error::setting("feedback.model", problem));
+        }
+    }
     check_session(scenario, suite, has_cost)?;
     if scenario.budget.is_some() && !has_cost {
         let problem = format!("[budget] needs costs, which suite `{}` does not have", suite.info.name);
@@ -333,6 +341,9 @@ pub(crate) fn shifts_of(scenario: &Scenario, suite: &Suite) -> Result<Vec<Shift>
         let key = format!("shift[{at}]");
         for shift in settings.shifts(suite).map_err(|error| error.within(&key))? {
             shift.change.effect().check(scenario).map_err(|error| error.within(&key))?;
+            if let Some((_, problem)) = shift.change.effect().scenario(scenario)?.feedback_fault() {
+                return Err(Error::setting(key, problem));
+            }
             if shifts.iter().any(|other| other.file_name() == shift.file_name()) {
                 return Err(Error::setting(key, format!("[[shift]] asks for `{}` twice", shift.name)));
             }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::logging::{self, Logger};
 use crate::error::{Error, Result};
 use crate::index::TrainingRow;
 use crate::preference::{Preference, PreferenceGrid};
@@ -188,7 +189,14 @@ impl Replicate {
     }
 
     /// What the routers that see a quiz learn from.
-    pub(super) fn training_set(&self, inputs: RunInputs<'_>, quiz: Option<&QuizSettings>) -> TrainingSet {
+    ///
+    /// # Errors
+    /// None of a scenario that is checked.
+    pub(super) fn training_set(
+        &self,
+        inputs: RunInputs<'_>,
+        quiz: Option<&QuizSettings>,
+    ) -> Result<TrainingSet> {
         let RunInputs { scenario, suite, groups, grid, .. } = inputs;
         let Split { training, validation, .. } = &self.split;
         let asked = quiz.map_or(vec![Vec::new(); self.unseen.len()], |quiz| self.ask(inputs, quiz));
@@ -200,14 +208,20 @@ impl Replicate {
             // What is tuned by the utility of choices chooses among those that may be chosen.
             data.prompts = data.prompts.without(&quizzed.unseen);
         }
+        if scenario.feedback.is_logged() {
+            let (feedback, split) = (&scenario.feedback, &self.split);
+            let logger = Logger { feedback, suite, groups, grid, split };
+            let log = logging::log(logger, &data, &self.stream)?;
+            data = data.logged(log, &self.stream.named("feedback").named("folds"));
+        }
         let cost_models = CostModels::new(scenario.cost.model, self.stream.named("cost-model"));
-        TrainingSet {
+        Ok(TrainingSet {
             quizzed,
             data,
             cost_models,
             fits: SharedFits::new(self.stream.clone(), inputs.fits == Fits::Shared),
             cost_aware: OnceLock::new(),
-        }
+        })
     }
 
     /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz, and where it sticks to models under the

@@ -137,7 +137,7 @@ impl Replicate {
         if routers.is_empty() {
             return Ok(Vec::new());
         }
-        let set = self.training_set(inputs, group.quiz.as_ref());
+        let set = self.training_set(inputs, group.quiz.as_ref())?;
         let record = |settings: &QuizSettings| self.record_quiz(inputs.suite, settings, &set);
         let quiz = group.quiz.as_ref().map(record);
         let train = |router: &usize| {
@@ -328,7 +328,7 @@ impl Replicate {
         origin: Origin,
         encoder: EncoderOf,
     ) -> Result<SavedRouter> {
-        let set = self.training_set(inputs, inputs.scenario.quiz_of(entry));
+        let set = self.training_set(inputs, inputs.scenario.quiz_of(entry))?;
         let training = Training::new(&set.data, &set.cost_models, self.stream_of(entry)).sharing(&set.fits);
         let models = inputs.suite.models.iter().map(|model| model.id.clone()).collect();
         SavedRouter::train((&entry.settings, entry.features), &training, models, origin, encoder)

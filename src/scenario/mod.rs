@@ -30,6 +30,7 @@ use crate::router::quiz::QuizSettings;
 use crate::router::{Features, Registry, Stick};
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::shift::ShiftSettings;
+use crate::scenario::shift::logging::FeedbackSettings;
 use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::suite::CacheSettings;
@@ -78,6 +79,9 @@ pub struct Scenario {
     pub preferences: PreferenceSettings,
     /// Costs.
     pub cost: CostSettings,
+    /// Which outcomes of development prompts are known.
+    #[serde(default, skip_serializing_if = "FeedbackSettings::is_default")]
+    pub feedback: FeedbackSettings,
     /// What a stream of prompts may cost; without it no stream is priced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetSettings>,
@@ -138,6 +142,10 @@ struct Written {
     /// Where costs come from.
     #[serde(default)]
     cost: CostSettings,
+    /// Which outcomes of development prompts routers learn from: those of all models, or those of one model a prompt, as a log of what
+    /// was asked shows them.
+    #[serde(default)]
+    feedback: FeedbackSettings,
     /// What a whole stream of prompts may cost: the report shows what each router scores within it.
     budget: Option<BudgetSettings>,
     /// Replays the sessions of the suite turn by turn, where a turn on the same model as the one before reads what it has in common
@@ -247,6 +255,7 @@ impl Scenario {
             split: written.split,
             preferences: written.preferences,
             cost: written.cost,
+            feedback: written.feedback,
             budget: written.budget,
             session: written.session,
             unseen,
@@ -316,6 +325,9 @@ impl Scenario {
         }
         PreferenceGrid::new(&self.preferences)?;
         self.check_evidence()?;
+        if let Some((key, problem)) = self.feedback_fault() {
+            return fault(&key, problem);
+        }
         for (at, expectation) in self.expect.iter().enumerate() {
             let key = format!("expect[{at}]");
             if metric(&expectation.metric).is_none() {

@@ -28,6 +28,9 @@ pub(in crate::report) fn setting_md(record: &Record) -> String {
     if !left_out.is_empty() {
         let _ = write!(text, "{}{}. ", left_out[..1].to_uppercase(), &left_out[1..]);
     }
+    if let Some(words) = manifest.scenario.feedback.words() {
+        let _ = write!(text, "Routers learn from {words}. ");
+    }
     if suite.cells_with_assumed_tokens > 0 {
         let tokens = manifest.scenario.cost.assume_output_tokens.unwrap_or_default();
         let _ = write!(text, "**Costs are assumed**: list prices with {tokens} output tokens an answer. ");

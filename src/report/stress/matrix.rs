@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::Moved;
-use crate::evaluate::{Move, MovedMetric, N_RESAMPLES, PolicyKind, moves};
+use crate::evaluate::{
+    Comparison, Move, MovedMetric, N_RESAMPLES, PolicyKind, SIGNIFICANCE, moves, summarise,
+};
 use crate::record::Record;
 use crate::report::markup::{self, Cell, Spread, Table, cells, name, prose};
 use crate::report::plot::{Figure, HeatCell, HeatChart};
@@ -172,6 +174,42 @@ fn gap(moved: &Move, metric: usize) -> Cell {
     let Some(metric) = moved.metrics.get(metric) else { return Cell::absent() };
     let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:+.4}"));
     Cell::from(format!("{:+.4}", metric.change())).spread(metric.interval.map(bounds).map(Spread::Interval))
+}
+
+/// Every router against the rival that the scenario declares, under each log and each number of prompts of a shift `feedback`; empty
+/// without one.
+pub(super) fn logs_md(twin: &Record, columns: &[Moved<'_>]) -> String {
+    let is_log = |column: &&Moved<'_>| matches!(column.shift.change, Change::Feedback(_));
+    let logs: Vec<&Moved<'_>> = columns.iter().filter(is_log).collect();
+    if logs.is_empty() {
+        return String::new();
+    }
+    let records = std::iter::once(twin).chain(logs.iter().map(|column| column.record));
+    let evidence: Vec<_> = records.filter_map(|record| summarise(record).evidence).collect();
+    let Some(first) = evidence.first() else { return String::new() };
+    let names = logs.iter().map(|column| column.shift.name.as_str());
+    let names = std::iter::once("twin").chain(names).map(markup::Column::number);
+    let mut table = Table::new(std::iter::once(markup::Column::text("router")).chain(names));
+    let cell = |comparison: Option<&Comparison>| {
+        let Some(it) = comparison else { return Cell::absent() };
+        let overlap = it.overlap_p.map_or(String::new(), |p| format!(" ({p:.2})"));
+        let is_sure = it.adjusted_p < SIGNIFICANCE && it.overlap_p.is_none_or(|p| p < SIGNIFICANCE);
+        let [low, high] = [it.interval.low, it.interval.high].map(|bound| format!("{bound:+.4}"));
+        Cell::from(format!("{:+.4}{overlap}", it.difference)).strong_if(is_sure).interval([low, high])
+    };
+    for entry in twin.manifest.scenario.routers.iter().filter(|entry| entry.label != first.against) {
+        let is_of = |it: &&Comparison| it.router == entry.label && it.is_primary;
+        let cells = evidence.iter().map(|evidence| cell(evidence.comparisons.iter().find(is_of)));
+        table.row(std::iter::once(Cell::from(&entry.label)).chain(cells).collect());
+    }
+    format!(
+        "## Against {} under each log\n\nDifference in {}, paired on prompts and replicates, with its 95 % interval; in brackets the p-value over \
+         replicates, corrected for overlapping training prompts (Nadeau and Bengio). **Bold** where it and the p-value adjusted for the \
+         number of routers are below {SIGNIFICANCE}.\n\n{}\n",
+        name(&first.against),
+        first.primary.name,
+        table.markdown()
+    )
 }
 
 /// Every metric of every router under every shift, in long form.

@@ -49,6 +49,7 @@ pub(super) fn files(stressed: &Stressed) -> Vec<(String, Vec<u8>)> {
         files.extend(matrix::pictures(&stressed.twin, &columns));
         text.push_str(&matrix::matrix_md(&stressed.twin, &columns));
         text.push_str(&matrix::pools_md(&stressed.twin, &columns));
+        text.push_str(&matrix::logs_md(&stressed.twin, &columns));
     }
     if let Some(sweep) = &stressed.sweep {
         let points = quiz_points(sweep, N_RESAMPLES);

@@ -124,6 +124,10 @@ impl RouterKind for CascadeSettings {
         Ok(())
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        Some("which members go well together shows only where all of them answered the same prompts")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         match self.judge {
             JudgeKind::Simulated => {

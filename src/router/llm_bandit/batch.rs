@@ -1,6 +1,7 @@
 //! Batches of decisions: prompts, candidate pools, and preferences as the rows that the policy network takes; and
 //! [`Experience`], which they are drawn from: development prompts, the recorded outcomes of the seen models on them, and random
-//! pools.
+//! pools. Where a log shows the outcome of one model a prompt, doubly robust values of all stand for outcomes (`super::super::log`);
+//! what the log shows itself serves those who learn from sampled actions.
 
 use super::policy::{InputWidths, Inputs, Pairs};
 use super::predictors::{Candidates, Situations};
@@ -8,7 +9,8 @@ use super::settings::{Context, PolicySettings, Rewards};
 use crate::linalg::Matrix;
 use crate::network::{Parameters, Sets, untaped};
 use crate::random::{ChaCha8Rng, bernoulli, index_below, sample_indices, uniform};
-use crate::router::Training;
+use crate::router::{DevelopmentOutcomes, Log, Training};
+use crate::suite::CellTable;
 
 /// One decision to take.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -239,7 +241,8 @@ fn starts(pools: &[Vec<usize>]) -> Vec<usize> {
     pools.iter().scan(0, start).collect()
 }
 
-/// Outcomes by prompt and model; NaN where unknown. Unseen models are unknown throughout.
+/// Outcomes by prompt and model, or values where a log shows one outcome a prompt; NaN where unknown. Unseen models are unknown
+/// throughout.
 pub(super) struct Experience<'a> {
     pub(super) world: World<'a>,
     pub(super) scores: Matrix,
@@ -250,6 +253,17 @@ pub(super) struct Experience<'a> {
     pub(super) training: Vec<usize>,
     /// The prompts that decide when to stop.
     pub(super) validation: Vec<usize>,
+    logged: Option<(&'a Log, &'a DevelopmentOutcomes)>,
+}
+
+/// What a log shows of a prompt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    pub(super) model: usize,
+    /// Score and minus cost.
+    pub(super) rewards: [f32; 2],
+    /// How probable the model was among the candidates in question.
+    pub(super) propensity: f64,
 }
 
 /// From which preferences are drawn.
@@ -268,8 +282,8 @@ const PREFERENCES_IN_A_ROW: usize = 8;
 const ZERO_SHARE: f64 = 0.1;
 
 impl<'a> Experience<'a> {
-    pub(super) fn new(world: World<'a>, training: &Training<'_>) -> Self {
-        let (data, outcomes) = (training.data(), training.outcomes());
+    pub(super) fn new(world: World<'a>, training: &Training<'a>) -> Self {
+        let (data, outcomes) = (training.data(), training.valued());
         let n_models = data.n_models();
         let table = |cell: &dyn Fn(usize, usize) -> Option<f64>| {
             let cells =
@@ -290,10 +304,34 @@ impl<'a> Experience<'a> {
             training: (0..data.n_training).filter(is_choice).collect(),
             validation: (data.n_training..data.prompts.len()).filter(is_choice).collect(),
             scores,
+            logged: data.log().map(|log| (log, training.outcomes())),
         }
     }
 
-    /// Whether a model's outcome on a prompt is known.
+    /// What a log shows of a prompt, among these candidates; `None` where all outcomes are known. A log that shows another model than
+    /// they are is of no use to them.
+    pub(super) fn shown(&self, prompt: usize, candidates: &[usize]) -> Option<Shown> {
+        let (log, outcomes) = self.logged?;
+        let model = log.shown(prompt);
+        let total: f64 = candidates.iter().map(|&candidate| log.propensity(prompt, candidate)).sum();
+        let of = |table: &CellTable| table.get(prompt, model).expect("what a log shows is known") as f32;
+        let rewards = [of(&outcomes.score), -of(&outcomes.cost_units)];
+        Some(Shown { model, rewards, propensity: log.propensity(prompt, model) / total })
+    }
+
+    /// No weight of what a log shows is larger.
+    pub(super) fn most_weight(&self) -> f64 {
+        self.logged.map_or(1.0, |(log, _)| log.most_weight())
+    }
+
+    /// Whether an action among these candidates can be sampled for a prompt with what came of it known: at least two of them are in its
+    /// pool, and the one that a log shows is among them.
+    pub(super) fn can_sample(&self, prompt: usize, candidates: &[usize]) -> bool {
+        let is_shown = self.logged.is_none_or(|(log, _)| candidates.contains(&log.shown(prompt)));
+        is_shown && candidates.iter().filter(|&&model| self.is_known(prompt, model)).count() >= 2
+    }
+
+    /// Whether a model's outcome on a prompt is known, or valued.
     pub(super) fn is_known(&self, prompt: usize, model: usize) -> bool {
         !self.scores.row(prompt)[model].is_nan()
     }

@@ -69,6 +69,17 @@ impl RouterKind for LlmBanditSettings {
         self.predictors.as_ref().is_some_and(|predictors| predictors.contains(&Source::Text))
     }
 
+    fn needs_full_feedback(&self) -> Option<&'static str> {
+        let settings = self.resolve();
+        if settings.steps > 0 && settings.rewards == Rewards::PoolMaximum {
+            return Some(
+                "its rewards are shares of the best of a pool on each prompt (`rewards = \"pool-maximum\"`)",
+            );
+        }
+        (settings.steps > 0 && settings.objective == Objective::Imitation)
+            .then_some("`objective = \"imitation\"` imitates the best outcome on each prompt")
+    }
+
     fn train(&self, training: &Training<'_>) -> Result<Trained> {
         let (router, notes) = LlmBandit::train(self, training)?;
         Ok(Trained { router: super::Policy::Direct(Box::new(router)), notes })

@@ -10,6 +10,13 @@
 //! On-manifold mixup blends a prompt with its nearest neighbour, lambda ~ Beta(0.2, 0.2): embedding, predictions, old
 //! log-probability, advantage, and value target by lambda; action, pool, and preference of the dominating prompt.
 //!
+//! From a log that shows the outcome of one model a prompt the action is the one that the log shows, drawn with probability p among
+//! the candidates: the advantage is multiplied by min(pi_old / p, M), with pi_old the policy at the rollout and M as in
+//! `super::super::log`, and the ratio whose clip bounds a step stays that of the policy to pi_old (Hilton, Cobbe, and Schulman 2021,
+//! arXiv 2110.00641). A clip of the ratio to the log itself would stop every step of a policy that begins far from it, as one that begins at
+//! the plug-in rule does. For one plain step a rollout this is the policy gradient weighted by pi / p. Where the log shows a model outside of
+//! the pool that was drawn, the pool is that of all seen models.
+//!
 //! Online the policy goes on learning from its own choices: only the chosen candidate's reward is ever seen. Actions are drawn from the policy, which changes after every batch of them by a few clipped, importance-weighted steps
 //! (arXiv 1707.06347). The advantage is what was earned beyond the utility that the predictors expect of the policy,
 //! sum_k pi_k (p_k - w c_k), over 1 + w: a baseline that does not depend on the action, and a scale on which no preference
@@ -138,15 +145,27 @@ fn roll_out(
     neighbours: Option<&Neighbours>,
     rng: &mut ChaCha8Rng,
 ) -> Rollout {
-    let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
+    let (mut pools, mut decisions) =
+        experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
+    let n_pools = pools.len();
+    for decision in &mut decisions {
+        if !experience.can_sample(decision.prompt, &pools[decision.pool]) {
+            if pools.len() == n_pools {
+                pools.push(experience.seen.clone());
+            }
+            decision.pool = n_pools;
+        }
+    }
     let own = sample(sampler, experience, &pools, &decisions, rng);
     let Some(neighbours) = neighbours else { return Rollout { pools, transitions: own } };
     // The neighbour of each prompt, asked the same; where it knows too few of the pool, the prompt is its own neighbour.
     let of_neighbour = |decision: &Decision| {
         let prompt = neighbours.nearest[decision.prompt];
-        let n_known =
-            pools[decision.pool].iter().filter(|&&model| experience.is_known(prompt, model)).count();
-        if n_known >= 2 { Decision { prompt, ..*decision } } else { *decision }
+        if experience.can_sample(prompt, &pools[decision.pool]) {
+            Decision { prompt, ..*decision }
+        } else {
+            *decision
+        }
     };
     let partners: Vec<Decision> = decisions.iter().map(of_neighbour).collect();
     let partners = sample(sampler, experience, &pools, &partners, rng);
@@ -179,18 +198,29 @@ fn sample(
         kernels::softmax(&mut probabilities);
         // A policy that has diverged is found out by its loss.
         let is_sound = probabilities.iter().all(|p| p.is_finite());
-        let action = if is_sound { categorical(rng, &probabilities) } else { 0 };
-        let rewards = experience.rewards(decision.prompt, &candidates[..length])[action];
+        let among = &candidates[..length];
+        let (action, rewards, weight) = match experience.shown(decision.prompt, among) {
+            Some(shown) => {
+                let action = among.iter().position(|&candidate| candidate == shown.model);
+                let action = action.expect("a pool holds the model that the log shows");
+                let weight = f64::from(probabilities[action]) / shown.propensity;
+                (action, shown.rewards, weight.min(experience.most_weight()) as f32)
+            }
+            None => {
+                let action = if is_sound { categorical(rng, &probabilities) } else { 0 };
+                (action, experience.rewards(decision.prompt, among)[action], 1.0)
+            }
+        };
         let expected = match baseline {
             Baseline::Value => value,
-            Baseline::PlugIn => experience.predicted(decision.prompt, &candidates[..length], &probabilities),
+            Baseline::PlugIn => experience.predicted(decision.prompt, among, &probabilities),
         };
         let surprise = [rewards[0] - expected[0], rewards[1] - expected[1]];
         transitions.push(Transition {
             decision: *decision,
             model: candidates[action],
             old_ln_p: ln_probabilities(&logits[..length])[action],
-            advantage: experience.utility(surprise, decision.preference),
+            advantage: weight * experience.utility(surprise, decision.preference),
             rewards,
         });
         (logits, candidates) = (&logits[length..], &candidates[length..]);

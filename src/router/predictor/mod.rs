@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cost_model::CostModelKind;
-use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds};
+use super::cross_validation::{LAMBDAS, Moments, Ridge, best, folds, with_constant};
 use super::difference_estimator::BesideSeen;
 use super::llm_bandit::{
     IdentityPlacement, IdentitySettings, LearnFrom, Learned, Stopped, TUNED_UPDATES, out_of_fold, stop,
@@ -41,8 +41,23 @@ pub struct PredictorSettings {
     pub ridge: Option<f64>,
     /// How the models share the perceptron of `mlp`; they have one in common where absent.
     pub heads: Option<Heads>,
+    /// How `linear` learns from a log of one model a prompt; `none` where absent, and of no effect where all outcomes are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<Correction>,
     /// How unseen models are scored: by `difference` where absent. Not of `irt` and `mlp`, which place them by their networks.
     pub placement: Option<Placement>,
+}
+
+/// What is done about a log that shows one model's outcome a prompt, each with a probability of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Correction {
+    /// Nothing: each model is fitted to the outcomes that are known of it.
+    None,
+    /// Each known outcome is weighted by 1 over its propensity, at most by the square root of the number of prompts.
+    InversePropensity,
+    /// Each model is fitted to its doubly robust values on all prompts.
+    DoublyRobust,
 }
 
 /// How scores are predicted.
@@ -65,8 +80,16 @@ pub enum PredictorModel {
 
 impl PredictorSettings {
     /// Of a model, everything tuned.
-    pub(super) fn of(model: PredictorModel) -> Self {
-        PredictorSettings { model, cost: None, neighbours: None, ridge: None, heads: None, placement: None }
+    pub fn of(model: PredictorModel) -> Self {
+        PredictorSettings {
+            model,
+            cost: None,
+            neighbours: None,
+            ridge: None,
+            correction: None,
+            heads: None,
+            placement: None,
+        }
     }
 }
 
@@ -74,7 +97,11 @@ impl RouterKind for PredictorSettings {
     fn traits(&self) -> Traits {
         let label = match self.model {
             PredictorModel::Knn => "knn",
-            PredictorModel::Linear => "linear",
+            PredictorModel::Linear => match self.correction {
+                None | Some(Correction::None) => "linear",
+                Some(Correction::InversePropensity) => "linear-inverse-propensity",
+                Some(Correction::DoublyRobust) => "linear-doubly-robust",
+            },
             PredictorModel::Clusters => "clusters",
             PredictorModel::Kernel => "kernel",
             PredictorModel::Irt => "irt",
@@ -90,6 +117,9 @@ impl RouterKind for PredictorSettings {
         }
         if self.ridge.is_some() && self.model != PredictorModel::Linear {
             return fault("ridge", "`ridge` is a setting of `linear` alone");
+        }
+        if self.correction.is_some() && self.model != PredictorModel::Linear {
+            return fault("correction", "`correction` is a setting of `linear` alone");
         }
         if self.heads.is_some() && self.model != PredictorModel::Mlp {
             return fault("heads", "`heads` is a setting of `mlp` alone");
@@ -120,9 +150,18 @@ impl RouterKind for PredictorSettings {
             },
             PredictorModel::Linear => match self.ridge {
                 Some(ridge) => {
-                    placed(&fit_linear_to(&[ridge], training, &costs.out_of_fold), placement, training)
+                    let correction = self.correction_of(training);
+                    let fitted = fit_linear_to(&[ridge], correction, training, &costs.out_of_fold);
+                    placed(&fitted, placement, training)
                 }
-                None => placed(&*fit_linear(training, self.cost), placement, training),
+                None => match self.correction_of(training) {
+                    Correction::None => placed(&*fit_linear(training, self.cost), placement, training),
+                    correction => {
+                        let fitted =
+                            fit_linear_to(&LAMBDAS_OF_LOGS, correction, training, &costs.out_of_fold);
+                        placed(&fitted, placement, training)
+                    }
+                },
             },
             PredictorModel::Clusters => placed(&*clusters::fit(training, self.cost), placement, training),
             PredictorModel::Kernel => placed(&*kernel::fit(training, self.cost), placement, training),
@@ -136,6 +175,14 @@ impl RouterKind for PredictorSettings {
             }
         };
         Ok(Trained { router: PlugIn::policy(scores, costs), notes })
+    }
+}
+
+impl PredictorSettings {
+    /// The correction, where there is something to correct.
+    fn correction_of(&self, training: &Training<'_>) -> Correction {
+        let correction = self.correction.filter(|_| training.data().log().is_some());
+        correction.unwrap_or(Correction::None)
     }
 }
 
@@ -157,7 +204,7 @@ kept!(Linear { ridge }, |it, shape| it.ridge.fits(shape.width + 1, shape));
 
 impl ScorePredictor for Linear {
     fn predict(&self, prompts: &Prompts) -> Matrix {
-        self.ridge.predict(&features(prompts))
+        self.ridge.predict(&with_constant(&prompts.embeddings))
     }
 }
 
@@ -166,17 +213,31 @@ pub(in crate::router) fn fit_linear(
     training: &Training<'_>,
     cost: Option<CostModelKind>,
 ) -> Arc<FittedScores<Linear>> {
-    shared("linear", training, cost, |training, costs| fit_linear_to(&LAMBDAS, training, costs))
+    shared("linear", training, cost, |training, costs| {
+        fit_linear_to(&LAMBDAS, Correction::None, training, costs)
+    })
 }
 
 /// Fits on all development prompts with the one of these ridges that earns most out of fold.
-fn fit_linear_to(lambdas: &[f64], training: &Training<'_>, costs: &Matrix) -> FittedScores<Linear> {
+fn fit_linear_to(
+    lambdas: &[f64],
+    correction: Correction,
+    training: &Training<'_>,
+    costs: &Matrix,
+) -> FittedScores<Linear> {
     let data = training.data();
-    let features = features(&data.prompts);
+    let features = with_constant(&data.prompts.embeddings);
     let folds = folds(&data.prompts.text_groups, &training.stream().named("folds"));
-    let outcomes = training.outcomes();
+    let outcomes =
+        if correction == Correction::DoublyRobust { training.valued() } else { training.outcomes() };
     let beside = BesideSeen::new(&outcomes.score, &outcomes.mean_score, &data.unseen);
-    let moments = Moments::new(&features, &beside.table, &folds, &beside.means);
+    let moments = match data.log().filter(|_| correction == Correction::InversePropensity) {
+        Some(log) => {
+            let weights = log.weights();
+            Moments::weighted(&features, &beside.table, |prompt, _| weights[prompt], &folds, &beside.means)
+        }
+        None => Moments::new(&features, &beside.table, &folds, &beside.means),
+    };
     let mut candidates: Vec<Matrix> =
         moments.out_of_fold(lambdas).into_iter().map(|columns| beside.scores_of(columns)).collect();
     let utilities: Vec<f64> = candidates.iter().map(|scores| utility(training, scores, costs)).collect();
@@ -191,12 +252,8 @@ fn fit_linear_to(lambdas: &[f64], training: &Training<'_>, costs: &Matrix) -> Fi
     }
 }
 
-/// The embedding and the constant.
-fn features(prompts: &Prompts) -> Matrix {
-    let width = prompts.embeddings.n_columns() + 1;
-    let values = prompts.embeddings.rows().flat_map(|row| row.iter().copied().chain([1.0])).collect();
-    Matrix::new(values, prompts.len(), width)
-}
+/// The penalties tried with a correction: noise of single outcomes calls for none of the smallest, and each costs a factor a model.
+const LAMBDAS_OF_LOGS: [f64; 6] = [3.0, 10.0, 40.0, 160.0, 1000.0, 10000.0];
 
 /// The steps of Adam that are tried; the paper's is the first.
 const LEARNING_RATES: [f64; 2] = [1e-3, 3e-3];

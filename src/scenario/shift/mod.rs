@@ -9,6 +9,7 @@
 
 pub mod candidates;
 pub mod learning;
+pub mod logging;
 pub mod prices;
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,8 @@ kinds! {
     LabelNoise: learning::LabelNoises => LabelNoise: learning::LabelNoise;
     /// Fewer development prompts.
     TrainSize: learning::TrainSizes => TrainSize: learning::TrainSize;
+    /// One model's outcome a development prompt, as a log shows it, of all or fewer prompts.
+    Feedback: logging::Feedbacks => Feedback: logging::Feedback;
     /// No development prompts of one benchmark, whose test prompts are routed; every benchmark in turn.
     LeaveOutBenchmark: learning::LeaveOutBenchmarks => LeaveOut: learning::LeaveOut;
     /// Noise on the embeddings of the prompts that are routed.
