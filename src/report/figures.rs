@@ -232,7 +232,7 @@ const LOOKS: [&str; 32] = [
     "p2l",
     "equi",
     "boosted",
-    "peers peers-alone",
+    "peers peers-alone gate",
 ];
 
 /// With more routers than these, figures show the best in colour and the others in grey.

@@ -8,6 +8,7 @@ use super::cascade::{Judged, Predicted};
 use super::equi::Equi;
 use super::factor_models::{Factorisation, ItemResponse};
 use super::features::Reading;
+use super::gate::Gate;
 use super::gaussian_process::GaussianProcess;
 use super::graph_attention::GraphAttention;
 use super::guarded::Guarded;
@@ -66,6 +67,7 @@ kept_behind!(Router {
     "ppo-fixed" => PpoFixed,
     "static-tiers" => StaticTiers,
     "guarded" => Guarded,
+    "gate" => Gate,
     "reading" => Reading,
 });
 kept_behind!(Cascade { "judged" => Judged });

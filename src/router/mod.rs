@@ -7,7 +7,8 @@
 //! that implements [`RouterKind`] and [`Registry::with`].
 //!
 //! No router has a way to an outcome of a test prompt: it is trained from development prompts alone, and [`Prompts`], all
-//! that it sees when it routes, holds ids, embeddings, tokens, and pools. This does not compile:
+//! that it sees when it routes, holds ids, embeddings, tokens, and pools. (A cascade asks a judge for verdicts on answers that it pays for, and
+//! `peers`, a bound and no router, is told what models scored that may not be chosen.) This does not compile:
 //!
 //! ```compile_fail,E0609
 //! fn peek(prompts: &llm_bandit::router::Prompts) -> Option<f64> {
@@ -37,6 +38,7 @@ mod equi;
 pub(crate) mod external;
 mod factor_models;
 mod features;
+mod gate;
 mod gaussian_process;
 mod graph_attention;
 mod guarded;
@@ -82,6 +84,7 @@ pub(crate) use external::{CommandSettings, DecisionsSettings};
 pub(crate) use factor_models::{EmbedLlmSettings, MirtSettings, NirtSettings};
 pub use features::Features;
 pub(crate) use features::train;
+pub(crate) use gate::GateSettings;
 pub(crate) use gaussian_process::GaussianProcessSettings;
 pub(crate) use graph_attention::GraphAttentionSettings;
 pub(crate) use guarded::GuardedSettings;
@@ -123,7 +126,7 @@ use crate::preference::Preference;
 use kind::{Entry, entry};
 
 /// The kinds of this crate, by the names under which scenarios ask for them.
-const BUILT_IN: [Entry; 26] = [
+const BUILT_IN: [Entry; 27] = [
     entry::<RandomSettings>("random"),
     entry::<SingleSettings>("single"),
     entry::<PredictorSettings>("predictor"),
@@ -150,6 +153,7 @@ const BUILT_IN: [Entry; 26] = [
     entry::<EquiSettings>("equi"),
     entry::<BoostedSettings>("boosted"),
     entry::<PeersSettings>("peers"),
+    entry::<GateSettings>("gate"),
 ];
 
 /// A trained policy: prompts and preferences in, models out.

@@ -6,7 +6,7 @@ use llm_bandit::router::Registry;
 use llm_bandit::scenario::{RouterEntry, Scenario};
 
 /// What is written of kinds that need settings, have several forms, or would train for long: one text a form.
-const FORMS: [(&str, &[&str]); 13] = [
+const FORMS: [(&str, &[&str]); 14] = [
     ("single", &["choose = \"best\"", "choose = \"cheapest\""]),
     (
         "predictor",
@@ -39,6 +39,7 @@ const FORMS: [(&str, &[&str]); 13] = [
     ("random", &[""]),
     ("static-tiers", &["", "by = \"benchmark\""]),
     ("gp", &["", "bound = \"upper\""]),
+    ("gate", &["", "label = \"gate-0.6\"\nat-least = 0.6"]),
 ];
 
 /// Those whose training draws no number by the candidates. The others do: the first weights of a network, or a place in the pool.
