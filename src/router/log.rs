@@ -44,13 +44,13 @@ impl Log {
         assert!(propensities.len().is_multiple_of(n_models), "every prompt has a propensity a model");
         let shown = propensities.chunks_exact(n_models).enumerate().map(|(prompt, propensities)| {
             let mut left = draw(prompt) * propensities.iter().sum::<f64>();
-            let possible = (0..n_models).filter(|&model| propensities[model] > 0.0);
+            let mut possible = (0..n_models).filter(|&model| propensities[model] > 0.0);
             let reached = possible.clone().find(|&model| {
                 left -= propensities[model];
                 left < 0.0
             });
             // Rounding may leave a rest after the last.
-            reached.or_else(|| possible.last()).expect("a prompt has a model that can be drawn")
+            reached.or_else(|| possible.next_back()).expect("a prompt has a model that can be drawn")
         });
         Log { shown: shown.collect(), propensities }
     }

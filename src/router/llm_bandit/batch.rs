@@ -354,7 +354,7 @@ impl<'a> Experience<'a> {
     }
 
     /// Random pools, and random training prompts with random preferences spread over them; every decision has at least two known
-    /// candidates, if need be from the pool of all seen models. Where every prompt has a set of its own, it is asked at
+    /// candidates, the one that a log shows among them, if need be from the pool of all seen models. Where every prompt has a set of its own, it is asked at
     /// several preferences in a row, so that the set is encoded once for all of them.
     pub(super) fn draw(
         &self,
@@ -370,7 +370,7 @@ impl<'a> Experience<'a> {
         for row in 0..n_decisions.div_ceil(n_preferences) {
             let prompt = self.training[index_below(rng, self.training.len())];
             let mut pool = row % n_pools;
-            if pools[pool].iter().filter(|&&model| self.is_known(prompt, model)).count() < 2 {
+            if !self.can_sample(prompt, &pools[pool]) {
                 if pools.len() == n_pools {
                     pools.push(self.seen.clone());
                 }

@@ -145,17 +145,7 @@ fn roll_out(
     neighbours: Option<&Neighbours>,
     rng: &mut ChaCha8Rng,
 ) -> Rollout {
-    let (mut pools, mut decisions) =
-        experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
-    let n_pools = pools.len();
-    for decision in &mut decisions {
-        if !experience.can_sample(decision.prompt, &pools[decision.pool]) {
-            if pools.len() == n_pools {
-                pools.push(experience.seen.clone());
-            }
-            decision.pool = n_pools;
-        }
-    }
+    let (pools, decisions) = experience.draw(schedule.pools, schedule.batch, schedule.preferences, rng);
     let own = sample(sampler, experience, &pools, &decisions, rng);
     let Some(neighbours) = neighbours else { return Rollout { pools, transitions: own } };
     // The neighbour of each prompt, asked the same; where it knows too few of the pool, the prompt is its own neighbour.

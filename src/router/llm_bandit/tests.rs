@@ -1,16 +1,17 @@
 //! Promises of the policy that hold whatever its weights are.
 
-use super::batch::{Experience, PreferenceDraw, World};
+use super::batch::{Decision, Experience, PreferenceDraw, World};
 use super::learning::{self, Schedule, Target};
 use super::objective::{Pools, decide};
 use super::policy::Policy;
+use super::ppo::{self, Reinforcement};
 use super::predictors::{self, Candidates, Situations};
-use super::settings::{Context, Key, LlmBanditSettings, PolicySettings, Preset, Rewards, Source};
+use super::settings::{Context, Key, LlmBanditSettings, PolicySettings, Preset, Resolved, Rewards, Source};
 use crate::linalg::Matrix;
 use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, shuffle, uniform_f32};
 use crate::router::training_data::TrainingData;
-use crate::router::{CostModelKind, CostModels, Routed, Training};
+use crate::router::{CostModelKind, CostModels, Log, Routed, Training};
 use crate::seed::Stream;
 use crate::suite::synthetic::SyntheticSettings;
 
@@ -149,6 +150,67 @@ fn a_decision_does_not_know_its_neighbours_whatever_the_sizes_of_their_pools() {
         let again = decisions(&policy, &world, &backwards, is_available);
         again.iter().rev().zip(&together).for_each(|(again, first)| assert_close(again, first));
     }
+}
+
+/// The paper's rewards are over the best outcome of a pool, which a log does not show.
+fn of_paper() -> Resolved {
+    let settings = LlmBanditSettings {
+        preset: Preset::Paper,
+        predictors: Some(vec![Source::Irt]),
+        rewards: Some(Rewards::Absolute),
+        ..LlmBanditSettings::default()
+    };
+    settings.resolve()
+}
+
+#[test]
+fn what_is_sampled_under_a_log_is_what_it_shows_with_its_propensity_in_the_pool() {
+    let settings = SyntheticSettings { n_prompts: 90, n_models: 4, n_dimensions: 8, ..Default::default() };
+    let suite = settings.generate().unwrap().suite;
+    let prompts: Vec<usize> = (0..90).collect();
+    let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
+    let propensities = [0.4, 0.3, 0.2, 0.1];
+    let log = Log::draw(propensities.repeat(90), 4, |prompt| (prompt as f64 + 0.5) / 90.0);
+    let data = TrainingData::new(&suite, &prompts, prompts.split_at(70), grid).logged(log, &Stream::root(6));
+    let costs = CostModels::new(CostModelKind::Mean, Stream::root(3));
+    let training = Training::new(&data, &costs, Stream::root(4));
+    let settings = of_paper();
+    let (predictors, development, _) = predictors::fit(&training, &settings).unwrap();
+    let candidates = predictors.candidates(&development);
+    let world = World {
+        situations: &development,
+        candidates: &candidates,
+        settings: &settings.policy,
+        rewards: settings.rewards,
+    };
+    let experience = Experience::new(world, &training);
+    // Every model of the pool has a value, and every prompt a choice.
+    assert!((0..4).all(|model| experience.is_known(0, model)) && experience.training.len() == 70);
+    let mut rng = Stream::root(5).generator();
+    let (pools, decisions) = experience.draw(6, 200, PreferenceDraw::Paper, &mut rng);
+    for Decision { prompt, pool, .. } in decisions {
+        let shown = experience.shown(prompt, &pools[pool]).unwrap();
+        assert!(shown.model == data.log().unwrap().shown(prompt) && pools[pool].contains(&shown.model));
+        let total: f64 = pools[pool].iter().map(|&model| propensities[model]).sum();
+        assert!((shown.propensity - propensities[shown.model] / total).abs() < 1e-12);
+        let outcome = [&suite.outcomes.score, &suite.outcomes.cost_usd]
+            .map(|table| table.get(prompt, shown.model).unwrap());
+        assert_eq!(shown.rewards[0], outcome[0] as f32);
+        assert!((f64::from(-shown.rewards[1]) * data.cost_unit_usd - outcome[1]).abs() < 1e-6);
+    }
+    let mut policy = Policy::new(&settings.policy, world.widths(), &mut rng);
+    let schedule = Schedule {
+        steps: 3,
+        batch: 16,
+        pools: 4,
+        learning_rate: 1e-3,
+        weight_decay: 0.0,
+        preferences: PreferenceDraw::Paper,
+    };
+    let before = policy.parameters.snapshot();
+    ppo::reinforce(&mut policy, &experience, Reinforcement::new(&settings), schedule, None, &mut rng)
+        .unwrap();
+    assert!(policy.parameters.snapshot() != before);
 }
 
 #[test]
