@@ -109,7 +109,7 @@ fn world() -> tempfile::TempDir {
 }
 
 fn write_scenarios(world: &Path) {
-    for name in ["paper", "unseen", "few-answers", "stress", "online", "session"] {
+    for name in ["paper", "unseen", "few-answers", "feedback", "stress", "online", "session"] {
         fs::create_dir_all(world.join("scenarios").join(name)).unwrap();
     }
     symlink(checkout().join("scenarios/ci"), world.join("scenarios/ci")).unwrap();
@@ -119,6 +119,7 @@ fn write_scenarios(world: &Path) {
     let online = "mode = \"online\"\n";
     let unseen = format!("{offline}\n[unseen]\nmodels = [\"medium\"]\n");
     let shifted = format!("{offline}\n[[shift]]\nkind = \"price\"\nmodel = \"large\"\nfactor = 2.0\n");
+    let logged = format!("{offline}\n[[shift]]\nkind = \"feedback\"\nlogging = [\"uniform\"]\n");
     let sessions = offline.replacen("\"small\"", "\"simulated-sessions\"\n[session]", 1);
     fs::create_dir(world.join("datasets")).unwrap();
     let settings = "n-prompts = 120\nn-models = 3\nn-dimensions = 8\n[sessions]\n";
@@ -130,6 +131,7 @@ fn write_scenarios(world: &Path) {
         ("paper/zeroeval.toml", &offline),
         ("unseen/one.toml", &unseen),
         ("few-answers/one.toml", &unseen),
+        ("feedback/one.toml", &logged),
         ("stress/one.toml", &shifted),
         ("session/simulated.toml", &sessions),
         ("online/stationary.toml", &learners),
