@@ -199,7 +199,7 @@ impl Gate {
         (scores, costs): (&Matrix, &Matrix),
         threshold: usize,
     ) -> [f64; 2] {
-        let (data, outcomes) = (training.data(), training.outcomes());
+        let (data, outcomes) = (training.data(), training.valued());
         let (mut total, mut n_known) = ([0.0; 2], 0_usize);
         for prompt in 0..data.prompts.len() {
             let rows = (scores.row(prompt), costs.row(prompt));
