@@ -458,7 +458,7 @@ mod tests {
         assert!(json("both").contains("\"features\":\"both\"") && !json("embedding").contains("features"));
         assert_eq!(
             fault("kind = \"random\"", "kind = \"random\"\nfeatures = \"both\""),
-            "x/s.toml:6: `features` is for routers that learn from prompts and choose one model, which `random` does not: leave it out"
+            "x/s.toml:6: `features` is for routers that learn from prompts alone and choose one model, which `random` does not: leave it out"
         );
     }
 
