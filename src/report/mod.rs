@@ -22,7 +22,7 @@ use sections::setting::{expectations_md, provenance_md, setting_md, stress_words
 use sections::{budget, collapse, evidence, routers};
 
 use crate::error::{Error, Result};
-use crate::evaluate::{Policy, PolicyKind, Summary, Verdict};
+use crate::evaluate::{AtBudget, Policy, PolicyKind, Summary, Verdict, budgets};
 use crate::fs::{self, Claim};
 use crate::metrics::Metric;
 use crate::metrics::entry::Table as Group;
@@ -39,16 +39,17 @@ pub use verify::{Verified, verify};
 /// # Panics
 /// If a figure cannot be drawn, which no data can cause.
 pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(&'static str, Vec<u8>)> {
+    let within = budgets(record, summary);
     let mut files = vec![
         ("points.csv", table::points(record, summary).csv()),
         ("summary.csv", table::summary_table(record, summary).csv()),
         ("comparisons.csv", table::comparisons_csv(record, summary)),
         ("summary.json", table::summary_json(record, summary, verdicts)),
         ("report.tex", report_tex(record, summary).into_bytes()),
-        ("report.html", page::report_html(record, summary, verdicts).into_bytes()),
-        ("report.md", report_md(record, summary, verdicts).into_bytes()),
+        ("report.html", page::report_html(record, summary, &within, verdicts).into_bytes()),
+        ("report.md", report_md(record, summary, &within, verdicts).into_bytes()),
     ];
-    files.extend(budget::csv(record, summary).map(|csv| ("budget.csv", csv)));
+    files.extend(budget::csv(record, &within).map(|csv| ("budget.csv", csv)));
     if record.manifest.suite.has_cost {
         files.extend(pictures(record, summary));
     }
@@ -279,7 +280,7 @@ pub fn partial_folder(report: &Path) -> PathBuf {
 }
 
 /// The tables a person reads, the best router of each column in bold.
-fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
+fn report_md(record: &Record, summary: &Summary, within: &[AtBudget], verdicts: &[Verdict]) -> String {
     let manifest = &record.manifest;
     let suite = &manifest.suite;
     let mut text =
@@ -303,7 +304,7 @@ fn report_md(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
     }
-    text.push_str(&budget::markdown(record, summary));
+    text.push_str(&budget::markdown(record, within));
     text.push_str(&collapse::markdown(record, summary));
     text.push_str(&routers::further_md(record, summary));
     text.push_str(&routers::published_md(record, summary));

@@ -10,7 +10,7 @@ use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
 use super::sections::{advice, budget, charts, collapse, evidence, routers, setting, worst};
-use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
+use crate::evaluate::{AtBudget, FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
 const STYLE: &str = include_str!("page/style.css");
@@ -19,8 +19,13 @@ const SCRIPT: &str = include_str!("page/script.js");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The whole page.
-pub(super) fn report_html(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> String {
-    let page = page_of(record, summary);
+pub(super) fn report_html(
+    record: &Record,
+    summary: &Summary,
+    budgets: &[AtBudget],
+    verdicts: &[Verdict],
+) -> String {
+    let page = page_of(record, summary, budgets);
     let charts = Charts::new(&page);
     let content = html! { (evidence::headline_html(&page)) (sections(&page, &charts, verdicts)) };
     let script = html! {
@@ -56,7 +61,7 @@ pub(crate) fn document(name: &str, content: &Markup, script: &Markup) -> String 
     page.into_string()
 }
 
-fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
+fn page_of<'a>(record: &'a Record, summary: &'a Summary, budgets: &'a [AtBudget]) -> Page<'a> {
     let shown = figures::in_pareto(record, summary);
     let mark = |position: usize| match shown.iter().find(|shown| shown.position == position) {
         Some(shown) => plot::swatch(shown.kind, shown.n_places),
@@ -65,6 +70,7 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary) -> Page<'a> {
     Page {
         record,
         summary,
+        budgets,
         breakdown: breakdown(record),
         by_cost: figures::by_cost(summary),
         opens_at: mixes::opens_at(record),

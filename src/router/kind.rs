@@ -78,7 +78,7 @@ pub struct Traits {
     /// Whether a judge, who sees test outcomes, tells it on the way which answers are right.
     pub asks_judge: bool,
     /// Whether it is told what models that may not be chosen scored on a prompt.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sees_peers: bool,
     /// Whether it is told of which benchmark a prompt is.
     pub knows_benchmark: bool,
@@ -95,10 +95,6 @@ impl Traits {
     pub fn competes(&self) -> bool {
         !self.asks_judge && !self.sees_peers && !self.knows_benchmark
     }
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl Default for Traits {

@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::{Page, Section, dollars, small};
-use crate::evaluate::{AtBudget, Streamed, Summary, budgets};
+use crate::evaluate::{AtBudget, Streamed};
 use crate::record::Record;
 use crate::report::markup::{Cell, Column, Spread, Table};
 use crate::statistics::{mean, variance};
@@ -63,8 +63,7 @@ fn title(at: &AtBudget) -> String {
 }
 
 /// The section; empty where the scenario has no budget.
-pub(in crate::report) fn markdown(record: &Record, summary: &Summary) -> String {
-    let all = budgets(record, summary);
+pub(in crate::report) fn markdown(record: &Record, all: &[AtBudget]) -> String {
     if all.is_empty() {
         return String::new();
     }
@@ -74,9 +73,9 @@ pub(in crate::report) fn markdown(record: &Record, summary: &Summary) -> String 
 
 /// The section, where the scenario has a budget.
 pub(in crate::report) fn html(page: &Page) -> Option<Section> {
-    let all = budgets(page.record, page.summary);
+    let all = page.budgets;
     let body = html! {
-        @for at in &all {
+        @for at in all {
             h3 { (title(at)) } "\n"
             (table(page.record, at, Some(page)).html(None))
         }
@@ -86,14 +85,13 @@ pub(in crate::report) fn html(page: &Page) -> Option<Section> {
 }
 
 /// A row is a router in a replicate under a budget.
-pub(in crate::report) fn csv(record: &Record, summary: &Summary) -> Option<Vec<u8>> {
-    let all = budgets(record, summary);
+pub(in crate::report) fn csv(record: &Record, all: &[AtBudget]) -> Option<Vec<u8>> {
     let columns = ["scenario", "router"].map(Column::text).into_iter();
     let numbers =
         ["budget_usd_per_1000", "replicate", "score", "hindsight_score", "spent", "over", "most_over"];
     let mut table = Table::new(columns.chain(numbers.map(Column::number)));
     let scenario = &record.manifest.scenario;
-    for at in &all {
+    for at in all {
         for (entry, replicates) in scenario.routers.iter().zip(&at.routers) {
             for (replicate, streamed) in replicates.iter().enumerate() {
                 let mut row = vec![Cell::from(&scenario.name), Cell::from(&entry.label)];

@@ -13,7 +13,7 @@ pub(super) mod worst;
 
 use maud::{Markup, html};
 
-use crate::evaluate::{Breakdown, Summary};
+use crate::evaluate::{AtBudget, Breakdown, Summary};
 use crate::record::Record;
 use crate::report::plot::LineKind;
 
@@ -21,6 +21,8 @@ use crate::report::plot::LineKind;
 pub(in crate::report) struct Page<'a> {
     pub(in crate::report) record: &'a Record,
     pub(in crate::report) summary: &'a Summary,
+    /// What routers come to within each budget of the scenario.
+    pub(in crate::report) budgets: &'a [AtBudget],
     pub(in crate::report) breakdown: Breakdown,
     /// The candidates by rising mean cost: the order and the shade of mixes.
     pub(in crate::report) by_cost: Vec<usize>,
