@@ -11,6 +11,7 @@
 use std::io::{BufRead, BufWriter, Write};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{CostModelKind, CostModels, Names, Policy, RouterSettings, Training};
 use llm_bandit::router::{Prompts, TrainingData};
@@ -30,11 +31,11 @@ fn command(criterion: &mut Criterion) {
     };
     let suite = settings.generate().unwrap().suite;
     let groups = text_groups(&suite);
-    let development: Vec<usize> = (N_TEST..2 * N_TEST).collect();
+    let development = SuitePrompt::of(N_TEST..2 * N_TEST);
     let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
     let data = TrainingData::new(&suite, &groups, development.split_at(N_TEST * 85 / 100), grid.clone());
     let costs = CostModels::new(CostModelKind::Mean, Stream::root(0));
-    let prompts = Prompts::new(&suite, &groups, &(0..N_TEST).collect::<Vec<_>>());
+    let prompts = Prompts::new(&suite, &groups, &SuitePrompt::of(0..N_TEST));
     let program = std::env::current_exe().unwrap();
     let mut group = criterion.benchmark_group("command");
     group.sample_size(10);

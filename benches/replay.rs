@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{
     CostModelKind, CostModels, Policy, PredictorModel, PredictorSettings, RouterKind, Training,
@@ -31,8 +32,8 @@ fn replay(criterion: &mut Criterion) {
         };
         let suite = settings.generate().unwrap().suite;
         let groups = text_groups(&suite);
-        let development: Vec<usize> = (N_TEST..2 * N_TEST).collect();
-        let test: Vec<usize> = (0..N_TEST).collect();
+        let development = SuitePrompt::of(N_TEST..2 * N_TEST);
+        let test = SuitePrompt::of(0..N_TEST);
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let data =
             TrainingData::new(&suite, &groups, (&development[..800], &development[800..]), grid.clone());

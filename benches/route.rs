@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::{CostModelKind, CostModels, LlmBanditSettings, Policy, RouterKind, Training};
 use llm_bandit::router::{Prompts, TrainingData};
@@ -29,7 +30,7 @@ fn route(criterion: &mut Criterion) {
         };
         let suite = settings.generate().unwrap().suite;
         let groups = text_groups(&suite);
-        let development: Vec<usize> = (N_TEST..N_TEST + N_DEVELOPMENT).collect();
+        let development = SuitePrompt::of(N_TEST..N_TEST + N_DEVELOPMENT);
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let parts = development.split_at(N_DEVELOPMENT * 85 / 100);
         let data = TrainingData::new(&suite, &groups, parts, grid.clone());
@@ -42,7 +43,7 @@ fn route(criterion: &mut Criterion) {
         let Policy::Direct(router) = trained.router else { unreachable!("it asks no judge") };
         let preference = &grid.preferences()[grid.preferences().len() / 2..][..1];
         for &size in sizes {
-            let prompts = Prompts::new(&suite, &groups, &(0..size).collect::<Vec<_>>());
+            let prompts = Prompts::new(&suite, &groups, &SuitePrompt::of(0..size));
             group.throughput(Throughput::Elements(size as u64));
             group.bench_function(BenchmarkId::new(format!("{n_models}-candidates"), size), |bencher| {
                 bencher.iter(|| router.route(&prompts, preference));

@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop at a fault")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::preference::{PreferenceGrid, PreferenceSettings};
 use llm_bandit::router::TrainingData;
 use llm_bandit::router::{
@@ -34,7 +35,7 @@ fn data(n_models: usize, missing: f64) -> TrainingData {
     };
     let suite = settings.generate().unwrap().suite;
     let groups = text_groups(&suite);
-    let prompts: Vec<usize> = (0..N_PROMPTS).collect();
+    let prompts = SuitePrompt::of(0..N_PROMPTS);
     let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
     TrainingData::new(&suite, &groups, prompts.split_at(N_PROMPTS * 85 / 100), grid)
 }

@@ -9,6 +9,7 @@ use llm_bandit::estimate::{EstimateSettings, estimate_log};
 use llm_bandit::evaluate::{self, judge, summarise};
 use llm_bandit::fuzzing::{take_answers, take_decisions};
 use llm_bandit::import::{Format, ImportSettings, read as import};
+use llm_bandit::index::{SuiteModel, SuitePrompt};
 use llm_bandit::preference::Preference;
 use llm_bandit::record::Recorded;
 use llm_bandit::record::{Record, reprice};
@@ -279,8 +280,8 @@ fn scenario() -> Target {
         }
     }
     let whole = find("simulated-open-suite", &[]).expect("the suite inside the program");
-    let some: Vec<usize> = (0..whole.prompts.len()).step_by(whole.prompts.len() / 40).collect();
-    let suite = whole.select(&some, &(0..whole.models.len()).collect::<Vec<_>>());
+    let some = SuitePrompt::of((0..whole.prompts.len()).step_by(whole.prompts.len() / 40));
+    let suite = whole.select(&some, &SuiteModel::of(0..whole.models.len()));
     let read = move |folder: &Path, _: u64| match Experiment::read(&folder.join("s.toml"))? {
         Experiment::Offline(scenario) => run::check(&scenario, suite.clone()).map(drop),
         Experiment::Online(scenario) => run::online::check(&scenario, suite.clone()).map(drop),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::embed::{self, Encoder, Rows, TextEncoder, encoded};
 use crate::error::{Error, Result, suggestion};
+use crate::index::{SuiteModel, SuitePrompt};
 use crate::linalg::Matrix;
 use crate::linalg::kernels::dot;
 use crate::preference::Preference;
@@ -104,10 +105,10 @@ impl<'a> Answering<'a> {
         suite.embeddings = self.embeddings_of(folder, &suite, embeddings)?;
         let router = self.router;
         router.check_texts(folder, &suite.prompts)?;
-        let all: Vec<usize> = (0..suite.prompts.len()).collect();
+        let all = SuitePrompt::of(0..suite.prompts.len());
         // The candidates count tokens, as they did in training; a suite without any of them has its own.
-        let id = |&model: &usize| &suite.models[model].id;
-        let mut candidates: Vec<usize> = (0..suite.models.len()).collect();
+        let id = |model: &SuiteModel| &suite.models[model.at()].id;
+        let mut candidates = SuiteModel::of(0..suite.models.len());
         candidates.sort_by(|a, b| id(a).cmp(id(b)));
         if candidates.iter().any(|model| router.models().contains(id(model))) {
             candidates.retain(|model| router.models().contains(id(model)));

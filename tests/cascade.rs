@@ -65,7 +65,7 @@ fn a_cascade_finds_members_close_to_the_best_of_all_lists() {
     let record = record(&suite);
     let position = |id: &String| suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap();
     let prompts: Vec<usize> =
-        record.test_prompts[0].iter().map(|&prompt| position(&record.prompts[prompt].id)).collect();
+        record.test_prompts[0].iter().map(|prompt| position(&record.prompts[prompt.at()].id)).collect();
     let unit = record.manifest.replicates[0].cost_unit_usd;
     let mean = |value: &dyn Fn(usize) -> f64| -> f64 {
         prompts.iter().map(|&prompt| value(prompt)).sum::<f64>() / prompts.len() as f64
@@ -109,12 +109,12 @@ fn a_record_keeps_calling_orders_and_every_call_is_paid() {
     let mut longest = 0;
     for (at, point) in points.iter().enumerate() {
         let mut paid = 0.0;
-        for (place, &prompt) in record.test_prompts[0].iter().enumerate() {
+        for (place, prompt) in record.test_prompts[0].iter().enumerate() {
             let called = choices.called(at, place);
             longest = longest.max(called.len());
             paid += called
                 .iter()
-                .map(|&model| record.cost_usd.get(prompt, usize::from(model)).unwrap())
+                .map(|&model| record.cost_usd.get(prompt.at(), usize::from(model)).unwrap())
                 .sum::<f64>();
         }
         let mean = paid / record.test_prompts[0].len() as f64;

@@ -54,8 +54,8 @@ fn outcomes_of_models_that_may_be_chosen_change_no_choice_of_it() {
     let suite = suite();
     let before = record(&suite);
     let mut changed = suite.clone();
-    for at in &before.test_prompts[0] {
-        let id = &before.prompts[*at].id;
+    for prompt in &before.test_prompts[0] {
+        let id = &before.prompts[prompt.at()].id;
         let prompt = suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap();
         for model in 4..8 {
             let score = suite.outcomes.score.get(prompt, model).unwrap();

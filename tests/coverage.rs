@@ -10,6 +10,7 @@ use std::path::Path;
 
 use llm_bandit::evaluate::{Comparison, Row, SIGNIFICANCE, Summary, summarise};
 use llm_bandit::gate::{FAMILY_WISE_ERROR, Gate, GateSettings, Judgement, RouterState, check};
+use llm_bandit::index::RecordPrompt;
 use llm_bandit::metrics::area::aiq;
 use llm_bandit::metrics::curve::Point;
 use llm_bandit::random::{ChaCha8Rng, SeedableRng, index_below, shuffle, standard_normal, uniform};
@@ -164,9 +165,9 @@ impl World {
             .collect();
         let (mut test_prompts, mut choices) = (Vec::new(), vec![Vec::new(); n_runs]);
         for _ in 0..self.n_replicates {
-            let mut tested = Vec::new();
+            let mut tested: Vec<RecordPrompt> = Vec::new();
             for benchmark in 0..2 {
-                let mut all: Vec<usize> = (benchmark..N_PROMPTS).step_by(2).collect();
+                let mut all = RecordPrompt::of((benchmark..N_PROMPTS).step_by(2));
                 shuffle(rng, &mut all);
                 tested.extend(&all[..N_TESTED / 2]);
             }
@@ -177,9 +178,9 @@ impl World {
                 let table = self.train(rng);
                 let mut models = Vec::new();
                 for of_types in &table {
-                    for &prompt in &tested {
+                    for prompt in &tested {
                         let explores = uniform(rng) < exploring;
-                        let own = of_types[types[prompt]];
+                        let own = of_types[types[prompt.at()]];
                         models.push(if explores { index_below(rng, N_MODELS) } else { own } as u16);
                     }
                 }

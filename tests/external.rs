@@ -78,9 +78,9 @@ fn decisions_of_a_file_are_those_of_the_router_that_wrote_them() {
     let mut text = "prompt_id,preference,model\n".to_owned();
     for (at, weight) in before.manifest.preferences.iter().enumerate() {
         let chosen = before.choices[0][1].at_preference(at);
-        for (&model, &prompt) in chosen.iter().zip(&before.test_prompts[0]) {
+        for (&model, prompt) in chosen.iter().zip(&before.test_prompts[0]) {
             let name = NAMES[usize::from(model)];
-            text.push_str(&format!("{},{weight},{name}\n", before.prompts[prompt].id));
+            text.push_str(&format!("{},{weight},{name}\n", before.prompts[prompt.at()].id));
         }
     }
     fs::write(&path, &text).unwrap();
@@ -383,8 +383,8 @@ fn the_ten_lines_of_python_route() {
     let suite = suite();
     for (at, &weight) in record.manifest.preferences.iter().enumerate() {
         let chosen = record.choices[0][0].at_preference(at);
-        for (&model, &prompt) in chosen.iter().zip(&record.test_prompts[0]) {
-            let id = &record.prompts[prompt].id;
+        for (&model, prompt) in chosen.iter().zip(&record.test_prompts[0]) {
+            let id = &record.prompts[prompt.at()].id;
             let text = &suite.prompts.iter().find(|known| known.id == *id).unwrap().text;
             let expected = if weight > 0.5 || text.len() < 200 { 2 } else { 0 };
             assert_eq!(model, expected, "{id} at {weight}");

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
 use llm_bandit::router::{
@@ -30,8 +31,9 @@ fn grid() -> PreferenceGrid {
 
 /// The last sixth are validation prompts.
 fn full(suite: &Suite) -> TrainingData {
-    let all: Vec<usize> = (0..suite.prompts.len()).collect();
-    TrainingData::new(suite, &all, all.split_at(all.len() * 5 / 6), grid())
+    let n = suite.prompts.len();
+    let groups: Vec<usize> = (0..n).collect();
+    TrainingData::new(suite, &groups, SuitePrompt::of(0..n).split_at(n * 5 / 6), grid())
 }
 
 /// With propensities by prompt and model.
@@ -95,7 +97,7 @@ fn every_kind_learns_from_a_log_or_says_why_not() {
             let suite = suite(n_models, 96);
             let data = logged(&suite, |_, _| 1.0 / n_models as f64);
             let Policy::Direct(router) = train(kind, &data) else { panic!("{}", entry.label) };
-            let prompts = Prompts::new(&suite, &(0..96).collect::<Vec<_>>(), &[0, 1, 2]);
+            let prompts = Prompts::new(&suite, &(0..96).collect::<Vec<_>>(), &SuitePrompt::of(0..3));
             assert_eq!(router.route(&prompts, grid().preferences()).n_prompts(), 3, "{}", entry.label);
         }
     }
@@ -121,8 +123,7 @@ fn a_biased_log_misleads_regression_and_not_doubly_robust_learning() {
         (0..2).for_each(|model| suite.outcomes.cost_usd.set(prompt, model, Some(0.0)));
     }
     let data = logged(&suite, |prompt, model| if (model == 1) == is_easy(prompt) { 0.9 } else { 0.1 });
-    let all: Vec<usize> = (0..n).collect();
-    let prompts = Prompts::new(&suite, &all, &all);
+    let prompts = Prompts::new(&suite, &(0..n).collect::<Vec<_>>(), &SuitePrompt::of(0..n));
     let quality_alone = Preference::new(0.0).unwrap();
     let worth = |correction: Correction| -> f64 {
         let kind = PredictorSettings {

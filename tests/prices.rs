@@ -146,7 +146,7 @@ fn where_development_tokens_are_not_known_the_old_mean_is_scaled_and_named() {
     assert_eq!(repriced.manifest.suite.repriced.as_ref().unwrap().scaled, [suite.models[2].id.clone()]);
     let mean = |record: &Record| record.manifest.replicates[1].development_cost_usd[2];
     let sum = |record: &Record| -> f64 {
-        record.test_prompts[1].iter().map(|&prompt| record.cost_usd.get(prompt, 2).unwrap()).sum()
+        record.test_prompts[1].iter().map(|prompt| record.cost_usd.get(prompt.at(), 2).unwrap()).sum()
     };
     let expected = mean(&own) * sum(&whole) / sum(&own);
     assert!((mean(&repriced) / expected - 1.0).abs() < 1e-12);

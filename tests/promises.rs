@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use llm_bandit::evaluate::summarise;
+use llm_bandit::index::SuitePrompt;
 use llm_bandit::metrics::curve::{hull, score_at};
 use llm_bandit::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use llm_bandit::record::Record;
@@ -77,7 +78,7 @@ fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
     let scenario = scenario(suite.models.len());
     let groups = text_groups(suite);
     let half = suite.prompts.len() / 2;
-    let development: Vec<usize> = (half..suite.prompts.len()).collect();
+    let development = SuitePrompt::of(half..suite.prompts.len());
     let grid =
         PreferenceGrid::new(&PreferenceSettings { count: 10, ..PreferenceSettings::default() }).unwrap();
     let data = TrainingData::new(suite, &groups, development.split_at(half * 4 / 5), grid.clone());
@@ -87,7 +88,7 @@ fn trained(suite: &Suite) -> (Vec<Labelled>, Prompts, PreferenceGrid) {
         (entry.label.clone(), entry.settings.as_kind().train(&training).unwrap().router)
     };
     let routers = scenario.routers.iter().map(train).collect();
-    (routers, Prompts::new(suite, &groups, &(0..half).collect::<Vec<_>>()), grid)
+    (routers, Prompts::new(suite, &groups, &SuitePrompt::of(0..half)), grid)
 }
 
 /// Routes with a judge that knows the outcomes of these prompts of the suite, where the policy asks one.
@@ -109,9 +110,9 @@ fn every_choice_is_in_the_pool_of_its_prompt() {
     for (_, record) in recorded() {
         for choices in &record.choices[0] {
             for preference in 0..choices.n_preferences() {
-                for (&model, &prompt) in choices.at_preference(preference).iter().zip(&record.test_prompts[0])
+                for (&model, prompt) in choices.at_preference(preference).iter().zip(&record.test_prompts[0])
                 {
-                    assert!(record.score.get(prompt, usize::from(model)).is_some());
+                    assert!(record.score.get(prompt.at(), usize::from(model)).is_some());
                 }
             }
         }
@@ -147,8 +148,8 @@ fn a_choice_depends_on_its_prompt_and_preference_alone() {
 fn no_router_sees_a_test_outcome() {
     for (suite, before) in recorded() {
         let mut changed = suite.clone();
-        for &position in &before.test_prompts[0] {
-            let prompt = suite.prompts.iter().position(|p| p.id == before.prompts[position].id).unwrap();
+        for position in &before.test_prompts[0] {
+            let prompt = suite.prompts.iter().position(|p| p.id == before.prompts[position.at()].id).unwrap();
             for model in 0..suite.models.len() {
                 let outcomes = &mut changed.outcomes;
                 let flipped = outcomes.score.get(prompt, model).map(|score| 1.0 - score);
@@ -220,7 +221,7 @@ proptest! {
         let random = evaluated.policies.iter().find(|policy| policy.name == "random").unwrap();
         prop_assert!(random.points.iter().all(|point| point.point() == random.points[0].point()));
         // It lies where a uniform choice does, give or take five standard errors of such a choice.
-        let variance: f64 = record.test_prompts[0].iter().map(|&prompt| uniform_variance(&record, prompt)).sum();
+        let variance: f64 = record.test_prompts[0].iter().map(|prompt| uniform_variance(&record, prompt.at())).sum();
         let error = variance.sqrt() / n_test;
         prop_assert!((random.points[0].score - evaluated.random.score).abs() < 5.0 * error);
     }

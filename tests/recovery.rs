@@ -51,7 +51,7 @@ fn predictors_come_near_the_known_optimum_at_every_preference() {
     let record = run(&scenario, suite.clone(), &|_| {}).unwrap();
     let position = |id: &String| suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap();
     let prompts: Vec<usize> =
-        record.test_prompts[0].iter().map(|&prompt| position(&record.prompts[prompt].id)).collect();
+        record.test_prompts[0].iter().map(|prompt| position(&record.prompts[prompt.at()].id)).collect();
     let unit = record.manifest.replicates[0].cost_unit_usd;
     let pool: Vec<usize> = (0..truth.n_models()).collect();
     let mut total_gap = [0.0; 6];

@@ -20,7 +20,7 @@ fn gaps(routers: &[&str], settings: &SyntheticSettings) -> Vec<f64> {
     let record = run(&scenario, suite.clone(), &|_| {}).unwrap();
     let position = |id: &String| suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap();
     let prompts: Vec<usize> =
-        record.test_prompts[0].iter().map(|&prompt| position(&record.prompts[prompt].id)).collect();
+        record.test_prompts[0].iter().map(|prompt| position(&record.prompts[prompt.at()].id)).collect();
     let unit = record.manifest.replicates[0].cost_unit_usd;
     let pool: Vec<usize> = (0..truth.n_models()).collect();
     let preferences = &record.manifest.preferences;

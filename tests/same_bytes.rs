@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::kinds;
+use llm_bandit::index::{SuiteModel, SuitePrompt};
 use llm_bandit::random::shuffle;
 use llm_bandit::record::Record;
 use llm_bandit::run::run;
@@ -49,7 +50,7 @@ fn shuffled(suite: &Suite, seed: u64) -> Suite {
         order
     };
     let (prompts, models) = (order(suite.prompts.len()), order(suite.models.len()));
-    suite.select(&prompts, &models)
+    suite.select(&SuitePrompt::of(prompts), &SuiteModel::of(models))
 }
 
 /// Every form of every kind of router that takes a pool of so many models.

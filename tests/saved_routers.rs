@@ -75,8 +75,8 @@ fn a_saved_router_decides_as_it_did_in_the_run() {
             let decisions = lines(&llm_bandit(folder.path(), &route, ""));
             assert_eq!(decisions.len(), Suite::read(Path::new(SUITE)).unwrap().prompts.len());
             let chosen = record.choices[0][at].at_preference(preference);
-            for (&prompt, &model) in record.test_prompts[0].iter().zip(chosen) {
-                let id = &record.prompts[prompt].id;
+            for (prompt, &model) in record.test_prompts[0].iter().zip(chosen) {
+                let id = &record.prompts[prompt.at()].id;
                 let decision = decisions.iter().find(|decision| decision["prompt_id"] == **id).unwrap();
                 let model = &record.manifest.suite.models[usize::from(model)];
                 assert_eq!(decision["model"], **model, "{label}, {weight}, {id}");

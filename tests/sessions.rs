@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use llm_bandit::evaluate::{Summary, summarise, summarise_without_evidence};
+use llm_bandit::index::{SuiteModel, SuitePrompt};
 use llm_bandit::metrics::{Bound, PolicyId};
 use llm_bandit::random::shuffle;
 use llm_bandit::record::{Record, reprice};
@@ -200,9 +201,9 @@ fn knowing_what_a_switch_costs_pays_where_caches_matter_and_changes_nothing_else
 #[test]
 fn neither_the_order_of_rows_nor_the_number_of_threads_changes_a_byte() {
     let scenario = scenario(SESSION, &format!("{LINEAR}{LINEAR}stick = \"cost-aware\"\n"));
-    let (first, mut order) = (suite(0.1), (0..1200).collect::<Vec<usize>>());
+    let (first, mut order) = (suite(0.1), SuitePrompt::of(0..1200));
     shuffle(&mut Stream::root(5).generator(), &mut order);
-    let shuffled = first.select(&order, &[2, 0, 3, 1]);
+    let shuffled = first.select(&order, &SuiteModel::of([2, 0, 3, 1]));
     let with_threads = |n_threads: usize, suite: Suite| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| {
@@ -232,9 +233,9 @@ fn variants_stay_with_their_original_and_tell_how_robust_a_router_is() {
         format!("[[router]]\nkind = \"single\"\nchoose = \"best\"\n[[router]]\nkind = \"random\"\n{LINEAR}");
     let found = record(&scenario("", &routers), suite.clone());
     for tested in &found.test_prompts {
-        let ids: Vec<&str> = tested.iter().map(|&prompt| found.prompts[prompt].id.as_str()).collect();
-        for &prompt in tested {
-            let original = found.prompts[prompt].variant_of.as_deref();
+        let ids: Vec<&str> = tested.iter().map(|prompt| found.prompts[prompt.at()].id.as_str()).collect();
+        for prompt in tested {
+            let original = found.prompts[prompt.at()].variant_of.as_deref();
             assert!(original.is_none_or(|original| ids.contains(&original)));
         }
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use llm_bandit::index::RecordPrompt;
 use llm_bandit::record::Record;
 use llm_bandit::run::run;
 use llm_bandit::scenario::Scenario;
@@ -51,8 +52,8 @@ fn permuted_test_outcomes_change_no_choice_of_any_kind_of_router() {
     let settings = SyntheticSettings { n_prompts: 200, n_models: 2, seed: 4, ..SyntheticSettings::default() };
     let suite = settings.generate().unwrap().suite;
     let before = record(&suite);
-    let place = |position: &usize| {
-        let id = &before.prompts[*position].id;
+    let place = |position: &RecordPrompt| {
+        let id = &before.prompts[position.at()].id;
         suite.prompts.iter().position(|prompt| prompt.id == *id).unwrap()
     };
     let tested: Vec<usize> = before.test_prompts[0].iter().map(place).collect();

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use llm_bandit::evaluate::{Row, summarise};
+use llm_bandit::index::RecordPrompt;
 use llm_bandit::record::{Record, RecordedUnseen};
 use llm_bandit::report::render;
 use llm_bandit::run::run;
@@ -278,8 +279,8 @@ fn where_only_unseen_models_may_be_chosen_bounds_choose_among_them_too() {
     let evaluated = &summarise(&record).replicates[0];
     assert!(in_pool[evaluated.best_single]);
     // The oracle's score by hand, over the unseen models alone.
-    let best = |&prompt: &usize| {
-        let scores = record.score.row(prompt).zip(&in_pool).filter(|(_, in_pool)| **in_pool);
+    let best = |prompt: &RecordPrompt| {
+        let scores = record.score.row(prompt.at()).zip(&in_pool).filter(|(_, in_pool)| **in_pool);
         scores.filter_map(|(score, _)| score).fold(f64::NEG_INFINITY, f64::max)
     };
     let prompts = &record.test_prompts[0];

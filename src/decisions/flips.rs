@@ -189,7 +189,7 @@ pub fn compare_online(
     let routers = [place(before)?, place(after)?];
     let steps = |record: &OnlineRecord, order: usize| -> Vec<(String, u64)> {
         let order = &record.orders[order];
-        let ids = order.prompts.iter().map(|&prompt| record.prompts[prompt].id.clone());
+        let ids = order.prompts.iter().map(|prompt| record.prompts[prompt.at()].id.clone());
         ids.zip(order.preferences.iter().map(|weight| weight.to_bits())).collect()
     };
     let n_shared = before.orders.len().min(after.orders.len());
@@ -210,7 +210,7 @@ pub fn compare_online(
             let (from, old_score, old_cost) = outcome(before, routers[0]);
             let (to, score, cost) = outcome(after, routers[1]);
             if from != to {
-                let prompt = &after.prompts[after.orders[order].prompts[step]];
+                let prompt = &after.prompts[after.orders[order].prompts[step].at()];
                 flips.push(Flip {
                     prompt: prompt.id.clone(),
                     benchmark: prompt.benchmark.clone(),

@@ -82,7 +82,7 @@ impl Decisions {
         for (replicate, tested) in record.test_prompts.iter().enumerate() {
             let table = TestTable::new(record, replicate);
             let choices = &record.choices[replicate][router];
-            for (place, &prompt) in tested.iter().enumerate() {
+            for (place, prompt) in tested.iter().enumerate() {
                 let mut spans: Vec<Span> = Vec::new();
                 for first in 0..choices.n_preferences() {
                     let model = &manifest.suite.models[usize::from(choices.at_preference(first)[place])];
@@ -93,7 +93,7 @@ impl Decisions {
                         spans.push(Span { first, model: model.clone(), score: point.score, cost_usd });
                     }
                 }
-                let recorded = &record.prompts[prompt];
+                let recorded = &record.prompts[prompt.at()];
                 let (prompt, benchmark) = (recorded.id.clone(), recorded.benchmark.clone());
                 prompts.push(Decided { prompt, benchmark, replicate, spans });
             }

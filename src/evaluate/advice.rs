@@ -4,6 +4,7 @@ use super::outcomes::RecordStrata;
 use super::outcomes::TestTable;
 use super::policy::PolicyKind;
 use super::summary::Summary;
+use crate::index::RecordPrompt;
 use crate::metrics::PolicyId;
 use crate::metrics::curve::Point;
 use crate::record::Record;
@@ -135,7 +136,7 @@ pub fn advise(record: &Record, summary: &Summary, goal: Goal) -> Option<Advice> 
 /// Score, cost in US dollars per 1,000 prompts, score gained, and share of cost saved over the best single model, which counts
 /// on the prompts that it answered; by the hierarchical bootstrap.
 fn expected(record: &Record, summary: &Summary, router: usize, at: usize) -> [Expected; 4] {
-    let tested: Vec<&[usize]> = record.test_prompts.iter().map(Vec::as_slice).collect();
+    let tested: Vec<&[RecordPrompt]> = record.test_prompts.iter().map(Vec::as_slice).collect();
     let outcomes: Vec<Vec<(Point, Option<Point>)>> = (0..tested.len())
         .map(|replicate| {
             let table = TestTable::new(record, replicate);
@@ -170,7 +171,7 @@ fn expected(record: &Record, summary: &Summary, router: usize, at: usize) -> [Ex
     for _ in 0..N_RESAMPLES {
         strata.resample(&mut rng, &mut whole);
         for ((prompts, outcomes), strata) in tested.iter().zip(&outcomes).zip(&strata.parts) {
-            let mut weights: Vec<f32> = prompts.iter().map(|&prompt| whole[prompt]).collect();
+            let mut weights: Vec<f32> = prompts.iter().map(|prompt| whole[prompt.at()]).collect();
             if tested.len() > 1 {
                 strata.rescale(&mut weights);
             }

@@ -78,7 +78,7 @@ pub fn breakdown(record: &Record) -> Breakdown {
         let best_single =
             best_of(&manifest.replicates[replicate].development_score, &manifest.test_pool(replicate));
         let prompts = record.test_prompts[replicate].iter().enumerate();
-        for (prompt, place) in prompts.map(|(prompt, recorded)| (prompt, place_of[*recorded])) {
+        for (prompt, place) in prompts.map(|(prompt, recorded)| (prompt, place_of[recorded.at()])) {
             let right = RightAnswers::of(&table, prompt);
             let benchmark = &mut benchmarks[place];
             benchmark.n_prompts += 1;
@@ -168,8 +168,9 @@ fn calibration(record: &Record, router: usize) -> Option<Calibration> {
     for (replicate, predicted) in record.predictions.iter().enumerate() {
         let predicted = predicted.get(router)?.as_ref()?;
         let in_pool = record.manifest.test_pool(replicate);
-        for (place, &prompt) in record.test_prompts[replicate].iter().enumerate() {
-            for (model, outcome) in record.score.row(prompt).enumerate().filter(|(model, _)| in_pool[*model])
+        for (place, prompt) in record.test_prompts[replicate].iter().enumerate() {
+            for (model, outcome) in
+                record.score.row(prompt.at()).enumerate().filter(|(model, _)| in_pool[*model])
             {
                 let prediction = |outcome| Prediction { probability: predicted.get(place, model), outcome };
                 predictions.extend(outcome.map(prediction));

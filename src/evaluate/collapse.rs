@@ -43,8 +43,8 @@ pub fn collapse(record: &Record) -> Vec<Vec<Collapse>> {
         };
         for (choices, prompts) in record.choices.iter().zip(&record.test_prompts) {
             let mut counts = vec![vec![0; n_models]; numbers.len()];
-            for (&model, &prompt) in choices[router].at_preference(preference).iter().zip(prompts) {
-                counts[benchmarks[prompt]][usize::from(model)] += 1;
+            for (&model, prompt) in choices[router].at_preference(preference).iter().zip(prompts) {
+                counts[benchmarks[prompt.at()]][usize::from(model)] += 1;
             }
             let by_model: Vec<usize> =
                 (0..n_models).map(|model| counts.iter().map(|row| row[model]).sum()).collect();

@@ -328,9 +328,9 @@ pub(super) fn prompt_differences(record: &Record, replays: &[Replay], one: usize
         let (Some(own), Some(rivals)) = (replay.utilities(one), replay.utilities(other)) else {
             return Vec::new();
         };
-        for (&prompt, (own, rival)) in replay.prompts.iter().zip(own.iter().zip(&rivals)) {
-            sums[prompt] += own - rival;
-            counts[prompt] += 1;
+        for (prompt, (own, rival)) in replay.prompts.iter().zip(own.iter().zip(&rivals)) {
+            sums[prompt.at()] += own - rival;
+            counts[prompt.at()] += 1;
         }
     }
     sums.iter().zip(&counts).filter(|(_, n)| **n > 0).map(|(sum, n)| sum / f64::from(*n)).collect()

@@ -1,6 +1,7 @@
 //! The recorded outcomes of a replicate's test prompts, with what prompt caches save in sessions, and benchmarks as strata of their
 //! resamples.
 
+use crate::index::RecordPrompt;
 use crate::metrics::curve::Point;
 use crate::metrics::sessions::CacheUse;
 use crate::random::ChaCha8Rng;
@@ -37,11 +38,11 @@ struct Caches {
 }
 
 impl Caches {
-    fn new(record: &Record, tested: &[usize]) -> Option<Self> {
+    fn new(record: &Record, tested: &[RecordPrompt]) -> Option<Self> {
         let savings = record.savings_usd.as_ref()?;
-        let place = |row: usize| record.prompts[tested[row]].turn.as_ref().map(|(_, place)| *place);
+        let place = |row: usize| record.prompts[tested[row].at()].turn.as_ref().map(|(_, place)| *place);
         let mut runs = Vec::new();
-        let sessions = in_turn(tested.iter().map(|&prompt| turn_of(record, prompt)));
+        let sessions = in_turn(tested.iter().map(|prompt| turn_of(record, prompt.at())));
         for turns in &sessions {
             // What caches save was found for the turn just before: a gap begins anew.
             runs.extend(
@@ -52,7 +53,8 @@ impl Caches {
                     .map(<[_]>::to_vec),
             );
         }
-        let saved = |&prompt: &usize| savings.row(prompt).map(|saved| saved.unwrap_or(0.0)).collect();
+        let saved =
+            |prompt: &RecordPrompt| savings.row(prompt.at()).map(|saved| saved.unwrap_or(0.0)).collect();
         Some(Caches {
             n_sessions: sessions.len(),
             previous: previous(tested.len(), &runs),
@@ -70,7 +72,7 @@ impl TestTable {
     pub(crate) fn new(record: &Record, replicate: usize) -> Self {
         let mut names: Vec<&str> = Vec::new();
         let (mut cells, mut benchmarks) = (Vec::new(), Vec::new());
-        for &prompt in &record.test_prompts[replicate] {
+        for prompt in record.test_prompts[replicate].iter().map(|prompt| prompt.at()) {
             let scored = record.score.row(prompt).zip(record.cost_usd.row(prompt));
             let cell = |(score, cost): (Option<f64>, Option<f64>)| {
                 score.map(|score| Point { cost_usd: cost.unwrap_or(0.0), score })
@@ -83,7 +85,7 @@ impl TestTable {
             }));
         }
         let caches = Caches::new(record, &record.test_prompts[replicate]);
-        let prompts = record.test_prompts[replicate].iter().map(|&prompt| &record.prompts[prompt]);
+        let prompts = record.test_prompts[replicate].iter().map(|prompt| &record.prompts[prompt.at()]);
         let variants = variants(prompts.map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref())));
         let mut table = TestTable { cells, benchmarks, models: Vec::new(), variants, caches };
         let model_mean =
@@ -275,8 +277,8 @@ pub(super) struct RecordStrata {
 }
 
 impl RecordStrata {
-    /// The strata by what each replicate tests, as places among the record's prompts.
-    pub(super) fn new(record: &Record, tested: &[&[usize]]) -> Self {
+    /// The strata by what each replicate tests.
+    pub(super) fn new(record: &Record, tested: &[&[RecordPrompt]]) -> Self {
         let mut names: Vec<&str> = record.prompts.iter().map(|prompt| prompt.benchmark.as_str()).collect();
         names.sort_unstable();
         names.dedup();
@@ -284,8 +286,8 @@ impl RecordStrata {
         let Units { unit, first } = Units::of(record);
         let labels: Vec<usize> =
             first.iter().map(|&prompt| label(&record.prompts[prompt].benchmark)).collect();
-        let units_of = |prompts: &&[usize]| {
-            let mut units: Vec<usize> = prompts.iter().map(|&prompt| unit[prompt]).collect();
+        let units_of = |prompts: &&[RecordPrompt]| {
+            let mut units: Vec<usize> = prompts.iter().map(|prompt| unit[prompt.at()]).collect();
             units.sort_unstable();
             units.dedup();
             units
@@ -293,8 +295,8 @@ impl RecordStrata {
         let tested_units: Vec<Vec<usize>> = tested.iter().map(units_of).collect();
         let tested_units: Vec<&[usize]> = tested_units.iter().map(Vec::as_slice).collect();
         let labels = merge_small(&labels, &tested_units, SMALLEST_STRATUM);
-        let part = |prompts: &&[usize]| {
-            Strata::new(&prompts.iter().map(|&prompt| labels[unit[prompt]]).collect::<Vec<_>>())
+        let part = |prompts: &&[RecordPrompt]| {
+            Strata::new(&prompts.iter().map(|prompt| labels[unit[prompt.at()]]).collect::<Vec<_>>())
         };
         RecordStrata { parts: tested.iter().map(part).collect(), units: Strata::new(&labels), unit }
     }

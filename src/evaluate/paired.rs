@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::policy::{Row, layouts, rows};
 use super::replay::Replay;
 use super::resample::{Values, bootstrap};
+use crate::index::RecordPrompt;
 use crate::metrics::{Metric, PolicyId};
 use crate::record::Record;
 use crate::router::Choices;
@@ -13,8 +14,8 @@ use crate::seed::Stream;
 /// A test prompt of both records in the same replicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
-    /// Its place among the prompts of each record.
-    pub(crate) prompts: [usize; 2],
+    /// Which of the prompts of each record it is.
+    pub(crate) prompts: [RecordPrompt; 2],
     /// Its place among the replicate's test prompts in each record.
     pub(crate) places: [usize; 2],
 }
@@ -23,10 +24,11 @@ pub(crate) struct Pair {
 pub(crate) fn pairs([first, second]: [&Record; 2]) -> Vec<(usize, Vec<Pair>)> {
     let paired = |replicate: usize| {
         let of_first = first.test_prompts[replicate].iter().enumerate();
-        let known: BTreeMap<&str, (usize, usize)> =
-            of_first.map(|(place, &prompt)| (first.prompts[prompt].id.as_str(), (prompt, place))).collect();
-        let pair = |(place, &prompt): (usize, &usize)| {
-            let (other, other_place) = *known.get(second.prompts[prompt].id.as_str())?;
+        let known: BTreeMap<&str, (RecordPrompt, usize)> = of_first
+            .map(|(place, &prompt)| (first.prompts[prompt.at()].id.as_str(), (prompt, place)))
+            .collect();
+        let pair = |(place, &prompt): (usize, &RecordPrompt)| {
+            let (other, other_place) = *known.get(second.prompts[prompt.at()].id.as_str())?;
             Some(Pair { prompts: [other, prompt], places: [other_place, place] })
         };
         second.test_prompts[replicate].iter().enumerate().filter_map(pair).collect::<Vec<_>>()
@@ -39,11 +41,14 @@ pub(crate) fn pairs([first, second]: [&Record; 2]) -> Vec<(usize, Vec<Pair>)> {
 /// Both records on the prompts that both test, in the order of the second.
 pub(crate) fn shared(records: [&Record; 2], pairs: &[(usize, Vec<Pair>)]) -> [Record; 2] {
     let all = pairs.iter().flat_map(|(_, pairs)| pairs);
-    let rows: BTreeMap<usize, usize> = all.map(|pair| (pair.prompts[1], pair.prompts[0])).collect();
-    let kept: Vec<usize> = rows.keys().copied().collect();
-    let rows = [rows.into_values().collect(), kept.clone()];
-    let place = |pair: &Pair| kept.partition_point(|other| *other < pair.prompts[1]);
-    let tested: Vec<Vec<usize>> = pairs.iter().map(|(_, pairs)| pairs.iter().map(place).collect()).collect();
+    let rows: BTreeMap<RecordPrompt, RecordPrompt> =
+        all.map(|pair| (pair.prompts[1], pair.prompts[0])).collect();
+    let kept: Vec<RecordPrompt> = rows.keys().copied().collect();
+    let first: Vec<RecordPrompt> = rows.into_values().collect();
+    let rows = [&first, &kept].map(|prompts| RecordPrompt::places(prompts));
+    let place = |pair: &Pair| RecordPrompt::new(kept.partition_point(|other| *other < pair.prompts[1]));
+    let tested: Vec<Vec<RecordPrompt>> =
+        pairs.iter().map(|(_, pairs)| pairs.iter().map(place).collect()).collect();
     [0, 1].map(|side| {
         let record = records[side];
         let models: Vec<usize> = (0..record.manifest.suite.models.len()).collect();
@@ -55,7 +60,7 @@ pub(crate) fn shared(records: [&Record; 2], pairs: &[(usize, Vec<Pair>)]) -> [Re
         manifest.replicates = pairs.iter().map(|(at, _)| manifest.replicates[*at].clone()).collect();
         Record {
             manifest,
-            prompts: kept.iter().map(|&prompt| records[1].prompts[prompt].clone()).collect(),
+            prompts: kept.iter().map(|prompt| records[1].prompts[prompt.at()].clone()).collect(),
             score: record.score.select(&rows[side], &models),
             cost_usd: record.cost_usd.select(&rows[side], &models),
             tokens: None,

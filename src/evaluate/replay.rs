@@ -5,6 +5,7 @@
 //! preference costs one pass over the prompts and one over the changes. Several weightings are summed side by side.
 
 use super::policy::{BoundCells, Evaluated, Layout, Policy, PolicyKind};
+use crate::index::RecordPrompt;
 use crate::metrics::curve::Point;
 use crate::metrics::{Bound, METRICS, Metric, PolicyId};
 use crate::record::Record;
@@ -115,8 +116,8 @@ impl Sweep {
 pub(super) struct Replay {
     /// The observed values.
     pub(super) evaluated: Evaluated,
-    /// Positions of the test prompts in the record.
-    pub(super) prompts: Vec<usize>,
+    /// The test prompts.
+    pub(super) prompts: Vec<RecordPrompt>,
     /// Routers and bounds, in the order of the policies.
     policies: Vec<Replayed>,
     models: Vec<ModelOutcomes>,
@@ -209,7 +210,8 @@ impl Replay {
             PolicyId::Model(_) => None,
         });
         let policies = policies.collect();
-        let outcome = |(place, &prompt): (usize, &usize), model: usize| {
+        let outcome = |(place, prompt): (usize, &RecordPrompt), model: usize| {
+            let prompt = prompt.at();
             let cost_usd = record.cost_usd.get(prompt, model).unwrap_or(0.0);
             let cost_usd = cost_usd - table.saved_staying(place, model);
             record.score.get(prompt, model).map(|score| Point { cost_usd, score })

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::outcomes::{RecordStrata, Units};
 use super::policy::{Evaluated, PolicyKind, Row};
 use super::replay::{N_LANES, Replay, Scratch, Weights};
+use crate::index::RecordPrompt;
 use crate::metrics::PolicyId;
 use crate::metrics::curve::{hull, score_at};
 use crate::record::Record;
@@ -28,7 +29,7 @@ pub(super) fn bootstrap(
     n_resamples: usize,
     stream: &Stream,
 ) -> Values {
-    let tested: Vec<&[usize]> = replays.iter().map(|replay| replay.prompts.as_slice()).collect();
+    let tested: Vec<&[RecordPrompt]> = replays.iter().map(|replay| replay.prompts.as_slice()).collect();
     let strata = RecordStrata::new(record, &tested);
     let positions: Vec<usize> = (0..replays[0].n_measured()).collect();
     let mut shape: Vec<usize> =
@@ -128,7 +129,7 @@ impl State {
     /// Takes the weights of a replicate's prompts.
     fn gather(&mut self, replay: &Replay) {
         self.part.clear();
-        self.part.extend(replay.prompts.iter().map(|&prompt| self.whole[prompt]));
+        self.part.extend(replay.prompts.iter().map(|prompt| self.whole[prompt.at()]));
     }
 
     fn rescale(&mut self, strata: &Strata) {

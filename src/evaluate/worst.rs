@@ -37,13 +37,13 @@ pub fn worst_decisions<'a>(
         let table = TestTable::new(record, replicate);
         let unit = manifest.replicates[replicate].cost_unit_usd;
         let utility = |point: Point| point.utility(w, unit);
-        for (place, &prompt) in tested.iter().enumerate() {
+        for (place, prompt) in tested.iter().enumerate() {
             let pool = table.cells[place].iter().enumerate();
             let pool = pool.filter_map(|(model, cell)| Some((model, (*cell)?)));
             // Of equal ones the first, as everywhere.
             let best = pool.reduce(|a, b| if utility(b.1) > utility(a.1) { b } else { a });
             let Some((best, point)) = best else { continue };
-            let recorded = &record.prompts[prompt];
+            let recorded = &record.prompts[prompt.at()];
             for (losses, &router) in losses.iter_mut().zip(routers) {
                 let choices = &record.choices[replicate][router];
                 let own = table.alone(choices, preference, place);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::evaluate::Pair;
+use crate::index::RecordPrompt;
 use crate::record::online::{OnlineRecord, Order};
 use crate::record::{Record, RecordedSuite};
 use crate::scenario::{RouterEntry, Scenario};
@@ -34,8 +35,9 @@ pub(super) fn online_differences(current: &OnlineRecord, baseline: &OnlineRecord
     let [a, b] = [current, baseline].map(|record| &record.manifest);
     let mut found = differences_of([&a.suite, &b.suite], [measured(&a.scenario), measured(&b.scenario)]);
     let steps = |record: &OnlineRecord| -> Vec<(Vec<String>, Vec<f64>)> {
-        let ids =
-            |order: &Order| order.prompts.iter().map(|&prompt| record.prompts[prompt].id.clone()).collect();
+        let ids = |order: &Order| {
+            order.prompts.iter().map(|prompt| record.prompts[prompt.at()].id.clone()).collect()
+        };
         record.orders.iter().map(|order| (ids(order), order.preferences.clone())).collect()
     };
     if steps(current) != steps(baseline) {
@@ -113,13 +115,14 @@ fn changed_outcomes(current: &Record, baseline: &Record, pairs: &[(usize, Vec<Pa
         .collect();
     // A prompt tested in several replicates is looked at once.
     let all = pairs.iter().flat_map(|(_, pairs)| pairs);
-    let prompts: BTreeMap<usize, usize> = all.map(|pair| (pair.prompts[1], pair.prompts[0])).collect();
+    let prompts: BTreeMap<RecordPrompt, RecordPrompt> =
+        all.map(|pair| (pair.prompts[1], pair.prompts[0])).collect();
     let tables =
         [("scores", &current.score, &baseline.score), ("costs", &current.cost_usd, &baseline.cost_usd)];
     let differing = |(name, a, b): (&str, &crate::suite::CellTable, &crate::suite::CellTable)| {
         let cells = prompts.iter().flat_map(|prompts| shared.iter().map(move |models| (prompts, models)));
         let n = cells
-            .filter(|((here, there), (model, other))| a.get(**here, *model) != b.get(**there, *other))
+            .filter(|((here, there), (model, other))| a.get(here.at(), *model) != b.get(there.at(), *other))
             .count();
         (n > 0).then(|| format!("the recorded {name} of {n} answers differ"))
     };

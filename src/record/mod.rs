@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::index::{RecordPrompt, SuitePrompt};
 use crate::linalg::Matrix;
 use crate::router::quiz::QuizSettings;
 use crate::router::{Choices, LearningCurve, Meter};
@@ -43,8 +44,8 @@ pub struct Record {
     /// Where sessions are replayed, US dollars that each model's prompt cache saves on these prompts where the turn before went to the same
     /// model.
     pub savings_usd: Option<CellTable>,
-    /// For each replicate the test prompts, as ascending positions in `prompts`.
-    pub test_prompts: Vec<Vec<usize>>,
+    /// For each replicate the test prompts, ascending.
+    pub test_prompts: Vec<Vec<RecordPrompt>>,
     /// The choices of each router (by scenario order) in each replicate.
     pub choices: Vec<Vec<Choices>>,
     /// The predicted scores of each router in each replicate; `None` of those that predict none.
@@ -316,12 +317,13 @@ pub struct ListPrice {
 
 /// Mean input and output tokens of each model over these prompts of those that it has a score on; `None` where not all of
 /// them have both counts.
-pub(crate) fn mean_tokens(suite: &Suite, prompts: &[usize]) -> Vec<Option<[f64; 2]>> {
+pub(crate) fn mean_tokens(suite: &Suite, prompts: &[SuitePrompt]) -> Vec<Option<[f64; 2]>> {
     let outcomes = &suite.outcomes;
     let mean = |model: usize| {
         let mut sums = [0.0; 2];
         let mut n_answers = 0;
-        for &prompt in prompts.iter().filter(|&&prompt| outcomes.score.get(prompt, model).is_some()) {
+        let answered = |prompt: &usize| outcomes.score.get(*prompt, model).is_some();
+        for prompt in prompts.iter().map(|prompt| prompt.at()).filter(answered) {
             sums[0] += outcomes.input_tokens.get(prompt, model)?;
             sums[1] += outcomes.output_tokens.get(prompt, model)?;
             n_answers += 1;
@@ -391,17 +393,18 @@ mod tests {
     fn mean_tokens_are_of_scored_cells_and_unknown_where_one_is() {
         let settings = SyntheticSettings { n_prompts: 20, n_models: 2, ..SyntheticSettings::default() };
         let mut suite = settings.generate().unwrap().suite;
+        let prompts = SuitePrompt::of(3..6);
         for (prompt, input) in [(3, 10.0), (4, 20.0), (5, 60.0)] {
             for model in 0..2 {
                 suite.outcomes.input_tokens.set(prompt, model, Some(input));
                 suite.outcomes.output_tokens.set(prompt, model, Some(2.0 * input));
             }
         }
-        assert_eq!(mean_tokens(&suite, &[3, 4, 5]), [Some([30.0, 60.0]); 2]);
+        assert_eq!(mean_tokens(&suite, &prompts), [Some([30.0, 60.0]); 2]);
         suite.outcomes.output_tokens.set(5, 1, None);
-        assert_eq!(mean_tokens(&suite, &[3, 4, 5]), [Some([30.0, 60.0]), None]);
+        assert_eq!(mean_tokens(&suite, &prompts), [Some([30.0, 60.0]), None]);
         suite.outcomes.score.set(5, 1, None);
-        assert_eq!(mean_tokens(&suite, &[3, 4, 5]), [Some([30.0, 60.0]), Some([15.0, 30.0])]);
+        assert_eq!(mean_tokens(&suite, &prompts), [Some([30.0, 60.0]), Some([15.0, 30.0])]);
         assert_eq!(mean_tokens(&suite, &[]), [None, None]);
     }
 

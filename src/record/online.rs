@@ -14,6 +14,7 @@ use super::store::{read_array, read_cells, read_manifest, read_unpacked, write_a
 use super::{RecordedPrompt, RecordedSuite, commitment, scenario_hash};
 use crate::error::{Error, Result};
 use crate::hash::hex;
+use crate::index::RecordPrompt;
 use crate::metrics::curve::Point;
 use crate::preference::Preference;
 use crate::router::Meter;
@@ -65,8 +66,8 @@ pub struct Phase {
 /// One order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    /// The prompts by step, as rows of the replayed prompts.
-    pub prompts: Vec<usize>,
+    /// The prompts by step.
+    pub prompts: Vec<RecordPrompt>,
     /// The weight of cost against score at each step.
     pub preferences: Vec<f64>,
 }
@@ -202,7 +203,8 @@ impl OnlineRecord {
         let shape = [self.contexts.n_rows(), self.contexts.width()];
         write_numbers(&folder.join(CONTEXTS), shape, self.contexts.values())?;
         let shape = [self.orders.len(), self.manifest.n_steps];
-        let place = |&prompt: &usize| u32::try_from(prompt).expect("a suite has fewer than 2^32 prompts");
+        let place =
+            |prompt: &RecordPrompt| u32::try_from(prompt.at()).expect("a suite has fewer than 2^32 prompts");
         let prompts = self.orders.iter().flat_map(|order| &order.prompts);
         let data = prompts.flat_map(|prompt| place(prompt).to_le_bytes());
         write_array(&folder.join(ORDERS), "<u4", shape, data)?;
@@ -258,11 +260,13 @@ impl OnlineRecord {
         let contexts = read_contexts(&folder.join(CONTEXTS), prompts.len())?;
         let shape = [manifest.scenario.online.orders, manifest.n_steps];
         let order_path = folder.join(ORDERS);
-        let places = read_array(&order_path, "<u4", shape, |bytes| u32::from_le_bytes(bytes) as usize)?;
-        if places.iter().any(|&place| place >= prompts.len()) {
+        let places = read_array(&order_path, "<u4", shape, |bytes| {
+            RecordPrompt::new(u32::from_le_bytes(bytes) as usize)
+        })?;
+        if places.iter().any(|place| place.at() >= prompts.len()) {
             return Err(Error::file(&order_path, "names a prompt that is not in the record"));
         }
-        let order = |prompts: &[usize]| Order { prompts: prompts.to_vec(), preferences: Vec::new() };
+        let order = |prompts: &[RecordPrompt]| Order { prompts: prompts.to_vec(), preferences: Vec::new() };
         let mut record = OnlineRecord {
             orders: places.chunks_exact(manifest.n_steps).map(order).collect(),
             manifest,
@@ -369,8 +373,8 @@ impl OnlineRecord {
     /// Score and cost in US dollars of an arm of the pool at a step.
     pub(crate) fn outcome(&self, order: &Order, step: usize, arm: usize) -> (f64, f64) {
         let (phase, prompt) = (&self.phases[self.phase_at(step)], order.prompts[step]);
-        let score = phase.score.get(prompt, arm).expect("an arm of the pool has an outcome");
-        (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
+        let score = phase.score.get(prompt.at(), arm).expect("an arm of the pool has an outcome");
+        (score, phase.cost_usd.get(prompt.at(), arm).unwrap_or(0.0))
     }
 
     /// The utility of an arm of the pool at a step.
@@ -396,7 +400,7 @@ impl OnlineRecord {
     }
 
     fn is_available(&self, order: &Order, step: usize, arm: usize) -> bool {
-        self.phases[self.phase_at(step)].score.get(order.prompts[step], arm).is_some()
+        self.phases[self.phase_at(step)].score.get(order.prompts[step].at(), arm).is_some()
     }
 
     /// Whether an arm can be chosen at every step of an order, without a quota.

@@ -61,7 +61,7 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
     for (replicate, recorded) in new.manifest.replicates.iter_mut().enumerate() {
         let test = &record.test_prompts[replicate];
         let sum = |table: &CellTable, model: usize| -> f64 {
-            test.iter().filter_map(|&prompt| table.get(prompt, model)).sum()
+            test.iter().filter_map(|prompt| table.get(prompt.at(), model)).sum()
         };
         for (model, price) in prices.iter().enumerate() {
             let mean = recorded.development_tokens.get(model).copied().flatten();

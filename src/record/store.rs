@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedTraining, Tokens, commitment};
 use crate::error::{Error, Result};
+use crate::index::RecordPrompt;
 use crate::router::Choices;
 use crate::scenario::Mode;
 use crate::suite::{CellTable, LARGEST_AMOUNT};
@@ -87,7 +88,7 @@ impl Record {
         for (replicate, test_prompts) in test_prompts.iter().enumerate() {
             let in_pool = manifest.test_pool(replicate);
             let is_available = |at: usize, model: usize| {
-                in_pool.get(model) == Some(&true) && score.get(test_prompts[at], model).is_some()
+                in_pool.get(model) == Some(&true) && score.get(test_prompts[at].at(), model).is_some()
             };
             let trained = &manifest.replicates[replicate].routers;
             let read = |(entry, trained): (&crate::scenario::RouterEntry, &RecordedTraining)| {
@@ -123,7 +124,7 @@ impl Record {
     fn prompts_csv(&self) -> Vec<u8> {
         let mut replicates = vec![Vec::new(); self.prompts.len()];
         for (replicate, prompts) in self.test_prompts.iter().enumerate() {
-            prompts.iter().for_each(|&prompt| replicates[prompt].push(replicate.to_string()));
+            prompts.iter().for_each(|prompt| replicates[prompt.at()].push(replicate.to_string()));
         }
         let mut writer = csv::Writer::from_writer(Vec::new());
         let is_any = |has: &dyn Fn(&RecordedPrompt) -> bool| self.prompts.iter().any(has);
@@ -256,7 +257,7 @@ pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     hash::unpack(path, &fs::read(path)?, MOST_BYTES)
 }
 
-fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<usize>>)> {
+fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>, Vec<Vec<RecordPrompt>>)> {
     let bytes = read_unpacked(path)?;
     let fault = |problem: String| Error::file(path, problem);
     let mut prompts = Vec::new();
@@ -274,7 +275,7 @@ fn read_prompts(path: &Path, n_replicates: usize) -> Result<(Vec<RecordedPrompt>
             let known = replicate.parse::<usize>().ok().and_then(|replicate| test_prompts.get_mut(replicate));
             known
                 .ok_or_else(|| fault(format!("names an unknown replicate `{replicate}`")))?
-                .push(prompts.len());
+                .push(RecordPrompt::new(prompts.len()));
         }
         let turn = match (session, turn.parse()) {
             ("", _) => None,

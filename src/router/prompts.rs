@@ -1,5 +1,6 @@
 //! What routers get to see of prompts when they route: no outcome.
 
+use crate::index::SuitePrompt;
 use crate::linalg::Matrix;
 use crate::suite::{BYTES_PER_TOKEN, Suite};
 use crate::text::Text;
@@ -33,14 +34,14 @@ pub struct Prompts {
 
 impl Prompts {
     /// Takes these prompts from a suite. The pool of each is the models that answered it.
-    pub fn new(suite: &Suite, text_groups: &[usize], prompts: &[usize]) -> Self {
+    pub fn new(suite: &Suite, text_groups: &[usize], prompts: &[SuitePrompt]) -> Self {
         Prompts::among(suite, text_groups, prompts, &vec![true; suite.models.len()])
     }
 
     /// As [`new`](Self::new), with only the flagged models in any pool.
-    pub fn among(suite: &Suite, text_groups: &[usize], prompts: &[usize], in_pool: &[bool]) -> Self {
+    pub fn among(suite: &Suite, text_groups: &[usize], prompts: &[SuitePrompt], in_pool: &[bool]) -> Self {
         let is_available = |at: usize, model: usize| {
-            in_pool[model] && suite.outcomes.score.get(prompts[at], model).is_some()
+            in_pool[model] && suite.outcomes.score.get(prompts[at].at(), model).is_some()
         };
         Prompts::with_pools(suite, text_groups, prompts, is_available)
     }
@@ -49,28 +50,28 @@ impl Prompts {
     pub(super) fn with_pools(
         suite: &Suite,
         text_groups: &[usize],
-        prompts: &[usize],
+        prompts: &[SuitePrompt],
         is_available: impl Fn(usize, usize) -> bool,
     ) -> Self {
         let n_models = suite.models.len();
         let (embeddings, has_embedding) = match &suite.embeddings {
             Some(all) => {
-                let chosen = all.select(prompts);
+                let chosen = all.select(&SuitePrompt::places(prompts));
                 let matrix = Matrix::new(chosen.values().to_vec(), prompts.len(), all.n_dimensions());
-                (matrix, prompts.iter().map(|&prompt| all.is_known(prompt)).collect())
+                (matrix, prompts.iter().map(|prompt| all.is_known(prompt.at())).collect())
             }
             None => (Matrix::zeros(prompts.len(), 0), vec![false; prompts.len()]),
         };
         let cells = (0..prompts.len()).flat_map(|at| (0..n_models).map(move |model| (at, model)));
         let available: Vec<bool> = cells.map(|(at, model)| is_available(at, model)).collect();
         Prompts {
-            ids: prompts.iter().map(|&prompt| suite.prompts[prompt].id.clone()).collect(),
+            ids: prompts.iter().map(|prompt| suite.prompts[prompt.at()].id.clone()).collect(),
             embeddings,
             has_embedding,
-            input_tokens: prompts.iter().map(|&prompt| input_tokens(suite, prompt)).collect(),
-            texts: prompts.iter().map(|&prompt| suite.prompts[prompt].text.clone()).collect(),
-            benchmarks: prompts.iter().map(|&prompt| Some(suite.prompts[prompt].benchmark)).collect(),
-            text_groups: prompts.iter().map(|&prompt| text_groups[prompt]).collect(),
+            input_tokens: prompts.iter().map(|prompt| input_tokens(suite, prompt.at())).collect(),
+            texts: prompts.iter().map(|prompt| suite.prompts[prompt.at()].text.clone()).collect(),
+            benchmarks: prompts.iter().map(|prompt| Some(suite.prompts[prompt.at()].benchmark)).collect(),
+            text_groups: prompts.iter().map(|prompt| text_groups[prompt.at()]).collect(),
             available: available.contains(&false).then_some(available),
             n_models,
             cost_factors: None,
@@ -134,7 +135,7 @@ impl Prompts {
         self.available.is_none()
     }
 
-    /// Only these prompts, in this order.
+    /// Only those at these rows, in this order.
     pub fn select(&self, prompts: &[usize]) -> Self {
         Prompts {
             ids: prompts.iter().map(|&prompt| self.ids[prompt].clone()).collect(),

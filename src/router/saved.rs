@@ -401,6 +401,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::index::SuitePrompt;
     use crate::linalg::Matrix;
     use crate::router::{Judge, Registry};
     use crate::scenario::Scenario;
@@ -471,8 +472,8 @@ mod tests {
         }
         let unseen = format!("[unseen]\nmodels = [\"{}\"]\n", suite.models[suite.models.len() - 1].id);
         let scenario = scenario(&if of_two { text } else { text + &unseen });
-        let prompts: Vec<usize> = (0..suite.prompts.len()).collect();
-        let prompts = Prompts::new(&suite, &prompts, &prompts);
+        let groups: Vec<usize> = (0..suite.prompts.len()).collect();
+        let prompts = Prompts::new(&suite, &groups, &SuitePrompt::of(0..groups.len()));
         (crate::run::train(&scenario, suite, "it", 0).unwrap(), prompts)
     }
 

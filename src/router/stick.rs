@@ -24,6 +24,7 @@ use super::predictor::{Linear, fit_linear};
 use super::prompts::Prompts;
 use super::training_data::TrainingData;
 use super::{Choices, Training, model_number};
+use crate::index::SuitePrompt;
 use crate::linalg::Matrix;
 use crate::preference::Preference;
 use crate::statistics::mean;
@@ -65,10 +66,10 @@ pub(crate) struct Following {
 
 impl Following {
     /// Of these prompts of a suite, by their numbers.
-    pub(crate) fn new(suite: &Suite, prompts: &[usize], caches: &CacheSettings) -> Self {
+    pub(crate) fn new(suite: &Suite, prompts: &[SuitePrompt], caches: &CacheSettings) -> Self {
         let sessions = sessions_among(&suite.prompts, prompts);
         let previous = previous(prompts.len(), &sessions);
-        let turn = |at: usize| suite.prompts[prompts[at]].turn.as_ref();
+        let turn = |at: usize| suite.prompts[prompts[at].at()].turn.as_ref();
         let is_warm = |(at, before): (usize, &Option<usize>)| {
             before
                 .and_then(|before| turn(before).zip(turn(at)))
@@ -131,11 +132,12 @@ struct Rates {
 
 impl Rates {
     /// By the outcomes of the development prompts; the answers of an unseen model are as long as those of the seen ones.
-    fn new(suite: &Suite, development: &[usize], data: &TrainingData, caches: &CacheSettings) -> Self {
+    fn new(suite: &Suite, development: &[SuitePrompt], data: &TrainingData, caches: &CacheSettings) -> Self {
         let outcomes = &suite.outcomes;
         let length = |model: usize| {
-            let answered = development.iter().filter(|&&prompt| outcomes.score.get(prompt, model).is_some());
-            let tokens = answered.filter_map(|&prompt| outcomes.output_tokens.get(prompt, model));
+            let development = development.iter().map(|prompt| prompt.at());
+            let answered = development.filter(|&prompt| outcomes.score.get(prompt, model).is_some());
+            let tokens = answered.filter_map(|prompt| outcomes.output_tokens.get(prompt, model));
             mean(&tokens.collect::<Vec<f64>>())
         };
         let seen: Vec<f64> = (0..data.n_models()).filter(|&model| !data.unseen[model]).map(length).collect();
@@ -187,19 +189,20 @@ impl Rates {
 }
 
 impl CostAware {
-    /// Fits the shared predictor on the development prompts, `development` being their numbers in the suite, and chooses how far to
+    /// Fits the shared predictor on the development prompts, named by `development`, and chooses how far to
     /// look ahead.
     pub(crate) fn fit(
         training: &Training<'_>,
         suite: &Suite,
-        development: &[usize],
+        development: &[SuitePrompt],
         caches: &CacheSettings,
     ) -> Self {
         let (data, costs) = (training.data(), training.costs(None));
         let fitted = fit_linear(training, None);
         let rates = Rates::new(suite, development, data, caches);
         let following = Following::new(suite, development, caches);
-        let savings = caches.savings(suite).select(development, &(0..data.n_models()).collect::<Vec<_>>());
+        let models: Vec<usize> = (0..data.n_models()).collect();
+        let savings = caches.savings(suite).select(&SuitePrompt::places(development), &models);
         let (preferences, predicted) =
             (data.preferences.preferences(), (&fitted.out_of_fold, &costs.out_of_fold));
         let proposals = plug_in::route(&data.prompts, preferences, predicted.0, predicted.1);

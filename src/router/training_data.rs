@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cross_validation::folds;
 use super::log::Log;
 use super::prompts::Prompts;
-use crate::index::TrainingRow;
+use crate::index::{SuitePrompt, TrainingRow};
 use crate::preference::PreferenceGrid;
 use crate::router::difference_estimator::SeenMeans;
 use crate::router::placement::ModelMetadata;
@@ -107,7 +107,7 @@ impl TrainingData {
     pub fn new(
         suite: &Suite,
         text_groups: &[usize],
-        parts: (&[usize], &[usize]),
+        parts: (&[SuitePrompt], &[SuitePrompt]),
         preferences: PreferenceGrid,
     ) -> Self {
         let n_models = suite.models.len();
@@ -129,7 +129,7 @@ impl TrainingData {
     pub fn with_unseen(
         suite: &Suite,
         text_groups: &[usize],
-        (training, validation): (&[usize], &[usize]),
+        (training, validation): (&[SuitePrompt], &[SuitePrompt]),
         preferences: PreferenceGrid,
         Quizzed { unseen, asked }: &Quizzed,
         cost_unit_usd: Option<f64>,
@@ -180,7 +180,7 @@ impl TrainingData {
         TrainingData {
             prompts,
             n_training: training.len(),
-            benchmarks: development.iter().map(|&prompt| suite.prompts[prompt].benchmark).collect(),
+            benchmarks: development.iter().map(|prompt| suite.prompts[prompt.at()].benchmark).collect(),
             preferences,
             cost_unit_usd,
             unseen: unseen.clone(),
@@ -196,7 +196,7 @@ impl TrainingData {
     /// where nothing costs anything.
     pub(crate) fn found_cost_unit_usd(
         suite: &Suite,
-        (training, validation): (&[usize], &[usize]),
+        (training, validation): (&[SuitePrompt], &[SuitePrompt]),
         unseen: &[bool],
     ) -> f64 {
         let nothing = vec![Vec::new(); unseen.len()];
@@ -271,7 +271,7 @@ fn unit_of(highest_usd: f64) -> f64 {
 /// Scores and costs in US dollars of the development prompts: of seen models all, of unseen models those of the quiz.
 fn known_outcomes(
     suite: &Suite,
-    development: &[usize],
+    development: &[SuitePrompt],
     n_training: usize,
     unseen: &[bool],
     asked: &[Vec<TrainingRow>],
@@ -279,7 +279,7 @@ fn known_outcomes(
     let mut score = CellTable::missing(development.len(), unseen.len());
     let mut cost = CellTable::missing(development.len(), unseen.len());
     let mut copy = |at: usize, model: usize| {
-        let prompt = development[at];
+        let prompt = development[at].at();
         let known = suite.outcomes.score.get(prompt, model);
         score.set(at, model, known);
         // Costs of cells without a score teach nothing about answers.
@@ -297,9 +297,9 @@ fn known_outcomes(
 }
 
 /// The recorded comparisons of seen models on development prompts.
-fn comparisons(suite: &Suite, development: &[usize], unseen: &[bool]) -> Vec<Comparison> {
+fn comparisons(suite: &Suite, development: &[SuitePrompt], unseen: &[bool]) -> Vec<Comparison> {
     let mut place = vec![None; suite.prompts.len()];
-    development.iter().enumerate().for_each(|(at, &prompt)| place[prompt] = Some(at));
+    development.iter().enumerate().for_each(|(at, prompt)| place[prompt.at()] = Some(at));
     let seen = |comparison: &&Comparison| !unseen[comparison.model_a] && !unseen[comparison.model_b];
     let moved =
         |comparison: &Comparison| Some(Comparison { prompt: place[comparison.prompt]?, ..*comparison });
@@ -307,11 +307,16 @@ fn comparisons(suite: &Suite, development: &[usize], unseen: &[bool]) -> Vec<Com
 }
 
 /// Mean input tokens of the development prompts and mean output tokens of the seen models' answers to them.
-fn mean_tokens(suite: &Suite, development: &[usize], prompts: &Prompts, unseen: &[bool]) -> Option<[f64; 2]> {
+fn mean_tokens(
+    suite: &Suite,
+    development: &[SuitePrompt],
+    prompts: &Prompts,
+    unseen: &[bool],
+) -> Option<[f64; 2]> {
     let input = prompts.input_tokens.iter().sum::<f64>() / prompts.len() as f64;
     let (mut sum, mut n) = (0.0, 0_usize);
-    for &prompt in development {
-        let tokens = suite.outcomes.output_tokens.row(prompt).zip(unseen);
+    for prompt in development {
+        let tokens = suite.outcomes.output_tokens.row(prompt.at()).zip(unseen);
         for tokens in tokens.filter(|(_, is_unseen)| !**is_unseen).filter_map(|(tokens, _)| tokens) {
             sum += tokens;
             n += 1;
@@ -353,7 +358,7 @@ mod tests {
                 asked.iter().copied().map(TrainingRow::new).collect(),
             ],
         };
-        TrainingData::with_unseen(suite, &groups, (&groups[..30], &groups[30..]), grid, &quizzed, None)
+        TrainingData::with_unseen(suite, &groups, SuitePrompt::of(0..40).split_at(30), grid, &quizzed, None)
     }
 
     fn suite() -> Suite {

@@ -1,6 +1,7 @@
 //! The logging policies of `[feedback]`: with which probability each model was asked a development prompt, and which one was.
 
 use crate::error::Result;
+use crate::index::SuitePrompt;
 use crate::preference::PreferenceGrid;
 use crate::random::uniform;
 use crate::router::{
@@ -44,7 +45,7 @@ pub(super) fn log(logger: Logger<'_>, full: &TrainingData, stream: &Stream) -> R
             let named = feedback.model.as_ref();
             let named = named.and_then(|name| suite.models.iter().position(|model| model.id == *name));
             let score = |model: usize| -> f64 {
-                let scores = warm.iter().filter_map(|&prompt| suite.outcomes.score.get(prompt, model));
+                let scores = warm.iter().filter_map(|prompt| suite.outcomes.score.get(prompt.at(), model));
                 mean(&scores.collect::<Vec<f64>>())
             };
             let first_best =
@@ -98,7 +99,12 @@ fn propensities(full: &TrainingData, weight: impl Fn(usize, usize) -> f64) -> Ve
 
 /// How probable the choices of a router are that is fitted to all outcomes of the warm prompts, over the declared preferences;
 /// prompts x models.
-fn chosen(logger: Logger<'_>, warm: &[usize], full: &TrainingData, stream: &Stream) -> Result<Vec<f64>> {
+fn chosen(
+    logger: Logger<'_>,
+    warm: &[SuitePrompt],
+    full: &TrainingData,
+    stream: &Stream,
+) -> Result<Vec<f64>> {
     let Logger { suite, groups, grid, .. } = logger;
     let stream = stream.named("feedback").named("router");
     let n_models = full.n_models();
@@ -134,17 +140,17 @@ mod tests {
     fn a_prompt_shows_the_same_model_whatever_the_number_of_prompts() {
         let settings = SyntheticSettings { n_prompts: 400, n_models: 4, ..SyntheticSettings::default() };
         let suite = settings.generate().unwrap().suite;
-        let groups: Vec<usize> = (0..400).collect();
+        let (prompts, groups) = (SuitePrompt::of(0..400), (0..400).collect::<Vec<usize>>());
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let replicate = Stream::root(9);
         let all_seen = Quizzed { unseen: vec![false; 4], asked: vec![Vec::new(); 4] };
         // A run has one unit for every number of prompts.
-        let unit = TrainingData::found_cost_unit_usd(&suite, groups.split_at(340), &all_seen.unseen);
+        let unit = TrainingData::found_cost_unit_usd(&suite, prompts.split_at(340), &all_seen.unseen);
         let logged = |logging: Logging, n_training: usize| {
-            let first = in_order(&groups[..340], &suite, &replicate.named("shift"));
+            let first = in_order(&prompts[..340], &suite, &replicate.named("shift"));
             let mut training = first[..n_training].to_vec();
             training.sort_unstable();
-            let split = Split { training, validation: groups[340..].to_vec(), test: Vec::new() };
+            let split = Split { training, validation: prompts[340..].to_vec(), test: Vec::new() };
             let feedback = FeedbackSettings { logging, warm: Some(50), ..FeedbackSettings::default() };
             let parts = (&split.training[..], &split.validation[..]);
             let full = TrainingData::with_unseen(&suite, &groups, parts, grid.clone(), &all_seen, Some(unit));

@@ -11,6 +11,7 @@ use super::replicate::{ShiftedCell, Test, TestShift, test_of};
 use super::training::{Observer, QuizGroup, Step, TrainedGroup, quiz_groups};
 use crate::embed;
 use crate::error::{Error, Result, suggestion};
+use crate::index::{RecordPrompt, SuitePrompt};
 use crate::record::{
     FORMAT, Manifest, Predictions, Record, RecordedPrompt, RecordedReplicate, RecordedSuite,
     RecordedTraining, Tokens, commitment, list_prices, list_prices_hash, scenario_hash,
@@ -289,19 +290,19 @@ fn event(step: Step, replicate: usize, router: String) -> Event {
 }
 
 /// The prompts of a record: those that were a test prompt at least once, ascending.
-struct Tested(Vec<usize>);
+struct Tested(Vec<SuitePrompt>);
 
 impl Tested {
-    fn new<'a>(tests: impl Iterator<Item = &'a Vec<usize>>) -> Self {
-        let mut prompts: Vec<usize> = tests.flatten().copied().collect();
+    fn new<'a>(tests: impl Iterator<Item = &'a Vec<SuitePrompt>>) -> Self {
+        let mut prompts: Vec<SuitePrompt> = tests.flatten().copied().collect();
         prompts.sort_unstable();
         prompts.dedup();
         Tested(prompts)
     }
 
-    /// Where some of them stand in the record.
-    fn positions(&self, prompts: &[usize]) -> Vec<usize> {
-        prompts.iter().map(|prompt| self.0.partition_point(|other| other < prompt)).collect()
+    /// Some of them as prompts of the record.
+    fn positions(&self, prompts: &[SuitePrompt]) -> Vec<RecordPrompt> {
+        RecordPrompt::of(prompts.iter().map(|prompt| self.0.partition_point(|other| other < prompt)))
     }
 
     /// They; where sessions are replayed with their turns, counted over those that the suite has.
@@ -312,7 +313,7 @@ impl Tested {
             let places_of = |turns: &Vec<usize>| turns.clone().into_iter().zip(1..);
             sessions.iter().flat_map(places_of).for_each(|(turn, place)| places[turn] = Some(place));
         }
-        let recorded = self.0.iter().map(|&at| {
+        let recorded = self.0.iter().map(|prompt| prompt.at()).map(|at| {
             let prompt = &suite.prompts[at];
             let session = prompt.turn.as_ref().map(|turn| turn.session.clone());
             RecordedPrompt {
@@ -331,7 +332,7 @@ impl Tested {
     }
 
     fn select(&self, table: &CellTable) -> CellTable {
-        table.select(&self.0, &(0..table.n_models()).collect::<Vec<usize>>())
+        table.select(&SuitePrompt::places(&self.0), &(0..table.n_models()).collect::<Vec<usize>>())
     }
 }
 

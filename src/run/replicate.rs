@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::logging::{self, Logger};
 use crate::error::{Error, Result};
-use crate::index::TrainingRow;
+use crate::index::{SuitePrompt, TrainingRow};
 use crate::preference::{Preference, PreferenceGrid};
 use crate::random::standard_normal;
 use crate::record::mean_tokens;
@@ -137,7 +137,8 @@ impl Replicate {
             let savings = caches.savings(suite);
             for (model, cost_usd) in cost_usd.iter_mut().enumerate() {
                 let development = split.training.iter().chain(&split.validation);
-                let saved: Vec<f64> = development.filter_map(|&prompt| savings.get(prompt, model)).collect();
+                let saved: Vec<f64> =
+                    development.filter_map(|prompt| savings.get(prompt.at(), model)).collect();
                 *cost_usd -= mean(&saved);
             }
         }
@@ -247,7 +248,7 @@ impl Replicate {
             (0..self.unseen.len()).filter(|&model| self.unseen[model] == wanted).collect::<Vec<usize>>()
         });
         let prompts = Prompts::new(suite, groups, training);
-        let scores = suite.outcomes.score.select(training, &seen_models);
+        let scores = suite.outcomes.score.select(&SuitePrompt::places(training), &seen_models);
         let bank = ItemBank {
             embeddings: &prompts.embeddings,
             has_embedding: &prompts.has_embedding,
@@ -277,9 +278,9 @@ fn unseen_of(inputs: RunInputs<'_>, stream: &Stream) -> Result<Vec<bool>> {
 /// The training and the validation prompts that a seen model answered.
 fn developed(
     suite: &Suite,
-    (training, validation): (Vec<usize>, Vec<usize>),
+    (training, validation): (Vec<SuitePrompt>, Vec<SuitePrompt>),
     unseen: &[bool],
-) -> Result<(Vec<usize>, Vec<usize>)> {
+) -> Result<(Vec<SuitePrompt>, Vec<SuitePrompt>)> {
     let seen: Vec<bool> = unseen.iter().map(|is_unseen| !is_unseen).collect();
     Ok((answered(suite, training, &seen, "training")?, answered(suite, validation, &seen, "validation")?))
 }
@@ -295,21 +296,22 @@ pub(crate) fn cost_unit_usd(inputs: RunInputs<'_>, stream: &Stream, split: Split
 }
 
 /// The prompts that a flagged model answered.
-fn answered(suite: &Suite, prompts: Vec<usize>, models: &[bool], part: &str) -> Result<Vec<usize>> {
-    let is_answered = |&prompt: &usize| {
-        let scores = suite.outcomes.score.row(prompt);
-        scores.zip(models).any(|(score, &counts)| counts && score.is_some())
-    };
+fn answered(
+    suite: &Suite,
+    mut prompts: Vec<SuitePrompt>,
+    models: &[bool],
+    part: &str,
+) -> Result<Vec<SuitePrompt>> {
     let n_before = prompts.len();
-    let kept: Vec<usize> = prompts.into_iter().filter(is_answered).collect();
-    if kept.is_empty() {
+    prompts.retain(|prompt| is_answered(&suite.outcomes.score, *prompt, models));
+    if prompts.is_empty() {
         let who = if part == "test" { "model of the test pool" } else { "seen model" };
         return Err(Error::setting(
             "unseen",
             format!("[unseen]: no {who} answered any of {n_before} {part} prompts"),
         ));
     }
-    Ok(kept)
+    Ok(prompts)
 }
 
 /// What answers would say about a new model, from the seen models' outcomes alone: no quiz has been asked yet.
@@ -346,7 +348,7 @@ pub(crate) struct Test {
     /// Whether each model may be chosen.
     pub(crate) pool: Vec<bool>,
     /// The test prompts that a model of the pool answered.
-    pub(crate) prompts: Vec<usize>,
+    pub(crate) prompts: Vec<SuitePrompt>,
 }
 
 /// What one router chose under a shift.
@@ -367,8 +369,8 @@ pub(crate) fn test_of(shifted: &TestShift<'_>, view: &TestView<'_>) -> Result<Te
     let stream = view.stream.named("shift");
     let effect = shifted.shift.change.effect();
     let pool = effect.pool(view.suite, view.unseen, view.test_pool, &stream);
-    let is_routed = |prompt: &&usize| is_answered(&shifted.suite.outcomes.score, **prompt, &pool);
-    let prompts: Vec<usize> = view.split.test.iter().filter(is_routed).copied().collect();
+    let is_routed = |prompt: &&SuitePrompt| is_answered(&shifted.suite.outcomes.score, **prompt, &pool);
+    let prompts: Vec<SuitePrompt> = view.split.test.iter().filter(is_routed).copied().collect();
     if prompts.is_empty() {
         let name = &shifted.shift.name;
         return Err(Error::setting(
@@ -387,7 +389,7 @@ pub(crate) fn replay(
     shifted: &TestShift<'_>,
     view: &TestView<'_>,
     (entry, base): (&RouterEntry, &Choices),
-    ask: impl Fn(&Prompts, &[usize]) -> Result<Asked>,
+    ask: impl Fn(&Prompts, &[SuitePrompt]) -> Result<Asked>,
 ) -> Result<ShiftedCell> {
     let effect = shifted.shift.change.effect();
     if let Some(deviation) = effect.misstatement() {
@@ -417,8 +419,8 @@ fn misstated(base: &Choices, view: &TestView<'_>, deviation: f64) -> ShiftedCell
     let grid = view.grid.preferences();
     let stream = view.stream.named("shift").named("stated-preference");
     let slips: Vec<f64> = (view.split.test.iter())
-        .map(|&prompt| {
-            let mut rng = stream.named(&view.suite.prompts[prompt].id).generator();
+        .map(|prompt| {
+            let mut rng = stream.named(&view.suite.prompts[prompt.at()].id).generator();
             (deviation * standard_normal(&mut rng)).exp()
         })
         .collect();
@@ -461,7 +463,9 @@ mod tests {
         let suite = settings.generate().unwrap().suite;
         let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
         let all: Vec<usize> = (0..50).collect();
-        let split = Split { training: vec![0], validation: vec![1], test: all.clone() };
+        let prompts = SuitePrompt::of(0..50);
+        let split =
+            Split { training: prompts[..1].to_vec(), validation: prompts[1..2].to_vec(), test: prompts };
         let view = TestView {
             suite: &suite,
             groups: &all,

@@ -11,6 +11,7 @@ use super::cells::TrainedCell;
 use super::replicate::{self, ShiftedCell};
 use super::replicate::{Replicate, RunInputs, TrainingSet};
 use crate::error::{Error, Result};
+use crate::index::SuitePrompt;
 use crate::linalg::Matrix;
 use crate::record::{
     PredictionErrors, Predictions, RecordedQuiz, RecordedTraining, RecordedUnseen, commitment,
@@ -230,7 +231,7 @@ impl Replicate {
         }
     }
 
-    /// Lets a policy route prompts, of which the numbers are known too, and stick to models where it is to. Only a cascade learns
+    /// Lets a policy route prompts, whose numbers in the suite are known too, and stick to models where it is to. Only a cascade learns
     /// anything of their outcomes, through its judge, and a router that is told what models outside of the pool scored.
     ///
     /// # Errors
@@ -240,13 +241,13 @@ impl Replicate {
         RunInputs { tested, asked, .. }: RunInputs<'_>,
         entry: &RouterEntry,
         Sticking { policy, cost_aware }: Sticking<'_>,
-        (prompts, numbers): (&Prompts, &[usize]),
+        (prompts, numbers): (&Prompts, &[SuitePrompt]),
     ) -> Result<Asked> {
         let with = |(choices, scores)| Asked { choices, scores, notes: BTreeMap::new() };
         let mut found = match policy {
             Policy::Direct(router) => with(router.route_by_scores(prompts, asked.preferences())),
             Policy::Cascade(cascade) => {
-                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
+                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at].at(), model);
                 let is_right = |at, model| score(at, model).is_some_and(|score| score >= RIGHT);
                 let stream = self.stream_of(entry).named("judge");
                 let judge = Judge::new(&prompts.ids, &is_right, cascade.judge_error(), stream);
@@ -254,7 +255,7 @@ impl Replicate {
             }
             Policy::External(router) => router.ask(prompts, asked.preferences())?,
             Policy::Told(router) => {
-                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at], model);
+                let score = |at: usize, model: usize| tested.outcomes.score.get(numbers[at].at(), model);
                 with(router.route(prompts, asked.preferences(), &Peers::new(prompts, &score)))
             }
         };
@@ -276,8 +277,9 @@ impl Replicate {
         policy: Sticking<'_>,
     ) -> Result<Vec<ShiftedCell>> {
         let view = self.view(inputs);
-        let ask =
-            |prompts: &Prompts, numbers: &[usize]| self.replay(inputs, entry, policy, (prompts, numbers));
+        let ask = |prompts: &Prompts, numbers: &[SuitePrompt]| {
+            self.replay(inputs, entry, policy, (prompts, numbers))
+        };
         inputs.shifts.iter().map(|shift| replicate::replay(shift, &view, (entry, base), ask)).collect()
     }
 
@@ -296,7 +298,7 @@ impl Replicate {
             .tested
             .outcomes
             .score
-            .select(&self.split.test, &(0..self.unseen.len()).collect::<Vec<_>>());
+            .select(&SuitePrompt::places(&self.split.test), &(0..self.unseen.len()).collect::<Vec<_>>());
         let mut errors = prediction_errors(predicted?, &scores, &self.unseen)?;
         errors.coverage = self.coverage(router.as_ref(), &scores);
         Some(errors)
@@ -341,13 +343,13 @@ impl Replicate {
         settings: &QuizSettings,
         TrainingSet { quizzed, data, .. }: &TrainingSet,
     ) -> RecordedQuiz {
-        let mut asked: Vec<usize> = Vec::new();
+        let mut asked: Vec<SuitePrompt> = Vec::new();
         if settings.strategy != QuizStrategy::All {
             asked = quizzed.asked.iter().flatten().map(|row| self.split.training[row.at()]).collect();
             asked.sort_unstable();
             asked.dedup();
         }
-        let prompts = asked.into_iter().map(|prompt| suite.prompts[prompt].id.clone()).collect();
+        let prompts = asked.into_iter().map(|prompt| suite.prompts[prompt.at()].id.clone()).collect();
         RecordedQuiz { settings: settings.clone(), prompts, price: data.price_of_quiz }
     }
 

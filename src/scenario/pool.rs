@@ -1,6 +1,7 @@
 //! Which models may be chosen and which prompts are replayed: pools with gaps, and an account of what was left out.
 
 use crate::error::{Error, Result, counted, suggestion};
+use crate::index::{SuiteModel, SuitePrompt};
 use crate::suite::{Model, Suite};
 
 /// The `[pool]` of a scenario.
@@ -151,7 +152,7 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
     let is_kept = |&prompt: &usize| {
         models.iter().filter(|&&model| suite.outcomes.score.get(prompt, model).is_some()).count() >= n_needed
     };
-    let prompts: Vec<usize> = prompts.into_iter().filter(is_kept).collect();
+    let prompts = SuitePrompt::of(prompts.into_iter().filter(is_kept));
     left_out.prompts_with_gaps = n_before - prompts.len();
     if prompts.is_empty() {
         return Err(Error::setting(
@@ -159,7 +160,7 @@ pub fn pool(mut suite: Suite, settings: &PoolSettings) -> Result<Pooled> {
             "[pool] leaves no prompt that every candidate has answered; raise `min-coverage` or set `gaps = \"vary-pool\"`",
         ));
     }
-    Ok(Pooled { suite: suite.select(&prompts, &models), has_cost, left_out })
+    Ok(Pooled { suite: suite.select(&prompts, &SuiteModel::of(models)), has_cost, left_out })
 }
 
 /// The `min-coverage` that keeps a model of this coverage: rounded down, so that the model is not below it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result, suggestion};
+use crate::index::SuitePrompt;
 use crate::random::shuffle;
 use crate::seed::Stream;
 use crate::suite::sessions::{groups, sessions, ties};
@@ -41,15 +42,15 @@ pub enum SplitKind {
     LeaveOutBenchmark,
 }
 
-/// Indices of prompts, each part ascending and disjoint from the others.
+/// Prompts of a suite, each part ascending and disjoint from the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     /// What routers are fitted on.
-    pub training: Vec<usize>,
+    pub training: Vec<SuitePrompt>,
     /// What tuning and early stopping may look at besides.
-    pub validation: Vec<usize>,
+    pub validation: Vec<SuitePrompt>,
     /// What is replayed.
-    pub test: Vec<usize>,
+    pub test: Vec<SuitePrompt>,
 }
 
 impl Split {
@@ -84,7 +85,7 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
     let groups = text_groups(suite);
     let mut rng = stream.generator();
     let mut split = Split::default();
-    let all: Vec<usize> = (0..suite.prompts.len()).collect();
+    let all = SuitePrompt::of(0..suite.prompts.len());
     if settings.given {
         split = given_split(suite, settings, &groups, &mut rng)?;
         return checked(suite, split);
@@ -97,12 +98,15 @@ pub fn split(suite: &Suite, settings: &SplitSettings, replicate: usize, stream: 
         }
         SplitKind::LeaveOutBenchmark => {
             let benchmark = left_out_benchmark(suite, settings, replicate)?;
-            let is_left_out = |prompt: &usize| suite.prompts[*prompt].benchmark == benchmark;
+            let is_left_out = |prompt: &SuitePrompt| suite.prompts[prompt.at()].benchmark == benchmark;
             split.test = all.iter().copied().filter(is_left_out).collect();
-            let mut touched: Vec<usize> = split.test.iter().map(|&prompt| groups[prompt]).collect();
+            let mut touched: Vec<usize> = split.test.iter().map(|prompt| groups[prompt.at()]).collect();
             touched.sort_unstable();
             // A prompt of another benchmark with the text of a test prompt would give the answer away.
-            all.iter().copied().filter(|&prompt| touched.binary_search(&groups[prompt]).is_err()).collect()
+            all.iter()
+                .copied()
+                .filter(|prompt| touched.binary_search(&groups[prompt.at()]).is_err())
+                .collect()
         }
     };
     (split.training, split.validation) = draw(suite, &groups, &development, validation, &mut rng);
@@ -140,13 +144,14 @@ fn given_split(
             return Err(Error::setting("split.given", problem));
         }
     }
-    let of = |part: Part| -> Vec<usize> {
-        (0..suite.prompts.len()).filter(|&prompt| suite.prompts[prompt].given_part == Some(part)).collect()
+    let of = |part: Part| -> Vec<SuitePrompt> {
+        let is_of = |prompt: &SuitePrompt| suite.prompts[prompt.at()].given_part == Some(part);
+        SuitePrompt::of(0..suite.prompts.len()).into_iter().filter(is_of).collect()
     };
     let test = of(Part::Test);
-    let mut touched: Vec<usize> = test.iter().map(|&prompt| groups[prompt]).collect();
+    let mut touched: Vec<usize> = test.iter().map(|prompt| groups[prompt.at()]).collect();
     touched.sort_unstable();
-    let is_apart = |prompt: &usize| touched.binary_search(&groups[*prompt]).is_err();
+    let is_apart = |prompt: &SuitePrompt| touched.binary_search(&groups[prompt.at()]).is_err();
     let [mut training, mut validation] = [Part::Training, Part::Validation].map(of);
     training.retain(is_apart);
     validation.retain(is_apart);
@@ -193,18 +198,18 @@ fn left_out_benchmark(suite: &Suite, settings: &SplitSettings, replicate: usize)
 fn draw(
     suite: &Suite,
     groups: &[usize],
-    prompts: &[usize],
+    prompts: &[SuitePrompt],
     share: f64,
     rng: &mut rand_chacha::ChaCha8Rng,
-) -> (Vec<usize>, Vec<usize>) {
-    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+) -> (Vec<SuitePrompt>, Vec<SuitePrompt>) {
+    let mut members: BTreeMap<usize, Vec<SuitePrompt>> = BTreeMap::new();
     for &prompt in prompts {
-        members.entry(groups[prompt]).or_default().push(prompt);
+        members.entry(groups[prompt.at()]).or_default().push(prompt);
     }
     // A group belongs to the benchmark of its first prompt.
-    let mut strata: Vec<Vec<&Vec<usize>>> = vec![Vec::new(); suite.benchmarks.len()];
+    let mut strata: Vec<Vec<&Vec<SuitePrompt>>> = vec![Vec::new(); suite.benchmarks.len()];
     for group in members.values() {
-        strata[suite.prompts[group[0]].benchmark].push(group);
+        strata[suite.prompts[group[0].at()].benchmark].push(group);
     }
     let (mut rest, mut drawn) = (Vec::new(), Vec::new());
     // What rounding takes from one benchmark it gives to the next, so that many small ones still fill the share.
@@ -262,14 +267,14 @@ mod tests {
                 let part = |at: usize| {
                     [&found.training, &found.validation, &found.test]
                         .iter()
-                        .position(|part| part.contains(&at))
+                        .position(|part| part.contains(&SuitePrompt::new(at)))
                 };
                 for turns in sessions(&suite.prompts) {
                     assert!(turns.iter().all(|&turn| part(turn) == part(turns[0])), "{turns:?}");
                 }
                 if kind == SplitKind::Random {
                     for (benchmark, &n) in counts.iter().enumerate() {
-                        let of = |&&at: &&usize| suite.prompts[at].benchmark == benchmark;
+                        let of = |prompt: &&SuitePrompt| suite.prompts[prompt.at()].benchmark == benchmark;
                         let n_test = found.test.iter().filter(of).count() as f64;
                         assert!((n_test - 0.3 * f64::from(n)).abs() <= 9.0, "{n_test} of {n}");
                     }
@@ -297,16 +302,16 @@ mod tests {
         suite.prompts[0].text = "the same".into();
         suite.prompts[2].text = "the same".into();
         let found = of(&suite).unwrap();
-        assert!(found.test.iter().all(|prompt| prompt % 3 == 2));
-        assert!(found.validation.iter().all(|prompt| prompt % 3 == 1));
+        assert!(found.test.iter().all(|prompt| prompt.at() % 3 == 2));
+        assert!(found.validation.iter().all(|prompt| prompt.at() % 3 == 1));
         assert_eq!(found.n_prompts(), suite.prompts.len() - 1, "prompt 0 has the text of a test prompt");
-        assert!(!found.training.contains(&0));
+        assert!(!found.training.contains(&SuitePrompt::new(0)));
         // Without validation prompts some of the training prompts are drawn.
         for prompt in &mut suite.prompts {
             let is_test = prompt.given_part == Some(Part::Test);
             prompt.given_part = Some(if is_test { Part::Test } else { Part::Training });
         }
         let found = of(&suite).unwrap();
-        assert!(!found.validation.is_empty() && found.validation.iter().all(|prompt| prompt % 3 != 2));
+        assert!(!found.validation.is_empty() && found.validation.iter().all(|prompt| prompt.at() % 3 != 2));
     }
 }

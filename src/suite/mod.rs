@@ -34,6 +34,7 @@ pub use values::{
     SuiteInfo, Turn,
 };
 
+use crate::index::{SuiteModel, SuitePrompt};
 pub use crate::text::Text;
 use sha2::{Digest, Sha256};
 
@@ -125,7 +126,8 @@ impl Suite {
 
     /// The suite with only these prompts and models, in this order. Benchmarks keep their numbers; comparisons of what
     /// was left out are left out too.
-    pub fn select(&self, prompts: &[usize], models: &[usize]) -> Suite {
+    pub fn select(&self, prompts: &[SuitePrompt], models: &[SuiteModel]) -> Suite {
+        let (prompts, models) = (&SuitePrompt::places(prompts)[..], &SuiteModel::places(models)[..]);
         let select = |table: &CellTable| table.select(prompts, models);
         let outcomes = Outcomes {
             score: select(&self.outcomes.score),
@@ -157,8 +159,8 @@ impl Suite {
     /// The same suite with its prompts, models, and benchmarks in the order of their ids, byte by byte, and its comparisons in that
     /// of their prompts and models: after it, no draw, tie, or sum depends on the order of the rows of a file.
     pub fn in_order_of_ids(self) -> Suite {
-        let prompts = order_of(&self.prompts, |prompt| &prompt.id);
-        let models = order_of(&self.models, |model| &model.id);
+        let prompts = SuitePrompt::of(order_of(&self.prompts, |prompt| &prompt.id));
+        let models = SuiteModel::of(order_of(&self.models, |model| &model.id));
         let is_in_order = prompts.is_sorted() && models.is_sorted();
         let mut suite = if is_in_order { self } else { self.select(&prompts, &models) };
         let benchmarks = order_of(&suite.benchmarks, |name| name);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CellTable, Model, Prompt, Suite, Turn};
 use crate::error::{Error, Result, suggestion};
+use crate::index::SuitePrompt;
 
 /// The `[session]` of a scenario: when a prompt cache saves anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -106,8 +107,8 @@ pub(crate) fn sessions(prompts: &[Prompt]) -> Vec<Vec<usize>> {
 }
 
 /// As [`sessions`], of some of them, by their places among those.
-pub(crate) fn sessions_among(prompts: &[Prompt], some: &[usize]) -> Vec<Vec<usize>> {
-    let turns = some.iter().map(|&prompt| prompts[prompt].turn.as_ref());
+pub(crate) fn sessions_among(prompts: &[Prompt], some: &[SuitePrompt]) -> Vec<Vec<usize>> {
+    let turns = some.iter().map(|prompt| prompts[prompt.at()].turn.as_ref());
     in_turn(turns.map(|turn| turn.map(|turn| (turn.session.as_str(), turn.number))))
 }
 

@@ -10,6 +10,7 @@ use half::f16;
 use super::sessions::{groups, ties};
 use super::{Embeddings, EncodedBy, Suite};
 use crate::error::{Error, Result, suggestion};
+use crate::index::{SuiteModel, SuitePrompt};
 use crate::linalg::kernels::dot;
 use crate::linalg::{Matrix, multiply, principal_directions};
 use crate::random::sample_indices;
@@ -48,8 +49,8 @@ impl Suite {
         if kept.len() < 2 {
             return Err(Error::Usage(format!("{} prompts would be left; a suite needs two", kept.len())));
         }
-        let models: Vec<usize> = (0..suite.models.len()).collect();
-        let mut subset = suite.select(&kept, &models).in_order_of_ids();
+        let models = SuiteModel::of(0..suite.models.len());
+        let mut subset = suite.select(&SuitePrompt::of(kept.iter().copied()), &models).in_order_of_ids();
         subset.forget_benchmarks_without_prompts();
         subset.leave_list_costs_to_the_reader();
         if settings.without_texts {
@@ -259,7 +260,7 @@ mod tests {
         let suite = suite();
         let mut order: Vec<usize> = (0..suite.prompts.len()).collect();
         shuffle(&mut Stream::root(3).generator(), &mut order);
-        let shuffled = suite.select(&order, &[2, 0, 1]);
+        let shuffled = suite.select(&SuitePrompt::of(order), &SuiteModel::of([2, 0, 1]));
         let settings = SubsetSettings { n_prompts: Some(50), seed: 7, ..Default::default() };
         assert_eq!(suite.subset(&settings).unwrap(), shuffled.subset(&settings).unwrap());
     }

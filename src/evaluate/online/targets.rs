@@ -171,7 +171,7 @@ fn views(record: &OnlineRecord, order: &Order, log: &Log, targets: &[Target]) ->
         let steps = block * n_steps / BLOCKS..(block + 1) * n_steps / BLOCKS;
         for step in steps.clone().filter(|_| block > 0) {
             let (prompt, weight) = (order.prompts[step], order.preferences[step]);
-            let (context, pool) = (record.contexts.row(prompt), record.pool(order, step));
+            let (context, pool) = (record.contexts.row(prompt.at()), record.pool(order, step));
             let taken = usize::from(log.arms[step]);
             let expected = |arm: usize| {
                 let [score, cost_units] = model.means(arm, context);
@@ -197,7 +197,7 @@ fn views(record: &OnlineRecord, order: &Order, log: &Log, targets: &[Target]) ->
             }
         }
         for step in steps {
-            let (arm, context) = (usize::from(log.arms[step]), record.contexts.row(order.prompts[step]));
+            let (arm, context) = (usize::from(log.arms[step]), record.contexts.row(order.prompts[step].at()));
             let (score, cost_usd) = record.outcome(order, step, arm);
             model.learn(arm, context, score, cost_usd / record.manifest.cost_unit_usd);
         }

@@ -286,6 +286,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::index::SuitePrompt;
     use crate::suite::Suite;
     use crate::suite::synthetic::SyntheticSettings;
 
@@ -309,7 +310,7 @@ mod tests {
     fn asked_of(name: &str, text: &str) -> Result<Vec<u16>> {
         let suite = suite();
         let decisions = Decisions::parse(Path::new(name), text.as_bytes(), Names::of(&suite))?;
-        let prompts = Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &[0, 1]);
+        let prompts = Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &SuitePrompt::of(0..2));
         let preferences = [0.0, 0.1 + 0.2].map(|weight| Preference::new(weight).unwrap());
         decisions.ask(&prompts, &preferences).map(|asked| asked.choices.models().to_vec())
     }

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use super::{External, Names, Prompts};
 use crate::error::{Error, Result};
+use crate::index::SuitePrompt;
 use crate::preference::Preference;
 use crate::suite::Suite;
 pub(crate) use command::CommandSettings;
@@ -62,10 +63,10 @@ pub(crate) fn take_decisions(suite: &Suite, file: &Path) -> Result<()> {
 }
 
 fn asked(suite: &Suite) -> (Prompts, [Preference; 2]) {
-    let all: Vec<usize> = (0..suite.prompts.len()).collect();
-    let first = &all[..all.len().min(4)];
+    let groups: Vec<usize> = (0..suite.prompts.len()).collect();
+    let first = SuitePrompt::of(0..groups.len().min(4));
     let preferences = [0.0, 0.5].map(|weight| Preference::new(weight).expect("a weight from 0 up"));
-    (Prompts::new(suite, &all, first), preferences)
+    (Prompts::new(suite, &groups, &first), preferences)
 }
 
 /// How many lines of its complaints are kept.

@@ -7,6 +7,7 @@ use super::policy::Policy;
 use super::ppo::{self, Reinforcement};
 use super::predictors::{self, Candidates, Situations};
 use super::settings::{Context, Key, LlmBanditSettings, PolicySettings, Preset, Resolved, Rewards, Source};
+use crate::index::SuitePrompt;
 use crate::linalg::Matrix;
 use crate::preference::{Preference, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, shuffle, uniform_f32};
@@ -167,11 +168,11 @@ fn of_paper() -> Resolved {
 fn what_is_sampled_under_a_log_is_what_it_shows_with_its_propensity_in_the_pool() {
     let settings = SyntheticSettings { n_prompts: 90, n_models: 4, n_dimensions: 8, ..Default::default() };
     let suite = settings.generate().unwrap().suite;
-    let prompts: Vec<usize> = (0..90).collect();
+    let (prompts, groups) = (SuitePrompt::of(0..90), (0..90).collect::<Vec<usize>>());
     let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
     let propensities = [0.4, 0.3, 0.2, 0.1];
     let log = Log::draw(propensities.repeat(90), 4, |prompt| (prompt as f64 + 0.5) / 90.0);
-    let data = TrainingData::new(&suite, &prompts, prompts.split_at(70), grid).logged(log, &Stream::root(6));
+    let data = TrainingData::new(&suite, &groups, prompts.split_at(70), grid).logged(log, &Stream::root(6));
     let costs = CostModels::new(CostModelKind::Mean, Stream::root(3));
     let training = Training::new(&data, &costs, Stream::root(4));
     let settings = of_paper();
@@ -218,9 +219,9 @@ fn training_with_absurd_steps_is_found_out_at_its_step() {
     let suite =
         SyntheticSettings { n_prompts: 120, n_models: 4, n_dimensions: 8, ..SyntheticSettings::default() };
     let suite = suite.generate().unwrap().suite;
-    let prompts: Vec<usize> = (0..120).collect();
+    let (prompts, groups) = (SuitePrompt::of(0..120), (0..120).collect::<Vec<usize>>());
     let grid = PreferenceGrid::new(&PreferenceSettings::default()).unwrap();
-    let data = TrainingData::new(&suite, &prompts, prompts.split_at(90), grid);
+    let data = TrainingData::new(&suite, &groups, prompts.split_at(90), grid);
     let costs = CostModels::new(CostModelKind::Mean, Stream::root(3));
     let training = Training::new(&data, &costs, Stream::root(4));
     let settings = LlmBanditSettings {

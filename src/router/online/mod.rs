@@ -20,6 +20,7 @@ use super::{
     TrainingData,
 };
 use crate::error::Result;
+use crate::index::SuitePrompt;
 use crate::linalg::{Matrix, multiply, principal_directions};
 use crate::preference::Preference;
 use crate::random::{ChaCha8Rng, index_below};
@@ -335,12 +336,18 @@ pub(crate) struct Reduction {
 
 impl Reduction {
     /// Fits directions, means, and variances to the embeddings of these prompts.
-    pub(crate) fn fit(suite: &Suite, prompts: &[usize], n_directions: usize, rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn fit(
+        suite: &Suite,
+        prompts: &[SuitePrompt],
+        n_directions: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
         let Some(embeddings) = &suite.embeddings else {
             return Reduction { directions: None, mean: Vec::new(), scale: Vec::new() };
         };
         let width = embeddings.n_dimensions();
-        let mut rows = Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), width);
+        let chosen = embeddings.select(&SuitePrompt::places(prompts));
+        let mut rows = Matrix::new(chosen.values().to_vec(), prompts.len(), width);
         let mut mean = vec![0.0_f64; width];
         for row in rows.rows() {
             mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
@@ -363,12 +370,12 @@ impl Reduction {
     }
 
     /// The contexts of these prompts; the constant alone where the suite has no embeddings.
-    pub(crate) fn contexts(&self, suite: &Suite, prompts: &[usize]) -> Contexts {
+    pub(crate) fn contexts(&self, suite: &Suite, prompts: &[SuitePrompt]) -> Contexts {
         let (Some(directions), Some(embeddings)) = (&self.directions, &suite.embeddings) else {
             return Contexts::new(vec![1.0; prompts.len()], 1);
         };
-        let mut rows =
-            Matrix::new(embeddings.select(prompts).values().to_vec(), prompts.len(), self.mean.len());
+        let chosen = embeddings.select(&SuitePrompt::places(prompts));
+        let mut rows = Matrix::new(chosen.values().to_vec(), prompts.len(), self.mean.len());
         centre(&mut rows, &self.mean);
         let projected = project(&rows, directions);
         let mut values = Vec::with_capacity(prompts.len() * (self.scale.len() + 1));
@@ -402,7 +409,7 @@ mod tests {
     fn contexts_have_about_unit_length_and_end_in_one() {
         let settings = SyntheticSettings { n_prompts: 40, n_models: 4, ..SyntheticSettings::default() };
         let suite = settings.generate().unwrap().suite;
-        let prompts: Vec<usize> = (0..40).collect();
+        let prompts = SuitePrompt::of(0..40);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let contexts = Reduction::fit(&suite, &prompts, 25, &mut rng).contexts(&suite, &prompts);
         let squares: f64 = contexts.values().iter().map(|value| value * value).sum();

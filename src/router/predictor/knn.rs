@@ -367,6 +367,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::SuitePrompt;
     use crate::random::{bernoulli, uniform_f32};
     use crate::seed::Stream;
     use crate::suite::synthetic::SyntheticSettings;
@@ -395,7 +396,7 @@ mod tests {
     fn queries() -> Prompts {
         let settings = SyntheticSettings { n_prompts: 20, n_dimensions: 8, ..SyntheticSettings::default() };
         let suite = settings.generate().unwrap().suite;
-        Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &(0..20).collect::<Vec<_>>())
+        Prompts::new(&suite, &(0..20).collect::<Vec<_>>(), &SuitePrompt::of(0..20))
     }
 
     #[test]

@@ -395,7 +395,7 @@ impl<'a> Replay<'a> {
     }
 
     fn situation_of<'s>(&'s self, step: usize, pool: &'s [usize]) -> Situation<'s> {
-        let prompt = self.order.prompts[step];
+        let prompt = self.order.prompts[step].at();
         let preference = Preference::new(self.order.preferences[step]).expect("an order holds preferences");
         Situation { prompt, context: self.world.contexts.row(prompt), pool, preference }
     }
@@ -436,7 +436,7 @@ impl<'a> Replay<'a> {
 
     /// Score and cost in US dollars of an arm at a step.
     fn outcome(&self, step: usize, arm: usize) -> (f64, f64) {
-        let (phase, prompt) = (&self.phases[phase_at(self.phases, step)], self.order.prompts[step]);
+        let (phase, prompt) = (&self.phases[phase_at(self.phases, step)], self.order.prompts[step].at());
         let score = phase.score.get(prompt, arm).expect("a chosen arm is in the pool of its prompt");
         (score, phase.cost_usd.get(prompt, arm).unwrap_or(0.0))
     }
@@ -449,7 +449,7 @@ impl<'a> Replay<'a> {
 
 /// The arms that answer the prompt of a step.
 fn fill_pool(pool: &mut Vec<usize>, phases: &[Phase], order: &Order, step: usize) {
-    let (phase, prompt) = (&phases[phase_at(phases, step)], order.prompts[step]);
+    let (phase, prompt) = (&phases[phase_at(phases, step)], order.prompts[step].at());
     pool.clear();
     pool.extend((0..phase.score.n_models()).filter(|&arm| phase.score.get(prompt, arm).is_some()));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result, suggestion};
+use crate::index::{RecordPrompt, SuiteModel, SuitePrompt};
 use crate::preference::PreferenceGrid;
 use crate::random::{bernoulli, shuffle};
 use crate::record::online::{Order, Phase};
@@ -77,15 +78,15 @@ impl World {
                 is_kept.iter_mut().enumerate().for_each(|(at, is_kept)| *is_kept &= is_answered(at));
             }
         }
-        let kept: Vec<usize> = (0..replayed.len()).filter(|&at| is_kept[at]).collect();
-        if kept.is_empty() {
+        let kept = replayed.into_iter().zip(is_kept).filter(|(_, is_kept)| *is_kept);
+        let replayed: Vec<SuitePrompt> = kept.map(|(prompt, _)| prompt).collect();
+        if replayed.is_empty() {
             return Err(Error::Usage(
                 "[online] leaves no prompt that somebody answers in every phase".into(),
             ));
         }
-        let replayed: Vec<usize> = kept.iter().map(|&at| replayed[at]).collect();
         let n_steps = n_steps.min(replayed.len());
-        let models: Vec<String> = columns.iter().map(|&column| suite.models[column].id.clone()).collect();
+        let models: Vec<String> = columns.iter().map(|column| suite.models[column.at()].id.clone()).collect();
         let mut courses: Vec<Course> = Vec::new();
         for scenario in scenarios {
             check_names(&scenario.online.feedback, scenario.online.quota.as_ref(), &models)?;
@@ -119,9 +120,9 @@ impl World {
             Some(warm) => warm.data.cost_unit_usd,
             None => highest_mean(&courses[0].phases[0].cost_usd),
         };
-        let recorded = |&prompt: &usize| RecordedPrompt {
-            id: suite.prompts[prompt].id.clone(),
-            benchmark: suite.benchmarks[suite.prompts[prompt].benchmark].clone(),
+        let recorded = |prompt: &SuitePrompt| RecordedPrompt {
+            id: suite.prompts[prompt.at()].id.clone(),
+            benchmark: suite.benchmarks[suite.prompts[prompt.at()].benchmark].clone(),
             ..RecordedPrompt::default()
         };
         Ok(World {
@@ -183,7 +184,7 @@ fn orders(scenario: &OnlineScenario, n_prompts: usize, n_steps: usize) -> Vec<Or
     };
     let order = |number: usize| {
         let stream = stream.numbered(number);
-        let mut prompts: Vec<usize> = (0..n_prompts).collect();
+        let mut prompts = RecordPrompt::of(0..n_prompts);
         shuffle(&mut stream.named("prompts").generator(), &mut prompts);
         prompts.truncate(n_steps);
         let mut rng = stream.named("preferences").generator();
@@ -203,7 +204,8 @@ fn first_step(change: &Change, n_steps: usize) -> usize {
 #[derive(Clone)]
 struct States {
     is_present: Vec<bool>,
-    column: Vec<usize>,
+    /// Whose answers it gives.
+    column: Vec<SuiteModel>,
     price: Vec<f64>,
     /// Whether each prompt's answer of the arm fails, where any do.
     fails: Vec<Option<Vec<bool>>>,
@@ -211,9 +213,9 @@ struct States {
 
 impl States {
     /// Before any change: those that arrive later are absent.
-    fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[usize]) -> Self {
-        let arrives = |&column: &usize| {
-            let id = Some(suite.models[column].id.as_str());
+    fn first(scenario: &OnlineScenario, suite: &Suite, columns: &[SuiteModel]) -> Self {
+        let arrives = |column: &SuiteModel| {
+            let id = Some(suite.models[column.at()].id.as_str());
             let changes = scenario.changes_by_time();
             let of_arm = changes.iter().map(|(_, change)| &change.what).filter(|what| what.model() == id);
             let mut comings =
@@ -228,10 +230,10 @@ impl States {
         }
     }
 
-    fn apply(&mut self, what: &ChangeKind, suite: &Suite, columns: &[usize], stream: &Stream) {
+    fn apply(&mut self, what: &ChangeKind, suite: &Suite, columns: &[SuiteModel], stream: &Stream) {
         let column = |name: &str| {
             let column = suite.models.iter().position(|model| model.id == name);
-            column.expect("changes name candidates: this was checked")
+            SuiteModel::new(column.expect("changes name candidates: this was checked"))
         };
         let Some(model) = what.model() else { return };
         let own = column(model);
@@ -256,15 +258,16 @@ impl States {
     }
 
     /// Scores and costs in US dollars on these prompts.
-    fn outcomes(&self, suite: &Suite, prompts: &[usize]) -> (CellTable, CellTable) {
+    fn outcomes(&self, suite: &Suite, prompts: &[SuitePrompt]) -> (CellTable, CellTable) {
         let n_arms = self.column.len();
         let mut score = CellTable::missing(prompts.len(), n_arms);
         let mut cost_usd = CellTable::missing(prompts.len(), n_arms);
-        for (at, &prompt) in prompts.iter().enumerate() {
+        for (at, prompt) in prompts.iter().map(|prompt| prompt.at()).enumerate() {
             for arm in (0..n_arms).filter(|&arm| self.is_present[arm]) {
-                let Some(known) = suite.outcomes.score.get(prompt, self.column[arm]) else { continue };
+                let column = self.column[arm].at();
+                let Some(known) = suite.outcomes.score.get(prompt, column) else { continue };
                 let fails = self.fails[arm].as_ref().is_some_and(|fails| fails[prompt]);
-                let usd = suite.outcomes.cost_usd.get(prompt, self.column[arm]).unwrap_or(0.0);
+                let usd = suite.outcomes.cost_usd.get(prompt, column).unwrap_or(0.0);
                 score.set(at, arm, Some(if fails { 0.0 } else { known }));
                 cost_usd.set(at, arm, Some(usd * self.price[arm]));
             }
@@ -280,9 +283,9 @@ impl States {
 fn play(
     scenario: &OnlineScenario,
     suite: &Suite,
-    columns: &[usize],
+    columns: &[SuiteModel],
     mut states: States,
-    prompts: &[usize],
+    prompts: &[SuitePrompt],
     n_steps: usize,
 ) -> Result<Vec<Phase>> {
     let phase = |from: usize, words: Vec<String>, states: &States| {
@@ -311,10 +314,10 @@ fn play(
 }
 
 /// The candidates that are arms of their own: all but those whose answers others give later.
-fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
+fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<SuiteModel>> {
     let names: Vec<&str> = suite.models.iter().map(|model| model.id.as_str()).collect();
     let known = |name: &str| match names.iter().position(|known| *known == name) {
-        Some(column) => Ok(column),
+        Some(column) => Ok(SuiteModel::new(column)),
         None => {
             let near = suggestion(name, names.iter().copied());
             Err(Error::setting(
@@ -325,16 +328,17 @@ fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
     };
     let mut stand_ins = Vec::new();
     for change in &scenario.changes {
-        change.what.model().map_or(Ok(0), known)?;
+        change.what.model().map(known).transpose()?;
         if let ChangeKind::Replace(replacement) = &change.what {
             stand_ins.push(known(&replacement.by)?);
         }
     }
-    let columns: Vec<usize> = (0..names.len()).filter(|column| !stand_ins.contains(column)).collect();
+    let mut columns = SuiteModel::of(0..names.len());
+    columns.retain(|column| !stand_ins.contains(column));
     for model in scenario.changes.iter().filter_map(|change| change.what.model()) {
         let column = known(model)?;
         if !columns.contains(&column) {
-            let name = names[column];
+            let name = names[column.at()];
             return Err(Error::Usage(format!(
                 "a change happens to `{name}`, whose answers another model gives"
             )));
@@ -346,13 +350,13 @@ fn arm_columns(scenario: &OnlineScenario, suite: &Suite) -> Result<Vec<usize>> {
     Ok(columns)
 }
 
-type WarmParts = Option<(Vec<usize>, Vec<usize>)>;
+type WarmParts = Option<(Vec<SuitePrompt>, Vec<SuitePrompt>)>;
 
 /// The warm-start prompts, for training and validation, and the prompts to be replayed.
-fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(WarmParts, Vec<usize>)> {
+fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(WarmParts, Vec<SuitePrompt>)> {
     let share = scenario.online.warm_start;
     if share == 0.0 {
-        return Ok((None, (0..suite.prompts.len()).collect()));
+        return Ok((None, SuitePrompt::of(0..suite.prompts.len())));
     }
     let settings = SplitSettings {
         kind: SplitKind::Random,
@@ -367,18 +371,18 @@ fn parts(scenario: &OnlineScenario, suite: &Suite, stream: &Stream) -> Result<(W
 
 fn warm_start(
     (scenario, suite): (&OnlineScenario, &Suite),
-    (columns, first): (&[usize], &States),
-    (training, validation): (&[usize], &[usize]),
-    replayed: &[usize],
+    (columns, first): (&[SuiteModel], &States),
+    (training, validation): (&[SuitePrompt], &[SuitePrompt]),
+    replayed: &[SuitePrompt],
     (reduction, stream): (&Reduction, &Stream),
 ) -> Result<WarmStart> {
-    let all: Vec<usize> = (0..suite.prompts.len()).collect();
-    let arms = suite.select(&all, columns);
-    let answers = |prompt: &usize| {
-        (0..columns.len()).any(|arm| first.is_present[arm] && arms.outcomes.score.get(*prompt, arm).is_some())
+    let arms = suite.select(&SuitePrompt::of(0..suite.prompts.len()), columns);
+    let answers = |prompt: &SuitePrompt| {
+        let score = |arm: usize| arms.outcomes.score.get(prompt.at(), arm);
+        (0..columns.len()).any(|arm| first.is_present[arm] && score(arm).is_some())
     };
     let [training, validation] =
-        [training, validation].map(|part| part.iter().copied().filter(answers).collect::<Vec<usize>>());
+        [training, validation].map(|part| part.iter().copied().filter(answers).collect::<Vec<_>>());
     if training.is_empty() || validation.is_empty() {
         return Err(Error::setting(
             "online.warm-start",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::prices::{place, scale_model};
 use super::{Effect, Settings, Shift, Stage, check, check_mixed, check_models, each, fault, one, plain};
 use crate::error::Result;
+use crate::index::{SuiteModel, SuitePrompt};
 use crate::random::sample_indices;
 use crate::router::Traits;
 use crate::router::quiz::QuizSettings;
@@ -224,8 +225,8 @@ impl Effect for Copied {
     /// With a copy of the model behind the other candidates: the same answers, at costs and prices times the factor.
     fn test_suite(&self, suite: &Suite, _: &Stream) -> Result<Option<Suite>> {
         let original = place(suite, &self.model);
-        let prompts: Vec<usize> = (0..suite.prompts.len()).collect();
-        let models: Vec<usize> = (0..suite.models.len()).chain([original]).collect();
+        let prompts = SuitePrompt::of(0..suite.prompts.len());
+        let models = SuiteModel::of((0..suite.models.len()).chain([original]));
         let mut cloned = suite.select(&prompts, &models);
         // Selection maps a model to its last place: comparisons are the original's.
         cloned.comparisons.clone_from(&suite.comparisons);
@@ -260,8 +261,8 @@ impl Effect for ModelOrder {
     }
 
     fn test_suite(&self, suite: &Suite, _: &Stream) -> Result<Option<Suite>> {
-        let prompts: Vec<usize> = (0..suite.prompts.len()).collect();
-        let models: Vec<usize> = (0..suite.models.len()).rev().collect();
+        let prompts = SuitePrompt::of(0..suite.prompts.len());
+        let models = SuiteModel::of((0..suite.models.len()).rev());
         Ok(Some(suite.select(&prompts, &models)))
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Effect, Settings, Shift, Stage, check, check_known, each, fault, one, plain};
 use crate::error::Result;
+use crate::index::SuitePrompt;
 use crate::preference::{DistributionKind, PreferenceDistribution};
 use crate::random::{bernoulli, shuffle, standard_normal};
 use crate::scenario::split::Split;
@@ -112,7 +113,7 @@ impl Effect for TrainSize {
         let n_before = split.training.len() + split.validation.len();
         let share = split.validation.len() as f64 / n_before as f64;
         let n_validation = ((share * self.size as f64).round() as usize).max(1);
-        let draw = |part: &[usize], n: usize, name: &str| -> Vec<usize> {
+        let draw = |part: &[SuitePrompt], n: usize, name: &str| -> Vec<SuitePrompt> {
             let mut drawn = part.to_vec();
             shuffle(&mut stream.named("train-size").named(name).generator(), &mut drawn);
             drawn.truncate(n);
@@ -156,8 +157,9 @@ impl Effect for LeaveOut {
 
     /// Without the benchmark in development, and with its prompts alone in the test.
     fn split(&self, suite: &Suite, split: &Split, _: &Stream) -> Result<Split> {
-        let is_of = |&prompt: &usize| suite.benchmarks[suite.prompts[prompt].benchmark] == self.benchmark;
-        let part = |prompts: &[usize], wanted: bool| -> Vec<usize> {
+        let benchmark = |prompt: &SuitePrompt| &suite.benchmarks[suite.prompts[prompt.at()].benchmark];
+        let is_of = |prompt: &SuitePrompt| *benchmark(prompt) == self.benchmark;
+        let part = |prompts: &[SuitePrompt], wanted: bool| -> Vec<SuitePrompt> {
             prompts.iter().copied().filter(|prompt| is_of(prompt) == wanted).collect()
         };
         let split = Split {
@@ -344,9 +346,9 @@ mod tests {
     #[test]
     fn a_smaller_split_is_part_of_a_larger_one() {
         let split = Split {
-            training: (0..100).collect(),
-            validation: (100..120).collect(),
-            test: (120..200).collect(),
+            training: SuitePrompt::of(0..100),
+            validation: SuitePrompt::of(100..120),
+            test: SuitePrompt::of(120..200),
         };
         let suite = suite();
         let smaller = |size| TrainSize { size }.split(&suite, &split, &Stream::root(5)).unwrap();
@@ -365,13 +367,13 @@ mod tests {
         suite.benchmarks = vec!["a".into(), "b".into()];
         suite.prompts.iter_mut().enumerate().for_each(|(at, prompt)| prompt.benchmark = at % 2);
         let split = Split {
-            training: (0..100).collect(),
-            validation: (100..120).collect(),
-            test: (120..200).collect(),
+            training: SuitePrompt::of(0..100),
+            validation: SuitePrompt::of(100..120),
+            test: SuitePrompt::of(120..200),
         };
         let left = LeaveOut { benchmark: "b".into() }.split(&suite, &split, &Stream::root(1)).unwrap();
-        assert!(left.training.iter().chain(&left.validation).all(|prompt| prompt % 2 == 0));
-        assert!(left.test.iter().all(|prompt| prompt % 2 == 1));
+        assert!(left.training.iter().chain(&left.validation).all(|prompt| prompt.at() % 2 == 0));
+        assert!(left.test.iter().all(|prompt| prompt.at() % 2 == 1));
         assert_eq!((left.training.len(), left.validation.len(), left.test.len()), (50, 10, 40));
     }
 

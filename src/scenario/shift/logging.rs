@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Effect, Settings, Shift, Stage, check, check_models, each, plain};
 use crate::error::Result;
+use crate::index::SuitePrompt;
 use crate::scenario::Scenario;
 use crate::scenario::split::Split;
 use crate::seed::Stream;
@@ -167,10 +168,10 @@ impl Scenario {
 }
 
 /// Prompts in an order that chance alone decides, the same for any selection of them.
-pub(crate) fn in_order(prompts: &[usize], suite: &Suite, stream: &Stream) -> Vec<usize> {
+pub(crate) fn in_order(prompts: &[SuitePrompt], suite: &Suite, stream: &Stream) -> Vec<SuitePrompt> {
     let stream = stream.named("feedback").named("order");
     let mut ordered = prompts.to_vec();
-    ordered.sort_by_cached_key(|&prompt| (stream.named(&suite.prompts[prompt].id).word(), prompt));
+    ordered.sort_by_cached_key(|&prompt| (stream.named(&suite.prompts[prompt.at()].id).word(), prompt));
     ordered
 }
 
@@ -258,7 +259,7 @@ impl Effect for Feedback {
         let Some(size) = self.size.filter(|size| *size < n_before) else { return Ok(split.clone()) };
         let share = split.validation.len() as f64 / n_before as f64;
         let n_validation = ((share * size as f64).round() as usize).max(1);
-        let first = |part: &[usize], n: usize| -> Vec<usize> {
+        let first = |part: &[SuitePrompt], n: usize| -> Vec<SuitePrompt> {
             let mut first = in_order(part, suite, stream);
             first.truncate(n);
             first.sort_unstable();
@@ -293,9 +294,9 @@ mod tests {
         assert_eq!(sized, ["full-50", "log-router-50", "log-router"]);
         assert_eq!(names("logging = [\"full\", \"uniform\", \"mostly\"]"), ["log-uniform", "log-mostly"]);
         let split = Split {
-            training: (0..100).collect(),
-            validation: (100..120).collect(),
-            test: (120..200).collect(),
+            training: SuitePrompt::of(0..100),
+            validation: SuitePrompt::of(100..120),
+            test: SuitePrompt::of(120..200),
         };
         let of_size = |size| {
             let effect = Feedback { feedback: FeedbackSettings::default(), size };

@@ -18,6 +18,7 @@ use super::Scenario;
 use super::split::Split;
 use super::unseen::TestPool;
 use crate::error::{Error, Result, suggestion};
+use crate::index::SuitePrompt;
 use crate::preference::PreferenceDistribution;
 use crate::router::Traits;
 use crate::seed::Stream;
@@ -148,7 +149,7 @@ pub(crate) struct Priced<'a> {
     /// The suite as it is, and as the shift makes it.
     pub(crate) suites: [&'a Suite; 2],
     /// The prompts that routers learned from.
-    pub(crate) development: &'a [usize],
+    pub(crate) development: &'a [SuitePrompt],
     /// Which models are unseen.
     pub(crate) unseen: &'a [bool],
 }
@@ -278,8 +279,8 @@ pub(crate) fn file_name(shift: &str) -> String {
 }
 
 /// Which prompts a model of the pool answered.
-pub(crate) fn is_answered(scores: &CellTable, prompt: usize, pool: &[bool]) -> bool {
-    scores.row(prompt).zip(pool).any(|(score, &counts)| counts && score.is_some())
+pub(crate) fn is_answered(scores: &CellTable, prompt: SuitePrompt, pool: &[bool]) -> bool {
+    scores.row(prompt.at()).zip(pool).any(|(score, &counts)| counts && score.is_some())
 }
 
 /// One shift.

@@ -97,7 +97,11 @@ impl Effect for OtherBook {
         let [before, after] = priced.suites;
         let ratio = |new: f64, old: f64| if old > 0.0 { (new / old) as f32 } else { 1.0 };
         let spent = |suite: &Suite, model: usize| -> f64 {
-            priced.development.iter().filter_map(|&prompt| suite.outcomes.cost_usd.get(prompt, model)).sum()
+            priced
+                .development
+                .iter()
+                .filter_map(|prompt| suite.outcomes.cost_usd.get(prompt.at(), model))
+                .sum()
         };
         let listed = |suite: &Suite, model: usize| suite.models[model].list_cost_usd(1.0, 1.0);
         let factor = |model: usize| {
