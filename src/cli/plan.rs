@@ -1,6 +1,5 @@
 //! `plan`.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -36,13 +35,6 @@ pub(super) struct PlanArguments {
     #[arg(long)]
     threads: Option<usize>,
 }
-
-/// Numbers of replicates that are looked at.
-const REPLICATES: [usize; 5] = [1, 3, 5, 10, 30];
-/// Smaller numbers of prompts are not distinguished.
-const FEWEST: usize = 30;
-/// Nobody plans by larger numbers.
-const MOST: usize = 100_000_000;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     use_threads(arguments.threads)?;
@@ -82,7 +74,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode> {
     let evidence = summary.evidence.ok_or_else(|| Error::file(&pilot, "has no evidence to plan by"))?;
     let metric = arguments.metric.as_deref();
     let plan = Plan::new(&record, &evidence, metric, arguments.difference, arguments.power)?;
-    say(in_words(&plan).trim_end())?;
+    say(&report::plan_text(&plan))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,94 +86,6 @@ fn plan_orders(arguments: &PlanArguments, pilot: &Path, record: &OnlineRecord) -
         Error::Usage(problem) => Error::file(pilot, problem),
         other => other,
     })?;
-    let mut text = format!(
-        "Pilot: {} orders of {} steps. Orders needed to find a true difference of {difference} in {metric} against {} with a \
-         probability of {:.0} % (two-sided test at 5 %):\n\n{:<24}{:>12}{:>12}{:>9}\n",
-        record.orders.len(),
-        record.manifest.n_steps,
-        plan.against,
-        100.0 * power,
-        "learner",
-        "pilot saw",
-        "error now",
-        "orders"
-    );
-    for (label, observed, error, needed) in &plan.lines {
-        let _ = writeln!(text, "{label:<24}{observed:>+12.4}{error:>12.4}{:>9}", number(Some(*needed), 0));
-    }
-    let most = plan.lines.iter().map(|(_, _, _, needed)| *needed).max().unwrap_or(0);
-    let _ = writeln!(
-        text,
-        "\nRun about {} orders to find a difference of {difference} for every learner.",
-        number(Some(most), 2)
-    );
-    text.push_str(
-        "\nOrders hold the same prompts in another order, at other preferences: more of them say nothing of other prompts.",
-    );
-    say(&text)?;
+    say(&report::orders_text(&plan))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// How many are needed, as it is shown.
-fn number(needed: Option<usize>, fewest: usize) -> String {
-    match needed {
-        None => "none".to_owned(),
-        Some(needed) if needed < fewest => format!("<{fewest}"),
-        Some(needed) if needed > MOST => ">1e8".to_owned(),
-        Some(needed) => needed.to_string(),
-    }
-}
-
-fn in_words(plan: &Plan) -> String {
-    let Plan { metric, against, difference, power, n_replicates, n_prompts, .. } = plan;
-    let mut text = format!(
-        "Pilot: {n_replicates} replicates, {n_prompts} distinct test prompts. Distinct test prompts needed to find a true \
-         difference of {difference} in {metric} against {against} with a probability of {:.0} % (two-sided test at 5 %), by \
-         number of replicates, and replicates needed with the pilot's prompts:\n\n",
-        100.0 * power
-    );
-    let _ = write!(text, "{:<24}{:>12}{:>12}", "router", "pilot saw", "error now");
-    for n in REPLICATES {
-        let _ = write!(text, "{n:>9}");
-    }
-    let _ = writeln!(text, "{:>14}", "replicates");
-    for line in &plan.lines {
-        let now = line.components.standard_error(*n_prompts, *n_replicates);
-        let _ = write!(text, "{:<24}{:>+12.4}{now:>12.4}", line.router, line.observed);
-        for n in REPLICATES {
-            let needed = line.components.prompts_for(plan.standard_error, n);
-            // The normal distribution behind the plan holds from some dozens of prompts on.
-            let _ = write!(text, "{:>9}", number(needed, FEWEST));
-        }
-        let _ = writeln!(text, "{:>14}", number(line.components.replicates_for(plan.standard_error), 0));
-    }
-    text.push_str(
-        "\nnone: no number is enough, since training (for prompts) or prompts (for replicates) add more noise than that. ",
-    );
-    text.push_str(if *n_replicates == 1 {
-        "One replicate cannot tell what training adds: it counts as nothing here, so run the pilot with at least 3."
-    } else {
-        "What training adds is itself estimated from the pilot's replicates, and is uncertain with few of them."
-    });
-    text + "\n\n" + &to_do(plan)
-}
-
-/// What to do, in a sentence.
-fn to_do(plan: &Plan) -> String {
-    let (n, difference) = (plan.n_replicates, plan.difference);
-    let needed = plan.lines.iter().map(|line| line.components.prompts_for(plan.standard_error, n));
-    let needed: Vec<usize> = needed.flatten().collect();
-    let plural = if n == 1 { "" } else { "s" };
-    let Some(most) = needed.iter().max() else {
-        return format!("With {n} replicate{plural} no number of prompts is enough: run more replicates.");
-    };
-    let whom = if needed.len() == plan.lines.len() {
-        "every router".to_owned()
-    } else {
-        format!("{} of {} routers; the others need more replicates", needed.len(), plan.lines.len())
-    };
-    format!(
-        "Collect about {} distinct test prompts and run {n} replicate{plural} to find a difference of {difference} for {whom}.",
-        (*most).max(FEWEST)
-    )
 }

@@ -6,6 +6,7 @@ pub mod online;
 pub mod overall;
 mod page;
 pub mod paper;
+mod plan;
 pub mod plot;
 mod sections;
 mod stress;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use markup::{Cell, Column, Spreads, Table, comment, name, prose};
 pub(crate) use page::document;
+pub use plan::{orders_text, plan_text};
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
 use sections::{budget, collapse, evidence, routers};

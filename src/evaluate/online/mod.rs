@@ -243,8 +243,18 @@ fn mean(summary: &OnlineSummary, policy: &str, metric: &str) -> Result<f64> {
 /// How many orders it takes to find a difference between learners, by the orders of a pilot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnlinePlan {
+    /// The metric.
+    pub metric: String,
     /// Against whom.
     pub against: String,
+    /// The true difference that is to be found.
+    pub difference: f64,
+    /// With which probability, by a two-sided test at 5 %.
+    pub power: f64,
+    /// Orders of the pilot.
+    pub n_orders: usize,
+    /// Steps of each.
+    pub n_steps: usize,
     /// One line for every other learner: its label, its mean difference over the pilot's orders, the standard error of
     /// that, and the orders needed.
     pub lines: Vec<(String, f64, f64, usize)>,
@@ -283,7 +293,15 @@ pub fn plan_orders(record: &OnlineRecord, metric: &str, difference: f64, power: 
         Ok(((*label).to_owned(), statistics::mean(&differences), (variance / n).sqrt(), needed))
     };
     let lines = others.iter().map(line).collect::<Result<_>>()?;
-    Ok(OnlinePlan { against: (*against).to_owned(), lines })
+    Ok(OnlinePlan {
+        metric: metric.to_owned(),
+        against: (*against).to_owned(),
+        difference,
+        power,
+        n_orders: record.orders.len(),
+        n_steps: record.manifest.n_steps,
+        lines,
+    })
 }
 
 /// Evenly spaced, with the first step of every phase and the end.
