@@ -106,16 +106,21 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     after.extend(setting::expectations_html(verdicts));
     after.push(setting::provenance_html(page));
     html! {
-        nav aria-label="Contents" { ul { "\n"
-            @for Section { id, title, .. } in dialled.iter().chain(&after) {
-                li { a href={ "#" (id) "-title" } { (title) } } "\n"
-            }
-        } } "\n"
+        (contents(dialled.iter().chain(&after)))
         div.dialled { "\n"
             (mixes::dial_html(page))
             @for section in &dialled { (section.html()) }
         } "\n"
         @for section in &after { (section.html()) }
+    }
+}
+
+/// Links to sections.
+pub(super) fn contents<'a>(sections: impl Iterator<Item = &'a Section>) -> Markup {
+    html! {
+        nav aria-label="Contents" { ul { "\n"
+            @for Section { id, title, .. } in sections { li { a href={ "#" (id) "-title" } { (title) } } "\n" }
+        } } "\n"
     }
 }
 

@@ -63,7 +63,9 @@ impl Cell {
         });
         html! {
             @if let Some(picture) = &self.picture { (picture) }
-            @if is_words { (paragraph(&self.text)) } @else { (self.text) }
+            @if is_words { (paragraph(&self.text)) }
+            @else if self.emphasis == Emphasis::Slanted { em { (self.text) } }
+            @else { (self.text) }
             @if !self.mark.is_empty() { sup { (self.mark) } }
             @if let Some(spread) = spread { small { (spread) } }
             @if !self.note.is_empty() { small { "(" (self.note) ")" } }
@@ -77,7 +79,7 @@ pub(crate) fn paragraph(words: &str) -> String {
 }
 
 /// Without the backslashes that Markdown has before a sign.
-pub(crate) fn unescaped(words: &str) -> String {
+fn unescaped(words: &str) -> String {
     let mut text = String::with_capacity(words.len());
     let mut letters = words.chars().peekable();
     while let Some(letter) = letters.next() {

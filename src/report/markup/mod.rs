@@ -5,7 +5,7 @@
 
 mod formats;
 
-pub(crate) use formats::{Spreads, Types, comment, escape as tex_escape, paragraph, unescaped};
+pub(crate) use formats::{Spreads, Types, comment, escape as tex_escape, paragraph};
 
 use maud::Markup;
 

@@ -1,31 +1,27 @@
 //! The conditions of an online run: learners down, conditions across, each cell a change in regret with its interval.
 
-use std::fmt::Write;
-
 use crate::evaluate::online::{Effect, OnlineSummary, UnderCondition};
 use crate::record::online::OnlineRecord;
 use crate::report::markup::{Cell, Column, Table, cells, name};
 use crate::report::plot::{Figure, HeatCell, HeatChart};
+use crate::report::sections::{Block, Part};
 use crate::statistics::spread::Spread;
 
-/// Appends the section; nothing without conditions.
-pub(super) fn conditions_md(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
+/// The part; none without conditions.
+pub(super) fn part(record: &OnlineRecord, summary: &OnlineSummary) -> Option<Part> {
     let conditions = &record.manifest.scenario.conditions;
     if conditions.is_empty() {
-        return;
+        return None;
     }
-    let _ = writeln!(text, "## Under each condition\n\n{}", table(record, summary).markdown());
-    text.push_str(
-        "Regret in per cent of a random choice's, and under each condition its change in percentage points: above 0 is worse. Each \
+    let legend = "Regret in per cent of a random choice's, and under each condition its change in percentage points: above 0 is worse. Each \
          learner meets the same prompts, preferences, delays, and lies, and regret is of what answers are worth, not of what is told: \
          means and 95 % Student-t intervals are of differences by order, and each is taken alone. No mark: *unharmed*, no loss beyond \
          chance. \u{2020}: *weakened*, a loss beyond chance. \u{2021}, bold: *broken*, a loss of more than half of the lead over a \
-         random choice. The oracle and the random choice of a condition are bound by its outages and quotas too.\n\n",
-    );
-    for condition in conditions {
-        let _ = writeln!(text, "- {}: {}.", name(&condition.name), condition.words());
-    }
-    text.push('\n');
+         random choice. The oracle and the random choice of a condition are bound by its outages and quotas too.";
+    let in_words = conditions.iter().map(|it| format!("{}: {}.", name(&it.name), it.words())).collect();
+    let blocks =
+        vec![Block::Table(table(record, summary)), Block::Words(legend.into()), Block::List(in_words)];
+    Some(Part { id: "conditions", title: "Under each condition", blocks })
 }
 
 /// Learners down, conditions across.

@@ -1,19 +1,30 @@
-//! `report.md` of an online run, and its main numbers for a terminal.
+//! `report.md` of an online run, the parts of it that `report.html` shows too, and its main numbers for a terminal.
 
 use std::fmt::Write;
 
-use super::conditions::conditions_md;
+use super::conditions;
 use crate::evaluate::Verdict;
 use crate::evaluate::online::off_policy::Estimator;
 use crate::evaluate::online::{CLIP, OffPolicyRow, OnlineSummary, windows};
 use crate::metrics::entry::Table as InTable;
 use crate::metrics::online::{OnlineMetric, shown_in};
 use crate::preference::DistributionKind;
-use crate::record::online::OnlineRecord;
+use crate::record::online::{OnlineRecord, Phase};
 use crate::report::markup::{Cell, Column, Table, cells, name, prose};
 use crate::report::sections::setting::{expectations_md, prices_md, provenance_md};
+use crate::report::sections::{Block, Part};
 use crate::scenario::feedback::{Feedback, feedback_in_words};
 use crate::statistics::spread::Spread;
+
+/// What both reports show, in their order.
+pub(super) fn parts(record: &OnlineRecord, summary: &OnlineSummary) -> Vec<Part> {
+    let mut parts = vec![regret(record, summary)];
+    parts.extend((record.phases.len() > 1).then(|| changes(record, summary)));
+    parts.extend(conditions::part(record, summary));
+    parts.push(learners(record));
+    parts.extend((!summary.off_policy.is_empty()).then(|| estimates(summary)));
+    parts
+}
 
 /// The page.
 pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {
@@ -26,36 +37,32 @@ pub(super) fn report_md(record: &OnlineRecord, summary: &OnlineSummary, verdicts
         );
     }
     text.push_str(&setting(record));
-    text.push_str("![Cumulative regret](regret.svg)\n\n## Regret\n\n");
-    let _ = writeln!(text, "{}", regrets(summary).markdown());
-    text.push_str(
+    text.push_str("\n\n![Cumulative regret](regret.svg)\n\n");
+    parts(record, summary).iter().for_each(|part| text.push_str(&part.markdown()));
+    text.push_str(&expectations_md(verdicts));
+    text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));
+    text
+}
+
+fn regret(record: &OnlineRecord, summary: &OnlineSummary) -> Part {
+    let mut legend = String::from(
         "Sums over all steps, means over orders with 95 % Student-t intervals over orders; the best learner is bold. Regret: \
          utility of the utility oracle less that of the choice, utility = score - w cost in cost units. Below zero, a learner \
          earned more than that reference. Last quarter: regret a step, in the last quarter of the steps. All orders hold the \
          same prompts: intervals speak of order, preferences, and chance, not of other prompts. In italics what is no learner: \
          `best-single` is chosen in hindsight, ",
     );
-    text.push_str(if manifest.warm_start.is_some() {
-        "`best-single-warm` and `zero-router` by the warm start, `uniform` is a random choice in expectation.\n\n"
+    legend.push_str(if record.manifest.warm_start.is_some() {
+        "`best-single-warm` and `zero-router` by the warm start, `uniform` is a random choice in expectation."
     } else {
-        "`zero-router` too, without a warm start to choose by; `uniform` is a random choice in expectation.\n\n"
+        "`zero-router` too, without a warm start to choose by; `uniform` is a random choice in expectation."
     });
-    if record.phases.len() > 1 {
-        changes(&mut text, record, summary);
-    }
-    conditions_md(&mut text, record, summary);
-    text.push_str("## What the learners were shown\n\n");
-    learners(&mut text, record);
-    if !summary.off_policy.is_empty() {
-        text.push_str("## Estimates of other policies from the logs\n\n");
-        estimates(&mut text, summary);
-    }
-    text.push_str(&expectations_md(verdicts));
-    text.push_str(&provenance_md(manifest.scenario.seed, &manifest.program_version, suite));
-    text
+    let blocks = vec![Block::Table(regrets(summary)), Block::Words(legend)];
+    Part { id: "regret", title: "Regret", blocks }
 }
 
-fn setting(record: &OnlineRecord) -> String {
+/// What was run on what, in a paragraph.
+pub(super) fn setting(record: &OnlineRecord) -> String {
     let (manifest, suite) = (&record.manifest, &record.manifest.suite);
     let mut text = format!(
         "Suite `{}`: {} arms, {} orders of {} steps. ",
@@ -109,7 +116,6 @@ fn setting(record: &OnlineRecord) -> String {
         let _ = write!(text, "Licence of the data: {}. ", prose(licence));
     }
     text.truncate(text.trim_end().len());
-    text.push_str("\n\n");
     text
 }
 
@@ -138,14 +144,15 @@ pub(super) fn regrets(summary: &OnlineSummary) -> Table {
     table
 }
 
-fn changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
-    text.push_str("## Around the changes\n\n");
-    for (number, phase) in record.phases.iter().skip(1).enumerate() {
-        let _ = writeln!(text, "{}. After {} steps: {}.", number + 1, phase.from, phase.words.join("; "));
-    }
-    text.push_str("\nRegret a step just before a change, just after it, and in the end:\n\n");
-    text.push_str(&around(record, summary).markdown());
-    text.push_str("\nEach window is a tenth of all steps, or the whole phase where that is shorter.\n\n");
+fn changes(record: &OnlineRecord, summary: &OnlineSummary) -> Part {
+    let change = |phase: &Phase| format!("After {} steps: {}.", phase.from, phase.words.join("; "));
+    let blocks = vec![
+        Block::Numbered(record.phases.iter().skip(1).map(change).collect()),
+        Block::Words("Regret a step just before a change, just after it, and in the end:".into()),
+        Block::Table(around(record, summary)),
+        Block::Words("Each window is a tenth of all steps, or the whole phase where that is shorter.".into()),
+    ];
+    Part { id: "changes", title: "Around the changes", blocks }
 }
 
 /// Every policy in the windows around changes.
@@ -167,7 +174,7 @@ pub(super) fn around(record: &OnlineRecord, summary: &OnlineSummary) -> Table {
     table
 }
 
-fn learners(text: &mut String, record: &OnlineRecord) {
+fn learners(record: &OnlineRecord) -> Part {
     let mut table = Table::new([
         Column::text("learner"),
         Column::number("outcomes before the first step"),
@@ -189,30 +196,29 @@ fn learners(text: &mut String, record: &OnlineRecord) {
             notes.join(", "),
         ]);
     }
-    text.push_str(&table.markdown());
-    let _ = writeln!(
-        text,
-        "\n{} Settings that a scenario leaves open are tuned on the warm start; without one they have fixed defaults.\n",
+    let words = format!(
+        "{} Settings that a scenario leaves open are tuned on the warm start; without one they have fixed defaults.",
         if record.manifest.scenario.online.feedback == Feedback::default() {
             "One outcome is revealed a step: that of the arm chosen."
         } else {
             "What is told in time of the outcomes of the arms chosen is counted."
         }
     );
+    let blocks = vec![Block::Table(table), Block::Words(words)];
+    Part { id: "learners", title: "What the learners were shown", blocks }
 }
 
-/// Appends the table of estimates.
-fn estimates(text: &mut String, summary: &OnlineSummary) {
-    text.push_str(&estimate_table(summary).markdown());
-    let _ = writeln!(
-        text,
-        "\nMean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
+fn estimates(summary: &OnlineSummary) -> Part {
+    let legend = format!(
+        "Mean utility a step of fixed policies, estimated from the choices and probabilities of each learner that explores by \
          chance, against the truth on the same steps. Sample size: effective, as a share of the steps. Mean weight: \
          1 where the log could have taken whatever the target takes; what is lacking is the share of the target that the log never \
          takes, of which no estimate says anything (no overlap). Clipped: steps whose weight is above {CLIP}. DM, IPS, SNIPS, DR: root mean squared error over orders. DR error: mean and 95 % interval over \
          orders. DR covers: orders whose own 95 % interval holds the truth. Where the sample size is a few per cent, the log \
-         says nearly nothing of the target: an interval from it is not to be trusted.\n"
+         says nearly nothing of the target: an interval from it is not to be trusted."
     );
+    let blocks = vec![Block::Table(estimate_table(summary)), Block::Words(legend)];
+    Part { id: "estimates", title: "Estimates of other policies from the logs", blocks }
 }
 
 /// Every logger and target policy with the errors of every estimator.

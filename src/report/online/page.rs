@@ -2,76 +2,71 @@
 
 use std::fmt::Write;
 
-use maud::{PreEscaped, html};
+use maud::{Markup, html};
 
-use super::markdown::{interval, report_md};
+use super::markdown::{interval, parts, setting};
 use crate::evaluate::online::{OnlineSummary, Series, Value};
 use crate::evaluate::{SIGNIFICANCE, Verdict};
-use crate::record::online::OnlineRecord;
+use crate::record::online::{OnlineManifest, OnlineRecord};
 use crate::report::figures::looks;
-use crate::report::markup::unescaped;
-use crate::report::page::document;
+use crate::report::markup::paragraph;
+use crate::report::page::{contents, document};
 use crate::report::plot::{Line, LineKind, OnPage, RegretChart, swatch};
-use crate::report::sections::setting::again_html;
+use crate::report::sections::charts::captioned;
+use crate::report::sections::evidence::simulated;
+use crate::report::sections::setting::{again_html, expectations_html, provenance_md, settings};
+use crate::report::sections::{Part, Section};
 use crate::statistics::correction::holm;
 use crate::statistics::overlap::corrected_t_test;
 use crate::statistics::spread::Spread;
 
 /// The whole page.
 pub(super) fn report_html(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {
-    let name = &record.manifest.scenario.name;
-    let markdown = report_md(record, summary, verdicts);
-    let mut sections = markdown.split("\n## ");
-    let setting = sections.next().unwrap_or_default();
-    let mut body = String::new();
-    for (number, section) in sections.enumerate() {
-        let (title, content) = section.split_once('\n').unwrap_or((section, ""));
-        let _ = writeln!(
-            body,
-            "<section aria-labelledby=\"s{number}\">\n<h2 id=\"s{number}\">{}</h2>",
-            markup(title)
-        );
-        if title == "Around the changes" {
-            figures_of_changes(&mut body, record, summary);
-        }
-        blocks(&mut body, content);
-        if title == "Regret" {
-            let over_time = "Regret a step over time, in windows of 5 % of the steps";
-            figure(&mut body, over_time, &local(record, summary), false);
-            for (reference, words) in [
-                ("best-single", "Cumulative regret to the best single arm in hindsight"),
-                ("zero-router", "Cumulative regret to the zero router"),
-            ] {
-                if let Some(chart) = to_reference(record, summary, reference) {
-                    figure(&mut body, words, &chart, false);
-                }
-            }
-        }
-        body.push_str("</section>\n");
-    }
-    provenance(&mut body, record);
-    let mut text = String::new();
-    let _ = write!(
-        text,
-        "<header>\n<p class=\"kicker\">{} <span>online, on {}</span></p>\n<h1>{}</h1>\n<p class=\"standfirst\">{}</p>\n",
-        escape(name),
-        escape(&record.manifest.suite.info.name),
-        title(summary),
-        standfirst(record, summary),
-    );
-    let first = setting.split_once('\n').map_or("", |(_, rest)| rest).replace(IMAGE, "");
-    blocks(&mut text, &first);
-    text.push_str("</header>\n");
-    contents(&mut text, &body);
-    text.push_str("<section aria-labelledby=\"over-time\">\n<h2 id=\"over-time\">Regret over time</h2>\n");
-    figure(&mut text, "Cumulative regret to the utility oracle", &chart(record, summary), true);
-    text.push_str("</section>\n");
-    text.push_str(&body);
-    document(name, &PreEscaped(text), &html! {})
+    let mut sections = vec![over_time(record, summary)];
+    sections.extend(parts(record, summary).into_iter().map(|part| section(part, record, summary)));
+    sections.extend(expectations_html(verdicts));
+    sections.push(provenance(record));
+    let content = html! {
+        (headline(record, summary))
+        (contents(sections.iter()))
+        @for section in &sections { (section.html()) }
+    };
+    document(&record.manifest.scenario.name, &content, &html! {})
 }
 
-/// Where `report.md` shows the figure that the page draws itself.
-const IMAGE: &str = "![Cumulative regret](regret.svg)";
+fn headline(record: &OnlineRecord, summary: &OnlineSummary) -> Markup {
+    let (scenario, suite) = (&record.manifest.scenario, &record.manifest.suite);
+    html! {
+        header { "\n"
+            p.kicker { (scenario.name) " " span { "online, on " (suite.info.name) } } "\n"
+            h1 { (title(summary)) } "\n"
+            p.standfirst { (standfirst(record, summary)) } "\n"
+            @if suite.info.simulated { (simulated()) }
+            @if !scenario.description.is_empty() { p { (scenario.description) } "\n" }
+            p.setting { (paragraph(&setting(record))) } "\n"
+        } "\n"
+    }
+}
+
+/// The figure that `report.md` shows too.
+fn over_time(record: &OnlineRecord, summary: &OnlineSummary) -> Section {
+    let chart = chart(record, summary);
+    let body = html! {
+        (legend(&chart))
+        (figure("Cumulative regret to the utility oracle", &chart))
+    };
+    Section::new("over-time", "Regret over time", body)
+}
+
+/// A part of `report.md`, with the figures that belong to it.
+fn section(Part { id, title, blocks }: Part, record: &OnlineRecord, summary: &OnlineSummary) -> Section {
+    let body = html! {
+        @if id == "changes" { (figures_of_changes(record, summary)) }
+        @for block in &blocks { (block.html()) }
+        @if id == "regret" { (figures_of_regret(record, summary)) }
+    };
+    Section::new(id, title, body)
+}
 
 /// The learner with the least regret.
 fn leader(summary: &OnlineSummary) -> Option<(&str, &Value)> {
@@ -82,8 +77,8 @@ fn leader(summary: &OnlineSummary) -> Option<(&str, &Value)> {
 }
 
 /// Says no more than the paired differences over orders do, by Student's t and adjusted by Holm over the learners.
-fn title(summary: &OnlineSummary) -> String {
-    let Some((name, best)) = leader(summary) else { return String::new() };
+fn title(summary: &OnlineSummary) -> Markup {
+    let Some((name, best)) = leader(summary) else { return html! {} };
     let others: Vec<&str> = summary
         .series
         .iter()
@@ -99,17 +94,16 @@ fn title(summary: &OnlineSummary) -> String {
     let close: Vec<&str> =
         others.iter().zip(adjusted).filter(|(_, p)| *p >= SIGNIFICANCE).map(|(other, _)| *other).collect();
     let n = others.len() + 1;
-    let name = format!("<b>{}</b>", escape(name));
-    match &close[..] {
-        _ if n == 1 => format!("{name} is the only learner here"),
-        [] => format!("{name} has the least regret of {n} learners"),
-        [other] => {
-            format!("{name} has the least regret; <b>{}</b> cannot be distinguished from it", escape(other))
+    html! {
+        b { (name) }
+        @match &close[..] {
+            _ if n == 1 => " is the only learner here",
+            [] => { " has the least regret of " (n) " learners" },
+            [other] => { " has the least regret; " b { (other) } " cannot be distinguished from it" },
+            others => {
+                " has the least regret; " (others.len()) " of " (n) " learners cannot be distinguished from it"
+            },
         }
-        others => format!(
-            "{name} has the least regret; {} of {n} learners cannot be distinguished from it",
-            others.len()
-        ),
     }
 }
 
@@ -129,159 +123,60 @@ fn standfirst(record: &OnlineRecord, summary: &OnlineSummary) -> String {
             _ => "; what it earns cannot be distinguished from the best single arm chosen in hindsight",
         });
     }
-    format!("{}.", escape(&text))
+    text + "."
 }
 
 /// A figure for each change: the steps just before it and just after it.
-fn figures_of_changes(text: &mut String, record: &OnlineRecord, summary: &OnlineSummary) {
-    text.push_str("<div class=\"plots\">\n");
-    for phase in 1..record.phases.len() {
+fn figures_of_changes(record: &OnlineRecord, summary: &OnlineSummary) -> Markup {
+    let caption = |phase: usize| {
         let words = record.phases[phase].words.join("; ");
-        figure(
-            text,
-            &format!("Regret a step around change {phase}: {words}"),
-            &around(record, summary, phase),
-            phase == 1,
-        );
+        paragraph(&format!("Regret a step around change {phase}: {words}"))
+    };
+    html! {
+        @for (phase, chart) in (1..record.phases.len()).map(|phase| (phase, around(record, summary, phase))) {
+            @if phase == 1 { (legend(&chart)) }
+            (figure(&caption(phase), &chart))
+        }
     }
-    text.push_str("</div>\n");
 }
 
-/// A figure with its caption and, where it is wanted, its legend.
-fn figure(text: &mut String, caption: &str, chart: &RegretChart, has_legend: bool) {
-    if has_legend {
-        text.push_str("<ul class=\"legend plain\">\n");
-        for line in &chart.lines {
-            let _ = writeln!(
-                text,
-                "<li>{}<span>{}</span></li>",
-                swatch(line.kind, line.points.len()).0,
-                escape(&line.label)
-            );
+/// What one step costs over time, and regret to other references.
+fn figures_of_regret(record: &OnlineRecord, summary: &OnlineSummary) -> Markup {
+    let references = [
+        ("best-single", "Cumulative regret to the best single arm in hindsight"),
+        ("zero-router", "Cumulative regret to the zero router"),
+    ];
+    html! {
+        (figure("Regret a step over time, in windows of 5 % of the steps", &local(record, summary)))
+        @for (reference, words) in references {
+            @if let Some(chart) = to_reference(record, summary, reference) { (figure(words, &chart)) }
         }
-        text.push_str("</ul>\n");
     }
-    let inline = chart.inline();
-    let (width, height) = (inline.width, inline.height);
-    let _ = writeln!(
-        text,
-        "<div class=\"plots wide\"><figure><figcaption class=\"small\">{}</figcaption><svg class=\"plot\" viewBox=\"0 0 {width} \
-         {height}\" role=\"img\" aria-label=\"{}\">{}</svg></figure></div>",
-        markup(caption),
-        escape(caption),
-        inline.marks.0
-    );
+}
+
+fn figure(caption: &str, chart: &RegretChart) -> Markup {
+    html! { div."plots wide" { (captioned(&chart.inline(), caption)) } "\n" }
+}
+
+fn legend(chart: &RegretChart) -> Markup {
+    html! {
+        ul."legend plain" { "\n"
+            @for line in &chart.lines {
+                li { (swatch(line.kind, line.points.len())) span { (line.label) } } "\n"
+            }
+        } "\n"
+    }
 }
 
 /// How to get the page again.
-fn provenance(text: &mut String, record: &OnlineRecord) {
-    let manifest = &record.manifest;
-    let settings = serde_json::to_string_pretty(&manifest.scenario).expect("a scenario is plain data");
-    let _ = write!(
-        text,
-        "<section aria-labelledby=\"again\">\n<h2 id=\"again\">How to get it again</h2>\n{}<details><summary>The scenario with every \
-         default written out</summary>\n<pre><code>{}</code></pre></details>\n</section>\n",
-        again_html(&manifest.scenario.suite, &manifest.scenario.cost).into_string(),
-        settings.lines().map(escape).collect::<Vec<_>>().join("\n")
-    );
-}
-
-/// Paragraphs, lists, and tables of `report.md` as markup.
-fn blocks(text: &mut String, markdown: &str) {
-    for block in markdown.split("\n\n").map(str::trim).filter(|block| !block.is_empty()) {
-        let lines: Vec<&str> = block.lines().collect();
-        let item = |line: &str| {
-            line.split_once(". ").filter(|(number, _)| number.parse::<usize>().is_ok()).is_some()
-        };
-        if lines.len() > 1 && lines.iter().all(|line| line.starts_with('|')) {
-            table(text, &lines);
-        } else if lines.iter().all(|line| item(line)) {
-            let items = lines.iter().filter_map(|line| line.split_once(". "));
-            let items: String = items.map(|(_, words)| format!("<li>{}</li>\n", markup(words))).collect();
-            let _ = writeln!(text, "<ol>\n{items}</ol>");
-        } else if lines.iter().all(|line| line.starts_with("- ")) {
-            let items: String =
-                lines.iter().map(|line| format!("<li>{}</li>\n", markup(&line[2..]))).collect();
-            let _ = writeln!(text, "<ul>\n{items}</ul>");
-        } else {
-            let _ = writeln!(text, "<p>{}</p>", markup(block));
-        }
-    }
-}
-
-fn table(text: &mut String, lines: &[&str]) {
-    let cells = |line: &str| -> Vec<String> {
-        let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
-        inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+fn provenance(record: &OnlineRecord) -> Section {
+    let OnlineManifest { scenario, suite, program_version, .. } = &record.manifest;
+    let body = html! {
+        (again_html(&scenario.suite, &scenario.cost))
+        p { (paragraph(&provenance_md(scenario.seed, program_version, suite))) } "\n"
+        (settings(scenario))
     };
-    let is_number: Vec<bool> = cells(lines[1]).iter().map(|cell| cell.ends_with(':')).collect();
-    let class = |at: usize| if is_number.get(at) == Some(&true) { " class=\"n\"" } else { "" };
-    text.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
-    for (at, cell) in cells(lines[0]).iter().enumerate() {
-        let _ = write!(text, "<th scope=\"col\"{}>{}</th>", class(at), markup(cell));
-    }
-    text.push_str("</tr></thead>\n<tbody>\n");
-    for line in &lines[2..] {
-        text.push_str("<tr>");
-        for (at, cell) in cells(line).iter().enumerate() {
-            let _ = match at {
-                0 => write!(text, "<th scope=\"row\">{}</th>", markup(cell)),
-                _ => write!(text, "<td{}>{}</td>", class(at), markup(cell)),
-            };
-        }
-        text.push_str("</tr>\n");
-    }
-    text.push_str("</tbody></table></div>\n");
-}
-
-/// Words with their code, bold, and italics.
-fn markup(words: &str) -> String {
-    // Signs that are escaped are no signs: they are set aside where no text has anything.
-    const ASIDE: [(&str, &str); 2] = [("\\*", "\u{e000}"), ("\\`", "\u{e001}")];
-    let mut text = String::new();
-    let words = ASIDE.iter().fold(escape_lines(words), |words, (sign, aside)| words.replace(sign, aside));
-    for (at, part) in words.split('`').enumerate() {
-        if at % 2 == 1 {
-            let _ = write!(text, "<code>{part}</code>");
-            continue;
-        }
-        for (at, part) in part.split("**").enumerate() {
-            let italic: String = part
-                .split('*')
-                .enumerate()
-                .map(|(at, part)| if at % 2 == 1 { format!("<em>{part}</em>") } else { part.to_owned() })
-                .collect();
-            let _ = if at % 2 == 1 {
-                write!(text, "<strong>{italic}</strong>")
-            } else {
-                write!(text, "{italic}")
-            };
-        }
-    }
-    let text = unescaped(&text);
-    ASIDE.iter().fold(text, |text, (sign, aside)| text.replace(aside, &sign[1..]))
-}
-
-fn escape_lines(words: &str) -> String {
-    words.lines().map(escape).collect::<Vec<_>>().join("\n")
-}
-
-/// Words as they stand in markup, between tags or in a quoted attribute.
-fn escape(words: &str) -> String {
-    html! { (words) }.0
-}
-
-/// Links to the sections.
-fn contents(text: &mut String, body: &str) {
-    text.push_str("<nav aria-label=\"Contents\"><ul>\n");
-    for heading in body.split("<h2 id=\"").skip(1) {
-        if let Some((id, title)) =
-            heading.split_once("</h2>").and_then(|(heading, _)| heading.split_once("\">"))
-        {
-            let _ = writeln!(text, "<li><a href=\"#{id}\">{title}</a></li>");
-        }
-    }
-    text.push_str("</ul></nav>\n");
+    Section::new("again", "How to get it again", body)
 }
 
 /// The references that the figure shows, each with a look of its own.
@@ -407,26 +302,5 @@ fn dressed(record: &OnlineRecord, lines: Vec<Line>, regret_label: String) -> Reg
         changes: record.phases.iter().skip(1).map(|phase| phase.from as f64).collect(),
         step_label: "prompts answered".into(),
         regret_label,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_of_strangers_stay_words() {
-        assert_eq!(
-            markup("**a** <script> `b<c` *d*\n& e"),
-            "<strong>a</strong> &lt;script&gt; <code>b&lt;c</code> <em>d</em>\n&amp; e"
-        );
-        let mut text = String::new();
-        blocks(&mut text, "| a | b |\n|---|---:|\n| *x* | <i> |\n\n1. one\n2. two\n\n- holds: `y`");
-        assert_eq!(
-            text,
-            "<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">a</th><th scope=\"col\" class=\"n\">b</th></tr></thead>\n\
-             <tbody>\n<tr><th scope=\"row\"><em>x</em></th><td class=\"n\">&lt;i&gt;</td></tr>\n</tbody></table></div>\n\
-             <ol>\n<li>one</li>\n<li>two</li>\n</ol>\n<ul>\n<li>holds: <code>y</code></li>\n</ul>\n"
-        );
     }
 }

@@ -106,17 +106,24 @@ pub(super) fn legend_of<'a>(entries: impl Iterator<Item = (LineKind, usize, &'a 
 
 /// One picture; with what the script calls it and its curves, which get a ring each for where the dial stands unless they are grey.
 pub(in crate::report) fn figure(inline: &Inline, dialled: Option<(&str, &[Shown])>, label: &str) -> Markup {
+    html! { figure { (picture(inline, dialled, label)) } "\n" }
+}
+
+/// As [`figure`], under its caption.
+pub(in crate::report) fn captioned(inline: &Inline, caption: &str) -> Markup {
+    html! { figure { figcaption.small { (caption) } (picture(inline, None, caption)) } "\n" }
+}
+
+fn picture(inline: &Inline, dialled: Option<(&str, &[Shown])>, label: &str) -> Markup {
     let Inline { marks, width, height, .. } = inline;
     html! {
-        figure {
-            svg.plot data-kind=[dialled.map(|(kind, _)| kind)] viewBox={ "0 0 " (width) " " (height) } role="img"
-                aria-label=(label) {
-                (marks)
-                @for (curve, shown) in dialled.map_or(&[][..], |(_, shown)| shown).iter().enumerate() {
-                    @if shown.kind != LineKind::Other { circle.ring data-ring=(curve) r="6" {} }
-                }
+        svg.plot data-kind=[dialled.map(|(kind, _)| kind)] viewBox={ "0 0 " (width) " " (height) } role="img"
+            aria-label=(label) {
+            (marks)
+            @for (curve, shown) in dialled.map_or(&[][..], |(_, shown)| shown).iter().enumerate() {
+                @if shown.kind != LineKind::Other { circle.ring data-ring=(curve) r="6" {} }
             }
-        } "\n"
+        }
     }
 }
 

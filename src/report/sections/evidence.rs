@@ -292,12 +292,7 @@ pub(in crate::report) fn headline_html(page: &Page) -> Markup {
             p.kicker { (manifest.scenario.name) " " span { "on " (suite.info.name) } } "\n"
             h1 { (title(page)) } "\n"
             p.standfirst { (standfirst(page)) } "\n"
-            @if suite.info.simulated {
-                p.notice {
-                    strong { "The outcomes of this suite are simulated." }
-                    " Ranks and figures say nothing about real models."
-                } "\n"
-            }
+            @if suite.info.simulated { (simulated()) }
             @if !suite.has_cost {
                 p.notice {
                     strong { "This suite has no costs" } ": only quality is compared, and no curve is drawn."
@@ -307,6 +302,16 @@ pub(in crate::report) fn headline_html(page: &Page) -> Markup {
                 p { (manifest.scenario.description) } "\n"
             }
             p.setting { (paragraph(&setting_md(page.record))) } "\n"
+        } "\n"
+    }
+}
+
+/// Said of a suite whose outcomes are simulated.
+pub(in crate::report) fn simulated() -> Markup {
+    html! {
+        p.notice {
+            strong { "The outcomes of this suite are simulated." }
+            " Ranks and figures say nothing about real models."
         } "\n"
     }
 }

@@ -15,6 +15,7 @@ use maud::{Markup, html};
 
 use crate::evaluate::{AtBudget, Breakdown, Summary};
 use crate::record::Record;
+use crate::report::markup::{Table, paragraph};
 use crate::report::plot::LineKind;
 
 /// What every section of a page is written from.
@@ -61,6 +62,52 @@ impl Section {
                 h2 id={ (self.id) "-title" } { (self.title) } "\n"
                 (self.body)
             } "\n"
+        }
+    }
+}
+
+/// What Markdown and a page show in the same way: blocks under a heading.
+pub(in crate::report) struct Part {
+    /// What a link to it ends with.
+    pub(in crate::report) id: &'static str,
+    pub(in crate::report) title: &'static str,
+    pub(in crate::report) blocks: Vec<Block>,
+}
+
+/// A block of a part; words are written for Markdown.
+pub(in crate::report) enum Block {
+    Words(String),
+    List(Vec<String>),
+    Numbered(Vec<String>),
+    Table(Table),
+}
+
+impl Part {
+    pub(in crate::report) fn markdown(&self) -> String {
+        let blocks: Vec<String> = self.blocks.iter().map(Block::markdown).collect();
+        format!("## {}\n\n{}\n", self.title, blocks.join("\n"))
+    }
+}
+
+impl Block {
+    fn markdown(&self) -> String {
+        match self {
+            Block::Words(words) => format!("{words}\n"),
+            Block::List(items) => items.iter().map(|item| format!("- {item}\n")).collect(),
+            Block::Numbered(items) => (1..).zip(items).map(|(at, item)| format!("{at}. {item}\n")).collect(),
+            Block::Table(table) => table.markdown(),
+        }
+    }
+
+    pub(in crate::report) fn html(&self) -> Markup {
+        let items = |items: &[String]| html! { @for item in items { li { (paragraph(item)) } "\n" } };
+        html! {
+            @match self {
+                Block::Words(words) => { p { (paragraph(words)) } "\n" },
+                Block::List(list) => { ul { "\n" (items(list)) } "\n" },
+                Block::Numbered(list) => { ol { "\n" (items(list)) } "\n" },
+                Block::Table(table) => { (table.html(None)) },
+            }
         }
     }
 }

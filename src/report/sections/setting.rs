@@ -179,16 +179,23 @@ pub(in crate::report) fn again_html(suite: &str, cost: &CostSettings) -> Markup 
 /// Where the numbers come from, and how to get them again.
 pub(in crate::report) fn provenance_html(page: &Page) -> Section {
     let scenario = &page.record.manifest.scenario;
-    let settings = serde_json::to_string_pretty(scenario).expect("a scenario is plain data");
     let body = html! {
         (again_html(&scenario.suite, &scenario.cost))
         (facts(&page.record.manifest))
+        (settings(scenario))
+    };
+    Section::new("again", "Where it comes from, and how to get it again", body)
+}
+
+/// Every setting of a scenario.
+pub(in crate::report) fn settings(scenario: &impl serde::Serialize) -> Markup {
+    let settings = serde_json::to_string_pretty(scenario).expect("a scenario is plain data");
+    html! {
         details {
             summary { "The scenario with every default written out" } "\n"
             pre { code { (settings) } }
         } "\n"
-    };
-    Section::new("again", "Where it comes from, and how to get it again", body)
+    }
 }
 
 fn facts(manifest: &Manifest) -> Markup {
