@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, Normal};
+use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor};
 
-use super::correction::holm;
 use super::studentised_range::range_quantile;
 
 /// Ranks of routers over suites.
@@ -81,24 +80,6 @@ impl Ranks {
     /// outside (0, 1).
     pub fn critical_difference(&self, alpha: f64) -> Option<f64> {
         Some(range_quantile(alpha, self.mean.len())? / 2.0_f64.sqrt() * self.standard_error())
-    }
-
-    /// The p-value of each router against one of them, adjusted by Holm; 1 for that one itself. z = (R_i - R_j) /
-    /// sqrt(k (k + 1) / (6 n)). More powerful than Nemenyi's where only one router is compared with the others.
-    ///
-    /// # Panics
-    /// If there is no router at `against`.
-    pub fn holm_against(&self, against: usize) -> Vec<f64> {
-        let normal = Normal::standard();
-        let others: Vec<usize> = (0..self.mean.len()).filter(|router| *router != against).collect();
-        let p = |router: &usize| {
-            let z = (self.mean[*router] - self.mean[against]) / self.standard_error();
-            (2.0 * normal.cdf(-z.abs())).min(1.0)
-        };
-        let adjusted = holm(&others.iter().map(p).collect::<Vec<f64>>());
-        let mut all = vec![1.0; self.mean.len()];
-        others.into_iter().zip(adjusted).for_each(|(router, p)| all[router] = p);
-        all
     }
 
     /// The bars of a critical-difference diagram: the largest groups of routers, best first, of which no two differ by more
@@ -194,15 +175,6 @@ mod tests {
         assert!(ranks.friedman().unwrap().chi_squared > uncorrected.chi_squared);
         assert!((ranks.critical_difference(0.05).unwrap() - 1.25).abs() < 0.01);
         assert!((ranks.critical_difference(0.10).unwrap() - 1.12).abs() < 0.01);
-    }
-
-    #[test]
-    fn holm_against_one_router_adjusts_the_others() {
-        let ranks = Ranks::new(&demsar(), true).unwrap();
-        // z of -1.179 / 0.488 gives 0.0157, times three; the next, twice 0.0191, must not be below it.
-        let p = ranks.holm_against(0);
-        assert_eq!(p[0], 1.0);
-        assert!((p[3] - 3.0 * 0.0157).abs() < 0.001 && p[1] == p[3] && p[2] > 0.5, "{p:?}");
     }
 
     #[test]
