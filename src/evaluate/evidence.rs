@@ -12,9 +12,9 @@ use crate::router::PredictorSettings;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::{Estimate, Prior, estimate_among, variance_ratio};
 use crate::statistics::correction::{benjamini_hochberg, holm};
-use crate::statistics::overlap::corrected_t_test;
-use crate::statistics::paired::{WinTieLoss, detection_factor, standardised_effect, two_sided_p};
-use crate::statistics::sample_size::Components;
+use crate::statistics::paired::{
+    Components, WinTieLoss, corrected_t_test, detection_factor, standardised_effect, two_sided_p,
+};
 use crate::statistics::{Interval, LEVEL, argmax, mean};
 
 /// From which adjusted p-value on a difference is not called one.

@@ -17,7 +17,7 @@ use crate::metrics::online::{OnlineMetric, shown_in};
 use crate::record::online::OnlineRecord;
 use crate::scenario::Mode;
 use crate::statistics::correction::holm;
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
 use crate::statistics::{Interval, mean, variance};
 
 /// Compares an online run with a baseline.

@@ -20,7 +20,7 @@ use crate::metrics::Metric;
 use crate::metrics::online::ONLINE_METRICS;
 use crate::record::RecordedSuite;
 use crate::record::commitment::check_sums;
-use crate::statistics::{Interval, spread::Spread};
+use crate::statistics::{Interval, interval::Spread};
 
 /// The file that a paper takes in.
 pub const FILE: &str = "llm-bandit.tex";

@@ -3,25 +3,18 @@
 //! Pure arithmetic on slices: no record, no input or output; whatever needs chance takes a generator. Each function
 //! documents its formula, its source, and its value in the degenerate cases; where a value does not exist it is `None`.
 //!
-//! - [`interval`]: two bounds, and quantiles of resamples.
+//! - [`interval`]: two bounds, quantiles of resamples, and means of independent values with their Student-t intervals.
 //! - [`bootstrap`]: how often each prompt counts in a resample, and resamples of several replicates as one interval.
-//! - [`paired`]: sign-flip test, effect sizes, wins and losses, the smallest difference that could be seen.
-//! - [`overlap`]: a t-test over replicates whose training prompts overlap.
+//! - [`paired`]: sign-flip test, a t-test over replicates whose training prompts overlap, the effect, wins and losses, and how many
+//!   prompts and replicates a difference takes.
 //! - [`correction`]: p-values of many comparisons.
-//! - [`sample_size`]: how many prompts and replicates a difference takes.
-//! - [`ranks`]: many routers on many suites.
-//! - [`spread`]: means of independent values with their Student-t intervals.
-//! - [`studentised_range`]: the distribution behind the critical difference.
+//! - [`ranks`]: many routers on many suites, and the distribution behind the critical difference.
 
 pub mod bootstrap;
 pub mod correction;
 pub mod interval;
-pub mod overlap;
 pub mod paired;
 pub mod ranks;
-pub mod sample_size;
-pub mod spread;
-pub mod studentised_range;
 
 pub use interval::Interval;
 

@@ -6,7 +6,7 @@
 
 use super::references::regrets;
 use crate::record::online::OnlineRecord;
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
 
 /// What a condition did to a learner that has a lead over a random choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

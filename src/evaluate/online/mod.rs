@@ -18,7 +18,7 @@ use crate::evaluate::evidence::factor_of;
 use crate::metrics::online::{ONLINE_METRICS, Steps, regret};
 use crate::record::online::OnlineRecord;
 use crate::scenario::Expectation;
-use crate::statistics::{self, Interval, spread::Spread};
+use crate::statistics::{self, Interval, interval::Spread};
 use conditions::survival;
 use references::{Track, tracks};
 use targets::off_policy;

@@ -13,7 +13,7 @@ use super::off_policy::{
 };
 use crate::record::online::{Log, OnlineRecord, Order};
 use crate::router::online::Arms;
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
 
 /// Weights above this are clipped in the clipped estimates.
 pub const CLIP: f64 = 10.0;

@@ -5,7 +5,7 @@ use crate::record::online::OnlineRecord;
 use crate::report::markup::{Cell, Column, Table, cells, name};
 use crate::report::plot::{Figure, HeatCell, HeatChart};
 use crate::report::sections::{Block, Part};
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
 
 /// The part; none without conditions.
 pub(super) fn part(record: &OnlineRecord, summary: &OnlineSummary) -> Option<Part> {

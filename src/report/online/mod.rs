@@ -16,7 +16,7 @@ use crate::evaluate::Verdict;
 use crate::evaluate::online::{OnlineSummary, Series, judge, summarise};
 use crate::fs::{self, Claim};
 use crate::record::online::OnlineRecord;
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
 pub use markdown::overview;
 use markdown::report_md;
 use page::chart;

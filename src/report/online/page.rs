@@ -17,8 +17,8 @@ use crate::report::sections::evidence::simulated;
 use crate::report::sections::setting::{again_html, expectations_html, provenance_md, settings};
 use crate::report::sections::{Part, Section};
 use crate::statistics::correction::holm;
-use crate::statistics::overlap::corrected_t_test;
-use crate::statistics::spread::Spread;
+use crate::statistics::interval::Spread;
+use crate::statistics::paired::corrected_t_test;
 
 /// The whole page.
 pub(super) fn report_html(record: &OnlineRecord, summary: &OnlineSummary, verdicts: &[Verdict]) -> String {

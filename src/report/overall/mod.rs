@@ -19,8 +19,8 @@ use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
 use crate::record::online::OnlineRecord;
 use crate::statistics::Interval;
+use crate::statistics::interval::Spread;
 use crate::statistics::ranks::{Friedman, Ranks};
-use crate::statistics::spread::Spread;
 pub(in crate::report) use files::rank_chart;
 pub use files::{
     Published, Runs, read_reports, read_timings, report_folders, reports_named, runs_md, splice,
