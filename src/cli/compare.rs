@@ -1,4 +1,4 @@
-//! `compare`, and what `run` and `report` do with several runs at once.
+//! `compare` and `paper`, and what `run` and `report` do with several runs at once.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use llm_bandit::gate::Versus;
 use llm_bandit::report::overall::{
     Published, Runs, read_reports, reports_named, runs_md, splice, write_overall,
 };
+use llm_bandit::report::paper::{FILE, write_paper};
 use llm_bandit::report::read_recorded;
 
 use super::output::{print, say, say_aside};
@@ -82,9 +83,26 @@ fn write(folder: &Path, runs: &Runs) -> Result<()> {
 }
 
 /// The state of the source in the working directory, as git names it.
-pub(super) fn commit() -> String {
+fn commit() -> String {
     let described = std::process::Command::new("git").args(["describe", "--always", "--dirty"]).output();
     let described = described.ok().filter(|output| output.status.success());
     let name = described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
+}
+
+/// Arguments of `paper`.
+#[derive(Args)]
+pub(super) struct PaperArguments {
+    /// Folders of reports, or folders of such folders
+    #[arg(required = true, value_name = "DIR")]
+    reports: Vec<PathBuf>,
+    /// The folder of the files
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(super) fn paper(arguments: &PaperArguments) -> Result<ExitCode> {
+    write_paper(&arguments.out, &read_reports(&arguments.reports)?, &commit())?;
+    say(&arguments.out.join(FILE).display().to_string())?;
+    Ok(ExitCode::SUCCESS)
 }

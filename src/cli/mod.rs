@@ -7,20 +7,15 @@ mod check;
 mod compare;
 mod diff;
 mod embed;
-mod estimate;
 mod explain;
 mod import;
 mod inspect;
 mod output;
-mod paper;
 mod plan;
 mod prices;
-mod route;
 mod run;
-mod schema;
 mod shell;
 mod starter;
-mod subset;
 mod train;
 mod try_out;
 
@@ -103,7 +98,7 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Writes the tables, figures, and numbers of reports for LaTeX: a macro for every number, figures as PDF
     #[command(after_help = "Example:\n  llm-bandit paper reports/paper --out tables")]
-    Paper(paper::PaperArguments),
+    Paper(compare::PaperArguments),
     /// Says how many prompts and replicates it takes to see a difference, by the report of a pilot
     #[command(
         after_help = "Example:\n  llm-bandit run scenarios/quickstart.toml --replicates 3\n  llm-bandit plan scenarios/quickstart.toml --difference 0.01"
@@ -143,13 +138,13 @@ enum Command {
             and what comes of it:\n  \
             {\"id\": 7, \"model\": \"b\", \"probabilities\": {\"a\": 0.2, \"b\": 0.8}}"
     )]
-    Route(route::RouteArguments),
+    Route(train::RouteArguments),
     /// Estimates what a trained router would have earned on the requests of a log (IPS, SNIPS, doubly robust)
     #[command(
         after_help = "Example:\n  llm-bandit import logs requests.jsonl --out ~/suites/log\n  llm-bandit embed ~/suites/log\n  \
             llm-bandit estimate ~/suites/log --router router.safetensors --preference 0.5"
     )]
-    Estimate(estimate::EstimateArguments),
+    Estimate(train::EstimateArguments),
     /// Looks prices of models up in a price book
     #[command(
         after_help = "Examples:\n  llm-bandit prices gpt-4o claude-3-haiku\n  llm-bandit prices --date 2024-06-01"
@@ -167,7 +162,7 @@ enum Command {
     #[command(
         after_help = "Example:\n  llm-bandit subset ~/suites/mmlu_pro_cot --prompts 4000 --dimensions 48 --without-texts --out ~/suites/mmlu-pro-part"
     )]
-    Subset(subset::SubsetArguments),
+    Subset(inspect::SubsetArguments),
     /// From results to a decision: imports, embeds, runs, and says which router to take
     #[command(
         after_help = "Examples:\n  llm-bandit try results.csv\n  llm-bandit try logs/ --format inspect --out reports/mine"
@@ -175,7 +170,7 @@ enum Command {
     Try(Box<try_out::TryArguments>),
     /// Prints what a scenario or a price book may hold, as a JSON Schema for editors
     #[command(after_help = "Example:\n  llm-bandit schema scenario > scenario.schema.json")]
-    Schema(schema::SchemaArguments),
+    Schema(shell::SchemaArguments),
     /// Prints the completions of a shell
     #[command(
         after_help = "Example:\n  llm-bandit completions bash > ~/.local/share/bash-completion/completions/llm-bandit"
@@ -245,21 +240,21 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(arguments) => run::report(&arguments),
         Command::Advise(arguments) => advise::advise(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Paper(arguments) => paper::paper(&arguments),
+        Command::Paper(arguments) => compare::paper(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Diff(arguments) => diff::diff(&arguments),
         Command::Decisions(arguments) => diff::decisions(&arguments),
         Command::Embed(arguments) => embed::embed(&arguments),
         Command::Train(arguments) => train::train(&arguments),
-        Command::Route(arguments) => route::route(&arguments),
-        Command::Estimate(arguments) => estimate::estimate(&arguments),
+        Command::Route(arguments) => train::route(&arguments),
+        Command::Estimate(arguments) => train::estimate(&arguments),
         Command::Prices(arguments) => prices::prices(&arguments),
         Command::Reprice(arguments) => prices::reprice(&arguments),
         Command::Import(arguments) => import::import(&arguments),
-        Command::Subset(arguments) => subset::subset(&arguments),
+        Command::Subset(arguments) => inspect::subset(&arguments),
         Command::Try(arguments) => try_out::try_out(&arguments),
-        Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Schema(arguments) => shell::schema(&arguments),
         Command::Completions(arguments) => shell::completions(&arguments),
         Command::Man(arguments) => shell::man(&arguments),
         Command::Synth { settings, out, seed, force } => inspect::synth(&settings, &out, seed, force),

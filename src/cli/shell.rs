@@ -1,12 +1,13 @@
-//! `completions` and `man`: what a shell and a reader of manuals know of the commands.
+//! `completions`, `man`, and `schema`: what shells, readers of manuals, and editors know of the program.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::fs;
+use llm_bandit::scenario::{file, price_book_schema};
 
 use super::Arguments;
 use super::output::{print, say};
@@ -55,5 +56,33 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode> {
     }
     fs::put_files(&pages)?;
     say(&format!("{}", arguments.out.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Arguments of `schema`.
+#[derive(Args)]
+pub(super) struct SchemaArguments {
+    /// Which files
+    of: Of,
+    /// Scenarios alone: the page of all keys, in the place of the JSON Schema
+    #[arg(long)]
+    markdown: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Of {
+    /// Scenarios
+    Scenario,
+    /// Price books
+    Prices,
+}
+
+pub(super) fn schema(arguments: &SchemaArguments) -> Result<ExitCode> {
+    say(&match (arguments.of, arguments.markdown) {
+        (Of::Scenario, false) => format!("{:#}", file::schema()),
+        (Of::Scenario, true) => file::keys().trim_end().to_owned(),
+        (Of::Prices, false) => format!("{:#}", price_book_schema()),
+        (Of::Prices, true) => return Err(Error::Usage("`--markdown` is for scenarios".into())),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
