@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::cells::{Answer, Cells, PromptFacts};
-use super::ids::text_id;
 use super::importer::{ImportSettings, Importer, Job};
 use super::json::{Scalar, elements};
 use super::metric::unknown_metric;
+use super::prompts::text_id;
 use super::source::{At, Sources};
 use crate::error::{Error, Result};
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::ids::Index;
+use super::prompts::Index;
 use crate::hash::sha256_of_texts;
 
 /// Characters of a setting in a model's name; of a longer one a hash stands behind its beginning.

@@ -15,11 +15,11 @@ use serde_json::Value;
 
 use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
-use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::{Scalar, whole};
 use super::metric::{remember, unknown_metric};
 use super::parquet;
+use super::prompts::text_id;
 use super::source::{At, is_named, stem};
 use super::texts::{Turn, turn};
 use crate::error::{Error, Result};

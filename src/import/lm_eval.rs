@@ -15,12 +15,12 @@ use serde_json::Value;
 
 use super::arms::Settings;
 use super::cells::{Answer, Cells, PromptFacts};
-use super::ids::hash_id;
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines, whole};
 use super::lighteval::LightEval;
 use super::metric::{Choice, remember, unknown_metric};
 use super::parquet;
+use super::prompts::hash_id;
 use super::source::{At, Spot, is_named};
 use super::texts::{MOST_LEVELS, Turn, is_message, turn, user_text};
 use crate::error::{Error, Result};

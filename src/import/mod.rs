@@ -13,7 +13,6 @@ mod cells;
 mod columns;
 mod extras;
 mod helm;
-mod ids;
 mod importer;
 mod inspect;
 mod inspect_files;

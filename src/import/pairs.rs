@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::cells::{Answer, Cells, PromptFacts};
 use super::columns::ColumnNames;
-use super::ids::text_id;
 use super::importer::{Importer, Job};
 use super::json::is_blank;
 use super::looked::{Looked, read_by};
+use super::prompts::text_id;
 use super::rows::{Row, Rows};
 use super::slips::shortened;
 use super::source::stem;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::cells::{Answer, Cells, PromptFacts};
-use super::ids::{Occurrences, text_id};
 use super::importer::{Importer, Job};
 use super::json::{Scalar, lines};
+use super::prompts::{Occurrences, text_id};
 use super::rows::{Rows, is_index};
 use super::source::{At, Sources, is_named, stem};
 use crate::error::{Error, Result};
