@@ -259,6 +259,26 @@ const CACHED_TOKENS: &[&str] = &[
 ];
 const REASONING_TOKENS: &[&str] = &["reasoning_tokens", "thinking_tokens", "thoughts_tokens"];
 
+/// From question to answer, with how many of its unit are a second; a name without a unit is said to be read as seconds.
+const LATENCIES: [(&[&str], u32); 2] = [
+    (&["latency_ms", "latency_milliseconds", "duration_ms", "response_time_ms", "elapsed_ms"], 1000),
+    (
+        &[
+            "latency_s",
+            "latency_sec",
+            "latency_seconds",
+            "duration_s",
+            "duration_seconds",
+            "response_time_s",
+            "response_time_seconds",
+            "elapsed_s",
+            "elapsed_seconds",
+            "latency",
+        ],
+        1,
+    ),
+];
+
 /// What a model may be set to: rows that differ in one of these are of different models.
 const SETTINGS: &[&str] = &[
     "reasoning_effort",
@@ -313,6 +333,8 @@ pub(super) struct Columns {
     pub(super) settings: Vec<String>,
     /// Where tokens are counted in more than two: their total, those cached, and those of thoughts.
     pub(super) more_tokens: [Option<String>; 3],
+    /// The time from question to answer, with how many of its unit are a second.
+    pub(super) latency: Option<(String, u32)>,
     /// Where prompts are turns of sessions.
     pub(super) turns: TurnColumns,
 }
@@ -406,6 +428,11 @@ impl Columns {
             settings: named.arms.clone(),
             more_tokens: [TOTAL_TOKENS, CACHED_TOKENS, REASONING_TOKENS]
                 .map(|common| looked.guessed(common, &is_single)),
+            latency: LATENCIES.iter().find_map(|(common, units)| {
+                looked
+                    .guessed(common, &|name, seen| seen.is_number && is_single(name, seen))
+                    .map(|column| (column, *units))
+            }),
             turns: TurnColumns::of(looked),
         };
         if columns.prompt.as_deref().is_some_and(|name| plain(name) == "instruction") {
@@ -452,6 +479,12 @@ impl Columns {
             ("split", listed(&[("", quoted(&self.split))])),
             ("session", self.turns.words()),
             (
+                "latency",
+                self.latency.as_ref().map_or_else(String::new, |(column, units)| {
+                    format!("`{column}` in {}", if *units > 1 { "milliseconds" } else { "seconds" })
+                }),
+            ),
+            (
                 "tokens",
                 listed(&[
                     ("input ", quoted(&self.input_tokens)),
@@ -496,7 +529,8 @@ impl Columns {
             &self.input,
         ];
         let all = all.into_iter().chain(&self.more_tokens).chain(self.turns.iter());
-        all.flatten().chain(&self.settings).any(|known| known == column)
+        let latency = self.latency.as_ref().map(|(column, _)| column);
+        all.flatten().chain(latency).chain(&self.settings).any(|known| known == column)
     }
 }
 

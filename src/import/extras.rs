@@ -7,6 +7,9 @@ use crate::suite::{CellTable, Embeddings, Part, Suite, Turn, sessions};
 /// Values of embeddings beyond this are no embeddings; the reader of suites asks the same.
 const LARGEST_VALUE: f32 = 1000.0;
 
+/// By prompt and model the sum of a number, and of how many.
+type Sums = BTreeMap<(usize, usize), (f64, u32)>;
+
 /// Facts by the positions of prompts and models as they were gathered.
 #[derive(Default)]
 pub(super) struct Extras {
@@ -15,7 +18,7 @@ pub(super) struct Extras {
     n_other_turns: usize,
     embeddings: BTreeMap<usize, Vec<f32>>,
     width: Option<usize>,
-    numbers: BTreeMap<&'static str, BTreeMap<(usize, usize), f64>>,
+    numbers: BTreeMap<&'static str, Sums>,
 }
 
 impl Extras {
@@ -62,9 +65,18 @@ impl Extras {
         self.numbers.values_mut().for_each(|cells| cells.retain(|(prompt, _), _| *prompt < n_prompts));
     }
 
-    /// Keeps a number of a cell under a name of its own.
+    /// Keeps a number of a cell under a name of its own; of several the mean, as of everything else that is repeated.
     pub(super) fn number(&mut self, name: &'static str, prompt: usize, model: usize, value: f64) {
-        self.numbers.entry(name).or_default().insert((prompt, model), value);
+        let (sum, n) = self.numbers.entry(name).or_default().entry((prompt, model)).or_default();
+        *sum += value;
+        *n += 1;
+    }
+
+    /// The mean of a number over all cells that have it.
+    pub(super) fn mean(&self, name: &str) -> Option<f64> {
+        let cells = self.numbers.get(name)?;
+        let sum: f64 = cells.values().map(|(sum, n)| sum / f64::from(*n)).sum();
+        (!cells.is_empty()).then(|| sum / cells.len() as f64)
     }
 
     /// Puts everything into a suite, given the new positions of prompts and models that it keeps; says what could not be kept.
@@ -91,9 +103,9 @@ impl Extras {
         }
         for (name, cells) in self.numbers {
             let mut table = CellTable::missing(n_prompts, n_models);
-            for ((prompt, model), value) in cells {
+            for ((prompt, model), (sum, n)) in cells {
                 if let (Some(prompt), Some(model)) = (new_prompt[prompt], new_model[model]) {
-                    table.set(prompt, model, Some(value));
+                    table.set(prompt, model, Some(sum / f64::from(n)));
                 }
             }
             suite.outcomes.extra.insert(name.to_owned(), table);

@@ -30,8 +30,8 @@ pub use subset::SubsetSettings;
 pub use values::EncodedBy;
 pub(crate) use values::VECTORS_OF;
 pub use values::{
-    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, Model, Outcomes, Part, Prompt,
-    SuiteInfo, Turn,
+    CellTable, Comparison, CostBasis, Embeddings, ImportInfo, ImportedFile, LATENCY, Model, Outcomes, Part,
+    Prompt, SuiteInfo, Turn,
 };
 
 use crate::index::{SuiteModel, SuitePrompt};

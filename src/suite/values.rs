@@ -262,6 +262,9 @@ impl CellTable {
     }
 }
 
+/// The further column of outcomes that importers keep latencies in, and scenarios look for: seconds from question to answer.
+pub const LATENCY: &str = "latency_s";
+
 /// The outcomes of every model on every prompt, where recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcomes {

@@ -1,5 +1,6 @@
 //! What is a score and what is none: repetitions, markers, losses, ranges, and tokens that add up.
 
+use llm_bandit::suite::{LATENCY, Suite};
 use serde_json::json;
 
 use super::{Files, counts, file, fixtures, of_files, range};
@@ -36,8 +37,38 @@ fn repetitions_are_averaged_whatever_the_answers_say() {
     assert_eq!((counts(&suite)["m"], coverage.tally.averaged), ((2, 0.75), 1));
     assert_eq!(
         coverage.tally.readings["repetition"],
-        ["rows of one prompt and model, which differ in `epoch`, `latency`, `response`, are averaged"]
+        ["rows of one prompt and model, which differ in `epoch`, `response`, are averaged"]
     );
+    assert!((latency(&suite, "p", "m").unwrap() - 0.15).abs() < 1e-12, "as scores are");
+}
+
+fn latency(suite: &Suite, prompt: &str, model: &str) -> Option<f64> {
+    let prompt = suite.prompts.iter().position(|known| known.id.ends_with(prompt))?;
+    let model = suite.models.iter().position(|known| known.id == model)?;
+    suite.outcomes.extra.get(LATENCY)?.get(prompt, model)
+}
+
+#[test]
+fn latencies_are_kept_in_seconds() {
+    for (column, written, unit) in [
+        ("latency_s", "1.5", "seconds"),
+        ("latencyMs", "1500", "milliseconds"),
+        ("duration_ms", "1500", "milliseconds"),
+        ("latency", "1.5", "seconds"),
+    ] {
+        let table = format!("id,model,score,{column}\np,m,1,{written}\nq,m,0,\n");
+        let (coverage, suite) = of_files("table", &[file("t.csv", &table)], |_| {}).unwrap();
+        assert_eq!(coverage.tally.readings["latency"], [format!("`{column}` in {unit}")]);
+        assert_eq!([latency(&suite, "p", "m"), latency(&suite, "q", "m")], [Some(1.5), None], "{column}");
+    }
+    let milliseconds = "id,model,score,latency\np,m,1,1500\nq,m,0,900\n";
+    let (coverage, _) = of_files("table", &[file("t.csv", milliseconds)], |_| {}).unwrap();
+    let is_doubted = |note: &String| note.contains("if it is in milliseconds, call it `latency_ms`");
+    assert!(coverage.tally.notes.iter().any(is_doubted), "{:?}", coverage.tally.notes);
+    // A text of that name is none.
+    let words = "id,model,score,latency\np,m,1,short\nq,m,0,long\n";
+    let (coverage, suite) = of_files("table", &[file("t.csv", words)], |_| {}).unwrap();
+    assert!(!coverage.tally.readings.contains_key("latency") && suite.outcomes.extra.is_empty());
 }
 
 #[test]

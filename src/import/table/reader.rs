@@ -15,6 +15,7 @@ use crate::import::rows::{Row, Rows};
 use crate::import::slips::of_number;
 use crate::import::slips::shortened;
 use crate::import::texts::first_turn;
+use crate::suite::LATENCY;
 use crate::suite::Part;
 use crate::suite::plausibility::CACHED_INPUT_TOKENS;
 
@@ -247,9 +248,21 @@ impl TableFile<'_> {
             {
                 cells.extras.number(CACHED_INPUT_TOKENS, cell.0, cell.1, cached);
             }
+            if let Some((column, units)) = &self.columns.latency
+                && let Some(latency) = row.number(column)?
+            {
+                cells.extras.number(LATENCY, cell.0, cell.1, latency / f64::from(*units));
+            }
             cells.at_row(row);
             cells.answer(cell.0, cell.1, answer).map_err(|problem| row.fault(problem))
         })?;
+        if let Some((column, _)) = &self.columns.latency
+            && cells.extras.mean(LATENCY).is_some_and(|seconds| seconds > LONG_S)
+        {
+            cells.note(format!(
+                "`{column}` is read as latency, of more than {LONG_S} seconds in the mean: if it is in milliseconds, call it `latency_ms`"
+            ));
+        }
         for (cell, answer) in apart {
             if cells.is_open(cell.0, cell.1) {
                 cells.complete(cell, answer);
@@ -346,6 +359,9 @@ impl TableFile<'_> {
         Ok(is_repeated)
     }
 }
+
+/// Few answers take longer, and most columns whose numbers are higher count milliseconds.
+const LONG_S: f64 = 300.0;
 
 /// Columns that say how a call ended.
 const STATUS: [&str; 4] = ["status", "state", "outcome", "finish_status"];
