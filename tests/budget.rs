@@ -50,10 +50,10 @@ fn a_router_spends_what_it_is_given_and_scores_no_more_than_the_best_in_hindsigh
 fn budgets_that_cannot_be_are_one_line() {
     let fault = |budget: &str| scenario(budget).unwrap_err().to_string();
     assert_eq!(
-        fault("[budget]\nusd-per-1000 = []\n"),
+        fault("[budget]\nusd-per-1000 = [-1.0]\n"),
         "s.toml:5: `usd-per-1000` lists 1 to 20 budgets in US dollars, each above 0"
     );
-    assert!(fault("[budget]\nusd-per-1000 = [-1.0]\n").starts_with("s.toml:5: `usd-per-1000`"));
+    assert!(fault("[budget]\nusd-per-1000 = []\n").starts_with("s.toml:4: [budget] names no limit"));
     assert!(fault("[budget]\nusd-per-1000 = [1.0]\norders = 0\n").starts_with("s.toml:6: `orders`"));
     assert!(fault("[budget]\nusd-per-1000 = [1.0]\n[session]\n").contains("leave one out"));
     let mut suite =

@@ -24,6 +24,7 @@ mod kill_and_resume;
 mod layers;
 mod logged_feedback;
 mod newcomers;
+mod objectives;
 mod online;
 mod overall;
 mod paper;

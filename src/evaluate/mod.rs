@@ -8,6 +8,7 @@
 //! - `summary`: everything that a report shows, and whether expectations hold.
 //! - `advice`: which router and weight of cost to take for a budget or a score.
 //! - `budget`: routers on a stream of prompts that has a fixed budget.
+//! - `latency`: score, dollars, and seconds apart.
 //! - `breakdown`: routers by benchmark, and whether predicted scores can be believed.
 //! - `worst`: the decisions that lost most.
 //! - `paired`: two records on the prompts that both test.
@@ -20,6 +21,7 @@ mod breakdown;
 mod budget;
 mod collapse;
 mod evidence;
+mod latency;
 pub mod online;
 mod outcomes;
 mod paired;
@@ -35,6 +37,8 @@ pub use breakdown::{Benchmark, Breakdown, Calibration, FEW, Traffic, breakdown, 
 pub use budget::{AtBudget, Streamed, budgets};
 pub use collapse::{Collapse, collapse};
 pub use evidence::{Comparison, Evidence, POWER, Plan, PlanLine, SIGNIFICANCE};
+pub use latency::{Latencies, Waited, latencies};
+pub use outcomes::Resource;
 pub(crate) use outcomes::TestTable;
 pub(crate) use paired::{Pair, PairedRuns, pairs, shared};
 pub use policy::{Aggregate, Evaluated, OperatingPoint, Policy, PolicyKind, Row, evaluate};

@@ -24,6 +24,24 @@ pub(crate) struct TestTable {
     /// Each variant among the prompts with its original.
     variants: Vec<[usize; 2]>,
     caches: Option<Caches>,
+    /// Where latency is an objective, seconds of each prompt and model, and what one counts for.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    seconds: Vec<Vec<f64>>,
+    usd_per_second: f64,
+}
+
+/// What a stream of prompts takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// US dollars.
+    Dollars,
+    /// Seconds from question to answer.
+    Seconds,
+    /// Calls of a candidate, by its number.
+    CallsOf(usize),
 }
 
 /// Where sessions are replayed: who follows whom, and what that saves.
@@ -87,7 +105,16 @@ impl TestTable {
         let caches = Caches::new(record, &record.test_prompts[replicate]);
         let prompts = record.test_prompts[replicate].iter().map(|prompt| &record.prompts[prompt.at()]);
         let variants = variants(prompts.map(|prompt| (prompt.id.as_str(), prompt.variant_of.as_deref())));
-        let mut table = TestTable { cells, benchmarks, models: Vec::new(), variants, caches };
+        let waiting = record.latency_s.as_ref().zip(record.manifest.scenario.objectives.as_ref());
+        let waiting = waiting.map(|(latency_s, objectives)| {
+            let seconds = |cell: Option<f64>| cell.unwrap_or(0.0);
+            let row = |prompt: &RecordPrompt| latency_s.row(prompt.at()).map(seconds).collect();
+            Waiting {
+                seconds: record.test_prompts[replicate].iter().map(row).collect(),
+                usd_per_second: objectives.usd_per_second,
+            }
+        });
+        let mut table = TestTable { cells, benchmarks, models: Vec::new(), variants, caches, waiting };
         let model_mean =
             |model: usize| mean((0..table.cells.len()).filter_map(|prompt| table.staying(prompt, model)));
         table.models = (0..record.score.n_models()).map(model_mean).collect();
@@ -119,6 +146,31 @@ impl TestTable {
         let add =
             |sum: Point, cell: Point| Point { cost_usd: sum.cost_usd + cell.cost_usd, score: cell.score };
         called.filter_map(|model| self.cells[prompt][model]).fold(Point { cost_usd: 0.0, score: 0.0 }, add)
+    }
+
+    /// What all models that a router called for a prompt took together, one after another.
+    ///
+    /// # Panics
+    /// If seconds are asked for where latency is no objective.
+    pub(super) fn taken(
+        &self,
+        resource: Resource,
+        choices: &Choices,
+        preference: usize,
+        prompt: usize,
+    ) -> f64 {
+        let seconds = || -> f64 {
+            let waiting = self.waiting.as_ref().expect("latency is an objective");
+            self.called(choices, preference, prompt).map(|model| waiting.seconds[prompt][model]).sum()
+        };
+        match resource {
+            Resource::Dollars => {
+                let usd = self.alone(choices, preference, prompt).cost_usd;
+                usd - self.waiting.as_ref().map_or(0.0, |waiting| waiting.usd_per_second * seconds())
+            }
+            Resource::Seconds => seconds(),
+            Resource::CallsOf(model) => f64::from(u8::from(self.calls(choices, preference, prompt, model))),
+        }
     }
 
     fn less_saved(
@@ -367,6 +419,7 @@ mod tests {
             models: vec![Point { cost_usd: 0.0, score: 0.0 }; 2],
             variants: vec![[1, 0], [2, 0], [3, 2]],
             caches: Some(caches),
+            waiting: None,
         }
     }
 

@@ -63,6 +63,7 @@ pub(crate) fn shared(records: [&Record; 2], pairs: &[(usize, Vec<Pair>)]) -> [Re
             prompts: kept.iter().map(|prompt| records[1].prompts[prompt.at()].clone()).collect(),
             score: record.score.select(&rows[side], &models),
             cost_usd: record.cost_usd.select(&rows[side], &models),
+            latency_s: None,
             tokens: None,
             savings_usd: record.savings_usd.as_ref().map(|table| table.select(&rows[side], &models)),
             test_prompts: tested.clone(),

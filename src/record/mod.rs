@@ -39,6 +39,9 @@ pub struct Record {
     pub score: CellTable,
     /// Realised costs in US dollars of the same cells; missing throughout where the suite has none.
     pub cost_usd: CellTable,
+    /// Seconds from question to answer of the same cells, where the scenario has `[objectives]`; what waiting counts for is part of the
+    /// costs.
+    pub latency_s: Option<CellTable>,
     /// Token counts of the same cells; `None` where the suite has none.
     pub tokens: Option<Tokens>,
     /// Where sessions are replayed, US dollars that each model's prompt cache saves on these prompts where the turn before went to the same

@@ -40,6 +40,14 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
                 .into(),
         );
     }
+    if record.manifest.scenario.objectives.as_ref().is_some_and(|objectives| objectives.usd_per_second > 0.0)
+    {
+        return fault(
+            "the record's costs hold what waiting counts for, which no new prices can be put on; run its scenario with the book in \
+             `[cost] prices`"
+                .into(),
+        );
+    }
     let Some(tokens) = &record.tokens else {
         return fault(
             "the record holds no token counts, so new prices make no costs; run its scenario anew".into(),

@@ -17,6 +17,7 @@ const MANIFEST: &str = "manifest.json";
 const PROMPTS: &str = "prompts.csv.gz";
 const SCORES: &str = "scores.npy.gz";
 const COSTS: &str = "costs_usd.npy.gz";
+const LATENCIES: &str = "latency_s.npy.gz";
 const INPUT_TOKENS: &str = "input_tokens.npy.gz";
 const OUTPUT_TOKENS: &str = "output_tokens.npy.gz";
 const SAVINGS: &str = "cache_savings_usd.npy.gz";
@@ -35,6 +36,9 @@ impl Record {
         fs::write(&folder.join(PROMPTS), &hash::pack(&self.prompts_csv()))?;
         write_cells(&folder.join(SCORES), &self.score)?;
         write_cells(&folder.join(COSTS), &self.cost_usd)?;
+        if let Some(latency_s) = &self.latency_s {
+            write_cells(&folder.join(LATENCIES), latency_s)?;
+        }
         if let Some(tokens) = &self.tokens {
             write_cells(&folder.join(INPUT_TOKENS), &tokens.input)?;
             write_cells(&folder.join(OUTPUT_TOKENS), &tokens.output)?;
@@ -74,6 +78,10 @@ impl Record {
         let shape = [prompts.len(), manifest.suite.models.len()];
         let score = read_cells(&folder.join(SCORES), shape, 1.0)?;
         let cost_usd = read_cells(&folder.join(COSTS), shape, LARGEST_AMOUNT)?;
+        let latency_s = match manifest.scenario.objectives {
+            Some(_) => Some(read_latencies(&folder.join(LATENCIES), shape, &score)?),
+            None => None,
+        };
         let tokens = if folder.join(INPUT_TOKENS).is_file() {
             let read = |name: &str| read_cells(&folder.join(name), shape, LARGEST_AMOUNT);
             Some(Tokens { input: read(INPUT_TOKENS)?, output: read(OUTPUT_TOKENS)? })
@@ -113,6 +121,7 @@ impl Record {
             prompts,
             score,
             cost_usd,
+            latency_s,
             tokens,
             savings_usd,
             test_prompts,
@@ -308,6 +317,18 @@ pub(super) fn read_cells(path: &Path, shape: [usize; 2], most: f64) -> Result<Ce
         table.set(at / shape[1], at % shape[1], (!value.is_nan()).then_some(value));
     }
     Ok(table)
+}
+
+/// Latencies, of which every answer has one.
+fn read_latencies(path: &Path, shape: [usize; 2], score: &CellTable) -> Result<CellTable> {
+    let latency_s = read_cells(path, shape, LARGEST_AMOUNT)?;
+    for prompt in 0..shape[0] {
+        let mut pairs = score.row(prompt).zip(latency_s.row(prompt));
+        if pairs.any(|(score, seconds)| score.is_some() && seconds.is_none()) {
+            return Err(Error::file(path, format!("lacks the latency of an answer to prompt {prompt}")));
+        }
+    }
+    Ok(latency_s)
 }
 
 /// What caches save, of which nothing is more than the whole cost.

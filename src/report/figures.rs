@@ -3,7 +3,7 @@
 use super::by_rank;
 use super::plot::{Columns, Curve, Line, LineKind, ModelPoint, ParetoChart, SharesChart, UtilityChart};
 use super::table::main_columns;
-use crate::evaluate::{Bands, Evaluated, Policy, PolicyKind, Summary, collapse};
+use crate::evaluate::{Bands, Evaluated, Latencies, Policy, PolicyKind, Summary, Waited, collapse};
 use crate::metrics::curve::{Point, hull};
 use crate::metrics::{Bound, PolicyId};
 use crate::record::Record;
@@ -84,8 +84,71 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
         subtitle: subtitle(record, has_bands(summary)),
         curves,
         models: models.map(model).collect(),
-        cost_label: "mean cost, USD per 1,000 prompts".into(),
+        cost_label: match &record.manifest.scenario.objectives {
+            Some(objectives) if objectives.usd_per_second > 0.0 => {
+                "mean cost with what waiting counts for, USD per 1,000 prompts".into()
+            }
+            _ => "mean cost, USD per 1,000 prompts".into(),
+        },
         score_label: "mean score".into(),
+        cost_unit: "$",
+    }
+}
+
+/// Score against dollars, whatever waiting counts for.
+pub(super) fn score_dollars(record: &Record, summary: &Summary, all: &Latencies) -> ParetoChart {
+    let words = ("score against dollars", [DOLLARS, "mean score"]);
+    apart(record, summary, all, words, |waited| (1000.0 * waited.usd, waited.score), 1.0)
+}
+
+/// Score against the seconds that users wait.
+pub(super) fn score_seconds(record: &Record, summary: &Summary, all: &Latencies) -> ParetoChart {
+    let words = ("score against latency", ["mean seconds from question to answer", "mean score"]);
+    ParetoChart {
+        cost_unit: "",
+        ..apart(record, summary, all, words, |waited| (waited.seconds, waited.score), 1.0)
+    }
+}
+
+/// The seconds that users wait against dollars; the fewer of both the better.
+pub(super) fn seconds_dollars(record: &Record, summary: &Summary, all: &Latencies) -> ParetoChart {
+    let words = ("latency against dollars", [DOLLARS, "mean seconds from question to answer"]);
+    apart(record, summary, all, words, |waited| (1000.0 * waited.usd, waited.seconds), -1.0)
+}
+
+const DOLLARS: &str = "mean cost without waiting, USD per 1,000 prompts";
+
+/// Routers and models at two of their objectives, the vertical one the better the higher times the sign.
+fn apart(
+    record: &Record,
+    summary: &Summary,
+    all: &Latencies,
+    (what, [across, up]): (&str, [&str; 2]),
+    place: fn(&Waited) -> (f64, f64),
+    sign: f64,
+) -> ParetoChart {
+    let looks = kinds(record, summary);
+    let entries = record.manifest.scenario.routers.iter().zip(looks).zip(&all.routers);
+    let curve = |((entry, kind), waited): ((&RouterEntry, LineKind), &Vec<Waited>)| {
+        let points: Vec<(f64, f64)> = waited.iter().map(place).collect();
+        let best = points.iter().map(|&(cost_usd, up)| Point { cost_usd, score: sign * up });
+        let hull = hull(&best.collect::<Vec<_>>());
+        let hull = hull.iter().map(|point| (point.cost_usd, sign * point.score)).collect();
+        Curve { label: entry.label.clone(), points, hull, band: None, kind }
+    };
+    let models = record.manifest.suite.models.iter().zip(&all.models);
+    let model = |(name, waited): (&String, &Option<Waited>)| {
+        let (cost, score) = place(waited.as_ref()?);
+        Some(ModelPoint { label: name.clone(), cost, score })
+    };
+    ParetoChart {
+        title: title(record, what),
+        subtitle: subtitle(record, false),
+        curves: entries.map(curve).collect(),
+        models: models.filter_map(model).collect(),
+        cost_label: across.into(),
+        score_label: up.into(),
+        cost_unit: "$",
     }
 }
 

@@ -21,10 +21,10 @@ pub(crate) use page::document;
 pub use plan::{orders_text, plan_text};
 use plot::{Columns, Figure};
 use sections::setting::{expectations_md, provenance_md, setting_md, stress_words};
-use sections::{budget, collapse, evidence, routers};
+use sections::{budget, collapse, evidence, latency, routers};
 
 use crate::error::{Error, Result};
-use crate::evaluate::{AtBudget, Policy, PolicyKind, Summary, Verdict, budgets};
+use crate::evaluate::{AtBudget, Latencies, Policy, PolicyKind, Summary, Verdict, budgets, latencies};
 use crate::fs::{self, Claim};
 use crate::metrics::Metric;
 use crate::metrics::entry::Table as Group;
@@ -36,22 +36,30 @@ use table::comparable;
 use table::parquet_files;
 pub use verify::{Verified, verify};
 
+/// What is told of dollars, seconds, and calls by themselves, computed once for a report.
+struct Apart {
+    budgets: Vec<AtBudget>,
+    latencies: Option<Latencies>,
+}
+
 /// The files of a report by name. Equal records give equal bytes.
 ///
 /// # Panics
 /// If a figure cannot be drawn, which no data can cause.
 pub fn render(record: &Record, summary: &Summary, verdicts: &[Verdict]) -> Vec<(&'static str, Vec<u8>)> {
-    let within = budgets(record, summary);
+    let apart = Apart { budgets: budgets(record, summary), latencies: latencies(record) };
     let mut files = vec![
         ("points.csv", table::points(record, summary).csv()),
         ("summary.csv", table::summary_table(record, summary).csv()),
         ("comparisons.csv", table::comparisons_csv(record, summary)),
         ("summary.json", table::summary_json(record, summary, verdicts)),
         ("report.tex", report_tex(record, summary).into_bytes()),
-        ("report.html", page::report_html(record, summary, &within, verdicts).into_bytes()),
-        ("report.md", report_md(record, summary, &within, verdicts).into_bytes()),
+        ("report.html", page::report_html(record, summary, &apart, verdicts).into_bytes()),
+        ("report.md", report_md(record, summary, &apart, verdicts).into_bytes()),
     ];
-    files.extend(budget::csv(record, &within).map(|csv| ("budget.csv", csv)));
+    files.extend(budget::csv(record, &apart.budgets).map(|csv| ("budget.csv", csv)));
+    files.extend(latency::csv(record, apart.latencies.as_ref()).map(|csv| ("latency.csv", csv)));
+    files.extend(latency::pictures(record, summary, apart.latencies.as_ref()));
     if record.manifest.suite.has_cost {
         files.extend(pictures(record, summary));
     }
@@ -282,7 +290,7 @@ pub fn partial_folder(report: &Path) -> PathBuf {
 }
 
 /// The tables a person reads, the best router of each column in bold.
-fn report_md(record: &Record, summary: &Summary, within: &[AtBudget], verdicts: &[Verdict]) -> String {
+fn report_md(record: &Record, summary: &Summary, apart: &Apart, verdicts: &[Verdict]) -> String {
     let manifest = &record.manifest;
     let suite = &manifest.suite;
     let mut text =
@@ -306,7 +314,8 @@ fn report_md(record: &Record, summary: &Summary, within: &[AtBudget], verdicts: 
     if suite.has_cost {
         text.push_str("![Normalised utility against preference](utility.svg)\n\n");
     }
-    text.push_str(&budget::markdown(record, within));
+    text.push_str(&latency::markdown(record, apart.latencies.as_ref()));
+    text.push_str(&budget::markdown(record, &apart.budgets));
     text.push_str(&collapse::markdown(record, summary));
     text.push_str(&routers::further_md(record, summary));
     text.push_str(&routers::published_md(record, summary));

@@ -4,13 +4,13 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::figures;
 use super::plot::{self, Geometry};
 use super::sections::charts::Charts;
 use super::sections::mixes::{self, Measures};
 use super::sections::{Page, Section, dollars};
-use super::sections::{advice, budget, charts, collapse, evidence, routers, setting, worst};
-use crate::evaluate::{AtBudget, FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
+use super::sections::{advice, budget, charts, collapse, evidence, latency, routers, setting, worst};
+use super::{Apart, figures};
+use crate::evaluate::{FEW, PolicyKind, Summary, Traffic, Verdict, breakdown};
 use crate::record::Record;
 
 const STYLE: &str = include_str!("page/style.css");
@@ -19,13 +19,8 @@ const SCRIPT: &str = include_str!("page/script.js");
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// The whole page.
-pub(super) fn report_html(
-    record: &Record,
-    summary: &Summary,
-    budgets: &[AtBudget],
-    verdicts: &[Verdict],
-) -> String {
-    let page = page_of(record, summary, budgets);
+pub(super) fn report_html(record: &Record, summary: &Summary, apart: &Apart, verdicts: &[Verdict]) -> String {
+    let page = page_of(record, summary, apart);
     let charts = Charts::new(&page);
     let content = html! { (evidence::headline_html(&page)) (sections(&page, &charts, verdicts)) };
     let script = html! {
@@ -61,7 +56,7 @@ pub(crate) fn document(name: &str, content: &Markup, script: &Markup) -> String 
     page.into_string()
 }
 
-fn page_of<'a>(record: &'a Record, summary: &'a Summary, budgets: &'a [AtBudget]) -> Page<'a> {
+fn page_of<'a>(record: &'a Record, summary: &'a Summary, apart: &'a Apart) -> Page<'a> {
     let shown = figures::in_pareto(record, summary);
     let mark = |position: usize| match shown.iter().find(|shown| shown.position == position) {
         Some(shown) => plot::swatch(shown.kind, shown.n_places),
@@ -70,7 +65,8 @@ fn page_of<'a>(record: &'a Record, summary: &'a Summary, budgets: &'a [AtBudget]
     Page {
         record,
         summary,
-        budgets,
+        budgets: &apart.budgets,
+        latencies: apart.latencies.as_ref(),
         breakdown: breakdown(record),
         by_cost: figures::by_cost(summary),
         opens_at: mixes::opens_at(record),
@@ -92,6 +88,7 @@ fn sections(page: &Page, charts: &Charts, verdicts: &[Verdict]) -> Markup {
     dialled.extend([mixes::mixes_html(page), mixes::benchmarks_html(page)]);
     let mut after: Vec<Section> = Vec::new();
     after.extend(worst::html(page));
+    after.extend(latency::html(page));
     after.extend(budget::html(page));
     after.push(collapse::html(page));
     after.extend(routers::further_html(page));

@@ -331,6 +331,11 @@ impl Tested {
         scenario.session.as_ref().map(|caches| self.select(&caches.savings(suite)))
     }
 
+    fn latencies(&self, scenario: &Scenario, suite: &Suite) -> Option<CellTable> {
+        let column = &scenario.objectives.as_ref()?.latency;
+        suite.outcomes.extra.get(column).map(|table| self.select(table))
+    }
+
     fn select(&self, table: &CellTable) -> CellTable {
         table.select(&SuitePrompt::places(&self.0), &(0..table.n_models()).collect::<Vec<usize>>())
     }
@@ -394,6 +399,7 @@ pub(crate) fn assemble(
         savings_usd: tested.savings(scenario, suite),
         score: tested.select(&outcomes.score),
         cost_usd: tested.select(&outcomes.cost_usd),
+        latency_s: tested.latencies(scenario, suite),
         tokens: (tokens.input.n_known() + tokens.output.n_known() > 0).then_some(tokens),
         test_prompts: replicates.iter().map(|replicate| tested.positions(&replicate.split.test)).collect(),
         choices,
@@ -453,6 +459,7 @@ pub(crate) fn under_shift(
         savings_usd: tested.savings(scenario, suite),
         score: tested.select(&suite.outcomes.score),
         cost_usd: tested.select(&suite.outcomes.cost_usd),
+        latency_s: tested.latencies(scenario, suite),
         tokens: None,
         test_prompts: tests.iter().map(|test| tested.positions(&test.prompts)).collect(),
         // What was expected of answers is told of the twin.

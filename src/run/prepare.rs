@@ -139,7 +139,11 @@ pub(crate) fn prepare(scenario: &Scenario, suite: Suite) -> Result<Prepared> {
     let mut suite = suite.in_order_of_ids();
     let content_hash = suite.content_hash();
     put_licence(&mut suite.info, scenario.licence.as_ref())?;
-    let (uncounted, Pooled { suite, has_cost, left_out }) = cut(&scenario.cost, &scenario.pool, suite)?;
+    let (uncounted, Pooled { mut suite, mut has_cost, left_out }) =
+        cut(&scenario.cost, &scenario.pool, suite)?;
+    if let Some(objectives) = &scenario.objectives {
+        has_cost = objectives.weigh(&mut suite, has_cost)?;
+    }
     check_fit(scenario, &suite, has_cost)?;
     Ok(Prepared {
         groups: text_groups(&suite),
@@ -246,10 +250,7 @@ fn check_fit(scenario: &Scenario, suite: &Suite, has_cost: bool) -> Result<()> {
         }
     }
     check_session(scenario, suite, has_cost)?;
-    if scenario.budget.is_some() && !has_cost {
-        let problem = format!("[budget] needs costs, which suite `{}` does not have", suite.info.name);
-        return Err(Error::setting("budget", problem));
-    }
+    scenario.budget.as_ref().map_or(Ok(()), |budget| budget.check_fit(suite, has_cost))?;
     check_metrics(scenario, suite, has_cost)?;
     check_primary(scenario, suite, has_cost)?;
     unseen_of(scenario, suite)?;

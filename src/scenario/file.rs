@@ -18,13 +18,14 @@ use crate::suite::is_suite;
 use crate::{fs, toml_file};
 
 /// Keys that only the files of one mode have, with that mode.
-const OF_ONE_MODE: [(&str, Mode); 10] = [
+const OF_ONE_MODE: [(&str, Mode); 11] = [
     ("replicates", Mode::Offline),
     ("split", Mode::Offline),
     ("unseen", Mode::Offline),
     ("quiz", Mode::Offline),
     ("feedback", Mode::Offline),
     ("budget", Mode::Offline),
+    ("objectives", Mode::Offline),
     ("session", Mode::Offline),
     ("shift", Mode::Offline),
     ("evidence", Mode::Offline),

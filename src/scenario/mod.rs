@@ -4,6 +4,7 @@ mod change;
 pub(crate) mod feedback;
 pub mod file;
 mod keys;
+mod objectives;
 pub mod online;
 mod paths;
 pub mod pool;
@@ -35,10 +36,9 @@ use crate::scenario::split::SplitSettings;
 use crate::scenario::unseen::{UnseenSettings, WrittenUnseen};
 use crate::suite::CacheSettings;
 use crate::{fs, toml_file};
+pub use objectives::{BudgetSettings, CallLimits, ObjectivesSettings};
 use paths::Base;
-pub use settings::{
-    BudgetSettings, CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry, StickSettings,
-};
+pub use settings::{CostSettings, EvidenceSettings, Expectation, Mode, RouterEntry, StickSettings};
 use settings::{check_label, take_label};
 
 /// The quickstart scenario, inside the program.
@@ -82,7 +82,10 @@ pub struct Scenario {
     /// Which outcomes of development prompts are known.
     #[serde(default, skip_serializing_if = "FeedbackSettings::is_default")]
     pub feedback: FeedbackSettings,
-    /// What a stream of prompts may cost; without it no stream is priced.
+    /// What waiting counts for; without it nothing is said of latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objectives: Option<ObjectivesSettings>,
+    /// What a stream of prompts may take; without it no stream is limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetSettings>,
     /// When prompt caches save anything; without it every prompt is asked alone.
@@ -146,7 +149,10 @@ struct Written {
     /// was asked shows them.
     #[serde(default)]
     feedback: FeedbackSettings,
-    /// What a whole stream of prompts may cost: the report shows what each router scores within it.
+    /// What waiting for an answer counts for, beside what it costs. Needs a suite whose outcomes have latencies.
+    objectives: Option<ObjectivesSettings>,
+    /// What a whole stream of prompts may take, in dollars, seconds, or calls of a model: the report shows what each router scores within
+    /// it.
     budget: Option<BudgetSettings>,
     /// Replays the sessions of the suite turn by turn, where a turn on the same model as the one before reads what it has in common
     /// with it at the cached rate. Needs a suite with sessions, costs from list prices, and cached rates.
@@ -256,6 +262,7 @@ impl Scenario {
             preferences: written.preferences,
             cost: written.cost,
             feedback: written.feedback,
+            objectives: written.objectives,
             budget: written.budget,
             session: written.session,
             unseen,
@@ -318,7 +325,8 @@ impl Scenario {
         }
         self.cost.check()?;
         self.session.as_ref().map_or(Ok(()), CacheSettings::check)?;
-        self.budget.as_ref().map_or(Ok(()), BudgetSettings::check)?;
+        self.objectives.as_ref().map_or(Ok(()), |objectives| objectives.check(self))?;
+        self.budget.as_ref().map_or(Ok(()), |budget| budget.check(self.objectives.is_some()))?;
         if self.budget.is_some() && self.session.is_some() {
             let problem = "[budget] takes prompts in random orders, which would tear the sessions of `[session]` apart: leave one out";
             return fault("budget", problem.into());

@@ -88,35 +88,6 @@ impl EvidenceSettings {
     }
 }
 
-/// The `[budget]` of a scenario: what a whole stream of prompts may cost.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct BudgetSettings {
-    /// US dollars per 1,000 prompts, up to 20 budgets.
-    pub usd_per_1000: Vec<f64>,
-    /// In how many random orders the test prompts of a replicate come.
-    #[serde(default = "orders")]
-    pub orders: usize,
-}
-
-fn orders() -> usize {
-    20
-}
-
-impl BudgetSettings {
-    pub(super) fn check(&self) -> Result<()> {
-        let fault = |key: &str, problem: &str| Err(Error::setting(format!("budget.{key}"), problem));
-        let is_sum = |usd: &f64| usd.is_finite() && *usd > 0.0;
-        if !(1..=20).contains(&self.usd_per_1000.len()) || !self.usd_per_1000.iter().all(is_sum) {
-            return fault("usd-per-1000", "`usd-per-1000` lists 1 to 20 budgets in US dollars, each above 0");
-        }
-        if !(1..=1000).contains(&self.orders) {
-            return fault("orders", "`orders` must be from 1 to 1000");
-        }
-        Ok(())
-    }
-}
-
 /// A router and its label.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -57,6 +57,7 @@ pub(crate) fn chart(
         models: pool.iter().map(model).collect(),
         cost_label: "mean cost, US dollars per 1,000 prompts".into(),
         score_label: "mean score".into(),
+        cost_unit: "$",
     }
 }
 

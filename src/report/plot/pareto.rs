@@ -27,6 +27,8 @@ pub struct ParetoChart {
     pub cost_label: String,
     /// Names the vertical axis, e.g. "mean score".
     pub score_label: String,
+    /// What stands before the numbers of the horizontal axes.
+    pub cost_unit: &'static str,
 }
 
 /// What one router, or one reference, reaches.
@@ -126,7 +128,12 @@ fn scene(chart: &ParetoChart, layout: Frame) -> Scene {
     let mut named = vec![false; known.models.len()];
     let n_ticks = (layout.width / layout.scales.len() as f64 / 55.0) as usize;
     for (k, panel) in panels.iter().enumerate() {
-        panel.draw_frame(&mut scene, &panel.x.ticks(n_ticks, "$"), &panel.y.ticks(10, ""), k == 0);
+        panel.draw_frame(
+            &mut scene,
+            &panel.x.ticks(n_ticks, chart.cost_unit),
+            &panel.y.ticks(10, ""),
+            k == 0,
+        );
         let logarithmic = if panel.x.scale == Scale::Log { " (log scale)" } else { "" };
         panel.draw_x_label(&mut scene, &format!("{}{logarithmic}", chart.cost_label));
         let obstacles = draw_data(&mut scene, panel, &known);

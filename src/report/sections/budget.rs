@@ -1,17 +1,18 @@
-//! What the routers earn where a whole stream of prompts has a fixed budget: a table for each budget of the scenario.
+//! What the routers earn where a whole stream of prompts has a fixed budget of dollars, seconds, or calls: a table for each budget of the
+//! scenario.
 
 use maud::html;
 
 use super::{Page, Section, dollars, small};
-use crate::evaluate::{AtBudget, Streamed};
+use crate::evaluate::{AtBudget, Resource, Streamed};
 use crate::record::Record;
 use crate::report::markup::{Cell, Column, Spread, Table};
 use crate::statistics::{mean, variance};
 
 const LEGEND: &str = "The test prompts of a replicate come one after another, in random orders; a controller moves the router's preference by what \
-    answers have cost, so that the money lasts to the end. Score: mean over orders. In hindsight: the best mixture of two preferences of the router at that \
-    mean cost. Spent: of the budget. Over: the share of orders that ended above it, and by how much the worst did. Mean and standard deviation over \
-    replicates. Bounds in hindsight alone.";
+    answers have taken, so that the budget lasts to the end. Score: mean over orders. In hindsight: the best mixture of two preferences of the router that \
+    takes as much in the mean. Spent: of the budget. Over: the share of orders that ended above it, and by how much the worst did. Mean and standard deviation over \
+    replicates. Bounds in hindsight alone, and of dollars.";
 
 fn table(record: &Record, at: &AtBudget, page: Option<&Page>) -> Table {
     let columns = ["score", "in hindsight", "spent, %", "over, %", "most over, %"];
@@ -58,8 +59,18 @@ fn spread(values: &[f64]) -> Cell {
     Cell::decimals(Some(mean(values)), 4).spread((values.len() > 1).then(deviation))
 }
 
-fn title(at: &AtBudget) -> String {
-    format!("${} per 1,000 prompts", dollars(1000.0 * at.budget_usd))
+fn title(record: &Record, at: &AtBudget) -> String {
+    match at.resource {
+        Resource::Dollars => format!("${} per 1,000 prompts", dollars(1000.0 * at.per_prompt)),
+        Resource::Seconds => format!("{} seconds a prompt", dollars(at.per_prompt)),
+        Resource::CallsOf(model) => {
+            format!(
+                "Calls of {} for {:.1} % of the prompts",
+                record.manifest.suite.models[model],
+                100.0 * at.per_prompt
+            )
+        }
+    }
 }
 
 /// The section; empty where the scenario has no budget.
@@ -67,7 +78,8 @@ pub(in crate::report) fn markdown(record: &Record, all: &[AtBudget]) -> String {
     if all.is_empty() {
         return String::new();
     }
-    let each = |at: &AtBudget| format!("### {}\n\n{}\n", title(at), table(record, at, None).markdown());
+    let each =
+        |at: &AtBudget| format!("### {}\n\n{}\n", title(record, at), table(record, at, None).markdown());
     format!("## Within a budget\n\n{}{LEGEND}\n\n", all.iter().map(each).collect::<String>())
 }
 
@@ -76,7 +88,7 @@ pub(in crate::report) fn html(page: &Page) -> Option<Section> {
     let all = page.budgets;
     let body = html! {
         @for at in all {
-            h3 { (title(at)) } "\n"
+            h3 { (title(page.record, at)) } "\n"
             (table(page.record, at, Some(page)).html(None))
         }
         (small(LEGEND))
@@ -84,18 +96,29 @@ pub(in crate::report) fn html(page: &Page) -> Option<Section> {
     (!all.is_empty()).then(|| Section::new("budget", "Within a budget", body))
 }
 
+/// As the scenario has it.
+fn budget(at: &AtBudget) -> f64 {
+    if at.resource == Resource::Dollars { 1000.0 * at.per_prompt } else { at.per_prompt }
+}
+
 /// A row is a router in a replicate under a budget.
 pub(in crate::report) fn csv(record: &Record, all: &[AtBudget]) -> Option<Vec<u8>> {
-    let columns = ["scenario", "router"].map(Column::text).into_iter();
-    let numbers =
-        ["budget_usd_per_1000", "replicate", "score", "hindsight_score", "spent", "over", "most_over"];
+    let columns = ["scenario", "router", "resource"].map(Column::text).into_iter();
+    let numbers = ["budget", "replicate", "score", "hindsight_score", "spent", "over", "most_over"];
     let mut table = Table::new(columns.chain(numbers.map(Column::number)));
     let scenario = &record.manifest.scenario;
     for at in all {
         for (entry, replicates) in scenario.routers.iter().zip(&at.routers) {
             for (replicate, streamed) in replicates.iter().enumerate() {
                 let mut row = vec![Cell::from(&scenario.name), Cell::from(&entry.label)];
-                row.push(Cell::from((1000.0 * at.budget_usd).to_string()));
+                row.push(match at.resource {
+                    Resource::Dollars => Cell::from("usd_per_1000"),
+                    Resource::Seconds => Cell::from("seconds"),
+                    Resource::CallsOf(model) => {
+                        Cell::from(format!("calls of {}", record.manifest.suite.models[model]))
+                    }
+                });
+                row.push(Cell::from(budget(at).to_string()));
                 row.push(Cell::from(replicate.to_string()));
                 let Streamed { score, hindsight, spent, over, most_over } = *streamed;
                 row.push(Cell::from(score.to_string()));

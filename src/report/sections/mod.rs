@@ -6,6 +6,7 @@ pub(super) mod budget;
 pub(super) mod charts;
 pub(super) mod collapse;
 pub(super) mod evidence;
+pub(super) mod latency;
 pub(super) mod mixes;
 pub(super) mod routers;
 pub(super) mod setting;
@@ -13,7 +14,7 @@ pub(super) mod worst;
 
 use maud::{Markup, html};
 
-use crate::evaluate::{AtBudget, Breakdown, Summary};
+use crate::evaluate::{AtBudget, Breakdown, Latencies, Summary};
 use crate::record::Record;
 use crate::report::markup::{Table, paragraph};
 use crate::report::plot::LineKind;
@@ -24,6 +25,8 @@ pub(in crate::report) struct Page<'a> {
     pub(in crate::report) summary: &'a Summary,
     /// What routers come to within each budget of the scenario.
     pub(in crate::report) budgets: &'a [AtBudget],
+    /// Score, dollars, and seconds apart, where latency is an objective.
+    pub(in crate::report) latencies: Option<&'a Latencies>,
     pub(in crate::report) breakdown: Breakdown,
     /// The candidates by rising mean cost: the order and the shade of mixes.
     pub(in crate::report) by_cost: Vec<usize>,

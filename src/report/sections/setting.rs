@@ -37,6 +37,15 @@ pub(in crate::report) fn setting_md(record: &Record) -> String {
     } else if suite.has_cost {
         let _ = write!(text, "Costs: {}. ", shares(suite.cost_basis));
     }
+    if let Some(objectives) = &manifest.scenario.objectives {
+        let weighed =
+            if suite.cost_basis.recorded + suite.cost_basis.list_price == 0 { "alone" } else { "too" };
+        let _ = write!(
+            text,
+            "**Waiting counts {weighed}**: ${} for each second of latency is part of every cost. ",
+            objectives.usd_per_second
+        );
+    }
     text.push_str(&prices_md(suite));
     if let Some(encoder) = &suite.encoded_by {
         let _ = write!(text, "Embeddings: {encoder}. ");

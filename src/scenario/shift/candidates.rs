@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::prices::{place, scale_model};
+use super::prices::{place, scale_model, without_waiting};
 use super::{Effect, Settings, Shift, Stage, check, check_mixed, check_models, each, fault, one, plain};
 use crate::error::Result;
 use crate::index::{SuiteModel, SuitePrompt};
@@ -220,6 +220,10 @@ impl Effect for Copied {
 
     fn stage(&self) -> Stage {
         Stage::Training
+    }
+
+    fn check(&self, scenario: &Scenario) -> Result<()> {
+        if self.factor == 1.0 { Ok(()) } else { without_waiting(scenario) }
     }
 
     /// With a copy of the model behind the other candidates: the same answers, at costs and prices times the factor.

@@ -6,6 +6,7 @@ use super::{Effect, Priced, Settings, Shift, Stage, check, check_models, fault, 
 use crate::date::Date;
 use crate::error::Result;
 use crate::router::Traits;
+use crate::scenario::Scenario;
 use crate::seed::Stream;
 use crate::suite::Suite;
 use crate::suite::prices::{PriceBook, price_suite};
@@ -49,6 +50,10 @@ impl Effect for Price {
         Stage::Test
     }
 
+    fn check(&self, scenario: &Scenario) -> Result<()> {
+        without_waiting(scenario)
+    }
+
     fn test_suite(&self, suite: &Suite, _: &Stream) -> Result<Option<Suite>> {
         let mut priced = suite.clone();
         scale_model(&mut priced, place(suite, &self.model), self.factor);
@@ -81,6 +86,10 @@ impl Effect for OtherBook {
 
     fn stage(&self) -> Stage {
         Stage::Test
+    }
+
+    fn check(&self, scenario: &Scenario) -> Result<()> {
+        without_waiting(scenario)
     }
 
     fn test_suite(&self, suite: &Suite, _: &Stream) -> Result<Option<Suite>> {
@@ -146,6 +155,16 @@ impl Effect for CostUnit {
 
     fn should_not_matter(&self) -> bool {
         true
+    }
+}
+
+/// New prices change what answers cost and not what waiting for them counts for, and `[objectives]` has made one number of both.
+pub(super) fn without_waiting(scenario: &Scenario) -> Result<()> {
+    match &scenario.objectives {
+        Some(objectives) if objectives.usd_per_second > 0.0 => {
+            fault("changes prices, which `[objectives]` has added waiting to: leave one out".into())
+        }
+        _ => Ok(()),
     }
 }
 
