@@ -12,7 +12,8 @@
 //! ```
 //!
 //! and lowered where a bin of higher p has a lower one, so that bounds rise with p. se counts prompts and not cells: the answers to one
-//! prompt are right or wrong together.
+//! prompt are right or wrong together. Under a log of one answer a prompt, a cell counts min(1 / p, M) times in means, se, and the number of cells,
+//! as in [`Log`](super::Log), so that a bound is of all answers and not of those that the log shows more often.
 //!
 //! `at-least` fixes tau, and the preference says nothing any more. Else each preference has the tau, of all bounds and of one that nothing reaches, whose choices have
 //! the highest mean score - w mean cost on development prompts, out of fold.
@@ -121,6 +122,8 @@ struct Cell {
     predicted: f32,
     prompt: usize,
     score: f64,
+    /// How many answers it stands for.
+    weight: f64,
 }
 
 /// The cells of seen models on development prompts.
@@ -130,7 +133,8 @@ fn cells(training: &Training<'_>, out_of_fold: &Matrix) -> Vec<Cell> {
     for (prompt, predicted) in out_of_fold.rows().enumerate() {
         for (model, &predicted) in predicted.iter().enumerate().filter(|(model, _)| !data.unseen[*model]) {
             let known = outcomes.score.get(prompt, model);
-            cells.extend(known.map(|score| Cell { predicted, prompt, score }));
+            let weight = data.log().map_or(1.0, |log| log.inverse_propensity(prompt).min(log.most_weight()));
+            cells.extend(known.map(|score| Cell { predicted, prompt, score, weight }));
         }
     }
     cells
@@ -152,7 +156,8 @@ fn bounds(mut cells: Vec<Cell>, z: f64) -> (Vec<f32>, Vec<f64>) {
             start = end;
         }
     }
-    let mean = |bin: &[Cell]| bin.iter().map(|cell| cell.score).sum::<f64>() / bin.len().max(1) as f64;
+    let count = |bin: &[Cell]| bin.iter().map(|cell| cell.weight).sum::<f64>();
+    let mean = |bin: &[Cell]| bin.iter().map(|cell| cell.weight * cell.score).sum::<f64>() / count(bin);
     let (mut merged, mut end): (Vec<&[Cell]>, usize) = (Vec::new(), 0);
     for bin in bins {
         end += bin.len();
@@ -166,8 +171,10 @@ fn bounds(mut cells: Vec<Cell>, z: f64) -> (Vec<f32>, Vec<f64>) {
     let bound = |bin: &&[Cell]| {
         let mean = mean(bin);
         let mut by_prompt: BTreeMap<usize, f64> = BTreeMap::new();
-        bin.iter().for_each(|cell| *by_prompt.entry(cell.prompt).or_default() += cell.score - mean);
-        mean - z * by_prompt.values().map(|sum| sum * sum).sum::<f64>().sqrt() / bin.len().max(1) as f64
+        for cell in *bin {
+            *by_prompt.entry(cell.prompt).or_default() += cell.weight * (cell.score - mean);
+        }
+        mean - z * by_prompt.values().map(|sum| sum * sum).sum::<f64>().sqrt() / count(bin)
     };
     let mut bounds: Vec<f64> = merged.iter().map(bound).collect();
     for bin in (1..bounds.len()).rev() {
@@ -262,7 +269,20 @@ mod tests {
     use super::*;
 
     fn cell(predicted: f32, prompt: usize, score: f64) -> Cell {
-        Cell { predicted, prompt, score }
+        Cell { predicted, prompt, score, weight: 1.0 }
+    }
+
+    #[test]
+    fn an_answer_that_a_log_seldom_shows_stands_for_those_that_it_does_not() {
+        // Right answers are shown with 0.25, wrong ones with 0.5, and there are as many of both.
+        let right = |prompt| Cell { weight: 4.0, ..cell(0.5, prompt, 1.0) };
+        let wrong = |prompt| Cell { weight: 2.0, ..cell(0.5, prompt, 0.0) };
+        let cells: Vec<Cell> = (0..100).map(right).chain((100..300).map(wrong)).collect();
+        let (_, found) = bounds(cells, 1.0);
+        // Each of the 100 prompts differs by 4 (1 - 0.5), each of the 200 by 2 (0 - 0.5).
+        let se = (100.0 * 4.0 + 200.0 * 1.0_f64).sqrt() / 800.0;
+        assert_eq!(found.len(), 1);
+        assert!((found[0] - (0.5 - se)).abs() < 1e-12, "{found:?}");
     }
 
     #[test]
