@@ -20,7 +20,7 @@ use crate::preference::Preference;
 use crate::router::Meter;
 use crate::router::online::Contexts;
 use crate::scenario::Mode;
-use crate::scenario::feedback::{Calls, Deliveries};
+use crate::scenario::online::feedback::{Calls, Deliveries};
 use crate::scenario::online::{MOST_ORDERS, OnlineScenario};
 use crate::suite::{CellTable, LARGEST_AMOUNT};
 use crate::{fs, hash, npy};

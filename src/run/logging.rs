@@ -8,7 +8,7 @@ use crate::router::{
     self, CostModelKind, CostModels, Features, Log, Policy, PredictorModel, PredictorSettings, Quizzed,
     Training, TrainingData,
 };
-use crate::scenario::shift::logging::{FeedbackSettings, Logging, in_order};
+use crate::scenario::feedback::{FeedbackSettings, Logging, in_order};
 use crate::scenario::split::Split;
 use crate::seed::Stream;
 use crate::statistics::mean;

@@ -148,8 +148,10 @@ pub fn keys() -> String {
 /// The schema of scenario files.
 pub fn schema() -> Value {
     let mut generator = generator();
-    let [offline, online] =
-        [generator.subschema_for::<super::Written>(), generator.subschema_for::<super::online::Written>()];
+    let [offline, online] = [
+        generator.subschema_for::<super::written::Written>(),
+        generator.subschema_for::<super::online::Written>(),
+    ];
     finished(
         generator,
         "A scenario of llm-bandit",

@@ -13,7 +13,7 @@ use crate::record::online::{OnlineRecord, Phase};
 use crate::report::markup::{Cell, Column, Table, cells, name, prose};
 use crate::report::sections::setting::{expectations_md, prices_md, provenance_md};
 use crate::report::sections::{Block, Part};
-use crate::scenario::feedback::{Feedback, feedback_in_words};
+use crate::scenario::online::feedback::{Feedback, feedback_in_words};
 use crate::statistics::interval::Spread;
 
 /// What both reports show, in their order.

@@ -25,7 +25,7 @@ use crate::run::cells::{RunCells, Volume};
 use crate::run::offline::taken_up;
 use crate::run::{CellCache, Event};
 use crate::scenario::Mode;
-use crate::scenario::feedback::{Calls, Deliveries};
+use crate::scenario::online::feedback::{Calls, Deliveries};
 use crate::scenario::online::{Condition, OnlineRouterEntry, OnlineScenario, OnlineSettings};
 use crate::seed::Stream;
 use crate::suite::Suite;

@@ -11,7 +11,7 @@ use crate::record::{RecordedPrompt, RecordedSuite, list_prices};
 use crate::router::online::{Contexts, LearnerInputs, Reduction, WarmStart};
 use crate::router::{CostModels, Prompts, Quizzed, TrainingData};
 use crate::run::{cut, put_licence};
-use crate::scenario::feedback::check_names;
+use crate::scenario::online::feedback::check_names;
 use crate::scenario::online::{Change, ChangeKind, OnlineScenario};
 use crate::scenario::pool::Pooled;
 use crate::scenario::split::{SplitKind, SplitSettings, split, text_groups};

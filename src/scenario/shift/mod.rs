@@ -8,8 +8,8 @@
 //! (`Settings`), and what one shift of them changes (`Effect`), often the same type.
 
 pub mod candidates;
+mod feedback;
 pub mod learning;
-pub mod logging;
 pub mod prices;
 
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ kinds! {
     /// Fewer development prompts.
     TrainSize: learning::TrainSizes => TrainSize: learning::TrainSize;
     /// One model's outcome a development prompt, as a log shows it, of all or fewer prompts.
-    Feedback: logging::Feedbacks => Feedback: logging::Feedback;
+    Feedback: feedback::Feedbacks => Feedback: feedback::Feedback;
     /// No development prompts of one benchmark, whose test prompts are routed; every benchmark in turn.
     LeaveOutBenchmark: learning::LeaveOutBenchmarks => LeaveOut: learning::LeaveOut;
     /// Noise on the embeddings of the prompts that are routed.

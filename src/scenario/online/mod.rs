@@ -1,18 +1,21 @@
 //! An online scenario: one experiment with learners under bandit feedback, read from TOML and checked. On the way prices,
 //! quality, and the pool may change.
 
+mod change;
+pub(crate) mod feedback;
+
 use std::path::Path;
 
+pub use change::{Change, ChangeKind, Factor, Outage, Replacement, Who};
+use change::{WrittenChange, check_weights, read_changes};
+use feedback::WrittenCondition;
+pub use feedback::{Condition, Delay, Feedback, Poison, Quota};
 use serde::Deserialize;
 
 use crate::error::{Error, Result, suggestion};
 use crate::preference::{DistributionKind, PreferenceGrid, PreferenceSettings};
 use crate::random::{ChaCha8Rng, index_below, uniform};
 use crate::router::online::OnlineRouterSettings;
-pub use crate::scenario::change::{Change, ChangeKind, Factor, Outage, Replacement, Who};
-use crate::scenario::change::{WrittenChange, check_weights, read_changes};
-use crate::scenario::feedback::WrittenCondition;
-pub use crate::scenario::feedback::{Condition, Delay, Feedback, Poison, Quota};
 use crate::scenario::paths::Base;
 use crate::scenario::pool::PoolSettings;
 use crate::scenario::settings::{check_label, take_label};
