@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::pool::PoolSettings;
-use crate::suite::{Part, Suite};
+use crate::suite::{LATENCY, Part, Suite};
 
 /// The text of a scenario that runs on the suite as it is, with a comment on every choice. `name` is what the suite is called
 /// by: a name, or a path.
@@ -37,6 +37,10 @@ pub fn starter(name: &str, suite: &Suite) -> String {
             "# Few prompts were answered by all candidates: a prompt's pool is those that answered it.\n",
         );
         text.push_str("gaps = \"vary-pool\"\n");
+    }
+    if facts.has_latency {
+        text.push_str("\n# Latencies are known. To weigh them, say what a second of waiting counts for, in US dollars:\n");
+        text.push_str("# [objectives]\n# usd-per-second = 0.001\n");
     }
     if facts.is_split {
         text.push_str("\n[split]\n# As the source splits its prompts.\ngiven = true\n");
@@ -91,6 +95,7 @@ enum Embedded {
 struct Facts {
     embeddings: Embedded,
     has_cost: bool,
+    has_latency: bool,
     is_split: bool,
     n_candidates: usize,
     /// Where the default would leave fewer than two candidates.
@@ -131,6 +136,7 @@ impl Facts {
         Facts {
             embeddings,
             has_cost,
+            has_latency: outcomes.extra.get(LATENCY).is_some_and(|table| 0 < table.n_known()),
             is_split: suite.prompts.iter().all(|prompt| prompt.given_part.is_some())
                 && has_part(Part::Training)
                 && has_part(Part::Test),
@@ -153,6 +159,19 @@ mod tests {
         let settings =
             SyntheticSettings { n_prompts: 300, n_models, n_dimensions: 8, missing, ..Default::default() };
         settings.generate().unwrap().suite
+    }
+
+    #[test]
+    fn where_latencies_are_known_they_can_be_weighed_by_taking_away_two_signs() {
+        let mut suite = suite(4, 0.0);
+        assert!(!starter("s", &suite).contains("[objectives]"));
+        let mut latency = suite.outcomes.cost_usd.clone();
+        (0..300).for_each(|prompt| (0..4).for_each(|model| latency.set(prompt, model, Some(1.0))));
+        suite.outcomes.extra.insert(LATENCY.to_owned(), latency);
+        let text = starter("s", &suite).replace("# [objectives]\n# usd", "[objectives]\nusd");
+        let scenario = Scenario::parse(Path::new("s.toml"), &text).unwrap();
+        assert_eq!(scenario.objectives.as_ref().unwrap().usd_per_second, 0.001);
+        crate::run::check(&scenario, suite).unwrap();
     }
 
     /// The scenario is read and fits the suite.
