@@ -9,7 +9,6 @@ use crate::metrics::table::{DEFAULT_PRIMARY, PRIMARY_WITHOUT_COSTS, shown_in};
 use crate::metrics::{Metric, metric};
 use crate::record::{PredictionErrors, Record};
 use crate::router::quiz::{QuizSettings, QuizStrategy};
-use crate::scenario::unseen::QuizLabel;
 use crate::seed::Stream;
 use crate::statistics::bootstrap::estimate;
 use crate::statistics::{Interval, LEVEL, mean};
@@ -188,20 +187,19 @@ pub fn quiz_points(sweep: &Record, n_resamples: usize) -> Vec<QuizPoint> {
     let name = if manifest.suite.has_cost { DEFAULT_PRIMARY } else { PRIMARY_WITHOUT_COSTS };
     let metric = metric(name).expect("both are in the table");
     let resampled = Resampled::new(sweep, &[metric], n_resamples, &stream);
-    let base = |label: &str| QuizLabel::parse(label).map_or(label, |label| label.router).to_owned();
     let entries = &manifest.scenario.routers;
     let is_full = |quiz: Option<&QuizSettings>| quiz.is_some_and(|quiz| quiz.strategy == QuizStrategy::All);
     let mut points = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         let Some(quiz) = &entry.quiz else { continue };
-        let router = base(&entry.label);
+        let router = entry.in_scenario();
         let full =
-            entries.iter().position(|other| base(&other.label) == router && is_full(other.quiz.as_ref()));
+            entries.iter().position(|other| other.in_scenario() == router && is_full(other.quiz.as_ref()));
         let Some(values) = resampled.values(at, metric) else { continue };
         let (ratio, interval) = full.and_then(|full| ratio(&resampled, (at, full), metric, &stream)).unzip();
         let (answers, dollars) = price(sweep, quiz);
         points.push(QuizPoint {
-            router,
+            router: router.to_owned(),
             quiz: quiz.clone(),
             metric,
             value: mean(&values),

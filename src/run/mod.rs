@@ -38,7 +38,7 @@ pub struct Stressed {
     pub twin: Record,
     /// One record a shift, in the order of the scenario; each says in its manifest which.
     pub shifted: Vec<Record>,
-    /// Every router at every quiz of the sweep; the label of each is a [`QuizLabel`](crate::scenario::unseen::QuizLabel).
+    /// Every router at every quiz of the sweep; each says which router of the scenario it is.
     pub sweep: Option<Record>,
 }
 

@@ -20,7 +20,7 @@ use crate::router::{
 };
 use crate::scenario::shift::{Priced, Shift, by_original, is_answered};
 use crate::scenario::split::Split;
-use crate::scenario::unseen::{QuizLabel, TestPool};
+use crate::scenario::unseen::TestPool;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::statistics::mean;
@@ -147,7 +147,7 @@ impl Replicate {
             .any(|entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::Fisher));
         let information =
             if asks_by_information { Some(inform(inputs, &split, &unseen, &stream)) } else { None };
-        let is_swept = |entry: &RouterEntry| QuizLabel::parse(&entry.label).is_some();
+        let is_swept = |entry: &RouterEntry| entry.swept_from.is_some();
         Ok(Replicate {
             number,
             reference,
@@ -225,16 +225,9 @@ impl Replicate {
         })
     }
 
-    /// The random numbers of a router; in a sweep over quizzes it draws the same ones at every quiz, and where it sticks to models under the
-    /// label that it is given for that, or sees other features, those of its twin that does not.
+    /// The random numbers of a router.
     pub(super) fn stream_of(&self, entry: &RouterEntry) -> Stream {
-        let swept = QuizLabel::parse(&entry.label);
-        let label = swept.map_or(entry.label.as_str(), |label| label.router);
-        let how = entry.stick.as_ref().map(|stick| stick.how.name());
-        let twin = how.and_then(|how| label.strip_suffix(how)?.strip_suffix('-'));
-        let label = twin.unwrap_or(label);
-        let twin = label.strip_suffix(entry.features.name()).and_then(|label| label.strip_suffix('-'));
-        self.stream.named("router").named(twin.filter(|_| !entry.features.is_default()).unwrap_or(label))
+        self.stream.named("router").named(entry.draws_as())
     }
 
     /// What every model is asked, as positions among the training prompts; nothing of seen models.

@@ -16,7 +16,6 @@ use crate::scenario::Scenario;
 use crate::scenario::file::Experiment;
 use crate::scenario::online::OnlineScenario;
 use crate::scenario::shift::{Shift, Stage};
-use crate::scenario::unseen::QuizLabel;
 use crate::suite::Suite;
 
 /// The cells of a scenario on its suite; `known` says what a router cost in an earlier run, by its label.
@@ -50,11 +49,9 @@ fn list_offline(
         let n_routings = if matches!(part, Part::AsItIs) { 1 + n_of_test } else { 1 };
         for number in 0..scenario.replicates {
             for entry in &trained.routers {
-                let swept = QuizLabel::parse(&entry.label).filter(|_| matches!(part, Part::Quizzes));
-                let label = swept.as_ref().map_or(entry.label.as_str(), |label| label.router);
-                let cost = known(label).unwrap_or_else(|| expected(&entry.settings));
+                let cost = known(entry.in_scenario()).unwrap_or_else(|| expected(&entry.settings));
                 // What a router learns of seen models is the same at every quiz of a sweep.
-                let material = swept.map(|label| label.router.to_owned());
+                let material = entry.swept_from.clone();
                 cells.push(Cell {
                     scenario: scenario.name.clone(),
                     shift: part.name().to_owned(),

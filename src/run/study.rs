@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::metrics::Bound;
 use crate::preference::{PreferenceGrid, PreferenceSettings};
 use crate::scenario::shift::{Shift, Stage};
-use crate::scenario::unseen::{QuizLabel, QuizSweep};
+use crate::scenario::unseen::QuizSweep;
 use crate::scenario::{RouterEntry, Scenario};
 use crate::seed::Stream;
 use crate::suite::Suite;
@@ -187,11 +187,14 @@ fn swept(scenario: &Scenario) -> Scenario {
     swept.routers.clear();
     for entry in scenario.routers.iter().filter(|entry| entry.settings.traits().takes_unseen) {
         swept.routers.extend(quizzes.iter().map(|quiz| RouterEntry {
-            label: QuizLabel { router: &entry.label, quiz: &quiz.to_string().replace(' ', "-") }.to_string(),
+            // No label in a scenario holds an `@`.
+            label: format!("{}@{}", entry.label, quiz.to_string().replace(' ', "-")),
             settings: entry.settings.clone(),
             quiz: Some(quiz.clone()),
             stick: entry.stick.clone(),
             features: entry.features,
+            twin: entry.twin.clone(),
+            swept_from: Some(entry.label.clone()),
         }));
     }
     swept

@@ -242,6 +242,10 @@ mod tests {
         let with = |features: &str| parse(&format!("{GOOD}features = \"{features}\"\n"));
         let labels = |features: &str| with(features).unwrap().routers[1].label.clone();
         assert_eq!(["embedding", "text", "both"].map(labels), ["knn", "knn-text", "knn-both"]);
+        // What is given a label for what it sees draws as the router without; what is given one by hand, as itself.
+        let labelled = parse(&format!("{GOOD}features = \"both\"\nlabel = \"all-both\"\n")).unwrap();
+        let draws_as = [with("both").unwrap(), labelled].map(|it| it.routers[1].draws_as().to_owned());
+        assert_eq!(draws_as, ["knn", "all-both"]);
         let json = |features: &str| serde_json::to_string(&with(features).unwrap().routers[1]).unwrap();
         assert!(json("both").contains("\"features\":\"both\"") && !json("embedding").contains("features"));
         assert_eq!(

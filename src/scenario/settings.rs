@@ -104,6 +104,25 @@ pub struct RouterEntry {
     /// What it sees of a prompt.
     #[serde(default, skip_serializing_if = "Features::is_default")]
     pub features: Features,
+    /// Of a router that sticks to models or sees other features under the label that it is given for that, the label of the same router
+    /// without: it draws the same random numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<String>,
+    /// Of a router at a quiz of a sweep, its label in the scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swept_from: Option<String>,
+}
+
+impl RouterEntry {
+    /// Its label in the scenario, whatever quiz of a sweep it is asked.
+    pub fn in_scenario(&self) -> &str {
+        self.swept_from.as_ref().unwrap_or(&self.label)
+    }
+
+    /// Whose random numbers it draws: its twin's, or those of its label in the scenario, so that they are the same at every quiz.
+    pub(crate) fn draws_as(&self) -> &str {
+        self.twin.as_deref().unwrap_or_else(|| self.in_scenario())
+    }
 }
 
 /// How a router stays on the model of the turn before, with all that its choices depend on.

@@ -201,28 +201,6 @@ fn named(
     Ok(models.iter().map(|model| names.contains(name_of(model))).collect())
 }
 
-/// The label of a router at one quiz of a sweep, written `router@quiz`. No label in a scenario holds an `@`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuizLabel<'a> {
-    /// The router's label in the scenario.
-    pub router: &'a str,
-    /// The quiz, in one word.
-    pub quiz: &'a str,
-}
-
-impl<'a> QuizLabel<'a> {
-    /// Takes a label apart; `None` where it is of no sweep.
-    pub fn parse(label: &'a str) -> Option<Self> {
-        label.split_once('@').map(|(router, quiz)| QuizLabel { router, quiz })
-    }
-}
-
-impl std::fmt::Display for QuizLabel<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.router, self.quiz)
-    }
-}
-
 /// Every quiz that all routers are asked, beside the one that the scenario's own report goes by: all strategies at all
 /// sizes, and the ends of the scale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -234,10 +234,12 @@ fn router(
         }
         (Some(how), Some(caches)) => Some(StickSettings { how, caches: caches.clone() }),
     };
+    let is_plain = how.is_none() && features.is_default();
+    let twin = (label.is_none() && !is_plain).then(|| settings.default_label().to_owned());
     let label = label.unwrap_or_else(|| {
         let how = how.map_or(String::new(), |how| format!("-{}", how.name()));
         let seen = if features.is_default() { String::new() } else { format!("-{}", features.name()) };
         format!("{}{seen}{how}", settings.default_label())
     });
-    Ok(RouterEntry { label, settings, quiz, stick, features })
+    Ok(RouterEntry { label, settings, quiz, stick, features, twin, swept_from: None })
 }
