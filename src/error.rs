@@ -119,9 +119,6 @@ impl Error {
 /// A value that is quoted in a message is cut after so many characters.
 const LONGEST_QUOTE: usize = 200;
 
-/// Characters of the widest column of a text; what is longer stands out of it. The formatter itself stops the program at 65,536.
-pub const WIDEST_COLUMN: usize = 200;
-
 /// A message of more characters than this quotes something that is full of quotes; its middle says nothing.
 const LONGEST_MESSAGE: usize = 2000;
 

@@ -99,6 +99,7 @@
 //! [`router`] for the traits and what routers see, [`scenario`] for all that a scenario may say, [`metrics`] for the formulas, [`router::online`] for routers that learn on the way. The command `llm-bandit` is a thin layer over the same calls.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
+pub mod aligned;
 pub mod date;
 pub mod decisions;
 pub mod embed;

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The modules of the library, each importing only those before it.
 #[rustfmt::skip]
 const ORDER: &[&str] = &[
-    "error", "fs", "hash", "npy", "toml_file", "date", "index", "seed", "random", "preference",
+    "aligned", "error", "fs", "hash", "npy", "toml_file", "date", "index", "seed", "random", "preference",
     "linalg", "network", "statistics", "metrics", "text", "suite", "import", "embed", "router", "scenario", "record", "run",
     "evaluate", "estimate", "route", "report", "gate", "decisions", "fuzzing",
 ];

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use llm_bandit::aligned::aligned;
 use llm_bandit::error::{Error, Result};
 use llm_bandit::report::overall::read_timings;
 use llm_bandit::run::balance::{Cell, Expected, divide};
@@ -153,11 +154,9 @@ impl Sharing<'_> {
             print(&serde_json::to_string_pretty(&lines).expect("plain data can be written as JSON"))?;
             return Ok(ExitCode::SUCCESS);
         }
-        say(&table(
-            &std::iter::once(ListedCell::HEAD.map(str::to_owned))
-                .chain(lines.iter().map(ListedCell::row))
-                .collect::<Vec<_>>(),
-        ))?;
+        let rows =
+            std::iter::once(ListedCell::HEAD.map(str::to_owned)).chain(lines.iter().map(ListedCell::row));
+        say(&in_columns(&rows.collect::<Vec<_>>()))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -317,19 +316,12 @@ fn progress_table(scenarios: &[Vec<Placed>]) -> String {
             n_missing.to_string(),
         ]);
     }
-    table(&rows)
+    in_columns(&rows)
 }
 
-/// Columns as wide as what is in them.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
-    let line = |row: &[String; N]| {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<String>>().join("\n")
+/// Everything flush left, to be cut into columns by other programs too.
+fn in_columns<const N: usize>(rows: &[[String; N]]) -> String {
+    aligned(rows, [false; N]).join("\n")
 }
 
 /// A cell as it is listed.
@@ -412,7 +404,7 @@ pub(super) fn cells(arguments: &CellsArguments) -> Result<ExitCode> {
         let needed = if experiments.is_empty() { String::new() } else { n_needed.to_string() };
         [n_cells.to_string(), needed, format!("{:.1}", n_bytes as f64 / 1e6), machine, build]
     }));
-    say(&table(&lines))?;
+    say(&in_columns(&lines))?;
     if arguments.prune {
         say(&format!("{} cells removed", cache.prune(&needed)?))?;
     }

@@ -7,8 +7,9 @@ use clap::Args;
 
 use super::output::{say, say_aside};
 use super::run::tell;
+use llm_bandit::aligned::aligned;
 use llm_bandit::date::Date;
-use llm_bandit::error::{Error, Result, WIDEST_COLUMN};
+use llm_bandit::error::{Error, Result};
 use llm_bandit::evaluate::{judge, summarise};
 use llm_bandit::record::{Recorded, reprice as under};
 use llm_bandit::suite::prices::{BUILT_IN, ModelPrices, Price, PriceBook};
@@ -29,7 +30,7 @@ pub(super) struct PricesArguments {
 
 pub(super) fn prices(arguments: &PricesArguments) -> Result<ExitCode> {
     let book = PriceBook::read(&arguments.prices)?;
-    let mut rows: Vec<[String; 6]> = Vec::new();
+    let mut rows = vec![["model", "from", "input", "output", "cached input", "source"].map(str::to_owned)];
     if arguments.models.is_empty() {
         for model in book.models() {
             rows.extend(model.price(arguments.date).map(|price| row(model, price)));
@@ -43,8 +44,7 @@ pub(super) fn prices(arguments: &PricesArguments) -> Result<ExitCode> {
             }
         }
     }
-    let header = ["model", "from", "input", "output", "cached input", "source"].map(str::to_owned);
-    say(&table(header, &rows))?;
+    say(&aligned(&rows, [false, false, true, true, true, false]).join("\n"))?;
     say("USD per million tokens")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -53,23 +53,6 @@ fn row(model: &ModelPrices, price: &Price) -> [String; 6] {
     let [input, output] = [price.input, price.output].map(|usd| usd.to_string());
     let cached_input = price.cached_input.map_or(String::new(), |usd| usd.to_string());
     [model.name.clone(), price.from.to_string(), input, output, cached_input, price.source.clone()]
-}
-
-/// Columns of equal width, numbers to the right.
-fn table(header: [String; 6], rows: &[[String; 6]]) -> String {
-    let rows: Vec<&[String; 6]> = std::iter::once(&header).chain(rows).collect();
-    let width = |column: usize| {
-        rows.iter().map(|row| row[column].chars().count().min(WIDEST_COLUMN)).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let line = |row: &&[String; 6]| {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
-            0 | 1 => format!("{cell:<width$}  "),
-            _ => format!("{cell:>width$}  "),
-        });
-        format!("{}{}", cells.collect::<String>(), row[5])
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Arguments of `reprice`.

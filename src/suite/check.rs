@@ -8,7 +8,7 @@ use super::alignment::{Alignment, alignments};
 use super::plausibility::implausible_amounts;
 use super::sessions::sessions;
 use super::{CostBasis, EncodedBy, Suite};
-use crate::error::WIDEST_COLUMN;
+use crate::aligned::aligned;
 
 /// A model counts for the best single model and for the oracle where it has at least this share of the scores.
 pub const MIN_COVERAGE: f64 = 0.9;
@@ -411,7 +411,7 @@ impl SuiteCheck {
             let value = score(benchmark.best.map(|(_, score)| score));
             [benchmark.name.clone(), benchmark.n_prompts.to_string(), value, best]
         }));
-        table(f, &rows, &[false, true, true, false])
+        table(f, &rows, [false, true, true, false])
     }
 
     fn write_models(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -436,7 +436,7 @@ impl SuiteCheck {
                 remark.to_owned(),
             ]
         }));
-        table(f, &rows, &[false, true, true, true, true, false])
+        table(f, &rows, [false, true, true, true, true, false])
     }
 }
 
@@ -453,25 +453,12 @@ fn per_thousand(cost_usd: Option<f64>) -> String {
     cost_usd.map_or_else(|| "-".into(), |cost| format!("{:.4}", 1000.0 * cost))
 }
 
-/// Columns two spaces apart, numbers flush right, after an empty line.
+/// An empty line, then the rows.
 fn table<const N: usize>(
     f: &mut fmt::Formatter<'_>,
     rows: &[[String; N]],
-    is_number: &[bool; N],
+    is_number: [bool; N],
 ) -> fmt::Result {
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let widths = widths.map(|width| width.min(WIDEST_COLUMN));
     writeln!(f)?;
-    for row in rows {
-        let mut line = String::new();
-        for (column, text) in row.iter().enumerate() {
-            let width = widths[column];
-            let padded =
-                if is_number[column] { format!("{text:>width$}  ") } else { format!("{text:<width$}  ") };
-            line.push_str(&padded);
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
+    aligned(rows, is_number).iter().try_for_each(|line| writeln!(f, "{line}"))
 }

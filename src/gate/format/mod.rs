@@ -5,7 +5,7 @@ mod machines;
 use std::fmt::Write;
 
 use super::verdict::{FAMILY_WISE_ERROR, Gate, GatedExpectation, GatedRouter, Judgement, Line, RouterState};
-use crate::error::WIDEST_COLUMN;
+use crate::aligned::WIDEST_COLUMN;
 use crate::metrics::Metric;
 use crate::report::markup::{Cell, Column, Table};
 use crate::scenario::Mode;

@@ -9,7 +9,7 @@ pub(crate) use formats::{Spreads, Types, comment, escape as tex_escape, paragrap
 
 use maud::Markup;
 
-use crate::error::WIDEST_COLUMN;
+use crate::aligned::aligned_to;
 
 /// Stands where a value is not defined.
 pub(crate) const ABSENT: &str = "\u{2013}";
@@ -351,23 +351,12 @@ impl Table {
 
     /// The header and the rows as lines for a terminal, with `gap` between columns.
     pub(crate) fn lines(&self, gap: &str) -> Vec<String> {
-        let titles = self.columns.iter().map(|column| column.title.clone()).collect();
-        let texts = self.rows().map(|row| row.cells.iter().map(|cell| cell.text.clone()).collect());
-        let lines: Vec<Vec<String>> = std::iter::once(titles).chain(texts).collect();
-        let width = |(at, column): (usize, &Column)| {
-            let widest = lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-            widest.max(column.least_width).min(WIDEST_COLUMN)
-        };
-        let widths: Vec<usize> = self.columns.iter().enumerate().map(width).collect();
-        let aligned = |line: &Vec<String>| {
-            let cells = line.iter().zip(&self.columns).zip(&widths);
-            let cells = cells.map(|((cell, column), &width)| {
-                if column.is_number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
-            });
-            let line = cells.collect::<Vec<String>>().join(gap);
-            line.trim_end().to_owned()
-        };
-        lines.iter().map(aligned).collect()
+        let titles = self.columns.iter().map(|column| column.title.as_str()).collect();
+        let texts = self.rows().map(|row| row.cells.iter().map(|cell| cell.text.as_str()).collect());
+        let lines: Vec<Vec<&str>> = std::iter::once(titles).chain(texts).collect();
+        let columns: Vec<(bool, usize)> =
+            self.columns.iter().map(|column| (column.is_number, column.least_width)).collect();
+        aligned_to(&lines, &columns, gap)
     }
 
     /// Titles and texts as comma-separated values.
