@@ -118,7 +118,7 @@ pub(super) fn chart(record: &OnlineRecord, summary: &OnlineSummary) -> HeatChart
         title: format!("{}: what each condition costs", scenario.name),
         subtitle: format!(
             "Change in the share of a random choice's regret that is saved, over {} paired orders. Blue is better, orange is worse; \
-             * where the 95 % interval lies beside 0, half of its width below.",
+             * where the 95 % interval excludes 0, half of its width below.",
             record.orders.len()
         ),
         rows: scenario.routers.iter().map(|entry| entry.label.clone()).collect(),

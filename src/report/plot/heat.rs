@@ -33,7 +33,7 @@ pub struct HeatCell {
     pub change: f64,
     /// Half of the width of its interval.
     pub margin: Option<f64>,
-    /// Whether the interval lies beside 0.
+    /// Whether the interval excludes 0.
     pub is_beyond_chance: bool,
 }
 

@@ -39,7 +39,7 @@ pub(super) fn matrix_md(twin: &Record, columns: &[Moved<'_>]) -> String {
     let metric = metric_in_words(twin);
     let mut text = format!(
         "## Stress matrix\n\nChange in {metric} against the unshifted twin on the same prompts; **bold** where the interval \
-         lies beside 0, \u{2020} where the shift does not reach the router. The same as a picture: `stress.svg`.\n\n"
+         excludes 0, \u{2020} where the shift does not reach the router. The same as a picture: `stress.svg`.\n\n"
     );
     let shifts = columns.iter().map(|column| markup::Column::number(&column.shift.name));
     let mut table = Table::new(
@@ -276,7 +276,7 @@ pub(super) fn pictures(twin: &Record, columns: &[Moved<'_>]) -> Vec<(String, Vec
     let chart = HeatChart {
         title: format!("{}: change in {} under each shift", scenario.name, metric_in_words(twin)),
         subtitle: "Against the unshifted twin on the same prompts. Blue is better, orange is worse; * where the 95 % interval \
-            lies beside 0, half of its width below."
+            excludes 0, half of its width below."
             .into(),
         rows: scenario.routers.iter().map(|entry| entry.label.clone()).collect(),
         columns: columns.iter().map(|column| column.shift.name.clone()).collect(),
