@@ -17,7 +17,7 @@ pub struct Metric {
     pub name: &'static str,
     /// The heading of its column, with the unit it is shown in.
     pub title: &'static str,
-    /// A shorter heading for a terminal.
+    /// A shorter heading, for a terminal and for several scenarios.
     pub short_title: &'static str,
     /// What it is, for the legend below a table; nothing where the title says all.
     pub about: &'static str,
@@ -123,6 +123,8 @@ pub enum Table {
     Stress,
     /// What `check` compares with a baseline.
     Gate,
+    /// Means over several scenarios; the first with its interval.
+    Overall,
 }
 
 /// What an entry does not say.

@@ -106,7 +106,13 @@ pub static METRICS: &[Metric] = &[
         short_title: "AIQ",
         range: Interval::SHARES,
         is_headline: true,
-        shown: &[(Table::Main, 0), (Table::Terminal, 0), (Table::Stress, 1), (Table::Gate, 3)],
+        shown: &[
+            (Table::Main, 0),
+            (Table::Terminal, 0),
+            (Table::Stress, 1),
+            (Table::Gate, 3),
+            (Table::Overall, 0),
+        ],
         about: "AIQ: mean height of the hull from the cheapest to the most expensive single model, the cheapest joined to \
             every curve.",
         of: |view| Some(aiq(&view.points, view.setting.cheapest, view.setting.most_expensive.cost_usd)),
@@ -144,9 +150,9 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "qnc",
         title: "QNC, %",
-        short_title: "QNC %",
+        short_title: "QNC, %",
         is_headline: true,
-        shown: &[(Table::Main, 3)],
+        shown: &[(Table::Main, 3), (Table::Overall, 2)],
         about: "QNC: least cost on the hull that reaches the score of the best single model (chosen on development \
             prompts), as a share of that model's cost.",
         of: |view| quality_neutral_cost(&view.points, view.setting.best_single),
@@ -171,7 +177,9 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "saving-at-95",
         title: "saving at 95 % score, %",
+        short_title: "saving at 95 %, %",
         is_headline: true,
+        shown: &[(Table::Overall, 4)],
         missing: Missing::NotReachedAt(0.95),
         of: |view| view.saving_at(0.95),
         ..SAVING
@@ -190,9 +198,10 @@ pub static METRICS: &[Metric] = &[
     Metric {
         name: "saving-at-99",
         title: "saving at 99 % score, %",
+        short_title: "saving at 99 %, %",
         is_headline: true,
         missing: Missing::NotReachedAt(0.99),
-        shown: &[(Table::Main, 5)],
+        shown: &[(Table::Main, 5), (Table::Overall, 3)],
         about: "Saving at 99 % score: that cost compared with the zero router's at the same score.",
         of: |view| view.saving_at(0.99),
         ..SAVING
@@ -230,7 +239,7 @@ pub static METRICS: &[Metric] = &[
         range: Interval::UP_TO_ONE,
         is_headline: true,
         needs: &[Need::Costs, Need::Preferences],
-        shown: &[(Table::Main, 1), (Table::Stress, 0)],
+        shown: &[(Table::Main, 1), (Table::Stress, 0), (Table::Overall, 1)],
         about: "Normalised utility: 0 is a random model, 1 the utility oracle; mean over the declared distribution of w.",
         of: |view| {
             let Setting { random, cost_unit_usd, .. } = *view.setting;

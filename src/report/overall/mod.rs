@@ -15,7 +15,9 @@ use super::table::{ends, kind};
 use crate::error::Result;
 use crate::evaluate::online::{OnlineSummary, summarise};
 use crate::evaluate::{PolicyKind, Summary};
-use crate::metrics::{Bound, PolicyId};
+use crate::metrics::entry::{Missing, Table as Group};
+use crate::metrics::table::shown_in;
+use crate::metrics::{Bound, Metric, PolicyId};
 use crate::record::Record;
 use crate::record::online::OnlineRecord;
 use crate::statistics::Interval;
@@ -99,16 +101,8 @@ pub struct OverallRow {
     pub n_runs: usize,
     /// Its mean rank by [`RANKED_BY`] among the routers of all runs; 1 is best.
     pub mean_rank: Option<f64>,
-    /// Mean area under the hull of score over cost.
-    pub aiq: Estimate,
-    /// Mean normalised utility.
-    pub normalised_utility: Estimate,
-    /// Mean quality-neutral cost, as a share.
-    pub qnc: Estimate,
-    /// Mean saving against the zero router at 99 % of the best single model's score, as a share.
-    pub saving_at_99: Estimate,
-    /// As above, at 95 %.
-    pub saving_at_95: Estimate,
+    /// The means of the metrics that the table of metrics has for [`Group::Overall`], in that order.
+    pub metrics: Vec<Estimate>,
     /// Mean seconds of training a replicate.
     pub training_seconds: Option<f64>,
     /// Mean microseconds for one prompt at one preference.
@@ -155,7 +149,6 @@ impl Overall {
 }
 
 fn row(runs: &[Finished], policy: &str, kind: PolicyKind) -> OverallRow {
-    let estimate = |metric: &str| estimate(runs, policy, metric);
     let timed: Vec<&Timing> =
         runs.iter().filter_map(|run| run.timings.iter().find(|timing| timing.router == policy)).collect();
     let mean_time = |value: fn(&Timing) -> f64| {
@@ -167,11 +160,7 @@ fn row(runs: &[Finished], policy: &str, kind: PolicyKind) -> OverallRow {
         kind,
         n_runs: runs.iter().filter(|run| run.summary.named(policy, "score-at-w0").is_some()).count(),
         mean_rank: None,
-        aiq: estimate("aiq"),
-        normalised_utility: estimate("normalised-utility"),
-        qnc: estimate("qnc"),
-        saving_at_99: estimate("saving-at-99"),
-        saving_at_95: estimate("saving-at-95"),
+        metrics: shown_in(Group::Overall).iter().map(|metric| estimate(runs, policy, metric.name)).collect(),
         training_seconds: mean_time(|timing| timing.training_seconds),
         microseconds_per_decision: mean_time(|timing| timing.microseconds_per_decision),
     }
@@ -289,26 +278,22 @@ fn table_md(overall: &Overall) -> String {
 pub(in crate::report) fn table(overall: &Overall) -> Table {
     let n = overall.scenarios.len();
     let has_times = overall.rows.iter().any(|row| row.training_seconds.is_some());
-    let titles = ["rank", "AIQ", "norm. utility", "QNC, %", "saving at 99 %, %", "saving at 95 %, %"];
+    let metrics = shown_in(Group::Overall);
+    let titles = std::iter::once("rank").chain(metrics.iter().map(|metric| metric.short_title));
     let times = if has_times { &["training, s", "\u{b5}s a decision"][..] } else { &[] };
-    let columns = titles.iter().chain(times).map(|title| Column::number(*title));
+    let columns = titles.chain(times.iter().copied()).map(Column::number);
     let mut table = Table::new(std::iter::once(Column::text("router")).chain(columns));
     for row in &overall.rows {
-        let aiq = shown(row.aiq, 1.0, 4, n);
-        let bounds = |interval: Interval| [interval.low, interval.high].map(|bound| format!("{bound:.4}"));
-        let mut cells = vec![
-            Cell::from(&row.policy).slanted_if(row.kind != PolicyKind::Router),
-            Cell::decimals(row.mean_rank, 2),
-            match row.aiq.interval {
-                // In how many runs it was reached stands before the interval, which is of these alone.
-                Some(interval) => Cell::from(aiq).interval(bounds(interval)),
-                None => Cell::from(aiq),
-            },
-            Cell::from(shown(row.normalised_utility, 1.0, 4, n)),
-            Cell::from(shown(row.qnc, 100.0, 1, n)),
-            Cell::from(shown(row.saving_at_99, 100.0, 1, n)),
-            Cell::from(shown(row.saving_at_95, 100.0, 1, n)),
-        ];
+        let name = Cell::from(&row.policy).slanted_if(row.kind != PolicyKind::Router);
+        let mut cells = vec![name, Cell::decimals(row.mean_rank, 2)];
+        cells.extend(metrics.iter().zip(&row.metrics).enumerate().map(|(at, (metric, estimate))| {
+            let shown = Cell::from(shown(metric, *estimate, n));
+            // In how many runs it was reached stands before the interval, which is of these alone.
+            match estimate.interval.filter(|_| at == 0) {
+                Some(Interval { low, high }) => shown.interval([low, high].map(|bound| metric.shown(bound))),
+                None => shown,
+            }
+        }));
         if has_times {
             cells.extend([
                 Cell::decimals(row.training_seconds, 1),
@@ -320,10 +305,10 @@ pub(in crate::report) fn table(overall: &Overall) -> Table {
     table
 }
 
-fn shown(estimate: Estimate, scale: f64, decimals: usize, n_runs: usize) -> String {
+fn shown(metric: &Metric, estimate: Estimate, n_runs: usize) -> String {
     let Some(mean) = estimate.mean else { return ABSENT.to_owned() };
     let reached = if estimate.n < n_runs { format!(" ({}/{n_runs})", estimate.n) } else { String::new() };
-    format!("{:.decimals$}{reached}", mean * scale)
+    format!("{}{reached}", metric.shown(mean))
 }
 
 /// A p-value as papers write it.
@@ -331,46 +316,35 @@ fn probability(p: f64) -> String {
     if p < 0.0001 { "below 0.0001".to_owned() } else { format!("{p:.4}") }
 }
 
-/// One line a router; nothing where a value is absent.
+/// One line a router; nothing where a value is absent. The first metric has its interval, and one that may not be reached in how many
+/// scenarios it is.
 pub fn overall_csv(overall: &Overall) -> Vec<u8> {
-    let mut table = Table::of_names(&[
-        "router",
-        "kind",
-        "scenarios",
-        "mean_rank",
-        "aiq",
-        "aiq_low",
-        "aiq_high",
-        "normalised_utility",
-        "qnc",
-        "qnc_scenarios",
-        "saving_at_99",
-        "saving_at_99_scenarios",
-        "saving_at_95",
-        "saving_at_95_scenarios",
-        "training_seconds",
-        "microseconds_per_decision",
-    ]);
+    let metrics = shown_in(Group::Overall);
+    let may_be_missed = |metric: &Metric| metric.missing != Missing::Undefined;
+    let mut columns: Vec<String> = ["router", "kind", "scenarios", "mean_rank"].map(str::to_owned).to_vec();
+    for (at, metric) in metrics.iter().enumerate() {
+        let name = metric.name.replace('-', "_");
+        columns.push(name.clone());
+        let ends = ["low", "high"].into_iter().filter(|_| at == 0);
+        let more = ends.chain(may_be_missed(metric).then_some("scenarios"));
+        columns.extend(more.map(|what| format!("{name}_{what}")));
+    }
+    columns.extend(["training_seconds", "microseconds_per_decision"].map(str::to_owned));
+    let mut table = Table::of_names(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     for row in &overall.rows {
-        let [low, high] = ends(row.aiq.interval);
-        table.row(cells![
-            &row.policy,
-            kind(row.kind),
-            row.n_runs,
-            row.mean_rank,
-            row.aiq.mean,
-            low,
-            high,
-            row.normalised_utility.mean,
-            row.qnc.mean,
-            row.qnc.n,
-            row.saving_at_99.mean,
-            row.saving_at_99.n,
-            row.saving_at_95.mean,
-            row.saving_at_95.n,
-            row.training_seconds,
-            row.microseconds_per_decision,
-        ]);
+        let mut line = cells![&row.policy, kind(row.kind), row.n_runs, row.mean_rank];
+        for (at, (metric, estimate)) in metrics.iter().zip(&row.metrics).enumerate() {
+            line.extend(cells![estimate.mean]);
+            if at == 0 {
+                let [low, high] = ends(estimate.interval);
+                line.extend(cells![low, high]);
+            }
+            if may_be_missed(metric) {
+                line.extend(cells![estimate.n]);
+            }
+        }
+        line.extend(cells![row.training_seconds, row.microseconds_per_decision]);
+        table.row(line);
     }
     table.csv()
 }
