@@ -109,7 +109,7 @@ fn world() -> tempfile::TempDir {
 }
 
 fn write_scenarios(world: &Path) {
-    for name in ["paper", "unseen", "few-answers", "feedback", "stress", "online", "session"] {
+    for name in ["paper", "unseen", "few-answers", "feedback", "rivals", "stress", "online", "session"] {
         fs::create_dir_all(world.join("scenarios").join(name)).unwrap();
     }
     symlink(checkout().join("scenarios/ci"), world.join("scenarios/ci")).unwrap();
@@ -132,6 +132,7 @@ fn write_scenarios(world: &Path) {
         ("unseen/one.toml", &unseen),
         ("few-answers/one.toml", &unseen),
         ("feedback/one.toml", &logged),
+        ("rivals/one.toml", &offline),
         ("stress/one.toml", &shifted),
         ("session/simulated.toml", &sessions),
         ("online/stationary.toml", &learners),

@@ -41,7 +41,10 @@ fn own_results_lead_to_advice_in_one_command() {
         aside.contains("model          `system`") && aside.contains("score          `correct`"),
         "{aside}"
     );
-    assert!(aside.contains("cost           `usd`") && aside.contains("unused         `latency`"), "{aside}");
+    assert!(
+        aside.contains("cost           `usd`") && aside.contains("latency        `latency` in seconds"),
+        "{aside}"
+    );
     assert!(aside.contains("embeddings = \"built-in\""), "{aside}");
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "reports/my_results/report/report.md");
