@@ -8,7 +8,7 @@
 //! (`Settings`), and what one shift of them changes (`Effect`), often the same type.
 
 pub mod candidates;
-mod feedback;
+pub mod feedback;
 pub mod learning;
 pub mod prices;
 
