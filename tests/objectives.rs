@@ -169,6 +169,8 @@ fn what_cannot_be_weighed_is_one_line() {
     );
     let unseen = "[unseen]\nshare = 0.5\n[quiz]\nstrategy = \"none\"\n[objectives]\nusd-per-second = 0.1\n";
     assert!(fault(unseen).contains("a quiz must ask something"), "{}", fault(unseen));
+    // Where nothing is weighed nothing needs to be known.
+    assert!(scenario(&unseen.replace("usd-per-second = 0.1", "usd-per-second = 0.0")).is_ok());
 
     let refused = |more: &str, suite: Suite| {
         let scenario = scenario(more).unwrap();

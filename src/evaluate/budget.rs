@@ -84,7 +84,7 @@ pub fn budgets(record: &Record, summary: &Summary) -> Vec<AtBudget> {
             let each = |evaluated| of_bound(evaluated, bound, per_prompt);
             (bound, summary.replicates.iter().map(each).collect())
         };
-        let has_bounds = resource == Resource::Dollars && scenario.objectives.is_none();
+        let has_bounds = resource == Resource::Dollars && !scenario.weighs_waiting();
         AtBudget {
             resource,
             per_prompt,
@@ -116,11 +116,7 @@ fn streams(
     stream: &Stream,
 ) -> Streamed {
     let n = choices.n_prompts();
-    // A point is at what was taken in the place of a cost.
-    let outcome = |preference: usize, prompt: usize| Point {
-        cost_usd: table.taken(resource, choices, preference, prompt),
-        ..table.alone(choices, preference, prompt)
-    };
+    let outcome = |preference: usize, prompt: usize| table.taking(resource, choices, preference, prompt);
     let points: Vec<Point> = (0..choices.n_preferences())
         .map(|preference| mean_point((0..n).map(|prompt| outcome(preference, prompt))))
         .collect();

@@ -38,7 +38,7 @@ pub fn latencies(record: &Record) -> Option<Latencies> {
     let of_router = |router: usize, preference: usize| {
         let each = |(table, choices): (&TestTable, &Vec<crate::router::Choices>)| {
             let choices = &choices[router];
-            let taken = |resource| move |prompt| table.taken(resource, choices, preference, prompt);
+            let taken = |resource| move |prompt| table.taking(resource, choices, preference, prompt).cost_usd;
             let n = choices.n_prompts();
             let seconds: Vec<f64> = (0..n).map(taken(Resource::Seconds)).collect();
             let usd: Vec<f64> = (0..n).map(taken(Resource::Dollars)).collect();

@@ -148,29 +148,30 @@ impl TestTable {
         called.filter_map(|model| self.cells[prompt][model]).fold(Point { cost_usd: 0.0, score: 0.0 }, add)
     }
 
-    /// What all models that a router called for a prompt took together, one after another.
+    /// As [`alone`](Self::alone), with what all models that were called took together, one after another, in the place of the cost.
     ///
     /// # Panics
     /// If seconds are asked for where latency is no objective.
-    pub(super) fn taken(
+    pub(super) fn taking(
         &self,
         resource: Resource,
         choices: &Choices,
         preference: usize,
         prompt: usize,
-    ) -> f64 {
-        let seconds = || -> f64 {
-            let waiting = self.waiting.as_ref().expect("latency is an objective");
+    ) -> Point {
+        let alone = self.alone(choices, preference, prompt);
+        let seconds = |waiting: &Waiting| -> f64 {
             self.called(choices, preference, prompt).map(|model| waiting.seconds[prompt][model]).sum()
         };
-        match resource {
+        let waiting = self.waiting.as_ref();
+        let taken = match resource {
             Resource::Dollars => {
-                let usd = self.alone(choices, preference, prompt).cost_usd;
-                usd - self.waiting.as_ref().map_or(0.0, |waiting| waiting.usd_per_second * seconds())
+                alone.cost_usd - waiting.map_or(0.0, |waiting| waiting.usd_per_second * seconds(waiting))
             }
-            Resource::Seconds => seconds(),
+            Resource::Seconds => seconds(waiting.expect("latency is an objective")),
             Resource::CallsOf(model) => f64::from(u8::from(self.calls(choices, preference, prompt, model))),
-        }
+        };
+        Point { cost_usd: taken, ..alone }
     }
 
     fn less_saved(

@@ -40,8 +40,7 @@ pub fn reprice(record: &Record, book: &PriceBook, date: Option<Date>) -> Result<
                 .into(),
         );
     }
-    if record.manifest.scenario.objectives.as_ref().is_some_and(|objectives| objectives.usd_per_second > 0.0)
-    {
+    if record.manifest.scenario.weighs_waiting() {
         return fault(
             "the record's costs hold what waiting counts for, which no new prices can be put on; run its scenario with the book in \
              `[cost] prices`"

@@ -84,11 +84,10 @@ pub(super) fn pareto(record: &Record, summary: &Summary) -> ParetoChart {
         subtitle: subtitle(record, has_bands(summary)),
         curves,
         models: models.map(model).collect(),
-        cost_label: match &record.manifest.scenario.objectives {
-            Some(objectives) if objectives.usd_per_second > 0.0 => {
-                "mean cost with what waiting counts for, USD per 1,000 prompts".into()
-            }
-            _ => "mean cost, USD per 1,000 prompts".into(),
+        cost_label: if record.manifest.scenario.weighs_waiting() {
+            "mean cost with what waiting counts for, USD per 1,000 prompts".into()
+        } else {
+            "mean cost, USD per 1,000 prompts".into()
         },
         score_label: "mean score".into(),
         cost_unit: "$",

@@ -28,12 +28,22 @@ fn latency() -> String {
     LATENCY.to_owned()
 }
 
+impl Scenario {
+    /// Whether what waiting counts for is part of every cost.
+    pub(crate) fn weighs_waiting(&self) -> bool {
+        self.objectives.as_ref().is_some_and(|objectives| objectives.usd_per_second > 0.0)
+    }
+}
+
 impl ObjectivesSettings {
     /// Whether the numbers can be, and whether every model that routers choose among has been waited for.
     pub(super) fn check(&self, scenario: &Scenario) -> Result<()> {
         if !(0.0..=1000.0).contains(&self.usd_per_second) {
             let problem = "`usd-per-second` must be from 0 to 1000 US dollars";
             return Err(Error::setting("objectives.usd-per-second", problem));
+        }
+        if !scenario.weighs_waiting() {
+            return Ok(());
         }
         let asks_nothing =
             |entry| scenario.quiz_of(entry).is_some_and(|quiz| quiz.strategy == QuizStrategy::None);

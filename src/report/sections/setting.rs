@@ -37,7 +37,9 @@ pub(in crate::report) fn setting_md(record: &Record) -> String {
     } else if suite.has_cost {
         let _ = write!(text, "Costs: {}. ", shares(suite.cost_basis));
     }
-    if let Some(objectives) = &manifest.scenario.objectives {
+    if let Some(objectives) =
+        manifest.scenario.objectives.as_ref().filter(|_| manifest.scenario.weighs_waiting())
+    {
         let weighed =
             if suite.cost_basis.recorded + suite.cost_basis.list_price == 0 { "alone" } else { "too" };
         let _ = write!(

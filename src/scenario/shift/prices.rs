@@ -160,12 +160,10 @@ impl Effect for CostUnit {
 
 /// New prices change what answers cost and not what waiting for them counts for, and `[objectives]` has made one number of both.
 pub(super) fn without_waiting(scenario: &Scenario) -> Result<()> {
-    match &scenario.objectives {
-        Some(objectives) if objectives.usd_per_second > 0.0 => {
-            fault("changes prices, which `[objectives]` has added waiting to: leave one out".into())
-        }
-        _ => Ok(()),
+    if scenario.weighs_waiting() {
+        return fault("changes prices, which `[objectives]` has added waiting to: leave one out".into());
     }
+    Ok(())
 }
 
 fn unless_told(traits: Traits) -> Option<&'static str> {
